@@ -1,0 +1,81 @@
+# Countersign. `make` lists what can be done; a target's help is its ## comment.
+
+TOOL     := go tool -modfile=tools/go.mod
+# Without cgo sqlc compiles in a third of the time, and generates the same.
+SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
+# Writes schemas/ and asyncapi.yaml into a folder.
+CONTRACT := go -C tools run ./contract
+FUZZTIME ?= 10s
+
+.PHONY: help run build test bench cover fuzz generate check \
+	format vet staticcheck deadcode generated tidy layers paths
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: ## everything in one process, and a day of documents through it; Ctrl-C ends it
+	go run ./cmd/countersign dev --publish examples/day.jsonl
+
+build: ## bin/countersign
+	go build -trimpath -o bin/countersign ./cmd/countersign
+
+test: ## every test, with the race detector and in random order
+	go test -race -shuffle=on ./...
+
+bench: ## the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+cover: ## coverage.html: which lines the tests of the whole program run
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -html=coverage.out -o coverage.html
+	@go tool cover -func=coverage.out | tail -n 1
+
+fuzz: ## every fuzz test for FUZZTIME (10s)
+	@set -e; for pkg in $$(go list ./...); do \
+		for name in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$name"; \
+			go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+generate: ## everything that is made from something else
+	$(SQLC) generate
+	$(CONTRACT) "$(CURDIR)/docs"
+	go generate ./...
+	go test ./internal/config -run TestReadmeHasTheTable -update
+
+check: format vet staticcheck deadcode generated tidy layers paths ## all that a machine can judge without running the tests
+	@echo "check: clean"
+
+format: # gofumpt
+	@set -e; files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { \
+		printf 'not formatted; run %s gofumpt -w on these:\n%s\n' '$(TOOL)' "$$files"; exit 1; }
+
+vet:
+	go vet ./...
+	go -C tools vet ./...
+
+staticcheck:
+	$(TOOL) staticcheck ./...
+	go -C tools tool staticcheck ./...
+
+deadcode: # functions that neither the program nor a test reaches
+	@set -e; dead=$$($(TOOL) deadcode -test ./...); test -z "$$dead" || { \
+		printf 'nothing calls these:\n%s\n' "$$dead"; exit 1; }
+
+generated: # what is generated is what would be generated now
+	$(SQLC) diff
+	@set -e; dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; $(CONTRACT) "$$dir"; \
+		diff -ru docs/schemas "$$dir/schemas"; diff -u docs/asyncapi.yaml "$$dir/asyncapi.yaml"
+	go test ./examples/... ./internal/config -run 'InStep|TestReadmeHasTheTable'
+
+tidy:
+	go mod tidy -diff
+	go -C tools mod tidy -diff
+
+layers: # who imports whom; never from the cache, which does not see what go list reads
+	go test -count=1 -run TestLayers .
+
+paths: # nobody's home directory, in files of the repository
+	@! git grep --untracked -nE '(^|[^A-Za-z0-9_.])/(work|root|home|Users)/' -- . ':!*.sum' || { \
+		echo 'these name a path of somebody'"'"'s machine'; exit 1; }

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"countersign/db"
+	"countersign/internal/catcher"
+	"countersign/workflow"
+)
+
+func (a *app) dev() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything in one process, to try it out",
+		Long: `Runs a worker with everything embedded: NATS, the database, and a mail catcher with an inbox to be read in a browser.
+Nothing leaves this machine. Without --data-dir the data is gone afterwards.
+
+The catcher refuses mail to no-such-user@… for good, and defers mail to greylisted…@… once.`,
+		Example: "  countersign dev --publish examples/day.jsonl",
+		Args:    cobra.NoArgs,
+	}
+	c.Flags().StringVar(&file, "publish", "", "publish this JSON Lines file at the start, and show what became of it")
+	c.RunE = func(c *cobra.Command, _ []string) error { return a.runDev(c, file) }
+	return c
+}
+
+// devSettings are those of dev that differ from serve's, where nobody says
+// otherwise.
+func devSettings(c *cobra.Command, environ []string, smtp, dir string) []string {
+	for name, value := range map[string]string{
+		"smtp-url": "smtp://" + smtp + "?tls=none", "mail-from": "Countersign <loa@countersign.example>",
+		"mail-retry-first": "2s", "log-level": "warn", "data-dir": dir,
+	} {
+		env := "COUNTERSIGN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		given := func(e string) bool { return strings.HasPrefix(e, env+"=") || strings.HasPrefix(e, env+"_FILE=") }
+		if !c.Flags().Changed(name) && !slices.ContainsFunc(environ, given) {
+			environ = append(environ, env+"="+value)
+		}
+	}
+	return environ
+}
+
+func (a *app) runDev(c *cobra.Command, file string) error {
+	var lines []line
+	if file != "" {
+		var err error
+		if lines, err = readLines(file); err != nil {
+			return err
+		}
+	}
+	box, err := catcher.Listen("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	box.Script(catcher.Habits())
+	dir, err := os.MkdirTemp("", "countersign-dev-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	a.environ = devSettings(c, a.environ, box.Addr(), dir)
+	cfg, err := a.load(c, "smtp-url", "mail-from")
+	if err != nil {
+		return err
+	}
+	w, err := newWorker(c.Context(), cfg, logger(a.err, cfg))
+	if err != nil {
+		return err
+	}
+	w.inbox = box.Handler()
+	return a.play(c.Context(), w, box, lines)
+}
+
+// play runs the worker and the catcher, sends the lines through them, and
+// stays until ctx ends. The catcher goes last: the worker finishes its mails.
+func (a *app) play(ctx context.Context, w *worker, box *catcher.Catcher, lines []line) error {
+	catching, noMore := context.WithCancel(context.WithoutCancel(ctx))
+	defer noMore()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	caught, worked := make(chan error, 1), make(chan error, 1)
+	go func() { caught <- box.Run(catching) }()
+	go func() {
+		worked <- w.run(ctx)
+		stop()
+	}()
+	fmt.Fprintf(a.err, "inbox  http://%s/inbox/\nadmin  http://%s/\n", w.admin.Addr(), w.admin.Addr())
+	if w.server != nil && w.server.ClientURL() != "" {
+		fmt.Fprintf(a.err, "NATS   %s\n", w.server.ClientURL())
+	}
+	err := a.show(ctx, w, box, lines)
+	if err == nil && ctx.Err() == nil {
+		fmt.Fprintln(a.err, "\nup until Ctrl-C")
+		<-ctx.Done()
+	}
+	stop()
+	err = errors.Join(err, <-worked)
+	noMore()
+	return errors.Join(err, <-caught)
+}
+
+// settleIn is how long a published file may take to come to rest.
+const settleIn = 2 * time.Minute
+
+// show publishes lines, waits until nothing is owed, and prints what became of
+// the documents.
+func (a *app) show(ctx context.Context, w *worker, box *catcher.Catcher, lines []line) error {
+	select {
+	case <-w.caught:
+	case <-ctx.Done():
+		return nil
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	if err := a.send(ctx, w.nc, lines, 0, time.Minute); err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	rest, cancel := context.WithTimeout(ctx, settleIn)
+	defer cancel()
+	if err := w.atRest(rest); err != nil {
+		return ignoreEnd(ctx, fmt.Errorf("wait until nothing is owed: %w", err))
+	}
+	return ignoreEnd(ctx, a.result(ctx, w, box))
+}
+
+// ignoreEnd drops an error that only says that somebody pressed Ctrl-C.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// atRest waits until the log is applied to its end and nothing is owed.
+func (w *worker) atRest(ctx context.Context) error {
+	for {
+		changed := w.store.Changed()
+		tail, err := w.log.Load().Tail(ctx)
+		if err != nil {
+			return err
+		}
+		c, err := w.store.Counts(ctx, w.log.Load().Now())
+		if err != nil {
+			return err
+		}
+		if c.Unsettled == 0 && c.OwedEvents == 0 && w.store.Position().Sequence >= tail {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Second): // a mail becomes due without a change
+		case <-ctx.Done():
+			return fmt.Errorf("%w; %d mails and %d events are owed", ctx.Err(), c.Unsettled, c.OwedEvents)
+		}
+	}
+}
+
+// result prints where each document ended, and how much was mailed and
+// registered.
+func (a *app) result(ctx context.Context, w *worker, box *catcher.Catcher) error {
+	docs, err := w.store.Documents(ctx, db.Filter{Limit: 10_000})
+	if err != nil {
+		return err
+	}
+	slices.Reverse(docs)
+	t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "ACCOUNT\tDOCUMENT\tSIGNER\tSTATUS\tROUND\tNUMBERS\tREGISTERED\tMAILS\tWHY")
+	for _, d := range docs {
+		life, err := w.store.Life(ctx, d.SID)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", short(d.AccountSID), short(d.SID), d.Email, statusOf(d),
+			d.Round, len(d.Orders), registered(life), accepted(life), cut(d.Reason, 60))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	c, err := w.store.Counts(ctx, w.log.Load().Now())
+	if err != nil {
+		return err
+	}
+	refused := 0
+	for _, n := range c.Refused {
+		refused += n
+	}
+	var by []string
+	for _, s := range workflow.Statuses {
+		by = append(by, fmt.Sprintf("%d %s", c.Documents[s], s))
+	}
+	_, err = fmt.Fprintf(a.out, "\n%d documents: %s\n%d mails caught, %d numbers registered, %d events refused, %d dead letters\nread the mails at http://%s/inbox/\n",
+		len(docs), strings.Join(by, ", "), box.Count(), c.Registers, refused, c.DeadLetters, w.admin.Addr())
+	return err
+}
+
+// short is enough of a sid to find it again.
+func short(sid workflow.SID) string { return string(sid[:10]) + "…" }
+
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+func registered(l db.Life) (n int) {
+	for i, e := range l.Events {
+		if _, ok := e.Body.(workflow.Register); ok && l.Settled[i] > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func accepted(l db.Life) (n int) {
+	for _, m := range l.Mails {
+		if m.State == workflow.MailAccepted {
+			n++
+		}
+	}
+	return n
+}

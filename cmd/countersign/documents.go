@@ -1,0 +1,212 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"countersign/db"
+	"countersign/workflow"
+)
+
+func (a *app) documents() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "documents",
+		Short: "Look at documents",
+		Long:  "Reads the database of a worker on this machine, running or not; see --data-dir.",
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(a.documentsList(), a.documentsShow())
+	return c
+}
+
+func (a *app) documentsList() *cobra.Command {
+	var f db.Filter
+	var account, status string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List documents, the newest first",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().StringVar(&account, "account", "", "only of this account (AC…)")
+	c.Flags().StringVar(&status, "status", "", "only those that are opened, signing, signed, canceled or failed")
+	c.Flags().StringVar(&f.Email, "email", "", "only of this signer")
+	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		f.Account, f.Status = workflow.SID(account), workflow.Status(status)
+		if f.Status != "" && !slices.Contains(workflow.Statuses, f.Status) {
+			return usageError{fmt.Errorf("--status: no such status: %q; use opened, signing, signed, canceled or failed", status)}
+		}
+		if f.Limit < 1 {
+			return usageError{fmt.Errorf("--limit must be at least 1")}
+		}
+		cfg, err := a.load(c)
+		if err != nil {
+			return err
+		}
+		store, err := db.OpenReader(c.Context(), cfg.DataDir)
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		docs, err := store.Documents(c.Context(), f)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return eachJSON(a.out, docs)
+		}
+		return listDocuments(a.out, docs)
+	}
+	return c
+}
+
+func eachJSON[T any](w io.Writer, list []T) error {
+	out := json.NewEncoder(w)
+	for _, v := range list {
+		if err := out.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func listDocuments(w io.Writer, docs []workflow.Document) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "DOCUMENT\tSTATUS\tROUND\tORDERS\tSIGNER\tUPDATED")
+	for _, d := range docs {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", d.SID, statusOf(d), d.Round, len(d.Orders), d.Email, stamp(d.DateUpdated))
+	}
+	return t.Flush()
+}
+
+func statusOf(d workflow.Document) string {
+	if d.Hold {
+		return string(d.Status) + " (held)"
+	}
+	return string(d.Status)
+}
+
+func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05Z") }
+
+var documentSID = regexp.MustCompile(`^PX[0-9a-fA-F]{32}$`)
+
+func (a *app) documentsShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "show PX…",
+		Short: "Show all that is known of a document: state, orders, mails with their SMTP replies, history",
+		Args:  cobra.ExactArgs(1),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !documentSID.MatchString(args[0]) {
+			return usageError{fmt.Errorf("not a document sid (PX and 32 hex digits): %q", args[0])}
+		}
+		cfg, err := a.load(c)
+		if err != nil {
+			return err
+		}
+		store, err := db.OpenReader(c.Context(), cfg.DataDir)
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		life, err := store.Life(c.Context(), workflow.SID(args[0]))
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			out := json.NewEncoder(a.out)
+			out.SetIndent("", "  ")
+			return out.Encode(jsonLife(life))
+		}
+		return showLife(a.out, workflow.SID(args[0]), life)
+	}
+	return c
+}
+
+// showLife writes a document's life for people.
+func showLife(w io.Writer, sid workflow.SID, l db.Life) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	showState(t, sid, l)
+	if l.Document != nil {
+		fmt.Fprintln(t, "\nORDER\tSTATUS\tNUMBER\tFAILURE")
+		for _, o := range l.Document.Orders {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.SID, o.Status, o.PhoneNumber, o.FailureReason)
+		}
+	}
+	if len(l.Mails) > 0 {
+		fmt.Fprintln(t, "\nMAIL\tROUND\tTO\tSTATE\tTRIES\tIN DOUBT\tREPLY")
+		for _, m := range l.Mails {
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\n", m.Kind, m.Round, m.Recipient, mailState(m), m.Attempts, m.Doubts, m.Reply)
+		}
+	}
+	if len(l.Events) > 0 {
+		fmt.Fprintln(t, "\nEVENT\tON THE LOG AT")
+		for i, e := range l.Events {
+			fmt.Fprintf(t, "%s\t%s\n", e.What, place(l.Settled[i], e.Due))
+		}
+	}
+	for _, p := range l.Parked {
+		fmt.Fprintf(t, "\nparked: entry %d, %s, until %s\n", p.Entry.Sequence, p.Entry.Body.Type(), stamp(p.Until))
+	}
+	if len(l.History) > 0 {
+		fmt.Fprintln(t, "\nTIME\tENTRY\tWHAT\tDETAIL")
+		for _, h := range l.History {
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", stamp(h.Time), h.Sequence, h.What, h.Detail)
+		}
+	}
+	return t.Flush()
+}
+
+func showState(w io.Writer, sid workflow.SID, l db.Life) {
+	fmt.Fprintf(w, "document\t%s\n", sid)
+	d := l.Document
+	if d == nil {
+		fmt.Fprintln(w, "status\tnot created yet")
+		return
+	}
+	for _, row := range [][2]string{
+		{"account", string(d.AccountSID)}, {"status", statusOf(*d)}, {"round", strconv.Itoa(d.Round)},
+		{"signer", d.Email}, {"cc", strings.Join(d.CCEmails, ", ")}, {"address", string(d.AddressSID)},
+		{"contact", strings.Trim(d.ContactTitle+", "+d.ContactPhoneNumber, ", ")},
+		{"reason", d.Reason}, {"canceled by", d.CanceledBy}, {"letter", d.LetterDigest},
+		{"created", stamp(d.DateCreated)}, {"updated", stamp(d.DateUpdated)},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+		}
+	}
+	if d.DateSigned != nil {
+		fmt.Fprintf(w, "signed\t%s\n", stamp(*d.DateSigned))
+	}
+}
+
+func mailState(m workflow.Mail) string {
+	if m.State == workflow.MailOwed && m.Attempts > 0 {
+		return "owed, next try " + stamp(m.Due)
+	}
+	return string(m.State)
+}
+
+// place says where an owed event stands.
+func place(settled int64, due time.Time) string {
+	switch {
+	case settled > 0:
+		return strconv.FormatInt(settled, 10)
+	case settled < 0:
+		return "not wanted any more"
+	}
+	return "owed, due " + stamp(due)
+}

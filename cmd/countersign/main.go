@@ -1,0 +1,107 @@
+// Command countersign gets letters of authorization signed: it follows the log
+// of Authorization Document events, mails signers and cc recipients, and has
+// the numbers of signed documents registered. README.md has the tour.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"countersign/internal/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// app is what every command is given.
+type app struct {
+	environ []string
+	out     io.Writer // data
+	err     io.Writer // everything else
+}
+
+// run is the program, with all that comes from outside. It returns the exit
+// code.
+func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
+	a := &app{environ, out, errs}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(errs, "countersign:", err)
+	var usage usageError
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// usageError is an error in how the program was called.
+type usageError struct{ error }
+
+// Unwrap returns what is wrong with the call.
+func (u usageError) Unwrap() error { return u.error }
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "countersign",
+		Short:         "Gets letters of authorization signed",
+		Long:          "Countersign follows the log of Authorization Document events, mails the signer and the people in cc,\nand has the numbers of signed documents registered.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	config.Flags(root.PersistentFlags())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.version())
+	for _, c := range root.Commands() {
+		checkArgs(c)
+	}
+	return root
+}
+
+// checkArgs makes a wrong number of arguments an error of usage.
+func checkArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkArgs(sub)
+	}
+}
+
+// load reads the configuration for a command.
+func (a *app) load(c *cobra.Command, need ...string) (config.Config, error) {
+	cfg, err := config.Load(c.Flags(), a.environ, need...)
+	if err != nil {
+		return cfg, usageError{err}
+	}
+	return cfg, nil
+}

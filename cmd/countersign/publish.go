@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"countersign/events"
+	"countersign/internal/config"
+)
+
+func (a *app) publish() *cobra.Command {
+	var rate float64
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "publish FILE",
+		Short: "Send events from a JSON Lines file",
+		Long: `Sends each line of a JSON Lines file ("-" for standard input) to the log, and waits for the acks:
+
+  {"subject":"authdocs.v1.AC….PX….created","data":{CloudEvent}}
+
+A line may have "after": a subject that must stand on the log before the line is sent. Without --nats-url the events go
+to the server that a worker on this machine embeds.`,
+		Example: "  countersign publish examples/day.jsonl --rate 50",
+		Args:    cobra.ExactArgs(1),
+	}
+	c.Flags().Float64Var(&rate, "rate", 0, "most events per second; 0 for no limit")
+	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long a line waits for what it comes after, and for acks")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		cfg, err := a.load(c)
+		if err != nil {
+			return err
+		}
+		if rate < 0 {
+			return usageError{errors.New("--rate must not be negative")}
+		}
+		lines, err := readLines(args[0])
+		if err != nil {
+			return err
+		}
+		nc, err := dial(c.Context(), cfg)
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		return a.send(c.Context(), nc, lines, rate, wait)
+	}
+	return c
+}
+
+// dial connects to the log's server for a command that does one thing.
+func dial(ctx context.Context, cfg config.Config) (*nats.Conn, error) {
+	o := events.ConnectOptions{
+		URL: string(cfg.NATSURL), Context: cfg.NATSContext, Creds: cfg.NATSCreds,
+		TLSCA: cfg.NATSCA, TLSCert: cfg.NATSCert, TLSKey: cfg.NATSKey, Name: "countersign publish",
+	}
+	if !cfg.External() {
+		if cfg.NATSListen == "" {
+			return nil, usageError{errors.New("the embedded server listens nowhere; name a server with --nats-url")}
+		}
+		o.URL = "nats://" + cfg.NATSListen
+	}
+	return events.Connect(ctx, o)
+}
+
+// line is one event to be sent.
+type line struct {
+	number int // in its file, from 1
+	msg    *nats.Msg
+	after  string
+}
+
+// readLines reads a whole file: an event that cannot be sent is found before
+// any is.
+func readLines(name string) ([]line, error) {
+	f := os.Stdin
+	if name != "-" {
+		var err error
+		if f, err = os.Open(name); err != nil {
+			return nil, err
+		}
+		defer f.Close()
+	}
+	var lines []line
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 16<<20)
+	for number := 1; s.Scan(); number++ {
+		if len(bytes.TrimSpace(s.Bytes())) == 0 {
+			continue
+		}
+		l, err := readLine(s.Bytes())
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, number, err)
+		}
+		l.number = number
+		lines = append(lines, l)
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return lines, nil
+}
+
+// readLine reads one line. The event in it may be anything: what it is worth
+// is for those who follow the log to say.
+func readLine(raw []byte) (line, error) {
+	var l struct {
+		Subject string          `json:"subject"`
+		After   string          `json:"after"`
+		Data    json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(raw, &l); err != nil {
+		return line{}, fmt.Errorf("not a JSON object with subject and data: %w", err)
+	}
+	if l.Subject == "" || len(l.Data) == 0 {
+		return line{}, errors.New("subject and data are needed")
+	}
+	m := &nats.Msg{Subject: l.Subject, Data: bytes.Clone(l.Data), Header: nats.Header{}}
+	m.Header.Set("Content-Type", "application/cloudevents+json")
+	var e struct{ ID, Source string }
+	if json.Unmarshal(l.Data, &e) == nil && e.ID != "" {
+		m.Header.Set(jetstream.MsgIDHeader, e.Source+" "+e.ID)
+	}
+	return line{msg: m, after: l.After}, nil
+}
+
+// sender sends lines in their order.
+type sender struct {
+	js      jetstream.JetStream
+	wait    time.Duration
+	pending []jetstream.PubAckFuture
+	bar     progress
+}
+
+// unacked is how many events may be on their way.
+const unacked = 256
+
+func (a *app) send(ctx context.Context, nc *nats.Conn, lines []line, rate float64, wait time.Duration) error {
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*unacked))
+	if err != nil {
+		return err
+	}
+	s := &sender{js: js, wait: wait, bar: newProgress(a.err, len(lines))}
+	defer s.bar.done()
+	start := time.Now()
+	for i, l := range lines {
+		if rate > 0 {
+			next := time.Duration(float64(i) / rate * float64(time.Second))
+			if err := sleep(ctx, time.Until(start.Add(next))); err != nil {
+				return err
+			}
+		}
+		if err := s.send(ctx, l); err != nil {
+			return fmt.Errorf("line %d: %w", l.number, err)
+		}
+	}
+	return s.flush(ctx)
+}
+
+func (s *sender) send(ctx context.Context, l line) error {
+	if l.after != "" {
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+		if err := s.await(ctx, l.after); err != nil {
+			return err
+		}
+	}
+	ack, err := s.js.PublishMsgAsync(l.msg, jetstream.WithStallWait(s.wait))
+	if err != nil {
+		return err
+	}
+	s.pending = append(s.pending, ack)
+	if len(s.pending) < unacked {
+		return nil
+	}
+	return s.flush(ctx)
+}
+
+// flush waits until all that was sent is acknowledged.
+func (s *sender) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	for _, ack := range s.pending {
+		select {
+		case <-ack.Ok():
+			s.bar.step()
+		case err := <-ack.Err():
+			return fmt.Errorf("%s was not acknowledged: %w", ack.Msg().Subject, err)
+		case <-ctx.Done():
+			return fmt.Errorf("%s was not acknowledged in %s; is a worker up, and the stream made?", ack.Msg().Subject, s.wait)
+		}
+	}
+	s.pending = s.pending[:0]
+	return nil
+}
+
+// lookEvery is how often the log is asked for what a line comes after.
+const lookEvery = 5 * time.Millisecond
+
+// await waits until a subject stands on the log.
+func (s *sender) await(ctx context.Context, subject string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, events.StreamName)
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", events.StreamName, err)
+	}
+	for {
+		_, err := stream.GetLastMsgForSubject(ctx, subject)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) || sleep(ctx, lookEvery) != nil {
+			return fmt.Errorf("it comes after %s, which is not on the log after %s: %w", subject, s.wait, err)
+		}
+	}
+}
+
+// sleep waits for d, or fails when ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

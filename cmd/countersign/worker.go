@@ -1,0 +1,314 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/internal/admin"
+	"countersign/internal/config"
+	"countersign/internal/mail"
+	"countersign/internal/natsd"
+	"countersign/internal/relay"
+	"countersign/internal/ticket"
+	"countersign/internal/web"
+	"countersign/workflow"
+)
+
+// worker is the whole of Countersign in one process.
+type worker struct {
+	cfg    config.Config
+	logger *slog.Logger
+	inbox  http.Handler // of the mail catcher, in dev
+
+	unlock func()
+	server *natsd.Server // nil where NATS is external
+	nc     *nats.Conn
+	store  *db.Store
+	keys   *ticket.Keys
+	pool   *mail.Pool
+	public net.Listener
+	admin  net.Listener
+	log    atomic.Pointer[events.Log] // nil until it has been opened
+	caught chan struct{}              // closed once the log has been read to its end
+}
+
+// newWorker opens what this machine has, and starts nothing but the embedded
+// NATS server. What is wrong with the machine or the settings shows here; NATS
+// and the mail server may be away.
+func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *worker, err error) {
+	w := &worker{cfg: cfg, logger: logger, caught: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	if w.unlock, err = lockDir(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	if w.public, err = listen(cfg.Listen, "--listen"); err != nil {
+		return nil, err
+	}
+	if w.admin, err = listen(cfg.AdminListen, "--admin-listen"); err != nil {
+		return nil, err
+	}
+	if w.keys, err = ticket.LoadKeys(cfg.KeysFile); err != nil {
+		return nil, err
+	}
+	if w.pool, err = w.mailPool(); err != nil {
+		return nil, err
+	}
+	if w.store, err = db.Open(ctx, cfg.DataDir); err != nil {
+		return nil, err
+	}
+	return w, w.connect(ctx)
+}
+
+// listen opens a listener; flag is what to change where the address is taken.
+func listen(address, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w; change %s", err, flag)
+	}
+	return l, nil
+}
+
+func (w *worker) mailPool() (*mail.Pool, error) {
+	server, err := mail.ParseURL(string(w.cfg.SMTPURL))
+	if err != nil {
+		return nil, fmt.Errorf("--smtp-url: %w", err)
+	}
+	c := mail.Config{
+		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, Pool: w.cfg.MailPool, Link: w.link,
+	}
+	if w.cfg.DKIMDomain != "" {
+		c.DKIM = &mail.DKIM{Domain: w.cfg.DKIMDomain, Selector: w.cfg.DKIMSelector, KeyFile: w.cfg.DKIMKey}
+	}
+	return mail.New(c)
+}
+
+// link makes the address at which a document is signed. It follows from the
+// mail, so that one sent twice carries the same.
+func (w *worker) link(document workflow.SID, round int, owed time.Time) (string, time.Time) {
+	expires := owed.Add(w.cfg.LinkLifetime)
+	token, err := w.keys.Issue(ticket.Claims{Purpose: ticket.Sign, Document: document, Round: round, Expires: expires})
+	if err != nil { // the sid was checked when its event was read
+		w.logger.Error("no signing link could be made", "document", document, "err", err)
+	}
+	return w.cfg.PublicURL + "/sign/" + token, expires
+}
+
+func (w *worker) connect(ctx context.Context) (err error) {
+	o := events.ConnectOptions{
+		URL: string(w.cfg.NATSURL), Context: w.cfg.NATSContext, Creds: w.cfg.NATSCreds,
+		TLSCA: w.cfg.NATSCA, TLSCert: w.cfg.NATSCert, TLSKey: w.cfg.NATSKey,
+		Name: "countersign", Logger: w.logger,
+	}
+	if !w.cfg.External() {
+		w.server, err = natsd.Start(natsd.Options{
+			StoreDir: filepath.Join(w.cfg.DataDir, "nats"), Listen: w.cfg.NATSListen, Name: "countersign",
+			SyncAlways: w.cfg.NATSSync == 0, SyncInterval: w.cfg.NATSSync, Logger: w.logger,
+		})
+		if err != nil {
+			return err
+		}
+		o.InProcess = w.server
+	}
+	w.nc, err = events.Connect(ctx, o)
+	return err
+}
+
+func (w *worker) close() {
+	if w.nc != nil {
+		w.nc.Close()
+	}
+	if w.server != nil {
+		w.server.Shutdown()
+	}
+	if w.store != nil {
+		if err := w.store.Close(); err != nil {
+			w.logger.Warn("close the database", "err", err)
+		}
+	}
+	if w.pool != nil {
+		w.pool.Close()
+	}
+	for _, l := range []net.Listener{w.public, w.admin} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if w.unlock != nil {
+		w.unlock()
+	}
+}
+
+// run works until ctx ends; then it finishes what is in hand. It returns an
+// error where it cannot go on, nil otherwise.
+func (w *worker) run(ctx context.Context) error {
+	defer w.close()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var servers sync.WaitGroup
+	for _, s := range []struct {
+		l net.Listener
+		h http.Handler
+	}{
+		{w.public, web.Handler(w.store, w.keys, time.Now, w.logger)},
+		{w.admin, w.adminHandler()},
+	} {
+		servers.Go(func() {
+			if err := serveHTTP(ctx, s.l, s.h); err != nil {
+				fail(err)
+			}
+		})
+	}
+	w.logger.Info("countersign is up", "version", versionName(), "public", w.public.Addr(), "admin", w.admin.Addr())
+	err := w.work(ctx, fail)
+	fail(err)
+	servers.Wait()
+	if err == nil {
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
+	}
+	w.logger.Info("countersign is down")
+	return err
+}
+
+// work opens the log, follows it to its end, and then carries what is owed.
+// The relays end before the follower does: they wait for what they appended.
+func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
+	log, err := events.Open(ctx, w.nc, w.cfg.Replicas, w.logger)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	w.log.Store(log)
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	followed := make(chan error, 1)
+	go func() {
+		err := log.Follow(following, relay.Fold{Store: w.store})
+		if err != nil {
+			fail(err)
+		}
+		followed <- err
+	}()
+	w.relays(ctx, log)
+	stop()
+	return <-followed
+}
+
+func (w *worker) relays(ctx context.Context, log *events.Log) {
+	if err := w.catchUp(ctx, log); err != nil {
+		return // ctx has ended
+	}
+	var group sync.WaitGroup
+	group.Go(func() { w.watchTail(ctx, log) })
+	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
+	group.Go(func() { w.mails(log).Run(ctx) })
+	group.Wait()
+}
+
+func (w *worker) mails(log *events.Log) *relay.Mails {
+	return &relay.Mails{
+		Store: w.store, Log: log, Sender: w.pool, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate),
+		Retry:    relay.Retry{First: w.cfg.MailRetryFirst, Max: w.cfg.MailRetryMax, GiveUp: w.cfg.MailGiveUpAfter},
+		Deadline: w.cfg.MailDeadline, Hold: w.cfg.MailInDoubt == config.Hold, Logger: w.logger,
+	}
+}
+
+// catchUp reads the log to its end, and puts the settings that decide on it.
+// It fails when ctx ends.
+func (w *worker) catchUp(ctx context.Context, log *events.Log) error {
+	var tail uint64
+	for {
+		var err error
+		if tail, err = log.Tail(ctx); err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		w.logger.Warn("the end of the log cannot be read", "err", err)
+	}
+	if err := w.store.WaitApplied(ctx, tail); err != nil {
+		return err
+	}
+	if err := relay.ActivateRules(ctx, w.store, log, w.cfg.ParkingLimit, w.logger); err != nil {
+		return err
+	}
+	w.logger.Info("the log is read to its end", "sequence", tail)
+	close(w.caught)
+	return nil
+}
+
+// tailEvery is how often the log's end and clock are asked for.
+const tailEvery = 2 * time.Second
+
+// watchTail keeps the log's clock and the lag true while nothing is appended.
+func (w *worker) watchTail(ctx context.Context, log *events.Log) {
+	tick := time.NewTicker(tailEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if _, err := log.Tail(ctx); err != nil && ctx.Err() == nil {
+				w.logger.Debug("the end of the log cannot be read", "err", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *worker) adminHandler() http.Handler {
+	state := func() admin.LogState {
+		l := admin.LogState{Connected: w.nc.IsConnected()}
+		if log := w.log.Load(); log != nil {
+			stats := log.Stats()
+			l.Last, l.Reconnects, l.Now = stats.Last, stats.Reconnects, log.Now()
+		}
+		return l
+	}
+	if w.inbox == nil {
+		return admin.Handler(w.store, state, w.logger)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", admin.Handler(w.store, state, w.logger, admin.Extra{Path: "/inbox/", Title: "Inbox of the mail catcher"}))
+	mux.Handle("/inbox/", http.StripPrefix("/inbox", w.inbox))
+	return mux
+}
+
+// serveHTTP serves until ctx ends, and gives requests in hand a moment more.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+	stopped := make(chan error, 1)
+	defer context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		stopped <- s.Shutdown(grace)
+	})()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	<-stopped
+	return nil
+}

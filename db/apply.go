@@ -1,0 +1,342 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// RulesVersion is the version of the rules that this program decides by.
+const RulesVersion = 1
+
+// Apply folds a batch of entries, in the log's order, into the store: the
+// documents, what is owed, and the position, in one transaction. Entries at or
+// before the position are passed over. stream is when the stream was created.
+// An error leaves the store as it was: the disk's, or a rules version that
+// this program does not know.
+func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
+	s.fold.Lock()
+	defer s.fold.Unlock()
+	if len(entries) == 0 {
+		return nil
+	}
+	b := &batch{pos: s.Position()}
+	b.pos.Stream = stream
+	err := s.tx(ctx, func(q *sqlc.Queries) error {
+		b.q = q
+		if err := b.load(ctx, entries); err != nil {
+			return fmt.Errorf("read the batch's documents: %w", err)
+		}
+		for _, e := range entries {
+			if err := b.fold(e); err != nil {
+				return fmt.Errorf("entry %d: %w", e.Sequence, err)
+			}
+		}
+		return b.flush(ctx)
+	})
+	if err != nil {
+		return explain(s.path, fmt.Errorf("apply entries %d to %d: %w", entries[0].Sequence, entries[len(entries)-1].Sequence, err))
+	}
+	s.announce(b.pos, uint64(len(b.met)), b.duplicates)
+	return nil
+}
+
+// tx runs f in one transaction: all of it happens, or none.
+func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback() // does nothing after Commit
+	if err := f(s.wq.WithTx(tx)); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// batch is a fold in memory of what a batch of entries touches, written down
+// at the end.
+type batch struct {
+	q          *sqlc.Queries
+	pos        Position
+	states     map[workflow.SID]*workflow.State
+	holders    map[workflow.SID]workflow.SID
+	known      map[identity]int64 // sequence at which an event was met before this batch
+	duplicates uint64
+
+	met       []meeting // new events, for the inbox
+	metAt     map[identity]int
+	again     []meeting           // met before at a place that the log has lost
+	verdicts  map[identity]string // later results of events parked before this batch
+	documents ordered[workflow.SID]
+	passed    ordered[workflow.SID] // orders that came to a document or left one
+	mails     map[workflow.MailID]workflow.Mail
+	mailOrder ordered[workflow.MailID]
+	owed      []workflow.OwedEvent
+	owedAt    map[string]int
+	settled   map[string]uint64
+	moot      []string
+	parked    []workflow.Parked
+	unparked  []uint64
+	turned    []turn
+	lines     []line
+	lineNo    map[workflow.SID]int // lines written for the entry in hand
+	tallies   map[tally]int
+}
+
+// tally names what is counted.
+type tally struct{ what, kind, more string }
+
+const (
+	tallyDocuments = "documents"
+	tallyMails     = "mails"
+	tallyTurned    = "turned_down"
+	tallyRegisters = "registers"
+)
+
+type identity struct{ source, id string }
+
+type meeting struct {
+	identity
+	sequence uint64
+	at       time.Time
+	result   workflow.Result
+}
+
+type turn struct {
+	verdict workflow.Verdict
+	at      time.Time
+}
+
+type line struct {
+	document workflow.SID
+	sequence uint64
+	number   int
+	at       time.Time
+	note     workflow.Note
+}
+
+// ordered is a set that remembers the order of its first additions.
+type ordered[K comparable] struct {
+	list []K
+	has  map[K]bool
+}
+
+func (o *ordered[K]) add(k K) {
+	if o.has == nil {
+		o.has = make(map[K]bool)
+	}
+	if !o.has[k] {
+		o.has[k] = true
+		o.list = append(o.list, k)
+	}
+}
+
+// fold applies one entry to what was loaded.
+func (b *batch) fold(e workflow.Entry) error {
+	if e.Sequence <= b.pos.Sequence {
+		return nil
+	}
+	b.pos.Sequence, b.pos.Time, b.pos.ID, b.pos.Source = e.Sequence, e.Time, e.ID, e.Source
+	b.lineNo = make(map[workflow.SID]int)
+	b.settle(e)
+	key := identity{e.Source, e.ID}
+	if _, twice := b.metAt[key]; twice {
+		b.duplicates++
+		return nil
+	}
+	if seq, before := b.known[key]; before {
+		b.duplicates++
+		if seq < 0 {
+			b.again = append(b.again, meeting{key, e.Sequence, e.Time, ""})
+		}
+		return nil
+	}
+	if _, ok := e.Body.(workflow.Register); ok {
+		b.count(tally{tallyRegisters, "", ""}, 1)
+	}
+	b.metAt[key] = len(b.met)
+	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.Unchanged})
+	return b.decide(e)
+}
+
+// settle takes note of what stands on the log by its place alone: an owed
+// event, or a claim, which counts as the last one even where it says nothing.
+func (b *batch) settle(e workflow.Entry) {
+	if e.Subject == workflow.ClaimsSubject {
+		b.pos.Claim, b.pos.ClaimWorker = e.Sequence, ""
+		if c, ok := e.Body.(workflow.Claimed); ok {
+			b.pos.ClaimWorker = c.Worker
+		}
+	}
+	switch e.Body.(type) {
+	case workflow.Register, workflow.Became, workflow.Refused, workflow.TimerDue:
+		if _, ok := b.settled[e.Subject]; !ok {
+			b.settled[e.Subject] = e.Sequence
+		}
+	}
+}
+
+func (b *batch) decide(e workflow.Entry) error {
+	switch body := e.Body.(type) {
+	case workflow.RulesActivated:
+		if body.Version > RulesVersion {
+			return fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
+				workflow.ErrUnavailable, body.Version, RulesVersion)
+		}
+		b.pos.Rules = body.Version
+		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
+		b.met[b.metAt[identity{e.Source, e.ID}]].result = workflow.Applied
+	case workflow.Claimed:
+		var by ordered[workflow.SID]
+		mails := make(map[workflow.SID][]workflow.MailID)
+		for _, id := range body.Mails {
+			by.add(id.Document())
+			mails[id.Document()] = append(mails[id.Document()], id)
+		}
+		for _, sid := range by.list {
+			e.Body = workflow.Claimed{Worker: body.Worker, Mails: mails[sid]}
+			b.about(sid, e)
+		}
+	case workflow.Settled:
+		var by ordered[workflow.SID]
+		outcomes := make(map[workflow.SID][]workflow.MailOutcome)
+		for _, o := range body.Outcomes {
+			by.add(o.Mail.Document())
+			outcomes[o.Mail.Document()] = append(outcomes[o.Mail.Document()], o)
+		}
+		for _, sid := range by.list {
+			e.Body = workflow.Settled{Worker: body.Worker, Claim: body.Claim, Outcomes: outcomes[sid]}
+			b.about(sid, e)
+		}
+	default:
+		b.about(e.Document, e)
+	}
+	return nil
+}
+
+// about lets the rules decide an entry for one document, and keeps the answer.
+func (b *batch) about(sid workflow.SID, e workflow.Entry) {
+	s := b.state(sid)
+	before := *s
+	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, ParkingLimit: b.pos.Parking})
+	b.keepParked(before.Parked, d.State.Parked)
+	*s = d.State
+	if !d.Unchanged && s.Document.Status != workflow.Unseen {
+		b.keepDocument(before.Document, s.Document)
+	}
+	b.tallyMails(before.Mails, d.Mails)
+	for _, m := range d.Mails {
+		if old, ok := b.mails[m.ID]; ok && m.About == nil {
+			m.About = old.About
+		}
+		b.mails[m.ID] = m
+		b.mailOrder.add(m.ID)
+	}
+	for _, o := range d.Owed {
+		if _, twice := b.owedAt[o.Subject()]; !twice {
+			b.owedAt[o.Subject()] = len(b.owed)
+			b.owed = append(b.owed, o)
+		}
+	}
+	for _, o := range d.Moot {
+		b.moot = append(b.moot, o.Subject())
+	}
+	for _, n := range d.Notes {
+		b.lines = append(b.lines, line{sid, e.Sequence, b.lineNo[sid], e.Time, n})
+		b.lineNo[sid]++
+	}
+	for _, v := range d.Verdicts {
+		b.keepVerdict(v, e.Time)
+	}
+}
+
+func (b *batch) keepVerdict(v workflow.Verdict, at time.Time) {
+	key := identity{v.Entry.Source, v.Entry.ID}
+	if i, ok := b.metAt[key]; ok {
+		if m := &b.met[i]; m.result == workflow.Unchanged || m.result == workflow.Parking {
+			m.result = v.Result // an entry about many documents is applied where one of them changed
+		}
+	} else {
+		b.verdicts[key] = string(v.Result)
+	}
+	if v.Problem != nil {
+		b.turned = append(b.turned, turn{v, at})
+		b.count(tally{tallyTurned, string(v.Problem.Code), ""}, 1)
+	}
+}
+
+func (b *batch) keepParked(before, after []workflow.Parked) {
+	old := make(map[uint64]bool, len(before))
+	for _, p := range before {
+		old[p.Entry.Sequence] = true
+	}
+	for _, p := range after {
+		if !old[p.Entry.Sequence] {
+			b.parked = append(b.parked, p)
+		}
+		delete(old, p.Entry.Sequence)
+	}
+	for seq := range old {
+		b.unparked = append(b.unparked, seq)
+	}
+}
+
+func (b *batch) keepDocument(before, after workflow.Document) {
+	b.documents.add(after.SID)
+	if before.Status != after.Status {
+		b.count(tally{tallyDocuments, string(before.Status), ""}, -1)
+		b.count(tally{tallyDocuments, string(after.Status), ""}, 1)
+	}
+	had, has := live(before), live(after)
+	if slices.Equal(had, has) {
+		return
+	}
+	for _, order := range had {
+		delete(b.holders, order)
+		b.passed.add(order)
+	}
+	for _, order := range has {
+		b.holders[order] = after.SID
+		b.passed.add(order)
+	}
+}
+
+// live lists the orders that a document holds.
+func live(d workflow.Document) []workflow.SID {
+	if d.Status.Released() {
+		return nil
+	}
+	sids := make([]workflow.SID, len(d.Orders))
+	for i, o := range d.Orders {
+		sids[i] = o.SID
+	}
+	return sids
+}
+
+func (b *batch) tallyMails(before, after []workflow.Mail) {
+	old := make(map[workflow.MailID]workflow.MailState, len(before))
+	for _, m := range before {
+		old[m.ID] = m.State
+	}
+	for _, m := range after {
+		if state, known := old[m.ID]; known {
+			b.count(tally{tallyMails, string(m.Kind), string(state)}, -1)
+		}
+		b.count(tally{tallyMails, string(m.Kind), string(m.State)}, 1)
+	}
+}
+
+func (b *batch) count(t tally, n int) {
+	if t.what == tallyDocuments && t.kind == "" {
+		return // unseen ones are not counted
+	}
+	b.tallies[t] += n
+}

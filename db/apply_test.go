@@ -1,0 +1,391 @@
+package db_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/db"
+	"countersign/workflow"
+)
+
+var (
+	stream = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	start  = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+)
+
+const account = workflow.SID("ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+
+func px(n int) workflow.SID { return workflow.SID(fmt.Sprintf("PX%032x", n)) }
+func hr(n int) workflow.SID { return workflow.SID(fmt.Sprintf("HR%032x", n)) }
+
+// open opens a store of the test's own.
+func open(t testing.TB, dir string) *db.Store {
+	t.Helper()
+	s, err := db.Open(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func apply(t testing.TB, s *db.Store, entries ...workflow.Entry) {
+	t.Helper()
+	if err := s.Apply(t.Context(), stream, entries); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func dump(t testing.TB, s *db.Store) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := s.Dump(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// writer writes a log in memory.
+type writer struct{ entries []workflow.Entry }
+
+func (w *writer) add(doc workflow.SID, subject string, b workflow.Body) workflow.Entry {
+	seq := uint64(len(w.entries) + 1)
+	e := workflow.Entry{
+		Sequence: seq, Time: start.Add(time.Duration(seq) * 1234567 * time.Nanosecond), Subject: workflow.SubjectPrefix + subject,
+		Account: account, Document: doc, ID: fmt.Sprint("e", seq), Source: "/orders", Body: b,
+	}
+	if doc == "" {
+		e.Account = ""
+	}
+	w.entries = append(w.entries, e)
+	return e
+}
+
+func (w *writer) created(n int) {
+	w.add(px(n), string(account)+"."+string(px(n))+".created", workflow.Created{
+		AddressSID: "AD00000000000000000000000000000000", Email: fmt.Sprintf("s%d@example.com", n), CCEmails: []string{"cc@Example.com"},
+		HostedNumberOrderSIDs: []workflow.SID{hr(2 * n), hr(2*n + 1)},
+	})
+}
+
+func (w *writer) status(n int, s workflow.Status) {
+	w.add(px(n), string(account)+"."+string(px(n))+".status", workflow.StatusChanged{Status: s, Reason: "why\x00 not"})
+}
+
+// mails claims and settles mails.
+func (w *writer) mails(outcome workflow.Outcome, ids ...workflow.MailID) {
+	c := w.add("", "_.mail.claimed", workflow.Claimed{Worker: "w", Mails: ids})
+	var outcomes []workflow.MailOutcome
+	for _, id := range ids {
+		outcomes = append(outcomes, workflow.MailOutcome{Mail: id, Outcome: outcome, Code: 250, Reply: "250 ok", RetryAfterMs: 5000})
+	}
+	w.add("", "_.mail.settled", workflow.Settled{Worker: "w", Claim: c.Sequence, Outcomes: outcomes})
+}
+
+func mailID(n, round int, kind workflow.MailKind, i int) workflow.MailID {
+	return workflow.MailID(fmt.Sprintf("%s.%d.%s.%d", px(n), round, kind, i))
+}
+
+// day is a log with everything in it.
+func day() []workflow.Entry {
+	w := &writer{}
+	for n := range 20 {
+		w.created(n)
+	}
+	w.status(30, workflow.Signed) // parked for ever
+	w.status(3, workflow.Canceled)
+	w.status(4, workflow.Signed) // parked until the mail is accepted
+	w.add(px(5), "x", workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data.email", Message: "no"}})
+	for n := range 10 {
+		w.mails(workflow.Accepted, mailID(n, 1, workflow.MailSignature, 0))
+	}
+	w.mails(workflow.Deferred, mailID(10, 1, workflow.MailSignature, 0), mailID(11, 1, workflow.MailSignature, 0))
+	w.mails(workflow.Rejected, mailID(12, 1, workflow.MailSignature, 0))
+	w.status(6, workflow.Opened)
+	w.status(7, workflow.Signed)
+	w.add(px(7), string(account)+"."+string(px(7))+".order."+string(hr(14))+".register",
+		workflow.Register{OrderSID: hr(14), DocumentSID: px(7)})
+	w.add(px(7), "x", workflow.OrderStatusChanged{Order: hr(14), Status: workflow.OrderCompleted, PhoneNumber: "+14155550100"})
+	w.add(px(40), "x", workflow.Created{ // takes the order that document 3 has released, and one that is taken
+		AddressSID: "AD00000000000000000000000000000000", Email: "x@example.com", HostedNumberOrderSIDs: []workflow.SID{hr(6)},
+	})
+	w.add(px(41), "x", workflow.Created{
+		AddressSID: "AD00000000000000000000000000000000", Email: "x@example.com", HostedNumberOrderSIDs: []workflow.SID{hr(6)},
+	})
+	w.add(px(6), "x", workflow.Updated{CCEmails: &[]string{}, HostedNumberOrders: &[]workflow.OrderRef{{SID: hr(12), PhoneNumber: "+14155550101"}}})
+	w.status(6, workflow.Signing)
+	w.add(px(30), "x", workflow.OrderStatusChanged{Order: hr(99), Status: workflow.OrderFailed})
+	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600})
+	return w.entries
+}
+
+// TestHoweverALogIsCutTheStateIsTheSame folds one log in batches of any size,
+// with restarts, and finds the same state to the letter.
+func TestHoweverALogIsCutTheStateIsTheSame(t *testing.T) {
+	log := day()
+	whole := open(t, t.TempDir())
+	apply(t, whole, log...)
+	want := dump(t, whole)
+	for _, line := range []string{`"canceled"`, `"order_taken"`, `"dead_letter"`, `"withdrawn"`, `"parked"`, `completed`, `"rejected"`} {
+		if !strings.Contains(want, line) {
+			t.Errorf("the day has no %s", line)
+		}
+	}
+	for seed := range uint64(12) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		dir := t.TempDir()
+		s, err := db.Open(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rest := log; len(rest) > 0; {
+			n := 1 + rng.IntN(min(len(rest), 1+int(seed)*3))
+			apply(t, s, rest[:n]...)
+			rest = rest[n:]
+			if rng.IntN(10) == 0 {
+				s.Close()
+				if s, err = db.Open(t.Context(), dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(dump(t, s), "\n")); diff != "" {
+			t.Errorf("seed %d: cut otherwise (+), the state differs:\n%s", seed, diff)
+		}
+		s.Close()
+	}
+}
+
+// TestAnEventMetTwiceChangesNothing replays the whole log behind itself, and
+// applies a batch again.
+func TestAnEventMetTwiceChangesNothing(t *testing.T) {
+	log := day()
+	s := open(t, t.TempDir())
+	apply(t, s, log...)
+	state := func() string { // all but how far the log was read
+		_, rest, _ := strings.Cut(dump(t, s), "\n")
+		return rest
+	}
+	before := state()
+	apply(t, s, log...) // below the position
+	last := log[len(log)-1].Sequence
+	var again []workflow.Entry
+	for i, e := range log {
+		e.Sequence, e.Time = last+uint64(i)+1, e.Time.Add(24*time.Hour)
+		again = append(again, e)
+	}
+	apply(t, s, again...)
+	if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(state(), "\n")); diff != "" {
+		t.Errorf("a replay changed the state:\n%s", diff)
+	}
+	c, err := s.Counts(t.Context(), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Duplicates != uint64(len(log)) {
+		t.Errorf("counted %d duplicates, want %d", c.Duplicates, len(log))
+	}
+	if got, want := s.Position().Claim, claims(again); got != want {
+		t.Errorf("the last claim is %d, want %d: a claim counts by its place even where it says nothing", got, want)
+	}
+}
+
+func claims(log []workflow.Entry) (last uint64) {
+	for _, e := range log {
+		if e.Subject == workflow.ClaimsSubject {
+			last = e.Sequence
+		}
+	}
+	return last
+}
+
+func TestABatchThatFailsLeavesNothing(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.created(1)
+	w.add("", "_.rules.activated", workflow.RulesActivated{Version: db.RulesVersion + 1})
+	before := dump(t, s)
+	err := s.Apply(t.Context(), stream, w.entries)
+	if !errors.Is(err, workflow.ErrUnavailable) || !strings.Contains(err.Error(), "start a newer one") {
+		t.Errorf("unknown rules: %v", err)
+	}
+	if diff := cmp.Diff(before, dump(t, s)); diff != "" {
+		t.Errorf("half a batch was applied:\n%s", diff)
+	}
+	if s.Position().Sequence != 0 {
+		t.Errorf("the position moved to %d", s.Position().Sequence)
+	}
+}
+
+func TestWhatIsOwedAndWhatIsSettled(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.created(1)
+	apply(t, s, w.entries...)
+	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), 0, 10)
+	if err != nil || len(owed) != 1 || owed[0].What != "became.opened.1" {
+		t.Fatalf("owed %+v, %v", owed, err)
+	}
+	w.add(px(1), strings.TrimPrefix(owed[0].Subject(), workflow.SubjectPrefix), owed[0].Body)
+	apply(t, s, w.entries[1:]...)
+	if owed, _ := s.DueEvents(t.Context(), start.Add(time.Hour), 0, 10); len(owed) != 0 {
+		t.Errorf("owed still: %+v", owed)
+	}
+	due, err := s.DueMails(t.Context(), start.Add(time.Hour), nil, 10)
+	if err != nil || len(due) != 1 || due[0].Domain != "example.com" {
+		t.Fatalf("due mails %+v, %v", due, err)
+	}
+	if due, _ := s.DueMails(t.Context(), start.Add(time.Hour), []string{"example.com"}, 10); len(due) != 0 {
+		t.Errorf("a domain that is left out is listed: %+v", due)
+	}
+	claim := w.add("", "_.mail.claimed", workflow.Claimed{Worker: "w", Mails: []workflow.MailID{due[0].ID}})
+	apply(t, s, claim)
+	mails, err := s.ClaimedMails(t.Context(), claim.Sequence)
+	if err != nil || len(mails) != 1 || mails[0].About == nil || mails[0].About.Email != "s1@example.com" {
+		t.Fatalf("claimed %+v, %v", mails, err)
+	}
+	if open, _ := s.OpenClaims(t.Context()); !cmp.Equal(open, []uint64{claim.Sequence}) {
+		t.Errorf("open claims %v", open)
+	}
+}
+
+func TestRewindGoesBackToWhatStillStands(t *testing.T) {
+	log := day()
+	s := open(t, t.TempDir())
+	apply(t, s, log...)
+	owedBefore := owedSubjects(t, s)
+	register := uint64(0)
+	for _, e := range log {
+		if _, ok := e.Body.(workflow.Register); ok {
+			register = e.Sequence
+		}
+	}
+	p, err := s.Rewind(t.Context(), 1000, func(seq uint64, at time.Time, source, id string) (bool, error) {
+		return seq < register, nil
+	})
+	if err != nil || p.Sequence != register-1 || s.Position().Sequence != register-1 {
+		t.Fatalf("rewound to %d, %v", p.Sequence, err)
+	}
+	if owed := owedSubjects(t, s); !strings.Contains(owed, ".register") || len(owed) <= len(owedBefore) {
+		t.Errorf("a register event that the log lost is not owed again: %s", owed)
+	}
+	states := func() string { // documents and mails
+		var out []string
+		for line := range strings.Lines(dump(t, s)) {
+			if strings.HasPrefix(line, `["documents"`) || strings.HasPrefix(line, `["mails"`) || strings.HasPrefix(line, `["holders"`) {
+				out = append(out, line)
+			}
+		}
+		return strings.Join(out, "")
+	}
+	before := states()
+	apply(t, s, log[register-1:]...)
+	if diff := cmp.Diff(before, states()); diff != "" {
+		t.Errorf("folding on changed what was applied:\n%s", diff)
+	}
+	if diff := cmp.Diff(owedBefore, owedSubjects(t, s)); diff != "" {
+		t.Errorf("owed after folding on:\n%s", diff)
+	}
+	_, err = s.Rewind(t.Context(), 1000, func(uint64, time.Time, string, string) (bool, error) { return false, nil })
+	if !errors.Is(err, workflow.ErrConflict) {
+		t.Errorf("nothing matches: %v", err)
+	}
+}
+
+func owedSubjects(t *testing.T, s *db.Store) string {
+	t.Helper()
+	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, o := range owed {
+		out = append(out, o.Subject())
+	}
+	return strings.Join(out, "\n")
+}
+
+func TestWaitApplied(t *testing.T) {
+	s := open(t, t.TempDir())
+	done := make(chan error)
+	go func() { done <- s.WaitApplied(t.Context(), 2) }()
+	w := &writer{}
+	w.created(1)
+	w.created(2)
+	apply(t, s, w.entries[:1]...)
+	select {
+	case <-done:
+		t.Fatal("returned one entry too early")
+	default:
+	}
+	apply(t, s, w.entries[1:]...)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.WaitApplied(ctx, 3); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of its context: %v", err)
+	}
+}
+
+func TestADamagedOrNewerFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, db.FileName), bytes.Repeat([]byte("not a database "), 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if _, err := db.OpenReader(t.Context(), t.TempDir()); !errors.Is(err, workflow.ErrNotFound) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestLifeTellsEverything(t *testing.T) {
+	s := open(t, t.TempDir())
+	apply(t, s, day()...)
+	l, err := s.Life(t.Context(), px(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Document == nil || l.Document.Status != workflow.Signed || len(l.Mails) == 0 || len(l.History) == 0 || len(l.Events) != len(l.Settled) {
+		t.Errorf("life of a signed document: %+v", l)
+	}
+	if l, err := s.Life(t.Context(), px(30)); err != nil || l.Document != nil || len(l.Parked) != 2 {
+		t.Errorf("life of a document that was not created: %+v, %v", l, err)
+	}
+	if _, err := s.Life(t.Context(), px(999)); !errors.Is(err, workflow.ErrNotFound) {
+		t.Errorf("an unknown document: %v", err)
+	}
+	docs, err := s.Documents(t.Context(), db.Filter{Status: workflow.Failed, Limit: 10})
+	if err != nil || len(docs) != 1 || docs[0].SID != px(12) || len(docs[0].Orders) != 2 {
+		t.Errorf("failed documents: %+v, %v", docs, err)
+	}
+}
+
+func BenchmarkApplyCreated(b *testing.B) {
+	s := open(b, b.TempDir())
+	n := 0
+	for b.Loop() {
+		w := &writer{}
+		for range 512 {
+			w.created(n)
+			w.entries[len(w.entries)-1].Sequence = uint64(n + 1)
+			w.entries[len(w.entries)-1].ID = fmt.Sprint("e", n)
+			n++
+		}
+		apply(b, s, w.entries...)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}

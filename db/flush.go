@@ -1,0 +1,194 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// flush writes down what the batch came to.
+func (b *batch) flush(ctx context.Context) error {
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"inbox", b.flushInbox},
+		{"documents", b.flushDocuments},
+		{"holders of orders", b.flushHolders},
+		{"mails", b.flushMails},
+		{"owed events", b.flushOwed},
+		{"parked events", b.flushParked},
+		{"turned down events", b.flushTurned},
+		{"journal", b.flushJournal},
+		{"tallies", b.flushTallies},
+		{"position", b.flushPosition},
+	} {
+		if err := step.run(ctx); err != nil {
+			return fmt.Errorf("write %s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+// rows writes a list of rows with one statement, or nothing where it is empty.
+func rows(ctx context.Context, put func(context.Context, string) error, list [][]any) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return put(ctx, encode(list))
+}
+
+func (b *batch) flushInbox(ctx context.Context) error {
+	var list [][]any
+	for _, m := range b.met {
+		list = append(list, []any{m.source, m.id, m.sequence, ns(m.at), m.result})
+	}
+	if err := rows(ctx, b.q.AddToInbox, list); err != nil {
+		return err
+	}
+	for _, m := range b.again {
+		p := sqlc.MetAgainParams{Sequence: int64(m.sequence), EntryNs: ns(m.at), Source: m.source, EventID: m.id}
+		if err := b.q.MetAgain(ctx, p); err != nil {
+			return err
+		}
+	}
+	for key, result := range b.verdicts {
+		p := sqlc.SetInboxResultParams{Result: result, Source: key.source, EventID: key.id}
+		if err := b.q.SetInboxResult(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) flushDocuments(ctx context.Context) error {
+	for _, sid := range b.documents.list {
+		if err := b.q.PutDocument(ctx, documentRow(b.states[sid].Document)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushHolders writes which orders have come to a document or left one. What
+// changed hands is taken from one before it is given to the other.
+func (b *batch) flushHolders(ctx context.Context) error {
+	if len(b.passed.list) == 0 {
+		return nil
+	}
+	if err := b.q.DeleteHolders(ctx, encode(b.passed.list)); err != nil {
+		return err
+	}
+	var list [][]any
+	for _, order := range b.passed.list {
+		if holder, ok := b.holders[order]; ok {
+			list = append(list, []any{order, holder})
+		}
+	}
+	return rows(ctx, b.q.AddHolders, list)
+}
+
+func (b *batch) flushMails(ctx context.Context) error {
+	for _, id := range b.mailOrder.list {
+		if err := b.q.PutMail(ctx, mailRow(b.mails[id])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushOwed writes what is owed, and settles what the batch read back, be it
+// owed in this batch or before.
+func (b *batch) flushOwed(ctx context.Context) error {
+	moot := make(map[string]bool, len(b.moot))
+	for _, subject := range b.moot {
+		moot[subject] = true
+	}
+	for _, o := range b.owed {
+		subject := o.Subject()
+		settled := int64(b.settled[subject])
+		if moot[subject] {
+			settled = mootSeq
+		}
+		if err := b.q.AddOwedEvent(ctx, owedRow(o, settled)); err != nil {
+			return err
+		}
+	}
+	for _, subject := range b.moot {
+		if err := b.q.SettleOwedEvent(ctx, sqlc.SettleOwedEventParams{Sequence: mootSeq, Subject: subject}); err != nil {
+			return err
+		}
+	}
+	for subject, seq := range b.settled {
+		if err := b.q.SettleOwedEvent(ctx, sqlc.SettleOwedEventParams{Sequence: int64(seq), Subject: subject}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mootSeq settles an owed event that is not wanted any more.
+const mootSeq = -1
+
+func (b *batch) flushParked(ctx context.Context) error {
+	for _, p := range b.parked {
+		if slices.Contains(b.unparked, p.Entry.Sequence) {
+			continue
+		}
+		if err := b.q.AddParked(ctx, parkedRow(p)); err != nil {
+			return err
+		}
+	}
+	for _, seq := range b.unparked {
+		if err := b.q.DeleteParked(ctx, int64(seq)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) flushTurned(ctx context.Context) error {
+	var list [][]any
+	for _, t := range b.turned {
+		e, p := t.verdict.Entry, t.verdict.Problem
+		id, source := e.ID, e.Source
+		if body, ok := e.Body.(workflow.Invalid); ok {
+			id, source = body.EventID, body.Origin
+		}
+		list = append(list, []any{
+			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
+		})
+	}
+	return rows(ctx, b.q.AddTurnedDown, list)
+}
+
+func (b *batch) flushJournal(ctx context.Context) error {
+	var list [][]any
+	for _, l := range b.lines {
+		list = append(list, []any{l.document, l.sequence, l.number, ms(l.at), l.note.What, l.note.Detail})
+	}
+	return rows(ctx, b.q.AddToJournal, list)
+}
+
+func (b *batch) flushTallies(ctx context.Context) error {
+	for t, n := range b.tallies {
+		if n == 0 {
+			continue
+		}
+		if err := b.q.AddTally(ctx, sqlc.AddTallyParams{What: t.what, Kind: t.kind, More: t.more, N: int64(n)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) flushPosition(ctx context.Context) error {
+	p := b.pos
+	return b.q.PutPosition(ctx, sqlc.PutPositionParams{
+		Sequence: int64(p.Sequence), EntryNs: ns(p.Time), Source: p.Source, EventID: p.ID, StreamNs: ns(p.Stream),
+		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.Parking.Milliseconds(),
+	})
+}

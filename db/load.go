@@ -1,0 +1,133 @@
+package db
+
+import (
+	"context"
+
+	"countersign/workflow"
+)
+
+// load reads what the entries may touch: documents with their orders,
+// unsettled mails and parked events, the holders of orders, and which of the
+// entries were met before.
+func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
+	b.states = make(map[workflow.SID]*workflow.State)
+	b.metAt, b.verdicts = make(map[identity]int, len(entries)), make(map[identity]string)
+	b.mails, b.tallies = make(map[workflow.MailID]workflow.Mail), make(map[tally]int)
+	b.owedAt, b.settled = make(map[string]int), make(map[string]uint64)
+	sids := touched(entries)
+	if err := b.loadKnown(ctx, entries); err != nil {
+		return err
+	}
+	if err := b.loadDocuments(ctx, encode(sids)); err != nil {
+		return err
+	}
+	return b.loadHolders(ctx, entries)
+}
+
+// touched lists the documents that the entries are about.
+func touched(entries []workflow.Entry) []workflow.SID {
+	set := ordered[workflow.SID]{list: []workflow.SID{}}
+	for _, e := range entries {
+		switch body := e.Body.(type) {
+		case workflow.Claimed:
+			for _, id := range body.Mails {
+				set.add(id.Document())
+			}
+		case workflow.Settled:
+			for _, o := range body.Outcomes {
+				set.add(o.Mail.Document())
+			}
+		default:
+			if e.Document != "" {
+				set.add(e.Document)
+			}
+		}
+	}
+	return set.list
+}
+
+func (b *batch) loadKnown(ctx context.Context, entries []workflow.Entry) error {
+	keys := make([][2]string, len(entries))
+	for i, e := range entries {
+		keys[i] = [2]string{e.Source, e.ID}
+	}
+	rows, err := b.q.KnownEvents(ctx, encode(keys))
+	b.known = make(map[identity]int64, len(rows))
+	for _, r := range rows {
+		b.known[identity{r.Source, r.EventID}] = r.Sequence
+	}
+	return err
+}
+
+func (b *batch) loadDocuments(ctx context.Context, sids string) error {
+	documents, err := b.q.LoadDocuments(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range documents {
+		d, err := document(r)
+		if err != nil {
+			return err
+		}
+		b.states[d.SID] = &workflow.State{Document: d}
+	}
+	mails, err := b.q.LoadUnsettledMails(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range mails {
+		s := b.state(r.ID.Document())
+		s.Mails = append(s.Mails, unsettledMail(r))
+	}
+	waiting, err := b.q.LoadParked(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range waiting {
+		p, err := parked(r)
+		if err != nil {
+			return err
+		}
+		s := b.state(r.DocumentSID)
+		s.Parked = append(s.Parked, p)
+	}
+	return nil
+}
+
+// state is the document's state in this batch; an unseen one where there is
+// none yet.
+func (b *batch) state(sid workflow.SID) *workflow.State {
+	s := b.states[sid]
+	if s == nil {
+		s = &workflow.State{Document: workflow.Document{SID: sid}}
+		b.states[sid] = s
+	}
+	return s
+}
+
+// loadHolders reads which live documents hold the orders that the entries, or
+// events parked for their documents, would put on theirs.
+func (b *batch) loadHolders(ctx context.Context, entries []workflow.Entry) error {
+	named := ordered[workflow.SID]{list: []workflow.SID{}}
+	for _, e := range entries {
+		for _, sid := range workflow.OrdersNamed(e.Body) {
+			named.add(sid)
+		}
+	}
+	for _, s := range b.states {
+		for _, p := range s.Parked {
+			for _, sid := range workflow.OrdersNamed(p.Entry.Body) {
+				named.add(sid)
+			}
+		}
+	}
+	b.holders = make(map[workflow.SID]workflow.SID)
+	if len(named.list) == 0 {
+		return nil
+	}
+	rows, err := b.q.Holders(ctx, encode(named.list))
+	for _, r := range rows {
+		b.holders[r.OrderSID] = r.DocumentSID
+	}
+	return err
+}

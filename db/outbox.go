@@ -1,0 +1,118 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// DueMail is a mail that may be claimed.
+type DueMail struct {
+	ID     workflow.MailID
+	Domain string // of its recipient
+	Due    time.Time
+}
+
+// DueMails lists at most most mails that are due at now, the longest due
+// first, but for those to one of the domains in but.
+func (s *Store) DueMails(ctx context.Context, now time.Time, but []string, most int) ([]DueMail, error) {
+	if but == nil {
+		but = []string{}
+	}
+	rows, err := s.rq.DueMails(ctx, sqlc.DueMailsParams{NowMS: ms(now), ButDomains: encode(but), Most: int64(most)})
+	if err != nil {
+		return nil, fmt.Errorf("read due mails: %w", err)
+	}
+	due := make([]DueMail, len(rows))
+	for i, r := range rows {
+		due[i] = DueMail{r.ID, r.Domain, fromMS(r.DueMS)}
+	}
+	return due, nil
+}
+
+// NextDueMail returns when the next owed mail is due; zero where none is owed.
+func (s *Store) NextDueMail(ctx context.Context) (time.Time, error) {
+	due, err := s.rq.NextDueMail(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the next due mail: %w", err)
+	}
+	return fromMS(due), nil
+}
+
+// ClaimedMails lists the mails that the claim at seq has in hand, with what
+// they are about.
+func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, error) {
+	rows, err := s.rq.ClaimedMails(ctx, int64(seq))
+	if err != nil {
+		return nil, fmt.Errorf("read the mails of claim %d: %w", seq, err)
+	}
+	mails, err := each(rows, mail)
+	if err != nil {
+		return nil, err
+	}
+	for i := range mails {
+		if mails[i].About == nil {
+			d, err := s.Document(ctx, mails[i].Document)
+			if err != nil {
+				return nil, err
+			}
+			mails[i].About = &d
+		}
+	}
+	return mails, nil
+}
+
+// OpenClaims lists the claims that have mails without an outcome, oldest first.
+func (s *Store) OpenClaims(ctx context.Context) ([]uint64, error) {
+	rows, err := s.rq.OpenClaims(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read open claims: %w", err)
+	}
+	claims := make([]uint64, len(rows))
+	for i, r := range rows {
+		claims[i] = uint64(r)
+	}
+	return claims, nil
+}
+
+// PlacedEvent is an owed event and its place in the outbox; later ones have
+// greater places.
+type PlacedEvent struct {
+	Place int64
+	workflow.OwedEvent
+}
+
+// DueEvents lists at most most events that are owed and due at now, in places
+// after after.
+func (s *Store) DueEvents(ctx context.Context, now time.Time, after int64, most int) ([]PlacedEvent, error) {
+	rows, err := s.rq.DueEvents(ctx, sqlc.DueEventsParams{NowMS: ms(now), After: after, Most: int64(most)})
+	if err != nil {
+		return nil, fmt.Errorf("read due events: %w", err)
+	}
+	return each(rows, func(r sqlc.OwedEvent) (PlacedEvent, error) {
+		o, err := owedEvent(r)
+		return PlacedEvent{r.Place, o}, err
+	})
+}
+
+// NextDueEvent returns when the next event that is not due at now will be;
+// zero where there is none.
+func (s *Store) NextDueEvent(ctx context.Context, now time.Time) (time.Time, error) {
+	due, err := s.rq.NextDueEvent(ctx, ms(now))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the next due event: %w", err)
+	}
+	return fromMS(due), nil
+}
+
+// MailsInDoubt lists the mails whose outcome was lost at least once.
+func (s *Store) MailsInDoubt(ctx context.Context) ([]workflow.Mail, error) {
+	rows, err := s.rq.MailsInDoubt(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read mails in doubt: %w", err)
+	}
+	return each(rows, mail)
+}

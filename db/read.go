@@ -1,0 +1,238 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Document reads one document. It fails with workflow.ErrNotFound where no
+// event has created it.
+func (s *Store) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
+	r, err := s.rq.GetDocument(ctx, sid)
+	if errors.Is(err, sql.ErrNoRows) {
+		return workflow.Document{}, fmt.Errorf("%w: document %s", workflow.ErrNotFound, sid)
+	}
+	if err != nil {
+		return workflow.Document{}, fmt.Errorf("read document %s: %w", sid, err)
+	}
+	return document(r)
+}
+
+// Filter chooses documents. An empty field matches all.
+type Filter struct {
+	Account workflow.SID
+	Status  workflow.Status
+	Email   string // exact
+	Limit   int    // at most so many
+}
+
+// Documents lists documents, the newest first.
+func (s *Store) Documents(ctx context.Context, f Filter) ([]workflow.Document, error) {
+	rows, err := s.rq.ListDocuments(ctx, sqlc.ListDocumentsParams{
+		AccountSID: string(f.Account), Status: string(f.Status), Email: f.Email, Most: int64(f.Limit),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list documents: %w", err)
+	}
+	return each(rows, document)
+}
+
+// Happening is one line of a document's history.
+type Happening struct {
+	Sequence uint64    `json:"sequence"` // the entry because of which it happened
+	Time     time.Time `json:"time"`
+	What     string    `json:"what"`
+	Detail   string    `json:"detail,omitempty"`
+}
+
+// Turned is an event that was refused, or a dead letter.
+type Turned struct {
+	Sequence uint64        `json:"sequence"`
+	Time     time.Time     `json:"time"`
+	Dead     bool          `json:"dead_letter"`
+	Source   string        `json:"event_source,omitempty"`
+	EventID  string        `json:"event_id,omitempty"`
+	Code     workflow.Code `json:"code"`
+	Message  string        `json:"message"`
+	Field    string        `json:"field,omitempty"`
+}
+
+// Life is all that is known of a document.
+type Life struct {
+	Document *workflow.Document   // nil where it has not been created
+	Mails    []workflow.Mail      // oldest first
+	Events   []workflow.OwedEvent // owed because of it, oldest first
+	Settled  []int64              // for each of Events: its sequence; 0 while owed, -1 where it is not wanted any more
+	Parked   []workflow.Parked
+	Turned   []Turned
+	History  []Happening
+}
+
+// Life reads all that is known of a document. It fails with
+// workflow.ErrNotFound where no event has named it.
+func (s *Store) Life(ctx context.Context, sid workflow.SID) (l Life, err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, workflow.ErrNotFound) {
+			err = fmt.Errorf("read the life of %s: %w", sid, err)
+		}
+	}()
+	d, err := s.Document(ctx, sid)
+	switch {
+	case err == nil:
+		l.Document = &d
+	case !errors.Is(err, workflow.ErrNotFound):
+		return l, err
+	}
+	mails, err := s.rq.DocumentMails(ctx, string(sid))
+	if err != nil {
+		return l, err
+	}
+	if l.Mails, err = each(mails, mail); err != nil {
+		return l, err
+	}
+	if l.Document != nil {
+		if err := s.lifeEvents(ctx, d, &l); err != nil {
+			return l, err
+		}
+	}
+	return l, s.lifeTurned(ctx, sid, &l)
+}
+
+func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) error {
+	events, err := s.rq.DocumentOwedEvents(ctx, workflow.SubjectPrefix+string(d.AccountSID)+"."+string(d.SID))
+	for _, e := range events {
+		l.Settled = append(l.Settled, e.SettledSeq)
+	}
+	if err != nil {
+		return err
+	}
+	l.Events, err = each(events, owedEvent)
+	return err
+}
+
+func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error {
+	waiting, err := s.rq.DocumentParked(ctx, sid)
+	if err != nil {
+		return err
+	}
+	if l.Parked, err = each(waiting, parked); err != nil {
+		return err
+	}
+	turned, err := s.rq.DocumentTurnedDown(ctx, sid)
+	if err != nil {
+		return err
+	}
+	for _, t := range turned {
+		l.Turned = append(l.Turned, Turned{
+			uint64(t.Sequence), fromMS(t.AtMS), t.Dead, t.Source, t.EventID, t.Code, t.Message, t.Field,
+		})
+	}
+	journal, err := s.rq.DocumentJournal(ctx, sid)
+	if err != nil {
+		return err
+	}
+	for _, j := range journal {
+		l.History = append(l.History, Happening{uint64(j.Sequence), fromMS(j.AtMS), j.What, j.Detail})
+	}
+	if l.Document == nil && len(l.Parked) == 0 && len(l.Turned) == 0 && len(l.History) == 0 {
+		return fmt.Errorf("%w: document %s", workflow.ErrNotFound, sid)
+	}
+	return nil
+}
+
+func each[R, T any](rows []R, f func(R) (T, error)) ([]T, error) {
+	var out []T
+	for _, r := range rows {
+		t, err := f(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// Counts is what there is, for an operator.
+type Counts struct {
+	Position    Position
+	Documents   map[workflow.Status]int
+	Mails       map[workflow.MailKind]map[workflow.MailState]int
+	DeadLetters int
+	Refused     map[workflow.Code]int
+	Registers   int // register events that stand on the log
+	Unsettled   int // mails
+	InDoubt     int // mails whose outcome was lost at least once, settled since or not
+	OwedEvents  int // due and not on the log yet
+	Parked      int
+	OldestMail  time.Time // when the oldest unsettled mail became owed; zero where there is none
+	OldestEvent time.Time // the same for owed events
+	Duplicates  uint64    // met by this process since it started
+	Applied     uint64    // entries that this process applied since it started
+}
+
+// Counts counts. now is the log's time.
+func (s *Store) Counts(ctx context.Context, now time.Time) (c Counts, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("count: %w", err)
+		}
+	}()
+	c = Counts{
+		Position: s.Position(), Documents: map[workflow.Status]int{}, Refused: map[workflow.Code]int{},
+		Mails: map[workflow.MailKind]map[workflow.MailState]int{},
+	}
+	s.mu.Lock()
+	c.Duplicates, c.Applied = s.duplicates, s.appliedCount
+	s.mu.Unlock()
+	tallies, err := s.rq.Tallies(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, t := range tallies {
+		c.add(t)
+	}
+	b, err := s.rq.Backlog(ctx, ms(now))
+	c.InDoubt, c.OwedEvents, c.Parked = int(b.Doubts), int(b.Events), int(b.Parked)
+	c.OldestMail, c.OldestEvent = fromMS(b.OldestOwedMS), fromMS(b.OldestEventMS)
+	if claimed := fromMS(b.OldestClaimedMS); c.OldestMail.IsZero() || !claimed.IsZero() && claimed.Before(c.OldestMail) {
+		c.OldestMail = claimed
+	}
+	return c, err
+}
+
+func (c *Counts) add(t sqlc.Tally) {
+	n := int(t.N)
+	switch t.What {
+	case tallyDocuments:
+		c.Documents[workflow.Status(t.Kind)] = n
+	case tallyRegisters:
+		c.Registers = n
+	case tallyTurned:
+		if code := workflow.Code(t.Kind); code.Dead() {
+			c.DeadLetters += n
+		} else {
+			c.Refused[code] = n
+		}
+	case tallyMails:
+		kind, state := workflow.MailKind(t.Kind), workflow.MailState(t.More)
+		if c.Mails[kind] == nil {
+			c.Mails[kind] = map[workflow.MailState]int{}
+		}
+		c.Mails[kind][state] = n
+		if !state.Settled() {
+			c.Unsettled += n
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package db
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMS(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+func ns(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNS(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// encode is JSON of values that always encode.
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", v, err))
+	}
+	return string(b)
+}
+
+func position(p sqlc.Position) Position {
+	return Position{
+		Sequence: uint64(p.Sequence), Time: fromNS(p.EntryNs), ID: p.EventID, Source: p.Source, Stream: fromNS(p.StreamNs),
+		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int(p.Rules),
+		Parking: time.Duration(p.ParkingMS) * time.Millisecond, Worker: p.Worker,
+	}
+}
+
+func documentRow(d workflow.Document) sqlc.PutDocumentParams {
+	r := sqlc.PutDocumentParams{
+		SID: d.SID, AccountSID: d.AccountSID, Status: d.Status, Round: int64(d.Round), Hold: d.Hold, AddressSID: d.AddressSID,
+		Email: d.Email, CCEmails: encode(d.CCEmails), HostedNumberOrders: encode(d.Orders), ContactTitle: d.ContactTitle,
+		ContactPhoneNumber: d.ContactPhoneNumber, Reason: d.Reason, CanceledBy: d.CanceledBy, Evidence: string(d.Evidence),
+		LetterDigest: d.LetterDigest, LetterStale: d.LetterStale, CreatedMS: ms(d.DateCreated), UpdatedMS: ms(d.DateUpdated),
+	}
+	if d.DateSigned != nil {
+		r.SignedMS = ms(*d.DateSigned)
+	}
+	return r
+}
+
+// document is what documentRow wrote.
+func document(r sqlc.Document) (workflow.Document, error) {
+	d := workflow.Document{
+		SID: r.SID, AccountSID: r.AccountSID, Status: r.Status, Round: int(r.Round), Hold: r.Hold, AddressSID: r.AddressSID,
+		Email: r.Email, ContactTitle: r.ContactTitle, ContactPhoneNumber: r.ContactPhoneNumber,
+		Reason: r.Reason, CanceledBy: r.CanceledBy, LetterDigest: r.LetterDigest, LetterStale: r.LetterStale,
+		DateCreated: fromMS(r.CreatedMS), DateUpdated: fromMS(r.UpdatedMS),
+	}
+	if r.Evidence != "" {
+		d.Evidence = json.RawMessage(r.Evidence)
+	}
+	if r.SignedMS != 0 {
+		signed := fromMS(r.SignedMS)
+		d.DateSigned = &signed
+	}
+	if err := json.Unmarshal([]byte(r.CCEmails), &d.CCEmails); err != nil {
+		return d, fmt.Errorf("cc emails of %s: %w", r.SID, err)
+	}
+	if err := json.Unmarshal([]byte(r.HostedNumberOrders), &d.Orders); err != nil {
+		return d, fmt.Errorf("orders of %s: %w", r.SID, err)
+	}
+	return d, nil
+}
+
+// mailRow is a mail as its table keeps it. What it is about is left as it is
+// there, where the mail does not say.
+func mailRow(m workflow.Mail) sqlc.PutMailParams {
+	_, domain, _ := strings.Cut(m.Recipient, "@")
+	r := sqlc.PutMailParams{
+		ID: m.ID, Kind: m.Kind, Recipient: m.Recipient, Domain: strings.ToLower(domain), State: m.State,
+		OwedSeq: int64(m.OwedSeq), OwedIndex: int64(m.OwedIndex), OwedMS: ms(m.OwedAt), DueMS: ms(m.Due),
+		Attempts: int64(m.Attempts), Claim: int64(m.Claim), Doubts: int64(m.Doubts), Withdrawn: m.Withdrawn,
+		Code: int64(m.Code), Reply: m.Reply, SettledMS: ms(m.SettledAt),
+	}
+	if m.About != nil {
+		r.About = encode(m.About)
+	}
+	return r
+}
+
+// mail is what mailRow wrote.
+func mail(r sqlc.Mail) (workflow.Mail, error) {
+	m := workflow.Mail{
+		ID: r.ID, Document: r.ID.Document(), Round: r.ID.Round(), Kind: r.Kind, Recipient: r.Recipient, State: r.State,
+		OwedSeq: uint64(r.OwedSeq), OwedIndex: int(r.OwedIndex), OwedAt: fromMS(r.OwedMS), Due: fromMS(r.DueMS),
+		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Withdrawn: r.Withdrawn,
+		Code: int(r.Code), Reply: r.Reply, SettledAt: fromMS(r.SettledMS),
+	}
+	if r.About != "" {
+		if err := json.Unmarshal([]byte(r.About), &m.About); err != nil {
+			return m, fmt.Errorf("what mail %s is about: %w", r.ID, err)
+		}
+	}
+	return m, nil
+}
+
+func unsettledMail(r sqlc.LoadUnsettledMailsRow) workflow.Mail {
+	return workflow.Mail{
+		ID: r.ID, Document: r.ID.Document(), Round: r.ID.Round(), Kind: r.Kind, Recipient: r.Recipient, State: r.State,
+		OwedSeq: uint64(r.OwedSeq), OwedIndex: int(r.OwedIndex), OwedAt: fromMS(r.OwedMS), Due: fromMS(r.DueMS),
+		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Withdrawn: r.Withdrawn,
+		Code: int(r.Code), Reply: r.Reply,
+	}
+}
+
+func owedRow(o workflow.OwedEvent, settled int64) sqlc.AddOwedEventParams {
+	return sqlc.AddOwedEventParams{
+		Subject: o.Subject(), Type: o.Body.Type(), Body: encode(o.Body), Cause: int64(o.Cause),
+		AtMS: ms(o.At), DueMS: ms(o.Due), SettledSeq: settled,
+	}
+}
+
+func owedEvent(r sqlc.OwedEvent) (workflow.OwedEvent, error) {
+	body, err := workflow.DecodeBody(r.Type, []byte(r.Body))
+	if err != nil {
+		return workflow.OwedEvent{}, fmt.Errorf("body of owed event %s: %w", r.Subject, err)
+	}
+	account, rest, _ := strings.Cut(strings.TrimPrefix(r.Subject, workflow.SubjectPrefix), ".")
+	sid, what, _ := strings.Cut(rest, ".")
+	return workflow.OwedEvent{
+		Account: workflow.SID(account), Document: workflow.SID(sid), What: what, Body: body,
+		Cause: uint64(r.Cause), At: fromMS(r.AtMS), Due: fromMS(r.DueMS),
+	}, nil
+}
+
+func parkedRow(p workflow.Parked) sqlc.AddParkedParams {
+	e := p.Entry
+	r := sqlc.AddParkedParams{
+		Sequence: int64(e.Sequence), DocumentSID: e.Document, AccountSID: e.Account, Source: e.Source, EventID: e.ID,
+		Subject: e.Subject, Type: e.Body.Type(), Body: encode(e.Body), EntryNs: ns(e.Time), UntilMS: ms(p.Until),
+	}
+	if b, ok := e.Body.(workflow.OrderStatusChanged); ok {
+		r.OrderSID = b.Order
+	}
+	return r
+}
+
+func parked(r sqlc.Parked) (workflow.Parked, error) {
+	body, err := workflow.DecodeBody(r.Type, []byte(r.Body))
+	if err != nil {
+		return workflow.Parked{}, fmt.Errorf("body of parked event %d: %w", r.Sequence, err)
+	}
+	if b, ok := body.(workflow.OrderStatusChanged); ok {
+		b.Order = r.OrderSID
+		body = b
+	}
+	return workflow.Parked{Until: fromMS(r.UntilMS), Entry: workflow.Entry{
+		Sequence: uint64(r.Sequence), Time: fromNS(r.EntryNs), Subject: r.Subject, Account: r.AccountSID,
+		Document: r.DocumentSID, ID: r.EventID, Source: r.Source, Body: body,
+	}}, nil
+}

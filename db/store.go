@@ -1,0 +1,236 @@
+// Package db keeps the documents, what is owed on their account, and how far
+// the log is folded into them, in one SQLite file. Every change goes through
+// Store.Apply; the file can always be made again from the log.
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+	"github.com/pressly/goose/v3"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// FileName is the database's name in the data directory.
+const FileName = "countersign.db"
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Position is how far the log is folded into the store, and what identifies
+// the entry that stands there.
+type Position struct {
+	Sequence    uint64    // of the last entry applied, 0 before the first
+	Time        time.Time // that entry's timestamp
+	ID, Source  string    // that entry's identity
+	Stream      time.Time // when the stream was created; zero before the first entry
+	Claim       uint64    // sequence of the last claim, 0 before the first
+	ClaimWorker string    // who made it
+	Rules       int       // version of the rules in force
+	Parking     time.Duration
+	Worker      string // this file's own name on the log
+}
+
+// Store is the database: one connection that writes, and a pool that reads.
+type Store struct {
+	path         string
+	write, read  *sql.DB
+	wq, rq       *sqlc.Queries
+	fold         sync.Mutex // held while a batch is applied
+	mu           sync.Mutex // guards what is below
+	position     Position
+	changed      chan struct{} // closed when a batch has been applied
+	duplicates   uint64
+	appliedCount uint64
+}
+
+// Open opens the store in the directory dir, which must exist, and brings its
+// tables up to this program's version. It fails where the file is damaged, or
+// was written by a newer version.
+func Open(ctx context.Context, dir string) (*Store, error) {
+	path := filepath.Join(dir, FileName)
+	s := &Store{path: path, changed: make(chan struct{})}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(explain(path, err), s.Close())
+	}
+	return s, nil
+}
+
+// dsn carries the pragmas: set otherwise, they would reach one pooled
+// connection. synchronous=NORMAL may lose the newest batches in a power cut,
+// which the log gives back.
+func dsn(path, extra string) string {
+	return "file:" + path + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536" + extra
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	if s.write, err = sql.Open("sqlite3", dsn(s.path, "&_txlock=immediate")); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	// The DSN has no word for it. Were the one connection ever made anew, it
+	// would be slower and no less safe.
+	if _, err := s.write.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 16384"); err != nil {
+		return err
+	}
+	if err := migrate(ctx, s.write); err != nil {
+		return err
+	}
+	if s.wq, err = sqlc.Prepare(ctx, s.write); err != nil {
+		return fmt.Errorf("prepare statements: %w", err)
+	}
+	if err := s.wq.NewPosition(ctx, rand.Text()); err != nil {
+		return fmt.Errorf("name the worker: %w", err)
+	}
+	return s.openReaders(ctx)
+}
+
+func (s *Store) openReaders(ctx context.Context) (err error) {
+	if s.read, err = sql.Open("sqlite3", dsn(s.path, "&_query_only=on")); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
+	s.read.SetMaxIdleConns(max(4, runtime.NumCPU()))
+	if s.rq, err = sqlc.Prepare(ctx, s.read); err != nil {
+		return fmt.Errorf("prepare statements: %w", err)
+	}
+	p, err := s.rq.GetPosition(ctx)
+	s.position = position(p)
+	return err
+}
+
+// ErrNewer means that the file was written by a newer version of the program.
+var ErrNewer = errors.New("the database was written by a newer version of countersign; use that version, or delete the file to rebuild it from the log")
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	current, target, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	if current > target {
+		return ErrNewer
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// OpenReader opens a store that another process may be writing to, for reading
+// alone. It fails with workflow.ErrNotFound where there is none.
+func OpenReader(ctx context.Context, dir string) (*Store, error) {
+	path := filepath.Join(dir, FileName)
+	s := &Store{path: path, changed: make(chan struct{})}
+	if _, err := filepath.Glob(path); err != nil {
+		return nil, err
+	}
+	if !exists(path) {
+		return nil, fmt.Errorf("%w: no database at %s; is --data-dir the worker's?", workflow.ErrNotFound, path)
+	}
+	if err := s.openReaders(ctx); err != nil {
+		return nil, errors.Join(explain(path, err), s.Close())
+	}
+	return s, nil
+}
+
+// Close closes the store. The batch in hand, if any, is finished first.
+func (s *Store) Close() error {
+	s.fold.Lock()
+	defer s.fold.Unlock()
+	var errs []error
+	for _, q := range []*sqlc.Queries{s.rq, s.wq} {
+		if q != nil {
+			errs = append(errs, q.Close())
+		}
+	}
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// explain says what trouble with the file means for whoever runs the program.
+func explain(path string, err error) error {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	mend := ""
+	switch e.Code {
+	case sqlite3.ErrFull:
+		mend = "the disk is full; free space and start again: nothing on the log is lost"
+	case sqlite3.ErrIoErr:
+		mend = "the disk failed; check it, and start again: nothing on the log is lost"
+	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+		mend = "the file is damaged; move it away and start again: it is rebuilt from the log"
+	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
+		mend = "the file cannot be written; check the directory's owner and permissions"
+	default:
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	return fmt.Errorf("database %s: %w: %s", path, err, mend)
+}
+
+// Position returns how far the log is applied.
+func (s *Store) Position() Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.position
+}
+
+// Changed returns a channel that is closed when the next batch has been
+// applied.
+func (s *Store) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// WaitApplied waits until the entry at seq has been applied, or ctx ends.
+func (s *Store) WaitApplied(ctx context.Context, seq uint64) error {
+	for {
+		s.mu.Lock()
+		applied, changed := s.position.Sequence, s.changed
+		s.mu.Unlock()
+		if applied >= seq {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for entry %d to be applied: %w", seq, ctx.Err())
+		}
+	}
+}
+
+func (s *Store) announce(p Position, applied, duplicates uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.position = p
+	s.appliedCount += applied
+	s.duplicates += duplicates
+	close(s.changed)
+	s.changed = make(chan struct{})
+}

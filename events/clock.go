@@ -1,0 +1,53 @@
+package events
+
+import (
+	"sync"
+	"time"
+)
+
+// clock keeps the log's time. The servers' clocks stamp the entries, so only
+// they say how late it is; this machine's clock merely measures how long ago
+// they said so.
+type clock struct {
+	mu     sync.Mutex
+	newest time.Time // the largest timestamp of an entry
+	base   time.Time // the log's time at the instant at; zero while unknown
+	at     time.Time // read for its monotonic part only
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.carried()
+}
+
+func (c *clock) carried() time.Time {
+	if c.base.IsZero() {
+		return time.Time{}
+	}
+	return c.base.Add(time.Since(c.at))
+}
+
+// entry takes in an entry's timestamp. An old entry changes nothing.
+func (c *clock) entry(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.After(c.newest) {
+		c.newest = t
+	}
+	if t.After(c.carried()) {
+		c.base, c.at = t, time.Now()
+	}
+}
+
+// server takes in what the server's clock says. It may set the time back, to
+// the newest entry at the furthest: a server's clock that was wrong and has
+// been put right is believed.
+func (c *clock) server(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.Before(c.newest) {
+		t = c.newest
+	}
+	c.base, c.at = t, time.Now()
+}

@@ -1,0 +1,147 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/synadia-io/orbit.go/natscontext"
+)
+
+// ConnectOptions say which NATS to connect to, and as whom. One of InProcess,
+// Context and URL names the server; with none of them it is NATS's default,
+// nats://127.0.0.1:4222.
+type ConnectOptions struct {
+	URL       string // several with commas; may hold user and password, which are never logged
+	Context   string // name of a context of the nats CLI, or the absolute path of its file
+	InProcess nats.InProcessConnProvider
+
+	Creds                  string // file with a user's JWT and seed
+	TLSCA, TLSCert, TLSKey string // PEM files; TLSCert and TLSKey go together
+
+	Name   string       // what the server shows for this connection
+	Logger *slog.Logger // is told when the connection is lost and found; nil for nowhere
+}
+
+// Connect connects to NATS. It returns at once where the server is away, and
+// keeps trying for as long as the connection is not closed; whoever uses the
+// connection must be able to wait. It fails only where the options are at
+// fault: a file that cannot be read, a URL that is none.
+func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {
+	if err := errors.Join(ctx.Err(), o.check()); err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	opts := o.options()
+	if o.Context == "" {
+		nc, err := nats.Connect(o.URL, opts...)
+		if err != nil {
+			return nil, fmt.Errorf("connect to NATS: %w", withoutURL(err))
+		}
+		return nc, nil
+	}
+	nc, settings, err := natscontext.Connect(o.Context, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS with context %q: %w", o.Context, withoutURL(err))
+	}
+	if settings.JSDomain != "" || settings.JSAPIPrefix != "" || settings.UserJwt != "" {
+		nc.Close()
+		return nil, fmt.Errorf("connect to NATS with context %q: jetstream_domain, jetstream_api_prefix and user_jwt are not supported", o.Context)
+	}
+	return nc, nil
+}
+
+// check finds what nats.go would only say when it has connected, which may be
+// never.
+func (o ConnectOptions) check() error {
+	var errs []error
+	var named int
+	for _, is := range []bool{o.URL != "", o.Context != "", o.InProcess != nil} {
+		if is {
+			named++
+		}
+	}
+	if named > 1 {
+		errs = append(errs, errors.New("a URL, a context and the embedded server exclude each other (--nats-url, --nats-context)"))
+	}
+	urls := strings.Split(o.URL, ",")
+	for i, u := range urls {
+		if _, err := url.Parse(strings.TrimSpace(u)); err != nil {
+			errs = append(errs, fmt.Errorf("URL %d of %d: %w", i+1, len(urls), errURL))
+		}
+	}
+	if (o.TLSCert == "") != (o.TLSKey == "") {
+		errs = append(errs, errors.New("a TLS certificate and its key go together"))
+	}
+	for _, file := range []string{o.Creds, o.TLSCA, o.TLSCert, o.TLSKey} {
+		if file == "" {
+			continue
+		}
+		f, err := os.Open(file)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		f.Close()
+	}
+	return errors.Join(errs...)
+}
+
+func (o ConnectOptions) options() []nats.Option {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	opts := []nats.Option{
+		nats.Name(o.Name),
+		nats.Timeout(2 * time.Second),
+		// A frozen server is noticed after 4 to 6 s; by default it takes minutes.
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, time.Second),
+		// What is published while there is no connection fails at once and is
+		// tried again by us. Kept back, a claim would land when nobody waits for it.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("lost the connection to NATS", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("connected to NATS again", "server", nc.ConnectedServerName())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("NATS reports an error", "error", err)
+		}),
+	}
+	if o.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(o.InProcess))
+	}
+	if o.Creds != "" {
+		opts = append(opts, nats.UserCredentials(o.Creds))
+	}
+	if o.TLSCA != "" {
+		opts = append(opts, nats.RootCAs(o.TLSCA))
+	}
+	if o.TLSCert != "" {
+		opts = append(opts, nats.ClientCert(o.TLSCert, o.TLSKey))
+	}
+	return opts
+}
+
+var errURL = errors.New("not a URL like nats://host:4222 (special characters in a password must be percent-encoded)")
+
+// withoutURL keeps a URL, and the password in it, out of an error. What is
+// wrong with a URL often quotes a part of it.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return errURL
+	}
+	return err
+}

@@ -1,0 +1,171 @@
+package events_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/internal/natsd"
+)
+
+func TestConnectRefuses(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		options events.ConnectOptions
+		want    string
+	}{
+		"a URL that is none":              {events.ConnectOptions{URL: "nats://a:4222, nats://me:s3cret#@b:4222"}, "URL 2 of 2"},
+		"a URL with a bad host":           {events.ConnectOptions{URL: "nats://me:s3cret@b c"}, "URL 1 of 1"},
+		"an unknown context":              {events.ConnectOptions{Context: "nowhere"}, "nowhere"},
+		"a context and a URL":             {events.ConnectOptions{Context: "nowhere", URL: "nats://a"}, "exclude each other"},
+		"credentials that are not there":  {events.ConnectOptions{Creds: file + "s"}, "no such file"},
+		"a CA that is not there":          {events.ConnectOptions{TLSCA: file + "s"}, "no such file"},
+		"a certificate without a key":     {events.ConnectOptions{TLSCert: file}, "go together"},
+		"a certificate that is none":      {events.ConnectOptions{TLSCert: file, TLSKey: file}, "PEM"},
+		"a context in a JetStream domain": {events.ConnectOptions{Context: contextFile(t, `{"jetstream_domain":"hub","url":"nats://127.0.0.1:1"}`)}, "jetstream_domain"},
+		"a context with a bad URL":        {events.ConnectOptions{Context: contextFile(t, `{"url":"nats://me:s3cret#@b"}`)}, "not a URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nc, err := events.Connect(t.Context(), test.options)
+			if err == nil {
+				nc.Close()
+				t.Fatal("it connected")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the error does not say %q: %v", test.want, err)
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the error gives the password away: %v", err)
+			}
+		})
+	}
+}
+
+func TestConnect(t *testing.T) {
+	broker := eventstest.Server(t)
+	inside, err := natsd.Start(natsd.Options{StoreDir: t.TempDir(), Listen: natsd.Off})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(inside.Shutdown)
+	guarded, files := tlsServer(t)
+	for name, options := range map[string]events.ConnectOptions{
+		"to a URL":                 {URL: broker.URL()},
+		"to the first that is up":  {URL: "nats://127.0.0.1:1," + broker.URL()},
+		"with a context":           {Context: contextFile(t, fmt.Sprintf(`{"url":%q}`, broker.URL()))},
+		"inside the process":       {InProcess: inside},
+		"with TLS and certificate": {URL: guarded, TLSCA: files.TLSCA, TLSCert: files.TLSCert, TLSKey: files.TLSKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nc, err := events.Connect(t.Context(), options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			eventstest.Wait(t, "a connection", nc.IsConnected)
+		})
+	}
+}
+
+func TestConnectKeepsPasswordsOutOfTheLog(t *testing.T) {
+	broker := eventstest.Server(t)
+	var log syncBuffer
+	nc, err := events.Connect(t.Context(), events.ConnectOptions{
+		URL:    strings.Replace(broker.URL(), "nats://", "nats://me:s3cret@", 1),
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	eventstest.Wait(t, "a connection", nc.IsConnected)
+	broker.Restart()
+	eventstest.Wait(t, "the loss and the find in the log", func() bool {
+		return strings.Contains(log.String(), "lost the connection") && strings.Contains(log.String(), "connected to NATS again")
+	})
+	if strings.Contains(log.String(), "s3cret") {
+		t.Errorf("the log gives the password away: %s", log.String())
+	}
+}
+
+// contextFile is a context of the nats CLI, by its absolute path.
+func contextFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "test.json")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// tlsServer is a server that speaks TLS and wants a certificate of its
+// clients, and the files that satisfy it.
+func tlsServer(t *testing.T) (url string, files events.ConnectOptions) {
+	t.Helper()
+	web := httptest.NewTLSServer(nil) // for its certificate
+	defer web.Close()
+	pair := web.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	files = events.ConnectOptions{TLSCA: dir + "/ca.pem", TLSCert: dir + "/cert.pem", TLSKey: dir + "/key.pem"}
+	for path, block := range map[string]*pem.Block{
+		files.TLSCA: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, files.TLSCert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
+		files.TLSKey: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the TLS server does not answer")
+	}
+	return "nats://" + srv.Addr().String(), files
+}
+
+// syncBuffer takes a log from several goroutines.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

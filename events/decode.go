@@ -1,0 +1,142 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"countersign/workflow"
+)
+
+// Message is a message as NATS carries it.
+type Message struct {
+	Sequence uint64    // its place on the log
+	Time     time.Time // when the log took it
+	Subject  string
+	Header   nats.Header
+	Data     []byte
+}
+
+// Decode reads a message. It never fails: what cannot be read, or says what no
+// event may say, comes back with the Body workflow.Invalid. Account and
+// Document are set wherever the subject names them, for such a message too.
+// The same bytes are read the same way by every release, because replicas of
+// different releases follow one log.
+//
+// A message that cannot be read is known by the digest of its bytes: sent
+// again it is a duplicate, but an event that was mended under its old id is
+// not one. What can be read of the event's own id and source is in the Body.
+func Decode(m Message) workflow.Entry {
+	to, ok := parseSubject(m.Subject)
+	entry := workflow.Entry{Sequence: m.Sequence, Time: m.Time, Subject: m.Subject, Account: to.account, Document: to.document}
+	var r reader
+	e := r.readEnvelope(m, !ok || upstream(to.typ))
+	if r.problem == nil {
+		r.checkEnvelope(&e)
+	}
+	if r.problem == nil {
+		r.checkSubject(&e, to, ok)
+	}
+	if r.problem == nil {
+		entry.Body = r.body(&e, to)
+	}
+	if r.problem != nil {
+		entry.ID = fingerprint(m)
+		entry.Body = workflow.Invalid{Problem: *r.problem, EventID: bounded(e.id), Origin: bounded(e.source)}
+		return entry
+	}
+	entry.ID, entry.Source = e.id, e.source
+	return entry
+}
+
+// checkSubject holds the event to the subject that it came on.
+func (r *reader) checkSubject(e *envelope, to topic, ok bool) {
+	switch {
+	case !known(e.typ):
+		r.fail(workflow.CodeUnknownType, "type", "no event has the type %s", quote(e.typ))
+	case !ok:
+		r.fail(workflow.CodeInvalid, "subject", "no event belongs on it")
+	case e.typ != to.typ:
+		r.fail(workflow.CodeInvalid, "type", "want %q on this subject, got %q", to.typ, e.typ)
+	case upstream(e.typ) == (e.source == Source):
+		r.fail(workflow.CodeInvalid, "source", "%q is the source of Countersign's own events, and of no others", Source)
+	case e.data.raw == nil:
+		r.fail(workflow.CodeInvalid, "data", "missing")
+	}
+}
+
+// body reads the event's data.
+func (r *reader) body(e *envelope, to topic) workflow.Body {
+	switch e.typ {
+	case workflow.TypeCreated:
+		return r.created(e.data)
+	case workflow.TypeUpdated:
+		return r.updated(e.data)
+	case workflow.TypeStatusChanged:
+		return r.statusChanged(e.data)
+	case workflow.TypeOrderStatusChanged:
+		return r.orderStatusChanged(e.data, to.order)
+	}
+	return r.own(e, to)
+}
+
+// fail keeps the problem if it is the first. The message begins with the field.
+func (r *reader) fail(code workflow.Code, field, format string, args ...any) {
+	if r.problem != nil {
+		return
+	}
+	field = cut(field, 128)
+	message := fmt.Sprintf(format, args...)
+	if field != "" {
+		message = field + ": " + message
+	}
+	r.problem = &workflow.Problem{Code: code, Field: field, Message: message}
+}
+
+// fingerprint is the identity of a message that cannot be read.
+func fingerprint(m Message) string {
+	h := sha256.New()
+	_, _ = io.WriteString(h, m.Subject+"\x00")
+	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, attributePrefix) {
+			_, _ = fmt.Fprintf(h, "%s: %q\n", lower, m.Header[name])
+		}
+	}
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write(m.Data)
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// quote quotes a value for a message, cut to 64 characters.
+func quote(s string) string { return strconv.Quote(cut(s, 64)) }
+
+// cut shortens a string to at most n characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// bounded makes a string fit to be kept: valid UTF-8, of MaxIdentity bytes at most.
+func bounded(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	for len(s) > MaxIdentity {
+		last := strings.LastIndexFunc(s[:MaxIdentity+1], func(rune) bool { return true })
+		s = s[:last]
+	}
+	return s
+}

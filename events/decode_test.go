@@ -1,0 +1,557 @@
+package events_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+const (
+	ac   = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	px   = "PXaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	hr1  = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	hr2  = "HRbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	ad   = "ADaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	mine = events.Prefix + ac + "." + px + "."
+)
+
+// subjects has a subject for each type, by the type's last word.
+var subjects = map[string]string{
+	workflow.TypeCreated:            mine + "created",
+	workflow.TypeUpdated:            mine + "updated",
+	workflow.TypeStatusChanged:      mine + "status",
+	workflow.TypeOrderStatusChanged: mine + "order." + hr1 + ".status",
+	workflow.TypeRegister:           mine + "order." + hr1 + ".register",
+	workflow.TypeBecame:             mine + "became.signed.2",
+	workflow.TypeRefused:            mine + "refused.7",
+	workflow.TypeTimerDue:           mine + "due.reminder-2.3",
+	workflow.TypeMailClaimed:        events.Prefix + "_.mail.claimed",
+	workflow.TypeMailSettled:        events.Prefix + "_.mail.settled",
+	workflow.TypeRulesActivated:     events.Prefix + "_.rules.activated",
+}
+
+// message makes a message of the type with the data.
+func message(typ, data string) events.Message {
+	source := events.Source
+	if typ == workflow.TypeCreated || typ == workflow.TypeUpdated || strings.HasSuffix(typ, "status_changed") {
+		source = "/orders"
+	}
+	return events.Message{
+		Sequence: 7, Time: time.Unix(1, 0).UTC(), Subject: subjects[typ],
+		Data: fmt.Appendf(nil, `{"specversion":"1.0","id":"e1","source":%q,"type":%q,"data":%s}`, source, typ, data),
+	}
+}
+
+// content is a created event's data with fields put in place of its own.
+func content(fields ...string) string {
+	all := map[string]string{"address_sid": `"` + ad + `"`, "email": `"owner@example.com"`, "hosted_number_order_sids": `["` + hr1 + `"]`}
+	for i := 0; i < len(fields); i += 2 {
+		all[fields[i]] = fields[i+1]
+	}
+	var b []string
+	for name, v := range all {
+		if v != "" {
+			b = append(b, `"`+name+`":`+v)
+		}
+	}
+	return "{" + strings.Join(b, ",") + "}"
+}
+
+// list is a JSON list of n items.
+func list(n int, item func(i int) string) string {
+	items := make([]string, n)
+	for i := range items {
+		items[i] = item(i)
+	}
+	return "[" + strings.Join(items, ",") + "]"
+}
+
+func orderSID(i int) string { return fmt.Sprintf(`"HR%032x"`, i) }
+
+func orderRef(i int) string { return fmt.Sprintf(`{"sid":"HR%032x"}`, i+1000) }
+
+// faults has a row for each rule about the data of an event. A schema marks
+// the rules that the JSON Schemas state too.
+var faults = []struct {
+	name, typ, data string
+	field, message  string
+	code            workflow.Code
+	schema          bool
+}{
+	{"not an object", workflow.TypeCreated, `[1]`, "data", "want an object, got a list", "", true},
+	{"data is null", workflow.TypeCreated, `null`, "data", "missing", "", true},
+	{"no address", workflow.TypeCreated, content("address_sid", ""), "data.address_sid", "missing", "", true},
+	{"no e-mail", workflow.TypeCreated, content("email", ""), "data.email", "missing", "", true},
+	{"e-mail is null", workflow.TypeCreated, content("email", "null"), "data.email", "missing", "", true},
+	{"no orders", workflow.TypeCreated, content("hosted_number_order_sids", ""), "data.hosted_number_order_sids", "missing: a document authorizes at least one order", "", true},
+	{"empty orders", workflow.TypeCreated, content("hosted_number_order_sids", "[]", "hosted_number_orders", "[]"), "data.hosted_number_order_sids", "missing: a document authorizes at least one order", "", true},
+	{"e-mail of another kind", workflow.TypeCreated, content("email", "7"), "data.email", "want a string, got a number", "", true},
+	{"hold of another kind", workflow.TypeCreated, content("hold", `"yes"`), "data.hold", "want a boolean, got a string", "", true},
+	{"cc of another kind", workflow.TypeCreated, content("cc_emails", `"a@example.com"`), "data.cc_emails", "want a list, got a string", "", true},
+	{"cc item of another kind", workflow.TypeCreated, content("cc_emails", `["a@example.com",true]`), "data.cc_emails[1]", "want a string, got a boolean", "", true},
+	{"cc item null", workflow.TypeCreated, content("cc_emails", `[null]`), "data.cc_emails[0]", "want a string, got null; leave it out instead", "", true},
+	{"order of another kind", workflow.TypeCreated, content("hosted_number_orders", `["`+hr2+`"]`), "data.hosted_number_orders[0]", "want an object, got a string", "", true},
+	{"order without sid", workflow.TypeCreated, content("hosted_number_orders", `[{"phone_number":"+14155550100"}]`), "data.hosted_number_orders[0].sid", "missing", "", true},
+	{"address sid of an order", workflow.TypeCreated, content("address_sid", `"`+hr1+`"`), "data.address_sid", `not AD and 32 hex digits: "` + hr1 + `"`, "", true},
+	{"order sid too short", workflow.TypeCreated, content("hosted_number_order_sids", `["`+hr1+`","HR12"]`), "data.hosted_number_order_sids[1]", `not HR and 32 hex digits: "HR12"`, "", true},
+	{"order sid not hex", workflow.TypeCreated, content("hosted_number_order_sids", `["`+hr1[:33]+`g"]`), "data.hosted_number_order_sids[0]", `not HR and 32 hex digits: "` + hr1[:33] + `g"`, "", true},
+	{"order twice", workflow.TypeCreated, content("hosted_number_order_sids", `["`+hr1+`","`+hr2+`","`+hr1+`"]`), "data.hosted_number_order_sids[2]", hr1 + " is in the list already", "", true},
+	{"order reference twice", workflow.TypeCreated, content("hosted_number_orders", `[{"sid":"`+hr1+`"},{"sid":"`+hr1+`","phone_number":"+14155550100"}]`), "data.hosted_number_orders[1]", hr1 + " is in the list already", "", false},
+	{"too many orders", workflow.TypeCreated, content("hosted_number_order_sids", list(1001, orderSID)), "data.hosted_number_order_sids", "more than 1000 orders", workflow.CodeTooLarge, true},
+	{"too many order references", workflow.TypeCreated, content("hosted_number_orders", list(1001, orderRef)), "data.hosted_number_orders", "more than 1000 orders", workflow.CodeTooLarge, true},
+	{"too many orders in all", workflow.TypeCreated, content("hosted_number_order_sids", list(501, orderSID), "hosted_number_orders", list(500, orderRef)), "data.hosted_number_orders", "1001 orders with those of hosted_number_order_sids are more than 1000", workflow.CodeTooLarge, false},
+	{"too many cc", workflow.TypeCreated, content("cc_emails", list(51, func(i int) string { return fmt.Sprintf(`"a%d@example.com"`, i) })), "data.cc_emails", "more than 50 addresses", workflow.CodeTooLarge, true},
+	{"title too long", workflow.TypeCreated, content("contact_title", `"`+strings.Repeat("é", 257)+`"`), "data.contact_title", "257 characters are more than 256", "", true},
+	{"title of two lines", workflow.TypeCreated, content("contact_title", `"a\nb"`), "data.contact_title", `has a control character: "a\nb"`, "", true},
+	{"phone without a plus", workflow.TypeCreated, content("contact_phone_number", `"4155550100"`), "data.contact_phone_number", `not a phone number like +14155550100: "4155550100"`, "", true},
+	{"phone too short", workflow.TypeCreated, content("contact_phone_number", `"+123456"`), "data.contact_phone_number", `not a phone number like +14155550100: "+123456"`, "", true},
+	{"phone too long", workflow.TypeCreated, content("contact_phone_number", `"+1234567890123456"`), "data.contact_phone_number", `not a phone number like +14155550100: "+1234567890123456"`, "", true},
+	{"phone with an extension", workflow.TypeCreated, content("contact_phone_number", `"+14155550100 ext 5"`), "data.contact_phone_number", `not a phone number like +14155550100: "+14155550100 ext 5"`, "", true},
+	{"phone of an order", workflow.TypeCreated, content("hosted_number_orders", `[{"sid":"`+hr2+`","phone_number":"555"}]`), "data.hosted_number_orders[0].phone_number", `not a phone number like +14155550100: "555"`, "", true},
+	{"name given twice", workflow.TypeCreated, content("email", `"a@example.com","email":"b@example.com"`), "data.email", "given twice", workflow.CodeUnreadable, false},
+	{"name given twice in an order", workflow.TypeCreated, content("hosted_number_orders", `[{"sid":"`+hr1+`","s\u0069d":"`+hr2+`"}]`), "data.hosted_number_orders[0].sid", "given twice", workflow.CodeUnreadable, false},
+
+	{"nothing to update", workflow.TypeUpdated, `{"customer":"x"}`, "data", "has no field that could be updated", "", true},
+	{"update to null", workflow.TypeUpdated, `{"email":null}`, "data.email", "want a string, got null; leave it out instead", "", true},
+	{"update of a list to null", workflow.TypeUpdated, `{"cc_emails":null}`, "data.cc_emails", "want a list, got null; leave it out instead", "", true},
+	{"update to no address", workflow.TypeUpdated, `{"email":""}`, "data.email", `not an e-mail address: ""`, "", true},
+	{"update to no orders", workflow.TypeUpdated, `{"hosted_number_order_sids":[]}`, "data.hosted_number_order_sids", "empty: a document authorizes at least one order", "", true},
+	{"update to no order references", workflow.TypeUpdated, `{"hosted_number_orders":[]}`, "data.hosted_number_orders", "empty: a document authorizes at least one order", "", true},
+	{"update to a wrong address sid", workflow.TypeUpdated, `{"address_sid":"AD1"}`, "data.address_sid", `not AD and 32 hex digits: "AD1"`, "", true},
+	{"update to too many orders", workflow.TypeUpdated, `{"hosted_number_order_sids":` + list(600, orderSID) + `,"hosted_number_orders":` + list(500, orderRef) + `}`, "data.hosted_number_orders", "1100 orders with those of hosted_number_order_sids are more than 1000", workflow.CodeTooLarge, false},
+
+	{"no status", workflow.TypeStatusChanged, `{}`, "data.status", "missing", "", true},
+	{"unknown status", workflow.TypeStatusChanged, `{"status":"done"}`, "data.status", `want one of ["opened" "signing" "signed" "canceled" "failed"], got "done"`, "", true},
+	{"unknown canceler", workflow.TypeStatusChanged, `{"status":"canceled","canceled_by":"me"}`, "data.canceled_by", `want one of ["signer" "account"], got "me"`, "", true},
+	{"canceler of a signed document", workflow.TypeStatusChanged, `{"canceled_by":"signer","status":"signed"}`, "data.canceled_by", `goes with the status "canceled" only, got "signed"`, "", true},
+	{"reason too long", workflow.TypeStatusChanged, `{"status":"failed","reason":"` + strings.Repeat("x", 1001) + `"}`, "data.reason", "1001 characters are more than 1000", "", true},
+	{"reason with NUL", workflow.TypeStatusChanged, `{"status":"failed","reason":"a\u0000"}`, "data.reason", `has a control character: "a\x00"`, "", true},
+	{"evidence of another kind", workflow.TypeStatusChanged, `{"status":"signed","evidence":[]}`, "data.evidence", "want an object, got a list", "", true},
+	{"evidence nested deep", workflow.TypeStatusChanged, `{"status":"signed","evidence":{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}}`, "data.evidence", "nested more than 32 levels deep", workflow.CodeTooLarge, false},
+	{"digest of another kind", workflow.TypeStatusChanged, `{"status":"signed","letter_digest":"sha256:ABC"}`, "data.letter_digest", `not sha256: and 64 hex digits: "sha256:ABC"`, "", true},
+
+	{"no order status", workflow.TypeOrderStatusChanged, `{"phone_number":"+14155550100"}`, "data.status", "missing", "", true},
+	{"unknown order status", workflow.TypeOrderStatusChanged, `{"status":"signed"}`, "data.status", `want one of ["twilio-processing" "received" "pending-verification" "verified" "pending-loa" "carrier-processing" "testing" "completed" "failed" "action-required"], got "signed"`, "", true},
+	{"order phone", workflow.TypeOrderStatusChanged, `{"status":"failed","phone_number":"x"}`, "data.phone_number", `not a phone number like +14155550100: "x"`, "", true},
+	{"failure reason too long", workflow.TypeOrderStatusChanged, `{"status":"failed","failure_reason":"` + strings.Repeat("x", 1001) + `"}`, "data.failure_reason", "1001 characters are more than 1000", "", true},
+
+	{"became another status", workflow.TypeBecame, `{"sid":"` + px + `","account_sid":"` + ac + `","status":"failed","round":2}`, "data.status", "does not agree with the subject", "", false},
+	{"became another round", workflow.TypeBecame, `{"sid":"` + px + `","account_sid":"` + ac + `","status":"signed","round":1}`, "data.round", "does not agree with the subject", "", false},
+	{"became another document", workflow.TypeBecame, `{"sid":"PX1","account_sid":"` + ac + `","status":"signed","round":2}`, "data.sid", "does not agree with the subject", "", false},
+	{"became another account", workflow.TypeBecame, `{"sid":"` + px + `","status":"signed","round":2}`, "data.account_sid", "does not agree with the subject", "", false},
+	{"register another order", workflow.TypeRegister, `{"hosted_number_order_sid":"` + hr2 + `"}`, "data.hosted_number_order_sid", "does not agree with the subject", "", false},
+	{"register another document", workflow.TypeRegister, `{"hosted_number_order_sid":"` + hr1 + `","authorization_document_sid":"PX1"}`, "data.authorization_document_sid", "does not agree with the subject", "", false},
+	{"register another account", workflow.TypeRegister, `{"hosted_number_order_sid":"` + hr1 + `","authorization_document_sid":"` + px + `"}`, "data.account_sid", "does not agree with the subject", "", false},
+	{"refused another sequence", workflow.TypeRefused, `{"sequence":8,"code":"invalid"}`, "data.sequence", "does not agree with the subject", "", false},
+	{"refused without a code", workflow.TypeRefused, `{"sequence":7}`, "data.code", "missing", "", true},
+	{"another timer", workflow.TypeTimerDue, `{"timer":"expiry","round":3}`, "data.timer", "does not agree with the subject", "", false},
+	{"timer of another round", workflow.TypeTimerDue, `{"timer":"reminder-2","round":2}`, "data.round", "does not agree with the subject", "", false},
+	{"round of another kind", workflow.TypeTimerDue, `{"timer":"reminder-2","round":"3"}`, "data.round", "want int, got string", "", true},
+	{"time of another kind", workflow.TypeTimerDue, `{"timer":"reminder-2","round":3,"due_at":"soon"}`, "data", `parsing time "soon" as "2006-01-02T15:04:05Z07:00": cannot parse "soon" as "2006"`, "", true},
+	{"claim without a worker", workflow.TypeMailClaimed, `{"mails":[]}`, "data.worker", "missing", "", true},
+	{"claim of no mail of ours", workflow.TypeMailClaimed, `{"worker":"w","mails":["x"]}`, "data.mails", `not the id of a mail: "x"`, "", true},
+	{"settled without a worker", workflow.TypeMailSettled, `{"claim":1,"outcomes":[]}`, "data.worker", "missing", "", true},
+	{"unknown outcome", workflow.TypeMailSettled, `{"worker":"w","claim":1,"outcomes":[{"mail":"` + px + `.1.sent.2","outcome":"lost"}]}`, "data.outcomes", `want one of ["accepted" "rejected" "deferred" "unknown" "held" "released"], got "lost"`, "", true},
+	{"outcome of no mail of ours", workflow.TypeMailSettled, `{"worker":"w","claim":1,"outcomes":[{"mail":"` + hr1 + `.1.sent.2","outcome":"held"}]}`, "data.outcomes", `not the id of a mail: "` + hr1 + `.1.sent.2"`, "", true},
+	{"no rules version", workflow.TypeRulesActivated, `{"version":0,"parking_limit_seconds":1}`, "data.version", "0 is no version", "", true},
+	{"parking limit below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":-1}`, "data.parking_limit_seconds", "-1 is below 0", "", true},
+}
+
+func TestDecodeNamesTheFieldAtFault(t *testing.T) {
+	for _, tt := range faults {
+		t.Run(tt.name, func(t *testing.T) {
+			code := tt.code
+			if code == "" {
+				code = workflow.CodeInvalid
+			}
+			e := events.Decode(message(tt.typ, tt.data))
+			got, ok := e.Body.(workflow.Invalid)
+			if !ok {
+				t.Fatalf("decoded as %#v", e.Body)
+			}
+			want := workflow.Invalid{
+				Problem: workflow.Problem{Code: code, Field: tt.field, Message: tt.field + ": " + tt.message},
+				EventID: "e1", Origin: got.Origin,
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	long := strings.Repeat("x", 60)
+	for in, want := range map[string]string{
+		"owner@example.com":                   "owner@example.com",
+		"Owner+hosted@EXAMPLE.Com":            "Owner+hosted@example.com",
+		"jose@exämple.com":                    "jose@xn--exmple-cua.com",
+		"a@straße.de":                         "a@xn--strae-oqa.de",
+		"a@localhost":                         "a@localhost",
+		"a@mail.test":                         "a@mail.test",
+		"o'hara@example.co.uk":                "o'hara@example.co.uk",
+		"":                                    "",
+		"Email":                               "",
+		"a@example":                           "",
+		"a@127.0.0.1":                         "",
+		"a@[127.0.0.1]":                       "",
+		"Owner <a@example.com>":               "",
+		"<a@example.com>":                     "",
+		"a@example.com (x)":                   "",
+		"a@example.com, b@example.com":        "",
+		" a@example.com":                      "",
+		"a@example.com ":                      "",
+		`\"a b\"@example.com`:                 "",
+		"josé@example.com":                    "",
+		"a@exa mple.com":                      "",
+		"a@-example.com":                      "",
+		"a@ex_ample.com":                      "",
+		"a@example..com":                      "",
+		"a@example.com.":                      "",
+		`a@example.com\r\nBcc: b@example.com`: "",
+		long + "12345@example.com":            "",
+		"a@" + long + "." + long + "." + long + "." + long + ".example.com": "",
+	} {
+		t.Run(in, func(t *testing.T) {
+			e := events.Decode(message(workflow.TypeCreated, content("email", `"`+in+`"`)))
+			switch b := e.Body.(type) {
+			case workflow.Created:
+				if b.Email != want {
+					t.Errorf("got %q, want %q", b.Email, want)
+				}
+			case workflow.Invalid:
+				if want != "" || b.Field != "data.email" {
+					t.Error(b.Message)
+				}
+			}
+		})
+	}
+}
+
+func TestPhoneNumbersBecomeE164(t *testing.T) {
+	for in, want := range map[string]string{
+		"+14155550100":      "+14155550100",
+		"+1 415-555.0100":   "+14155550100",
+		"+49 151 1234 5678": "+4915112345678",
+		"":                  "",
+	} {
+		e := events.Decode(message(workflow.TypeCreated, content("contact_phone_number", `"`+in+`"`)))
+		b, ok := e.Body.(workflow.Created)
+		if !ok || b.ContactPhoneNumber != want {
+			t.Errorf("%q: got %#v, want %q", in, e.Body, want)
+		}
+	}
+}
+
+func TestDecodeTakes(t *testing.T) {
+	sids, refs := []workflow.SID{hr1}, []workflow.OrderRef{{SID: hr1, PhoneNumber: "+14155550100"}}
+	for _, tt := range []struct {
+		name, typ, data string
+		want            workflow.Body
+	}{
+		{
+			"an order in both lists", workflow.TypeCreated, content("hosted_number_orders", `[{"sid":"`+hr1+`","phone_number":"+1 415 555 0100"}]`),
+			workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: sids, HostedNumberOrders: refs},
+		},
+		{
+			"null for what is optional", workflow.TypeCreated, content("contact_title", "null", "cc_emails", "null", "hold", "null"),
+			workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: sids},
+		},
+		{
+			"fields it does not know", workflow.TypeCreated, content("customer", `{"a":[1,{"b":"]}"}],"a":null}`, "Email", "1"),
+			workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: sids},
+		},
+		{
+			"escapes in names and strings", workflow.TypeCreated, content(`contact_t\u0069tle`, `"\u00e9\ud83d\ude00\\"`),
+			workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: sids, ContactTitle: "é😀\\"},
+		},
+		{"an update that clears", workflow.TypeUpdated, `{"cc_emails":[],"contact_title":"","contact_phone_number":""}`, workflow.Updated{CCEmails: new([]string{}), ContactTitle: new(""), ContactPhoneNumber: new("")}},
+		{"evidence as it came", workflow.TypeStatusChanged, `{"status":"signed","evidence":{ "name": "A" }}`, workflow.StatusChanged{Status: workflow.Signed, Evidence: []byte(`{ "name": "A" }`)}},
+		{"white space", workflow.TypeOrderStatusChanged, "\n{ \"status\" :\t\"failed\" , \"failure_reason\" : \"a\\nb\"\r\n}\n", workflow.OrderStatusChanged{Order: hr1, Status: workflow.OrderFailed, FailureReason: "a\nb"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, events.Decode(message(tt.typ, tt.data)).Body, equateBodies); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEnvelope(t *testing.T) {
+	good := map[string]string{"specversion": `"1.0"`, "id": `"e1"`, "source": `"/orders"`, "type": `"` + workflow.TypeCreated + `"`, "data": content()}
+	for _, tt := range []struct {
+		name, attribute, value string
+		code                   workflow.Code // "" where it is fine
+		field                  string
+	}{
+		{"as it should be", "x", `1`, "", ""},
+		{"no id", "id", "", workflow.CodeInvalid, "id"},
+		{"id of white space", "id", `" "`, workflow.CodeInvalid, "id"},
+		{"id of another kind", "id", `7`, workflow.CodeInvalid, "id"},
+		{"id too long", "id", `"` + strings.Repeat("x", 257) + `"`, workflow.CodeInvalid, "id"},
+		{"longest id", "id", `"` + strings.Repeat("x", 256) + `"`, "", ""},
+		{"id with a control character", "id", `"a\u0007"`, workflow.CodeInvalid, "id"},
+		{"no source", "source", "", workflow.CodeInvalid, "source"},
+		{"source too long", "source", `"/` + strings.Repeat("x", 256) + `"`, workflow.CodeInvalid, "source"},
+		{"source that is no URI reference", "source", `"http://[::1"`, workflow.CodeInvalid, "source"},
+		{"source of our own", "source", `"countersign"`, workflow.CodeInvalid, "source"},
+		{"no type", "type", "", workflow.CodeInvalid, "type"},
+		{"unknown type", "type", `"authorization_document.burnt"`, workflow.CodeUnknownType, "type"},
+		{"type of another subject", "type", `"` + workflow.TypeUpdated + `"`, workflow.CodeInvalid, "type"},
+		{"no specversion", "specversion", "", workflow.CodeUnknownVersion, "specversion"},
+		{"specversion 0.3", "specversion", `"0.3"`, workflow.CodeUnknownVersion, "specversion"},
+		{"time", "time", `"2026-11-23T15:04:05.5+01:00"`, "", ""},
+		{"bad time", "time", `"yesterday"`, workflow.CodeInvalid, "time"},
+		{"null time", "time", `null`, "", ""},
+		{"bad dataschema", "dataschema", `"x"`, workflow.CodeInvalid, "dataschema"},
+		{"JSON by another name", "datacontenttype", `"application/vnd.x+json; charset=utf-8"`, "", ""},
+		{"XML", "datacontenttype", `"application/xml"`, workflow.CodeInvalid, "datacontenttype"},
+		{"schema version as a string", "schemaversion", `"1"`, "", ""},
+		{"schema version as a number", "schemaversion", `1`, "", ""},
+		{"another schema version", "schemaversion", `2`, workflow.CodeUnknownVersion, "schemaversion"},
+		{"another schema version as a string", "schemaversion", `"1.1"`, workflow.CodeUnknownVersion, "schemaversion"},
+		{"schema version of another kind", "schemaversion", `true`, workflow.CodeInvalid, "schemaversion"},
+		{"no data", "data", "", workflow.CodeInvalid, "data"},
+		{"data twice", "data_base64", `"e30="`, workflow.CodeInvalid, "data_base64"},
+		{"subject of the event", "subject", `"x"`, "", ""},
+		{"attribute twice", "id", `"e1","id":"e2"`, workflow.CodeUnreadable, "id"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := events.Decode(events.Message{Subject: subjects[workflow.TypeCreated], Data: object(good, tt.attribute, tt.value)})
+			b, invalid := e.Body.(workflow.Invalid)
+			if b.Code != tt.code || b.Field != tt.field || invalid != (tt.code != "") {
+				t.Errorf("got %q %q %q, want %q %q", b.Code, b.Field, b.Message, tt.code, tt.field)
+			}
+		})
+	}
+}
+
+// object is a JSON object of the members with one more, or one left out.
+func object(members map[string]string, name, value string) []byte {
+	var b strings.Builder
+	b.WriteString("{")
+	for n, v := range members {
+		if n != name {
+			fmt.Fprintf(&b, "%q:%s,", n, v)
+		}
+	}
+	if value != "" {
+		fmt.Fprintf(&b, "%q:%s,", name, value)
+	}
+	return []byte(strings.TrimSuffix(b.String(), ",") + "}")
+}
+
+func TestUnreadable(t *testing.T) {
+	whole := string(message(workflow.TypeCreated, content()).Data)
+	for name, data := range map[string]string{
+		"nothing":           "",
+		"white space":       " \n",
+		"not JSON":          "hello",
+		"a list":            "[" + whole + "]",
+		"half an event":     whole[:len(whole)-1],
+		"two events":        whole + whole,
+		"trailing garbage":  whole + "x",
+		"not UTF-8":         strings.Replace(whole, "owner", "\xff", 1),
+		"a byte order mark": "\ufeff" + whole,
+		"deep nesting":      strings.Repeat(`{"data":`, 20_000) + "1" + strings.Repeat("}", 20_000),
+		"deep lists":        strings.Repeat("[", 200_000),
+		"base64 of number":  `{"data_base64":1,"specversion":"1.0"}`,
+		"bad base64":        `{"specversion":"1.0","data_base64":"e30"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := events.Decode(events.Message{Subject: subjects[workflow.TypeCreated], Data: []byte(data)})
+			b, ok := e.Body.(workflow.Invalid)
+			if !ok || b.Message == "" {
+				t.Fatalf("decoded as %#v", e.Body)
+			}
+			if b.Code != workflow.CodeUnreadable && name != "base64 of number" {
+				t.Errorf("got %q, %s", b.Code, b.Message)
+			}
+		})
+	}
+}
+
+func TestANameGivenTwiceAmongMany(t *testing.T) {
+	var data strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&data, `"field%d":1,`, i)
+	}
+	many := "{" + data.String() + content()[1:]
+	if e := events.Decode(message(workflow.TypeCreated, many)); e.ID != "e1" {
+		t.Errorf("none twice: %#v", e.Body)
+	}
+	twice := "{" + data.String() + `"field4000":2,` + content()[1:]
+	if b, _ := events.Decode(message(workflow.TypeCreated, twice)).Body.(workflow.Invalid); b.Field != "data.field4000" {
+		t.Errorf("got %q", b.Message)
+	}
+}
+
+func TestPayloadLimit(t *testing.T) {
+	m := message(workflow.TypeCreated, content())
+	pad := events.MaxPayload - len(m.Data)
+	m.Data = append(m.Data, strings.Repeat(" ", pad)...)
+	if e := events.Decode(m); e.ID != "e1" {
+		t.Errorf("%d bytes: %#v", len(m.Data), e.Body)
+	}
+	m.Data = append(m.Data, ' ')
+	if b, _ := events.Decode(m).Body.(workflow.Invalid); b.Code != workflow.CodeTooLarge || b.Field != "data" {
+		t.Errorf("%d bytes: got %q", len(m.Data), b.Message)
+	}
+	own := message(workflow.TypeMailClaimed, `{"worker":"w","mails":[`+strings.Repeat(" ", events.MaxPayload)+`]}`)
+	if e := events.Decode(own); e.Source != events.Source {
+		t.Errorf("own event: %#v", e.Body)
+	}
+}
+
+func TestBinaryMode(t *testing.T) {
+	m := events.Message{
+		Subject: subjects[workflow.TypeCreated], Data: []byte(content("email", `"exämple@example.com"`)),
+		Header: nats.Header{
+			"Ce-SpecVersion": {"1.0"}, "ce-id": {"e%201"}, "CE-SOURCE": {"/orders"}, "ce-type": {workflow.TypeCreated},
+			"content-type": {"application/json"}, "ce-schemaversion": {"1"}, "ce-time": {"2026-11-23T15:04:05Z"}, "Nats-Msg-Id": {"x"}, "ce-region": {"eu"},
+		},
+	}
+	want := workflow.Invalid{
+		Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "exämple@example.com"`},
+		EventID: "e 1", Origin: "/orders",
+	}
+	if diff := cmp.Diff(workflow.Body(want), events.Decode(m).Body); diff != "" {
+		t.Errorf("a fault (-want +got)\n%s", diff)
+	}
+
+	m.Data = []byte(content())
+	structured := events.Decode(message(workflow.TypeCreated, content()))
+	if e := events.Decode(m); e.ID != "e 1" || e.Source != "/orders" || !cmp.Equal(e.Body, structured.Body) {
+		t.Errorf("got %#v", e)
+	}
+	for header, field := range map[string]string{"ce-ID": "id", "cE-id": "id", "Content-type": ""} {
+		h := maps(m.Header)
+		h[header] = []string{"application/json"}
+		if b, _ := events.Decode(events.Message{Subject: m.Subject, Header: h, Data: m.Data}).Body.(workflow.Invalid); b.Field != field {
+			t.Errorf("with %s too: got %q", header, b.Message)
+		}
+	}
+	for header, value := range map[string]string{"ce-schemaversion": "2", "content-type": "text/plain", "ce-type": "x", "ce-id": "\xff"} {
+		h := maps(m.Header)
+		h[header] = []string{value}
+		if _, ok := events.Decode(events.Message{Subject: m.Subject, Header: h, Data: m.Data}).Body.(workflow.Invalid); !ok {
+			t.Errorf("%s %q was taken", header, value)
+		}
+	}
+}
+
+func maps(h nats.Header) nats.Header {
+	out := nats.Header{}
+	for k, v := range h {
+		out[k] = v
+	}
+	return out
+}
+
+func TestDataInBase64(t *testing.T) {
+	data := base64.StdEncoding.EncodeToString([]byte(content()))
+	m := message(workflow.TypeCreated, `0`)
+	m.Data = []byte(strings.Replace(string(m.Data), `"data":0`, `"data_base64":"`+data+`"`, 1))
+	if diff := cmp.Diff(events.Decode(message(workflow.TypeCreated, content())).Body, events.Decode(m).Body); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestSubjects(t *testing.T) {
+	for _, tt := range []struct {
+		subject, account, document string
+		fits                       string // the type that belongs there, "" for none
+	}{
+		{mine + "created", ac, px, workflow.TypeCreated},
+		{mine + "order." + hr1 + ".status", ac, px, workflow.TypeOrderStatusChanged},
+		{mine + "refused.7", ac, px, workflow.TypeRefused},
+		{events.Prefix + "_._.refused.7", "", "", workflow.TypeRefused},
+		{mine + "created.x", ac, px, ""},
+		{mine + "refused.07", ac, px, ""},
+		{mine + "refused.0", ac, px, ""},
+		{mine + "became.burnt.1", ac, px, ""},
+		{mine + "became.signed.1.2", ac, px, ""},
+		{mine + "due.lunch.1", ac, px, ""},
+		{mine + "due.expiry-1.1", ac, px, ""},
+		{mine + "due.reminder.1", ac, px, ""},
+		{mine + "order.HR1.status", ac, px, ""},
+		{mine + "order." + hr1 + ".burnt", ac, px, ""},
+		{mine[:len(mine)-1], ac, px, ""},
+		{events.Prefix + ac + ".PX1.created", ac, "", ""},
+		{events.Prefix + ac + "._.created", ac, "", ""},
+		{events.Prefix + "AC1." + px + ".created", "", px, ""},
+		{events.Prefix + px + "." + ac + ".created", "", "", ""},
+		{events.Prefix + "_._.created", "", "", ""},
+		{events.Prefix + "_.mail.lost", "", "", ""},
+		{"authdocs.v2." + ac + "." + px + ".created", "", "", ""},
+		{"", "", "", ""},
+	} {
+		t.Run(tt.subject, func(t *testing.T) {
+			data := map[string]string{workflow.TypeCreated: content(), workflow.TypeOrderStatusChanged: `{"status":"failed"}`, workflow.TypeRefused: `{"sequence":7,"code":"invalid","message":""}`}
+			fits := ""
+			for typ, data := range data {
+				m := message(typ, data)
+				m.Subject = tt.subject
+				e := events.Decode(m)
+				if string(e.Account) != tt.account || string(e.Document) != tt.document || e.Subject != tt.subject {
+					t.Errorf("got %q and %q, want %q and %q", e.Account, e.Document, tt.account, tt.document)
+				}
+				if _, invalid := e.Body.(workflow.Invalid); !invalid {
+					fits = typ
+				}
+			}
+			if fits != tt.fits {
+				t.Errorf("fits %q, want %q", fits, tt.fits)
+			}
+		})
+	}
+}
+
+func TestIdentityOfWhatCannotBeRead(t *testing.T) {
+	bad := message(workflow.TypeCreated, content("email", `"x"`))
+	first, again := events.Decode(bad), events.Decode(bad)
+	mended := events.Decode(message(workflow.TypeCreated, content()))
+	if first.ID != again.ID || !strings.HasPrefix(first.ID, "sha256:") || first.Source != "" {
+		t.Errorf("the same bytes are %q and %q of %q", first.ID, again.ID, first.Source)
+	}
+	if mended.ID != "e1" || mended.Source != "/orders" {
+		t.Errorf("mended: got %q of %q", mended.ID, mended.Source)
+	}
+	for name, change := range map[string]func(*events.Message){
+		"subject":    func(m *events.Message) { m.Subject = mine + "updated" },
+		"ce- header": func(m *events.Message) { m.Header = nats.Header{"Ce-Id": {"x"}} },
+		"data":       func(m *events.Message) { m.Data = append([]byte(" "), m.Data...) },
+	} {
+		other := bad
+		change(&other)
+		if events.Decode(other).ID == first.ID {
+			t.Errorf("another %s, the same identity", name)
+		}
+	}
+	one, two := bad, bad
+	one.Header, two.Header = nats.Header{"Ce-Id": {"1"}}, nats.Header{"Ce-Id": {"2"}}
+	if events.Decode(one).ID == events.Decode(two).ID {
+		t.Error("another value of a ce- header, the same identity")
+	}
+	other := bad
+	other.Header, other.Sequence, other.Time = nats.Header{"Nats-Msg-Id": {"x"}}, 99, time.Now()
+	if events.Decode(other).ID != first.ID {
+		t.Error("other headers, another identity")
+	}
+}
+
+func TestIdentityThatIsKeptIsBounded(t *testing.T) {
+	m := message(workflow.TypeCreated, content())
+	m.Data = []byte(strings.Replace(string(m.Data), `"e1"`, `"`+strings.Repeat("é", 200)+`"`, 1))
+	if b := events.Decode(m).Body.(workflow.Invalid); b.EventID != strings.Repeat("é", 128) {
+		t.Errorf("got %d bytes: %q", len(b.EventID), b.EventID)
+	}
+}

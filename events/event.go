@@ -1,0 +1,119 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/workflow"
+)
+
+// Event is an event to be published. The constructors of this package make one.
+type Event struct {
+	ID, Source string       // together its identity: met again, it changes nothing
+	Time       time.Time    // when it happened, by the publisher's clock; zero where that does not matter
+	Account    workflow.SID // "_" where there is none
+	Document   workflow.SID // "_" where there is none, and empty where none has a place
+	What       string       // the rest of the subject: "order.HR….status"
+	Body       workflow.Body
+}
+
+// Subject is where the event belongs on the log. It fails with a
+// *workflow.Problem where that is no subject of the contract.
+func (e Event) Subject() (string, error) {
+	subject := Prefix + string(e.Account) + "."
+	if e.Document != "" {
+		subject += string(e.Document) + "."
+	}
+	subject += e.What
+	if _, ok := parseSubject(subject); !ok {
+		return "", &workflow.Problem{
+			Code: workflow.CodeInvalid, Field: "subject",
+			Message: "subject: no event belongs on " + quote(subject),
+		}
+	}
+	return subject, nil
+}
+
+// Message writes the event as NATS carries it: a CloudEvent in structured
+// mode, with its identity as Nats-Msg-Id. The same event makes the same bytes.
+//
+// It fails with a *workflow.Problem where Decode would not take the message,
+// and where a phone number in it is nobody's. The problem may quote the event;
+// keep it out of logs.
+func (e Event) Message() (*nats.Msg, error) {
+	subject, err := e.Subject()
+	if err != nil {
+		return nil, err
+	}
+	data, err := e.encode()
+	if err != nil {
+		return nil, fmt.Errorf("write event for %s: %w", subject, err)
+	}
+	var r reader
+	if ref := types.ParseURIRef(e.Source); ref == nil || ref.String() != e.Source {
+		r.fail(workflow.CodeInvalid, "source", "not a URI reference: %s", quote(e.Source))
+	}
+	if bad, ok := Decode(Message{Subject: subject, Data: data}).Body.(workflow.Invalid); ok {
+		r.fail(bad.Code, bad.Field, "%s", strings.TrimPrefix(bad.Message, bad.Field+": "))
+	}
+	r.assigned(e.Body)
+	if r.problem != nil {
+		return nil, r.problem
+	}
+	msg := nats.NewMsg(subject)
+	msg.Header.Set(jetstream.MsgIDHeader, url.PathEscape(e.Source)+" "+url.PathEscape(e.ID))
+	msg.Header.Set("Content-Type", event.ApplicationCloudEventsJSON)
+	msg.Data = data
+	return msg, nil
+}
+
+// encode writes the event in the JSON format of CloudEvents 1.0.
+func (e Event) encode() ([]byte, error) {
+	if e.Body == nil {
+		return nil, errors.New("it has no body")
+	}
+	c := event.New(event.CloudEventsVersionV1)
+	c.SetID(e.ID)
+	c.SetSource(e.Source)
+	c.SetType(e.Body.Type())
+	if !e.Time.IsZero() {
+		c.SetTime(e.Time)
+	}
+	var body bytes.Buffer
+	text := json.NewEncoder(&body)
+	text.SetEscapeHTML(false) // evidence is passed on as it came
+	if err := text.Encode(e.Body); err != nil {
+		return nil, err
+	}
+	c.SetDataContentType(event.ApplicationJSON)
+	c.DataEncoded = bytes.TrimSuffix(body.Bytes(), []byte("\n"))
+	return c.MarshalJSON()
+}
+
+// Publish publishes the event and waits until the stream has taken it. It
+// answers with the event's sequence; where the stream took the same event a
+// short while ago, with that one's. It fails as Message does, and else with
+// the error of the publish: then the event may be on the log or not, and
+// publishing it again, under the same id, is safe.
+func Publish(ctx context.Context, js jetstream.Publisher, e Event) (sequence uint64, err error) {
+	msg, err := e.Message()
+	if err != nil {
+		return 0, err
+	}
+	ack, err := js.PublishMsg(ctx, msg)
+	if err != nil {
+		return 0, fmt.Errorf("publish %s: %w", msg.Subject, err)
+	}
+	return ack.Sequence, nil
+}

@@ -1,0 +1,251 @@
+package events_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/workflow"
+)
+
+// equateBodies compares bodies as JSON has them: raw JSON by its text.
+var equateBodies = cmp.Options{
+	cmp.Comparer(func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }),
+	cmpopts.EquateEmpty(),
+}
+
+var at = time.Date(2026, 11, 23, 15, 4, 5, 600_000_000, time.UTC)
+
+const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+// whole has an event of every type, with every field set.
+func whole() []events.Event {
+	doc := workflow.Document{
+		SID: px, AccountSID: ac, Status: workflow.Canceled, Round: 2, Hold: true, AddressSID: ad,
+		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
+		Orders: []workflow.Order{{SID: hr1, PhoneNumber: "+14155550101", Status: workflow.OrderFailed, FailureReason: "no such number"}},
+		Reason: "moved", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O"}`), LetterDigest: digest, LetterStale: true,
+		DateCreated: at, DateUpdated: at, DateSigned: &at,
+	}
+	sids := []workflow.SID{hr1, hr2}
+	refs := []workflow.OrderRef{{SID: hr1, PhoneNumber: "+14155550101"}}
+	owed := func(doc, what string, b workflow.Body) events.Event {
+		acc := workflow.SID(ac)
+		if doc == "_" {
+			acc = "_"
+		}
+		return events.FromOwed(workflow.OwedEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
+	}
+	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email"}}
+	return []events.Event{
+		events.Created("/orders", "e1", ac, px, workflow.Created{
+			AddressSID: ad, Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner",
+			ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: sids, HostedNumberOrders: refs, Hold: true,
+		}),
+		events.Updated("urn:x:orders", "é/2", ac, px, workflow.Updated{
+			AddressSID: new(workflow.SID(ad)), Email: new("owner@example.com"), CCEmails: new([]string{}), ContactTitle: new(""),
+			ContactPhoneNumber: new(""), HostedNumberOrderSIDs: &sids, HostedNumberOrders: &refs,
+		}),
+		events.StatusChanged("https://orders.example.com/a?b=c", "e3", ac, px, workflow.StatusChanged{
+			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest,
+		}),
+		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number"}),
+		owed(px, "order."+hr1+".register", workflow.Register{
+			OrderSID: hr1, PhoneNumber: "+14155550101", DocumentSID: px, AccountSID: ac, AddressSID: ad, Email: "owner@example.com",
+			ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", DateSigned: at, LetterDigest: digest,
+		}),
+		owed(px, "became.canceled.2", workflow.Became{Document: doc}),
+		owed(px, "refused.7", refused),
+		owed("_", "refused.7", refused),
+		owed(px, "due.parked-17.3", workflow.TimerDue{Timer: "parked-17", Round: 3, DueAt: at}),
+		owed(px, "due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
+		events.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
+		events.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
+			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
+		}}),
+		events.RulesActivated("r1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400}),
+	}
+}
+
+func TestEveryEventComesBackAsItWasSaid(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range whole() {
+		t.Run(e.What, func(t *testing.T) {
+			seen[e.Body.Type()] = true
+			noZeroField(t, reflect.ValueOf(e.Body))
+			msg, err := e.Message()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := e.Message()
+			if err != nil || !bytes.Equal(msg.Data, again.Data) || !cmp.Equal(msg.Header, again.Header) {
+				t.Errorf("made twice, the message differs: %v\n%s\n%s", err, msg.Data, again.Data)
+			}
+			got := events.Decode(events.Message{Sequence: 3, Time: at, Subject: msg.Subject, Header: msg.Header, Data: msg.Data})
+			want := workflow.Entry{Sequence: 3, Time: at, Subject: msg.Subject, Account: e.Account, Document: e.Document, ID: e.ID, Source: e.Source, Body: e.Body}
+			if want.Account == "_" {
+				want.Account, want.Document = "", ""
+			}
+			if diff := cmp.Diff(want, got, equateBodies); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+	for typ := range subjects {
+		if !seen[typ] {
+			t.Errorf("no event of type %s was tried", typ)
+		}
+	}
+}
+
+// noZeroField makes sure that the round trip leaves no field untried.
+func noZeroField(t *testing.T, v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case f.Anonymous:
+			noZeroField(t, v.Field(i))
+		case v.Field(i).IsZero():
+			t.Errorf("%s is not set", f.Name)
+		}
+	}
+}
+
+func TestMessageOnTheWire(t *testing.T) {
+	e := events.Created("/orders", "5f/0c", ac, px, workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hr1}})
+	e.Time = at
+	msg, err := e.Message()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"specversion":"1.0","id":"5f/0c","source":"/orders","type":"authorization_document.created","datacontenttype":"application/json","time":"2026-11-23T15:04:05.6Z",` +
+		`"data":{"address_sid":"` + ad + `","email":"owner@example.com","hosted_number_order_sids":["` + hr1 + `"]}}`
+	if diff := cmp.Diff(want, string(msg.Data)); diff != "" {
+		t.Errorf("payload (-want +got)\n%s", diff)
+	}
+	if got := msg.Subject; got != mine+"created" {
+		t.Errorf("subject %q", got)
+	}
+	if got := msg.Header.Get("Nats-Msg-Id"); got != "%2Forders 5f%2F0c" {
+		t.Errorf("Nats-Msg-Id %q", got)
+	}
+	if got := msg.Header.Get("Content-Type"); got != "application/cloudevents+json" {
+		t.Errorf("Content-Type %q", got)
+	}
+}
+
+func TestOwedEventIsKnownByItsSubject(t *testing.T) {
+	e := events.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
+	if want := ac + "." + px + ".due.expiry.1"; e.ID != want || e.Source != "countersign" || !e.Time.Equal(at) {
+		t.Errorf("got %q of %q at %v, want %q", e.ID, e.Source, e.Time, want)
+	}
+}
+
+func TestMessageRefuses(t *testing.T) {
+	good := workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hr1}}
+	nobody := good
+	nobody.ContactPhoneNumber = "+19995550100"
+	national := good
+	national.ContactPhoneNumber = "+44 0 20 7946 0000"
+	ordered := good
+	ordered.HostedNumberOrders = []workflow.OrderRef{{SID: hr1, PhoneNumber: "+14155550100"}, {SID: hr2, PhoneNumber: "+99912345678"}}
+	for _, tt := range []struct {
+		name  string
+		event events.Event
+		field string
+	}{
+		{"what Decode would not take", events.Created("/orders", "e1", ac, px, workflow.Created{}), "data.address_sid"},
+		{"a wrong account", events.Created("/orders", "e1", "AC1", px, good), "subject"},
+		{"no document", events.Created("/orders", "e1", ac, "", good), "subject"},
+		{"a wrong order", events.OrderStatusChanged("/orders", "e1", ac, px, "x", workflow.OrderStatusChanged{Status: workflow.OrderFailed}), "subject"},
+		{"no id", events.Created("/orders", "", ac, px, good), "id"},
+		{"no source", events.Created("", "e1", ac, px, good), "source"},
+		{"a source that is no URI reference", events.Created("http://[", "e1", ac, px, good), "source"},
+		{"a source that a URI reference would write otherwise", events.Created("/a b", "e1", ac, px, good), "source"},
+		{"our own source", events.Created(events.Source, "e1", ac, px, good), "source"},
+		{"a phone number that is nobody's", events.Created("/orders", "e1", ac, px, nobody), "data.contact_phone_number"},
+		{"a phone number with its national prefix", events.Created("/orders", "e1", ac, px, national), "data.contact_phone_number"},
+		{"an order's number that is nobody's", events.Created("/orders", "e1", ac, px, ordered), "data.hosted_number_orders[1].phone_number"},
+		{"an update to a number that is nobody's", events.Updated("/orders", "e1", ac, px, workflow.Updated{ContactPhoneNumber: new("+99912345678")}), "data.contact_phone_number"},
+		{"an order status with a number that is nobody's", events.OrderStatusChanged("/orders", "e1", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+99912345678"}), "data.phone_number"},
+		{"an owed event of another subject", events.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.2", Body: workflow.TimerDue{Timer: "expiry", Round: 1}}), "data.round"},
+		{"what never travels", events.Event{ID: "x", Source: "/x", Account: ac, Document: px, What: "created", Body: workflow.Invalid{}}, "type"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := tt.event.Message()
+			var p *workflow.Problem
+			if !errors.As(err, &p) || p.Field != tt.field || !strings.HasPrefix(p.Message, p.Field+": ") {
+				t.Errorf("got %v, want a problem with %q", err, tt.field)
+			}
+			if !errors.Is(err, workflow.ErrInvalid) {
+				t.Errorf("%v is not ErrInvalid", err)
+			}
+		})
+	}
+	if _, err := (events.Event{ID: "x", Source: "/x", Account: ac, Document: px, What: "created"}).Message(); err == nil {
+		t.Error("an event without a body was written")
+	}
+}
+
+func TestMessageIDTellsIdentitiesApart(t *testing.T) {
+	b := workflow.StatusChanged{Status: workflow.Signed}
+	seen := map[string]events.Event{}
+	for _, e := range []events.Event{
+		events.StatusChanged("/a", "b c", ac, px, b),
+		events.StatusChanged("/a", "b%20c", ac, px, b),
+		events.StatusChanged("/a", "b", ac, px, b),
+		events.StatusChanged("/a", "b ", ac, px, b),
+		events.StatusChanged("/a/b", "c", ac, px, b),
+	} {
+		msg, err := e.Message()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := msg.Header.Get("Nats-Msg-Id")
+		if other, ok := seen[id]; ok {
+			t.Errorf("%q is the Nats-Msg-Id of %q %q and of %q %q", id, e.Source, e.ID, other.Source, other.ID)
+		}
+		seen[id] = e
+	}
+}
+
+func TestPublishWaitsForTheStream(t *testing.T) {
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	eventstest.Open(t, nc, 1)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := events.Created("/orders", "e1", ac, px, workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hr1}})
+	first, err := events.Publish(t.Context(), js, e)
+	if err != nil || first == 0 {
+		t.Fatalf("got sequence %d, %v", first, err)
+	}
+	again, err := events.Publish(t.Context(), js, e)
+	if err != nil || again != first {
+		t.Errorf("published again: got sequence %d, %v; want %d", again, err, first)
+	}
+	e.ID = "e2"
+	if next, err := events.Publish(t.Context(), js, e); err != nil || next != first+1 {
+		t.Errorf("another event: got sequence %d, %v", next, err)
+	}
+	e.Account = "AC1"
+	if _, err := events.Publish(t.Context(), js, e); !errors.Is(err, workflow.ErrInvalid) {
+		t.Errorf("an invalid event: got %v", err)
+	}
+	nc.Close()
+	e.Account = ac
+	if _, err := events.Publish(t.Context(), js, e); err == nil || errors.Is(err, workflow.ErrInvalid) {
+		t.Errorf("on a closed connection: got %v", err)
+	}
+}

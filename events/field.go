@@ -1,0 +1,152 @@
+package events
+
+import (
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+
+	"countersign/workflow"
+)
+
+// sid reads a sid that begins with the two letters.
+func (r *reader) sid(v value, letters string) workflow.SID {
+	s := r.str(v)
+	if r.problem == nil && !isSID(s, letters) {
+		r.fail(workflow.CodeInvalid, v.path(), "not %s and 32 hex digits: %s", letters, quote(s))
+	}
+	return workflow.SID(s)
+}
+
+// address reads an e-mail address, and returns it with its domain in ASCII.
+func (r *reader) address(v value) string {
+	s := r.str(v)
+	if r.problem != nil {
+		return s
+	}
+	ascii, ok := normalAddress(s)
+	if !ok {
+		r.fail(workflow.CodeInvalid, v.path(), "not an e-mail address: %s", quote(s))
+	}
+	return ascii
+}
+
+// domains maps a domain as it is written to what a mail server takes: lower
+// case ASCII, by UTS 46 without its transitional mapping.
+var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
+
+// normalAddress takes an addr-spec of RFC 5322, section 3.4.1, whose local part
+// is an ASCII dot-atom: no display name, comment, quoting or address literal.
+func normalAddress(s string) (string, bool) {
+	if len(s) > MaxAddress {
+		return "", false
+	}
+	parsed, err := mail.ParseAddress(s)
+	if err != nil || parsed.Name != "" || parsed.Address != s {
+		return "", false
+	}
+	at := strings.LastIndexByte(s, '@')
+	local, written := s[:at], s[at+1:]
+	if len(local) > 64 || strings.ContainsFunc(local, notASCII) {
+		return "", false
+	}
+	domain, err := domains.ToASCII(written)
+	if err != nil || !isHost(domain) || at+1+len(domain) > MaxAddress {
+		return "", false
+	}
+	if domain == written {
+		return s, true
+	}
+	return local + "@" + domain, true
+}
+
+func notASCII(r rune) bool { return r >= utf8.RuneSelf }
+
+// isHost tells a full host name from an IP address and from a bare word.
+func isHost(domain string) bool {
+	if domain == "localhost" {
+		return true
+	}
+	last := domain[strings.LastIndexByte(domain, '.')+1:]
+	return last != domain && last != "" && strings.Trim(last, "0123456789") != ""
+}
+
+var (
+	phonePattern  = regexp.MustCompile(PhonePattern)
+	digestPattern = regexp.MustCompile(DigestPattern)
+)
+
+// phone reads a phone number, and returns it in E.164; "" stands for none.
+func (r *reader) phone(v value) string {
+	s := r.str(v)
+	if s == "" || r.problem != nil {
+		return ""
+	}
+	if !phonePattern.MatchString(s) {
+		r.fail(workflow.CodeInvalid, v.path(), "not a phone number like +14155550100: %s", quote(s))
+	}
+	return ungrouped(s)
+}
+
+// ungrouped takes out what groups the digits of a phone number.
+func ungrouped(s string) string {
+	if !strings.ContainsAny(s, " .-") {
+		return s
+	}
+	return strings.NewReplacer(" ", "", ".", "", "-", "").Replace(s)
+}
+
+// line reads a text that stands on one line.
+func (r *reader) line(v value, limit int) string {
+	return r.text(v, limit, unicode.IsControl)
+}
+
+// prose reads a text that may have several lines.
+func (r *reader) prose(v value, limit int) string {
+	return r.text(v, limit, func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\r' && c != '\t' })
+}
+
+func (r *reader) text(v value, limit int, bad func(rune) bool) string {
+	s := r.str(v)
+	switch n := utf8.RuneCountInString(s); {
+	case r.problem != nil:
+	case n > limit:
+		r.fail(workflow.CodeInvalid, v.path(), "%d characters are more than %d", n, limit)
+	case strings.ContainsFunc(s, bad):
+		r.fail(workflow.CodeInvalid, v.path(), "has a control character: %s", quote(s))
+	}
+	return s
+}
+
+// digest reads the digest of a letter; "" stands for none.
+func (r *reader) digest(v value) string {
+	s := r.str(v)
+	if r.problem == nil && s != "" && !digestPattern.MatchString(s) {
+		r.fail(workflow.CodeInvalid, v.path(), "not sha256: and 64 hex digits: %s", quote(s))
+	}
+	return s
+}
+
+// evidence reads an object and keeps it as it came.
+func (r *reader) evidence(v value) []byte {
+	switch {
+	case v.raw[0] != '{':
+		r.want(&v, "an object")
+	case nesting(v.raw) > MaxDepth: // or a database could refuse later what the log has taken
+		r.fail(workflow.CodeTooLarge, v.path(), "nested more than %d levels deep", MaxDepth)
+	}
+	return slices.Clone(v.raw)
+}
+
+// oneOf reads a word that must be one of those given.
+func oneOf[T ~string](r *reader, v value, words []T) T {
+	s := T(r.str(v))
+	if r.problem == nil && !slices.Contains(words, s) {
+		r.fail(workflow.CodeInvalid, v.path(), "want one of %q, got %s", words, quote(string(s)))
+	}
+	return s
+}

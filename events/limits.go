@@ -1,0 +1,33 @@
+package events
+
+// What an event of an upstream service may hold. The JSON Schemas state the
+// same limits.
+const (
+	MaxPayload  = 256 << 10 // bytes of a message; Countersign's own events are not bound by it
+	MaxIdentity = 256       // bytes of the attributes id and source, each
+	MaxAddress  = 254       // bytes of an e-mail address, by RFC 5321, section 4.5.3.1.3
+	MaxCC       = 50        // addresses in cc_emails
+	MaxOrders   = 1000      // orders of a document, over both lists
+	MaxTitle    = 256       // characters of contact_title
+	MaxReason   = 1000      // characters of reason and failure_reason
+	MaxDepth    = 32        // levels of nesting within evidence
+)
+
+// SchemaVersion is the version of the contract, and the only value that the
+// extension attribute schemaversion may have. Where it is absent it is meant.
+const SchemaVersion = "1"
+
+// Source is the CloudEvents source of Countersign's own events. No upstream
+// service may use it.
+const Source = "countersign"
+
+// The shapes of values, as regular expressions of ECMA-262 and RE2 alike.
+const (
+	// SIDPattern follows the two letters that say what a sid names.
+	SIDPattern = "[0-9a-fA-F]{32}"
+	// PhonePattern is the international notation of ITU-T E.123: a plus and the
+	// digits of E.164, which single spaces, hyphens or dots may group.
+	PhonePattern = `^\+[1-9](?:[ .-]?[0-9]){6,14}$`
+	// DigestPattern is the digest of a letter.
+	DigestPattern = "^sha256:[0-9a-f]{64}$"
+)

@@ -1,0 +1,192 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/workflow"
+)
+
+// Log is the stream that everything is written to and read from. Its methods
+// may be called by several goroutines at once.
+type Log struct {
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	replicas int
+	log      *slog.Logger
+	clock    clock
+	last     atomic.Uint64
+}
+
+// Stats is what the log knows of itself without asking the server.
+type Stats struct {
+	Connected  bool
+	Last       uint64 // the last entry's sequence, as of the last Tail or entry read
+	Reconnects uint64
+}
+
+// answerWait is how long one request waits for its answer before it is made
+// again. An election takes 4 to 9 s, so some requests are made several times.
+const answerWait = 3 * time.Second
+
+// Open opens the log. It makes the stream where it is missing, and waits for
+// NATS as long as ctx lives. It fails with an *UnsafeStreamError where the
+// stream is there with settings that could lose events, and with
+// workflow.ErrUnavailable where ctx ends first. The connection stays the
+// caller's, to be closed after the log's last use.
+func Open(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	l := &Log{nc: nc, js: js, replicas: replicas, log: log}
+	waiting := nag{log: log}
+	for pause := (pause{}); ; {
+		_, err := l.stream(ctx)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			err = l.create(ctx)
+		}
+		switch {
+		case err == nil:
+			return l, nil
+		case hopeless(err):
+			return nil, fmt.Errorf("open the log: %w", err)
+		}
+		if ctx.Err() == nil {
+			waiting.warn("waiting for NATS to open the log", err)
+		}
+		if !pause.wait(ctx) {
+			return nil, fmt.Errorf("open the log: %w: %w", workflow.ErrUnavailable, err)
+		}
+	}
+}
+
+// hopeless reports whether asking again would bring the same answer.
+func hopeless(err error) bool {
+	var unsafe *UnsafeStreamError
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &unsafe),
+		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining),
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return true
+	case errors.As(err, &api):
+		switch api.ErrorCode {
+		case codeSubjectOverlap, codeReplicasNotSupported, codeInvalidConfig:
+			return true
+		}
+	}
+	return false
+}
+
+// API error codes of nats-server that nats.go has no name for.
+const (
+	codeInvalidConfig        jetstream.ErrorCode = 10052
+	codeSubjectOverlap       jetstream.ErrorCode = 10065
+	codeReplicasNotSupported jetstream.ErrorCode = 10074
+	codeDuplicateInProcess   jetstream.ErrorCode = 10158
+)
+
+// stream asks for the stream as it is now, and checks it.
+func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	stream, err := l.js.Stream(ctx, StreamName)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", StreamName, err)
+	}
+	info := stream.CachedInfo()
+	if err := checkStream(info.Config, l.replicas); err != nil {
+		return nil, err
+	}
+	l.clock.entry(info.State.LastTime)
+	l.clock.server(info.TimeStamp)
+	l.last.Store(info.State.LastSeq)
+	return stream, nil
+}
+
+func (l *Log) create(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*answerWait)
+	defer cancel()
+	if _, err := l.js.CreateStream(ctx, streamConfig(l.replicas)); err != nil {
+		// Another worker may have been quicker; then the next look finds its stream.
+		return fmt.Errorf("make stream %s: %w", StreamName, err)
+	}
+	l.log.Info("made the log's stream", "stream", StreamName, "replicas", l.replicas)
+	_, err := l.stream(ctx)
+	return err
+}
+
+// Tail answers with the sequence of the last entry on the log, 0 where there
+// is none, and sets the log's clock. It asks once; what fails is
+// workflow.ErrUnavailable.
+func (l *Log) Tail(ctx context.Context) (uint64, error) {
+	stream, err := l.stream(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the log's end: %w: %w", workflow.ErrUnavailable, err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
+// Now is the log's time: the server's clock as it was last heard, or the
+// newest entry's timestamp if that is later, and the time passed since on the
+// local monotonic clock. What this machine takes for the time of day has no
+// part in it.
+func (l *Log) Now() time.Time { return l.clock.now() }
+
+// Stats returns what there is to know without asking the server.
+func (l *Log) Stats() Stats {
+	return Stats{Connected: l.nc.IsConnected(), Last: l.last.Load(), Reconnects: l.nc.Stats().Reconnects}
+}
+
+// saw takes note of an entry that stands on the log.
+func (l *Log) saw(seq uint64, at time.Time) {
+	l.clock.entry(at)
+	for {
+		last := l.last.Load()
+		if seq <= last || l.last.CompareAndSwap(last, seq) {
+			return
+		}
+	}
+}
+
+// pause grows with each wait, from 100 ms to 2 s.
+type pause struct{ next time.Duration }
+
+// wait waits, and reports whether ctx still lives.
+func (p *pause) wait(ctx context.Context) bool {
+	p.next = min(max(2*p.next, 100*time.Millisecond), 2*time.Second)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(p.next):
+		return true
+	}
+}
+
+// nag says of a trouble that it lasts: once after a grace, then every 30 s.
+type nag struct {
+	log   *slog.Logger
+	grace time.Duration
+	since time.Time // when the trouble began
+	said  time.Time // when it was last spoken of
+}
+
+func (n *nag) warn(msg string, err error) {
+	now := time.Now()
+	if n.since.IsZero() {
+		n.since = now
+	}
+	if now.Sub(n.since) < n.grace || (!n.said.IsZero() && now.Sub(n.said) < 30*time.Second) {
+		return
+	}
+	n.said = now
+	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second), "error", err)
+}

@@ -1,0 +1,90 @@
+package events
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"countersign/workflow"
+)
+
+// own reads one of Countersign's own events. Nobody else may write them, so
+// they are held to their shape and to their subject, and to no more.
+func (r *reader) own(e *envelope, to topic) workflow.Body {
+	body, err := workflow.DecodeBody(e.typ, e.data.raw)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		r.fail(workflow.CodeInvalid, "data."+kind.Field, "want %s, got %s", kind.Type.Kind(), kind.Value)
+	case err != nil:
+		r.fail(workflow.CodeInvalid, "data", "%v", err)
+	case e.data.raw[0] != '{':
+		r.want(&e.data, "an object")
+	}
+	if r.problem != nil {
+		return nil
+	}
+	switch b := body.(type) {
+	case workflow.Became:
+		r.agree("data.sid", b.SID == to.document)
+		r.agree("data.account_sid", b.AccountSID == to.account)
+		r.agree("data.status", b.Status == to.status)
+		r.agree("data.round", b.Round > 0 && uint64(b.Round) == to.number)
+	case workflow.Register:
+		r.agree("data.hosted_number_order_sid", b.OrderSID == to.order)
+		r.agree("data.authorization_document_sid", b.DocumentSID == to.document)
+		r.agree("data.account_sid", b.AccountSID == to.account)
+	case workflow.Refused:
+		r.agree("data.sequence", b.Sequence == to.number)
+		r.present("data.code", string(b.Code))
+	case workflow.TimerDue:
+		r.agree("data.timer", b.Timer == to.timer)
+		r.agree("data.round", b.Round > 0 && uint64(b.Round) == to.number)
+	case workflow.Claimed:
+		r.present("data.worker", b.Worker)
+		r.mails("data.mails", b.Mails)
+	case workflow.Settled:
+		r.settled(b)
+	case workflow.RulesActivated:
+		if b.Version < 1 {
+			r.fail(workflow.CodeInvalid, "data.version", "%d is no version", b.Version)
+		}
+		if b.ParkingLimitSeconds < 0 {
+			r.fail(workflow.CodeInvalid, "data.parking_limit_seconds", "%d is below 0", b.ParkingLimitSeconds)
+		}
+	}
+	return body
+}
+
+func (r *reader) settled(b workflow.Settled) {
+	r.present("data.worker", b.Worker)
+	ids := make([]workflow.MailID, len(b.Outcomes))
+	for i, o := range b.Outcomes {
+		ids[i] = o.Mail
+		if !slices.Contains(workflow.Outcomes, o.Outcome) {
+			r.fail(workflow.CodeInvalid, "data.outcomes", "want one of %q, got %s", workflow.Outcomes, quote(string(o.Outcome)))
+		}
+	}
+	r.mails("data.outcomes", ids)
+}
+
+func (r *reader) mails(field string, ids []workflow.MailID) {
+	for _, id := range ids {
+		if !isSID(string(id.Document()), "PX") {
+			r.fail(workflow.CodeInvalid, field, "not the id of a mail: %s", quote(string(id)))
+			return
+		}
+	}
+}
+
+func (r *reader) agree(field string, same bool) {
+	if !same {
+		r.fail(workflow.CodeInvalid, field, "does not agree with the subject")
+	}
+}
+
+func (r *reader) present(field, s string) {
+	if s == "" {
+		r.fail(workflow.CodeInvalid, field, "missing")
+	}
+}

@@ -1,0 +1,137 @@
+package events
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// StreamName is the stream that is the log.
+const StreamName = "AUTHDOCS"
+
+const (
+	streamSubjects = "authdocs.>"
+	minMsgSize     = 1 << 20 // what a publisher may send, in bytes; NATS's default max_payload
+	minDuplicates  = 2 * time.Minute
+)
+
+// streamConfig is the log as it is made where it is missing.
+func streamConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:               StreamName,
+		Description:        "Authorization Documents: everything that happened to them, for ever",
+		Subjects:           []string{streamSubjects},
+		Storage:            jetstream.FileStorage,
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardOld,
+		MaxConsumers:       -1,
+		MaxMsgs:            -1,
+		MaxBytes:           -1,
+		MaxMsgsPerSubject:  -1,
+		MaxMsgSize:         -1,
+		Duplicates:         10 * time.Minute,
+		AllowAtomicPublish: true,
+		AllowDirect:        false, // any replica answers a direct get, perhaps one that lags
+		Replicas:           replicas,
+	}
+}
+
+// UnsafeStreamError means that the stream has settings under which events
+// could be lost, or that the log cannot work with.
+type UnsafeStreamError struct {
+	Stream   string
+	Settings []UnsafeSetting // at least one
+}
+
+// UnsafeSetting is one setting of a stream at fault.
+type UnsafeSetting struct {
+	Name string // as in the stream's JSON configuration
+	Is   string
+	Must string
+	Flag string // of nats stream edit, that mends it; empty where only making the stream anew does
+}
+
+// Error implements error, with the command that mends what can be mended.
+func (e *UnsafeStreamError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "stream %s is not safe to keep the log in:", e.Stream)
+	var flags, fixed []string
+	for _, s := range e.Settings {
+		fmt.Fprintf(&b, " %s is %s and must be %s;", s.Name, s.Is, s.Must)
+		if s.Flag != "" {
+			flags = append(flags, s.Flag)
+		} else {
+			fixed = append(fixed, s.Name)
+		}
+	}
+	b.WriteString(" to mend it:")
+	if len(flags) > 0 {
+		fmt.Fprintf(&b, " nats stream edit %s %s", e.Stream, strings.Join(flags, " "))
+	}
+	if len(fixed) > 0 {
+		fmt.Fprintf(&b, " (%s can only be set when a stream is made: back it up, remove it, and let it be made anew)", strings.Join(fixed, ", "))
+	}
+	return b.String()
+}
+
+// checkStream answers with an *UnsafeStreamError where the configuration could
+// lose events, or does not let the log do its work.
+func checkStream(c jetstream.StreamConfig, replicas int) error {
+	var unsafe []UnsafeSetting
+	for _, rule := range slices.Concat(losing(c), needed(c, replicas)) {
+		if rule.broken {
+			unsafe = append(unsafe, rule.UnsafeSetting)
+		}
+	}
+	if len(unsafe) == 0 {
+		return nil
+	}
+	return &UnsafeStreamError{Stream: c.Name, Settings: unsafe}
+}
+
+type rule struct {
+	broken bool
+	UnsafeSetting
+}
+
+// losing lists the settings under which an event that was acknowledged can
+// vanish. Zero and below means no limit.
+func losing(c jetstream.StreamConfig) []rule {
+	num := func(n int64) string { return strconv.FormatInt(n, 10) }
+	return []rule{
+		{c.Storage != jetstream.FileStorage, UnsafeSetting{"storage", strings.ToLower(c.Storage.String()), "file", ""}},
+		{c.PersistMode != jetstream.DefaultPersistMode, UnsafeSetting{"persist_mode", strings.ToLower(c.PersistMode.String()), "default", ""}},
+		{c.Retention == jetstream.WorkQueuePolicy, UnsafeSetting{"retention", "workqueue", "limits", ""}},
+		{c.Retention == jetstream.InterestPolicy, UnsafeSetting{"retention", "interest", "limits", "--retention=limits"}},
+		{c.Discard != jetstream.DiscardOld, UnsafeSetting{"discard", "new", "old", "--discard=old"}},
+		{c.MaxAge > 0, UnsafeSetting{"max_age", c.MaxAge.String(), "unlimited", "--max-age=0s"}},
+		{c.MaxMsgs > 0, UnsafeSetting{"max_msgs", num(c.MaxMsgs), "unlimited", "--max-msgs=-1"}},
+		{c.MaxBytes > 0, UnsafeSetting{"max_bytes", num(c.MaxBytes), "unlimited", "--max-bytes=-1"}},
+		{c.MaxMsgsPerSubject > 0, UnsafeSetting{"max_msgs_per_subject", num(c.MaxMsgsPerSubject), "unlimited", "--max-msgs-per-subject=-1"}},
+		{c.AllowRollup, UnsafeSetting{"allow_rollup_hdrs", "true", "false", "--no-allow-rollup"}},
+		{c.AllowMsgTTL, UnsafeSetting{"allow_msg_ttl", "true", "false", ""}},
+		{c.NoAck, UnsafeSetting{"no_ack", "true", "false", "--ack"}},
+	}
+}
+
+// needed lists the settings that the log cannot work without.
+func needed(c jetstream.StreamConfig, replicas int) []rule {
+	return []rule{
+		{c.Sealed, UnsafeSetting{"sealed", "true", "false", ""}},
+		{!slices.Contains(c.Subjects, streamSubjects), UnsafeSetting{"subjects", cmp.Or(strings.Join(c.Subjects, ","), "none"), streamSubjects, "--subjects=" + streamSubjects}},
+		{c.Mirror != nil, UnsafeSetting{"mirror", "set", "unset", "--no-mirror"}},
+		{len(c.Sources) > 0, UnsafeSetting{"sources", "set", "unset", ""}},
+		{c.SubjectTransform != nil, UnsafeSetting{"subject_transform", "set", "unset", "--no-transform"}},
+		{c.MaxMsgSize > 0 && c.MaxMsgSize < minMsgSize, UnsafeSetting{"max_msg_size", strconv.Itoa(int(c.MaxMsgSize)), "unlimited", "--max-msg-size=-1"}},
+		{!c.AllowAtomicPublish, UnsafeSetting{"allow_atomic", "false", "true", "--allow-batch"}},
+		{c.AllowMsgCounter, UnsafeSetting{"allow_msg_counter", "true", "false", ""}},
+		{c.AllowDirect, UnsafeSetting{"allow_direct", "true", "false", "--no-allow-direct"}},
+		{c.Duplicates < minDuplicates, UnsafeSetting{"duplicate_window", c.Duplicates.String(), "2m0s or more", "--dupe-window=10m"}},
+		{c.Replicas < replicas, UnsafeSetting{"num_replicas", strconv.Itoa(c.Replicas), strconv.Itoa(replicas) + " or more", "--replicas=" + strconv.Itoa(replicas)}},
+	}
+}

@@ -1,0 +1,164 @@
+package events
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"countersign/workflow"
+)
+
+// Prefix begins every subject on the log, with the contract's version.
+const Prefix = workflow.SubjectPrefix
+
+// nobody stands in a subject where an account or a document would.
+const nobody = "_"
+
+// topic is what a subject says: whom the message is about, and the CloudEvents
+// type that belongs there.
+type topic struct {
+	account, document, order workflow.SID // empty where the subject names none
+	typ                      string
+	status                   workflow.Status // of became
+	timer                    string          // of due
+	number                   uint64          // round of became and due, sequence of refused
+}
+
+// parseSubject reads a subject, and reports whether it is one of the
+// contract's. Account and document are set wherever their tokens are valid.
+func parseSubject(subject string) (t topic, ok bool) {
+	rest, ok := strings.CutPrefix(subject, Prefix)
+	if !ok {
+		return t, false
+	}
+	account, rest, _ := strings.Cut(rest, ".")
+	if account == nobody {
+		switch rest {
+		case "mail.claimed":
+			t.typ = workflow.TypeMailClaimed
+			return t, true
+		case "mail.settled":
+			t.typ = workflow.TypeMailSettled
+			return t, true
+		case "rules.activated":
+			t.typ = workflow.TypeRulesActivated
+			return t, true
+		}
+	}
+	document, what, _ := strings.Cut(rest, ".")
+	if isSID(account, "AC") {
+		t.account = workflow.SID(account)
+	}
+	if isSID(document, "PX") {
+		t.document = workflow.SID(document)
+	}
+	switch {
+	case !t.parseWhat(what):
+		return t, false
+	case t.account != "" && t.document != "":
+		return t, true
+	}
+	return t, t.typ == workflow.TypeRefused && account == nobody && document == nobody
+}
+
+// parseWhat reads what follows account and document.
+func (t *topic) parseWhat(what string) (ok bool) {
+	switch what {
+	case "created":
+		t.typ = workflow.TypeCreated
+		return true
+	case "updated":
+		t.typ = workflow.TypeUpdated
+		return true
+	case "status":
+		t.typ = workflow.TypeStatusChanged
+		return true
+	}
+	kind, rest, _ := strings.Cut(what, ".")
+	first, second, _ := strings.Cut(rest, ".")
+	switch kind {
+	case "order":
+		return t.parseOrder(first, second)
+	case "became":
+		t.typ, t.status = workflow.TypeBecame, workflow.Status(first)
+		return slices.Contains(workflow.Statuses, t.status) && parseNumber(second, &t.number)
+	case "due":
+		t.typ, t.timer = workflow.TypeTimerDue, first
+		return isTimer(first) && parseNumber(second, &t.number)
+	case "refused":
+		t.typ = workflow.TypeRefused
+		return parseNumber(rest, &t.number)
+	}
+	return false
+}
+
+func (t *topic) parseOrder(order, what string) (ok bool) {
+	if !isSID(order, "HR") {
+		return false
+	}
+	t.order = workflow.SID(order)
+	switch what {
+	case "status":
+		t.typ = workflow.TypeOrderStatusChanged
+	case "register":
+		t.typ = workflow.TypeRegister
+	}
+	return t.typ != ""
+}
+
+// upstream reports whether events of the type come from other services too.
+func upstream(typ string) bool {
+	switch typ {
+	case workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged:
+		return true
+	}
+	return false
+}
+
+// known reports whether the contract has the type.
+func known(typ string) bool {
+	switch typ {
+	case workflow.TypeBecame, workflow.TypeRefused, workflow.TypeTimerDue, workflow.TypeRegister,
+		workflow.TypeMailClaimed, workflow.TypeMailSettled, workflow.TypeRulesActivated:
+		return true
+	}
+	return upstream(typ)
+}
+
+// isSID reports whether s is a sid that begins with the two letters.
+func isSID(s, letters string) bool {
+	if len(s) != 34 || s[:2] != letters {
+		return false
+	}
+	for i := 2; i < len(s); i++ {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'f', 'A' <= c && c <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// isTimer reports whether a timer has that name.
+func isTimer(name string) bool {
+	var n uint64
+	switch kind, number, numbered := strings.Cut(name, "-"); kind {
+	case "expiry", "freshness":
+		return !numbered
+	case "reminder", "parked":
+		return parseNumber(number, &n)
+	}
+	return false
+}
+
+// parseNumber reads a count from 1 on. A number has one spelling only, or one
+// event could stand on two subjects.
+func parseNumber(s string, n *uint64) (ok bool) {
+	if s == "" || s[0] == '0' || s[0] == '+' {
+		return false
+	}
+	v, err := strconv.ParseUint(s, 10, 64)
+	*n = v
+	return err == nil
+}

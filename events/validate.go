@@ -1,0 +1,224 @@
+package events
+
+import (
+	"countersign/workflow"
+)
+
+// created reads the content of a new document. An optional field may be null,
+// which says no more than leaving it out.
+func (r *reader) created(data value) (b workflow.Created) {
+	for v := range r.members(data) {
+		if v.isNull() {
+			continue
+		}
+		switch string(v.name) {
+		case "address_sid":
+			b.AddressSID = r.sid(v, "AD")
+		case "email":
+			b.Email = r.address(v)
+		case "cc_emails":
+			b.CCEmails = r.addresses(v)
+		case "contact_title":
+			b.ContactTitle = r.line(v, MaxTitle)
+		case "contact_phone_number":
+			b.ContactPhoneNumber = r.phone(v)
+		case "hosted_number_order_sids":
+			b.HostedNumberOrderSIDs = r.orderSIDs(v)
+		case "hosted_number_orders":
+			b.HostedNumberOrders = r.orders(v)
+		case "hold":
+			b.Hold = r.boolean(v)
+		}
+	}
+	switch {
+	case b.AddressSID == "":
+		r.fail(workflow.CodeInvalid, "data.address_sid", "missing")
+	case b.Email == "":
+		r.fail(workflow.CodeInvalid, "data.email", "missing")
+	case len(b.HostedNumberOrderSIDs)+len(b.HostedNumberOrders) == 0:
+		r.fail(workflow.CodeInvalid, "data.hosted_number_order_sids", "missing: a document authorizes at least one order")
+	}
+	r.union(len(b.HostedNumberOrderSIDs)+len(b.HostedNumberOrders), b.Orders)
+	return b
+}
+
+// updated reads new values. Null is refused, for it could mean to clear a field
+// or to leave it alone.
+func (r *reader) updated(data value) (b workflow.Updated) {
+	for v := range r.members(data) {
+		switch string(v.name) {
+		case "address_sid":
+			b.AddressSID = new(r.sid(v, "AD"))
+		case "email":
+			b.Email = new(r.address(v))
+		case "cc_emails":
+			b.CCEmails = new(r.addresses(v))
+		case "contact_title":
+			b.ContactTitle = new(r.line(v, MaxTitle))
+		case "contact_phone_number":
+			b.ContactPhoneNumber = new(r.phone(v))
+		case "hosted_number_order_sids":
+			b.HostedNumberOrderSIDs = new(r.orderSIDs(v))
+			r.atLeastOne(v, len(*b.HostedNumberOrderSIDs))
+		case "hosted_number_orders":
+			b.HostedNumberOrders = new(r.orders(v))
+			r.atLeastOne(v, len(*b.HostedNumberOrders))
+		}
+	}
+	if b == (workflow.Updated{}) {
+		r.fail(workflow.CodeInvalid, "data", "has no field that could be updated")
+	}
+	n := 0
+	if b.HostedNumberOrderSIDs != nil {
+		n += len(*b.HostedNumberOrderSIDs)
+	}
+	if b.HostedNumberOrders != nil {
+		n += len(*b.HostedNumberOrders)
+	}
+	r.union(n, func() []workflow.OrderRef { refs, _ := b.Orders(); return refs })
+	return b
+}
+
+// CanceledBy lists who can cancel a document.
+var CanceledBy = []string{"signer", "account"}
+
+func (r *reader) statusChanged(data value) (b workflow.StatusChanged) {
+	for v := range r.members(data) {
+		if v.isNull() {
+			continue
+		}
+		switch string(v.name) {
+		case "status":
+			b.Status = oneOf(r, v, workflow.Statuses)
+		case "reason":
+			b.Reason = r.prose(v, MaxReason)
+		case "canceled_by":
+			b.CanceledBy = r.canceledBy(v)
+		case "evidence":
+			b.Evidence = r.evidence(v)
+		case "letter_digest":
+			b.LetterDigest = r.digest(v)
+		}
+	}
+	switch {
+	case b.Status == "":
+		r.fail(workflow.CodeInvalid, "data.status", "missing")
+	case b.CanceledBy != "" && b.Status != workflow.Canceled:
+		r.fail(workflow.CodeInvalid, "data.canceled_by", "goes with the status %q only, got %q", workflow.Canceled, b.Status)
+	}
+	return b
+}
+
+func (r *reader) canceledBy(v value) string {
+	if v.raw[0] == '"' && len(v.raw) == len(`""`) {
+		return "" // not known
+	}
+	return oneOf(r, v, CanceledBy)
+}
+
+func (r *reader) orderStatusChanged(data value, order workflow.SID) workflow.OrderStatusChanged {
+	b := workflow.OrderStatusChanged{Order: order}
+	for v := range r.members(data) {
+		if v.isNull() {
+			continue
+		}
+		switch string(v.name) {
+		case "status":
+			b.Status = oneOf(r, v, workflow.OrderStatuses)
+		case "phone_number":
+			b.PhoneNumber = r.phone(v)
+		case "failure_reason":
+			b.FailureReason = r.prose(v, MaxReason)
+		}
+	}
+	if b.Status == "" {
+		r.fail(workflow.CodeInvalid, "data.status", "missing")
+	}
+	return b
+}
+
+func (r *reader) addresses(list value) []string {
+	out := []string{}
+	for v := range r.list(list) {
+		if len(out) == MaxCC {
+			r.fail(workflow.CodeTooLarge, list.path(), "more than %d addresses", MaxCC)
+			break
+		}
+		out = append(out, r.address(v))
+	}
+	return out
+}
+
+func (r *reader) orderSIDs(list value) []workflow.SID {
+	out := []workflow.SID{}
+	seen := make(map[workflow.SID]bool)
+	for v := range r.list(list) {
+		sid := r.sid(v, "HR")
+		if !r.another(&list, &v, len(out), seen, sid) {
+			break
+		}
+		out = append(out, sid)
+	}
+	return out
+}
+
+func (r *reader) orders(list value) []workflow.OrderRef {
+	out := []workflow.OrderRef{}
+	seen := make(map[workflow.SID]bool)
+	for v := range r.list(list) {
+		ref := r.order(v)
+		if !r.another(&list, &v, len(out), seen, ref.SID) {
+			break
+		}
+		out = append(out, ref)
+	}
+	return out
+}
+
+func (r *reader) order(object value) (ref workflow.OrderRef) {
+	for v := range r.members(object) {
+		if v.isNull() {
+			continue
+		}
+		switch string(v.name) {
+		case "sid":
+			ref.SID = r.sid(v, "HR")
+		case "phone_number":
+			ref.PhoneNumber = r.phone(v)
+		}
+	}
+	if ref.SID == "" {
+		r.fail(workflow.CodeInvalid, object.path()+".sid", "missing")
+	}
+	return ref
+}
+
+// another reports whether the list may have the order behind the n it has.
+func (r *reader) another(list, item *value, n int, seen map[workflow.SID]bool, sid workflow.SID) bool {
+	switch {
+	case r.problem != nil:
+	case seen[sid]:
+		r.fail(workflow.CodeInvalid, item.path(), "%s is in the list already", sid)
+	case n == MaxOrders:
+		r.fail(workflow.CodeTooLarge, list.path(), "more than %d orders", MaxOrders)
+	}
+	seen[sid] = true
+	return r.problem == nil
+}
+
+func (r *reader) atLeastOne(list value, n int) {
+	if n == 0 {
+		r.fail(workflow.CodeInvalid, list.path(), "empty: a document authorizes at least one order")
+	}
+}
+
+// union counts the orders over both lists, which is worth making only where
+// the lists together could have too many.
+func (r *reader) union(sum int, orders func() []workflow.OrderRef) {
+	if sum <= MaxOrders || r.problem != nil {
+		return
+	}
+	if n := len(orders()); n > MaxOrders {
+		r.fail(workflow.CodeTooLarge, "data.hosted_number_orders", "%d orders with those of hosted_number_order_sids are more than %d", n, MaxOrders)
+	}
+}

@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/workflow"
+)
+
+// metrics collects from the store at every scrape. Names and units follow
+// Prometheus's conventions.
+type metrics struct {
+	store  Store
+	state  func() LogState
+	logger *slog.Logger
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("countersign_"+name, help, labels, nil)
+}
+
+var (
+	connected   = desc("nats_connected", "1 while there is a connection to NATS.")
+	reconnects  = desc("nats_reconnects_total", "Reconnections to NATS since the start.")
+	logLast     = desc("log_last_sequence", "Sequence of the last entry on the log.")
+	applied     = desc("applied_sequence", "Sequence of the last entry applied to the database.")
+	lag         = desc("follower_lag_entries", "Entries on the log that are not applied yet.")
+	entries     = desc("entries_applied_total", "Entries applied since the start.")
+	duplicates  = desc("entries_duplicate_total", "Entries since the start whose identity had been met before.")
+	documents   = desc("documents", "Documents by status.", "status")
+	mails       = desc("mails", "Mails by kind and state.", "kind", "state")
+	doubt       = desc("mails_in_doubt", "Mails whose outcome was lost at least once.")
+	depth       = desc("outbox_depth", "What is owed and not settled, by channel (mail, event).", "channel")
+	oldest      = desc("outbox_oldest_seconds", "Age of the oldest thing owed, by channel; 0 where nothing is.", "channel")
+	registers   = desc("register_events", "Register events that stand on the log.")
+	deadLetters = desc("dead_letters", "Events kept as dead letters.")
+	refused     = desc("refused_events", "Events that were refused, by code.", "code")
+	parkedNow   = desc("parked_events", "Events that wait for the one they build on.")
+	active      = desc("active", "1 if this worker made the last claim, or nobody has.")
+)
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		connected, reconnects, logLast, applied, lag, entries, duplicates, documents, mails, doubt, depth, oldest,
+		registers, deadLetters, refused, parkedNow, active,
+	} {
+		ch <- d
+	}
+}
+
+// scrapeTime bounds what a scrape may cost.
+const scrapeTime = 5 * time.Second
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
+	defer cancel()
+	l := m.state()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	}
+	gauge(connected, one(l.Connected))
+	counter(reconnects, l.Reconnects)
+	gauge(logLast, float64(l.Last))
+	c, err := m.store.Counts(ctx, l.Now)
+	if err != nil {
+		m.logger.Error("metrics are missing", "err", err)
+		return
+	}
+	p := c.Position
+	gauge(applied, float64(p.Sequence))
+	gauge(lag, float64(max(l.Last, p.Sequence)-p.Sequence))
+	gauge(active, one(p.Claim == 0 || p.ClaimWorker == p.Worker))
+	counter(entries, c.Applied)
+	counter(duplicates, c.Duplicates)
+	for _, s := range workflow.Statuses {
+		gauge(documents, float64(c.Documents[s]), string(s))
+	}
+	for _, kind := range workflow.MailKinds {
+		for _, state := range workflow.MailStates {
+			gauge(mails, float64(c.Mails[kind][state]), string(kind), string(state))
+		}
+	}
+	gauge(doubt, float64(c.InDoubt))
+	gauge(depth, float64(c.Unsettled), "mail")
+	gauge(depth, float64(c.OwedEvents), "event")
+	gauge(oldest, age(l.Now, c.OldestMail), "mail")
+	gauge(oldest, age(l.Now, c.OldestEvent), "event")
+	gauge(registers, float64(c.Registers))
+	gauge(deadLetters, float64(c.DeadLetters))
+	for code, n := range c.Refused {
+		gauge(refused, float64(n), string(code))
+	}
+	gauge(parkedNow, float64(c.Parked))
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func age(now, since time.Time) float64 {
+	if since.IsZero() || now.Before(since) {
+		return 0
+	}
+	return now.Sub(since).Seconds()
+}

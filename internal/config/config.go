@@ -1,0 +1,187 @@
+// Package config holds everything that can be set. One table (settings.go)
+// makes the flags, the names in the environment, the keys of the file and the
+// table in README.md.
+//
+// A flag counts before the environment, the environment before the file, the
+// file before the default. What is unknown or cannot be is refused, all faults
+// at once, each with the name it was given by and the mend.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is the program's settings. Its text and its log value hide secrets.
+type Config struct {
+	File    string // the file that was read; empty for none
+	DataDir string
+
+	NATSURL     Secret        // servers with commas between
+	NATSCreds   string        // credentials file
+	NATSContext string        // name of a context of the nats command line
+	NATSCA      string        // PEM file
+	NATSCert    string        // PEM file; set if and only if NATSKey is
+	NATSKey     string        // PEM file
+	NATSListen  string        // host:port of the embedded server; empty for nowhere
+	NATSSync    time.Duration // of the embedded server; 0 is with every write
+	Replicas    int           // of the stream
+
+	SMTPURL         Secret
+	MailFrom        string        // "Name <address>" or an address
+	MailReplyTo     string        // the same; empty: replies go to MailFrom
+	MailPool        int           // connections
+	MailDeadline    time.Duration // from a claim to the end of its mails
+	MailRetryFirst  time.Duration // at most MailRetryMax and MailGiveUpAfter
+	MailRetryMax    time.Duration
+	MailGiveUpAfter time.Duration
+	MailInDoubt     string  // Resend or Hold
+	MailRate        float64 // mails per second; 0: no limit
+	MailDomainRate  float64 // mails per second to one domain; 0: no limit
+	DKIMDomain      string  // the three DKIM settings are all set or all empty
+	DKIMSelector    string
+	DKIMKey         string // PEM file
+
+	LinkLifetime time.Duration
+	ParkingLimit time.Duration // at least a second
+	PublicURL    string        // an origin, without a slash at the end
+	Listen       string        // host:port
+	AdminListen  string        // host:port
+	KeysFile     string
+
+	LogLevel  slog.Level
+	LogFormat string // LogAuto, LogJSON or LogText
+}
+
+// What becomes of a mail whose outcome is not known.
+const (
+	Resend = "resend"
+	Hold   = "hold"
+)
+
+// The formats of the log. LogAuto is text on a terminal and JSON elsewhere.
+const (
+	LogAuto = "auto"
+	LogJSON = "json"
+	LogText = "text"
+)
+
+// External reports whether the log is on somebody's NATS servers and not on
+// the embedded one.
+func (c Config) External() bool { return c.NATSURL != "" || c.NATSContext != "" }
+
+// String lists the settings as name=value, without secrets.
+func (c Config) String() string {
+	var parts []string
+	for _, s := range table(&c) {
+		parts = append(parts, s.name+"="+s.get())
+	}
+	return strings.Join(parts, " ")
+}
+
+// LogValue implements slog.LogValuer; secrets stay hidden.
+func (c Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, s := range table(&c) {
+		attrs = append(attrs, slog.String(s.name, s.get()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// Secret is text that may hold a password: the URL of a server, or several
+// with commas between. Convert it to a string to use it.
+type Secret string
+
+// String is the secret's schemes and hosts, or "(hidden)".
+func (s Secret) String() string {
+	var shown []string
+	for part := range strings.SplitSeq(string(s), ",") {
+		u, err := url.Parse(part)
+		switch {
+		case s == "":
+		case err != nil || u.Scheme == "" || u.Host == "":
+			return "(hidden)"
+		default:
+			shown = append(shown, u.Scheme+"://"+u.Host)
+		}
+	}
+	return strings.Join(shown, ",")
+}
+
+// GoString keeps %#v from showing the secret.
+func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+
+// MarshalText keeps encoding/json from showing the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Load makes the settings from flags that Flags has registered and that were
+// parsed, from the environment ("NAME=value", as os.Environ has it; an empty
+// value counts as none) and from the file that one of these may name. The
+// settings named in need must not be empty. The error joins all faults found,
+// one a line; it holds no secret.
+func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
+	var c Config
+	rows := table(&c)
+	src := read(rows, fs, environ)
+	faults, given := src.faults, map[string]bool{}
+	for _, s := range rows {
+		text, origin := src.lookup(s)
+		given[s.name] = text != "" || src.broken[s.name]
+		switch {
+		case src.broken[s.name]:
+		case text != "" || s.fallback != "":
+			if err := s.set(text); err != nil {
+				faults = append(faults, s.fault(origin, text, err))
+			}
+		case slices.Contains(need, s.name):
+			faults = append(faults, fmt.Errorf("%s is missing: set %s", s.name, s.ways()))
+		}
+	}
+	if c.KeysFile == keysInDataDir {
+		c.KeysFile = filepath.Join(c.DataDir, "keys")
+	}
+	return c, errors.Join(append(faults, c.clashes(given)...)...)
+}
+
+// clashes lists settings that are good one by one and not together. A setting
+// that could not be read is zero, and counts as given only.
+func (c *Config) clashes(given map[string]bool) []error {
+	var faults []error
+	clash := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	some := func(names ...string) (n int) {
+		for _, name := range names {
+			if given[name] {
+				n++
+			}
+		}
+		return n
+	}
+	clash(some("nats-url", "nats-context") == 2, "nats-url and nats-context both say where NATS is: leave one out")
+	if some("nats-url", "nats-context") == 0 {
+		clash(some("nats-creds", "nats-ca", "nats-cert", "nats-key") > 0,
+			"nats-creds, nats-ca, nats-cert and nats-key are for NATS servers elsewhere: set nats-url or nats-context too, or leave them out")
+		clash(c.Replicas > 1, "replicas is %d and the embedded server can keep only 1: set nats-url or nats-context", c.Replicas)
+	}
+	clash(some("nats-cert", "nats-key") == 1, "nats-cert and nats-key go together: set both, or none")
+	clash(c.MailRetryMax != 0 && c.MailRetryFirst > c.MailRetryMax,
+		"mail-retry-first is %s, longer than mail-retry-max, which is %s: make it shorter", c.MailRetryFirst, c.MailRetryMax)
+	clash(c.MailGiveUpAfter != 0 && c.MailRetryFirst > c.MailGiveUpAfter,
+		"mail-retry-first is %s, longer than mail-give-up-after, which is %s: make it shorter", c.MailRetryFirst, c.MailGiveUpAfter)
+	dkim := some("dkim-domain", "dkim-selector", "dkim-key")
+	clash(dkim == 1 || dkim == 2, "dkim-domain, dkim-selector and dkim-key go together: set all three, or none")
+	clash(c.Listen != "" && c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0"),
+		"listen and admin-listen are both %s: give each its own", c.Listen)
+	return faults
+}

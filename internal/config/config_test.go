@@ -1,0 +1,375 @@
+package config_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/config"
+	"countersign/internal/mail"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+)
+
+// given is how one case gives its settings. In every text, DIR is a directory
+// of the test with the files secret, empty and key.pem.
+type given struct {
+	args []string
+	env  []string
+	yaml string
+	need []string
+}
+
+func (g given) load(t *testing.T) (config.Config, string) {
+	t.Helper()
+	dir := t.TempDir()
+	fill := func(texts []string) []string {
+		out := []string{}
+		for _, s := range texts {
+			out = append(out, strings.ReplaceAll(s, "DIR", dir))
+		}
+		return out
+	}
+	files := map[string]string{"secret": "smtp://u:from-file@h:25\n", "empty": "\n", "key.pem": "key"}
+	if g.yaml != "" {
+		files["c.yaml"] = fill([]string{g.yaml})[0]
+		g.env = append([]string{"COUNTERSIGN_CONFIG=DIR/c.yaml"}, g.env...)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	fs.Bool("other", false, "a flag of the command's own")
+	config.Flags(fs)
+	if err := fs.Parse(fill(g.args)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(fs, fill(g.env), g.need...)
+	if err == nil {
+		return c, ""
+	}
+	return c, strings.ReplaceAll(err.Error(), dir, "DIR")
+}
+
+func (g given) mustLoad(t *testing.T) config.Config {
+	t.Helper()
+	c, faults := g.load(t)
+	if faults != "" {
+		t.Fatalf("faults:\n%s", faults)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	want := config.Config{
+		DataDir: "./data", NATSListen: "127.0.0.1:4222", Replicas: 1,
+		MailPool: 8, MailDeadline: 30 * time.Second, MailRetryFirst: time.Minute, MailRetryMax: 4 * time.Hour,
+		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
+		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
+		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", KeysFile: "data/keys", LogFormat: config.LogAuto,
+	}
+	if diff := cmp.Diff(want, given{}.mustLoad(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEverySettingIsRead(t *testing.T) {
+	want := config.Config{
+		File: "DIR/c.yaml", DataDir: "/var/lib/countersign", NATSURL: "nats://n1:4222,tls://n2", NATSCreds: "DIR/key.pem",
+		NATSCA: "DIR/key.pem", NATSCert: "DIR/key.pem", NATSKey: "DIR/key.pem", NATSSync: 2 * time.Minute, Replicas: 3,
+		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com",
+		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
+		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
+		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", LinkLifetime: time.Hour, ParkingLimit: time.Minute,
+		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", KeysFile: "/k",
+		LogLevel: slog.LevelWarn, LogFormat: config.LogText,
+	}
+	got := given{yaml: `
+data-dir: /var/lib/countersign
+nats-url: nats://n1:4222,tls://n2
+nats-creds: DIR/key.pem
+nats-ca: DIR/key.pem
+nats-cert: DIR/key.pem
+nats-key: DIR/key.pem
+nats-listen: off
+nats-sync: 2m
+replicas: 3
+smtp-url: smtp://u:p@h:587?tls=none
+mail-from: Hosting Team <loa@example.com>
+mail-reply-to: help@example.com
+mail-pool: 256
+mail-deadline: 1s
+mail-retry-first: 2m
+mail-retry-max: 1h
+mail-give-up-after: 3h
+mail-in-doubt: hold
+mail-rate: 12.5
+mail-domain-rate: 2
+dkim-domain: example.com
+dkim-selector: loa
+dkim-key: DIR/key.pem
+link-lifetime: 1h
+parking-limit: 1m
+public-url: https://sign.example.com
+listen: :80
+admin-listen: "[::1]:0"
+keys-file: /k
+log-level: warn
+log-format: text
+`}.mustLoad(t)
+	dir := filepath.Dir(got.File)
+	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey} {
+		*field = strings.Replace(*field, dir, "DIR", 1)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if c := (given{args: []string{"--nats-context=prod"}}).mustLoad(t); c.NATSContext != "prod" || !c.External() {
+		t.Errorf("nats-context: %q, external %t", c.NATSContext, c.External())
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	var (
+		yaml = "mail-pool: 1"
+		env  = []string{"COUNTERSIGN_MAIL_POOL=2"}
+		args = []string{"--mail-pool=3", "--other"}
+	)
+	for _, tt := range []struct {
+		name  string
+		given given
+		want  int
+	}{
+		{"the file counts before the default", given{yaml: yaml}, 1},
+		{"the environment counts before the file", given{yaml: yaml, env: env}, 2},
+		{"an empty variable counts for nothing", given{yaml: yaml, env: []string{"COUNTERSIGN_MAIL_POOL="}}, 1},
+		{"a flag counts before the environment", given{yaml: yaml, env: env, args: args}, 3},
+		{"a flag counts before the file", given{yaml: yaml, args: args}, 3},
+		{"a flag that says the default counts too", given{yaml: yaml, args: []string{"--mail-pool=8"}}, 8},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.given.mustLoad(t).MailPool; got != tt.want {
+				t.Errorf("mail-pool is %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestConfigFlagNamesTheFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mine.yaml")
+	if err := os.WriteFile(file, []byte("mail-pool: 5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := given{args: []string{"--config", file}, yaml: "mail-pool: 1"}.mustLoad(t)
+	if c.MailPool != 5 || c.File != file {
+		t.Errorf("mail-pool %d of %s", c.MailPool, c.File)
+	}
+}
+
+func TestSecretFromFile(t *testing.T) {
+	c := given{env: []string{"COUNTERSIGN_SMTP_URL_FILE=DIR/secret"}, need: []string{"smtp-url"}}.mustLoad(t)
+	if got := string(c.SMTPURL); got != "smtp://u:from-file@h:25" {
+		t.Errorf("smtp-url is %q", got)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	const ways = `--mail-from, COUNTERSIGN_MAIL_FROM or mail-from in the --config file`
+	for _, tt := range []struct {
+		name  string
+		given given
+		want  []string
+	}{
+		{"needed and not given", given{need: []string{"smtp-url", "mail-from"}}, []string{
+			`smtp-url is missing: set --smtp-url, COUNTERSIGN_SMTP_URL, COUNTERSIGN_SMTP_URL_FILE or smtp-url in the --config file`,
+			`mail-from is missing: set ` + ways,
+		}},
+		{"needed and empty", given{args: []string{"--mail-from="}, need: []string{"mail-from"}}, []string{`mail-from is missing: set ` + ways}},
+		{"everywhere, all at once", given{
+			args: []string{"--mail-pool=0", "--listen=8080"},
+			env:  []string{"COUNTERSIGN_REPLICAS=many", "COUNTERSIGN_STMP_URL=x", "OTHER=1", "PATH=/bin"},
+			yaml: "public_url: x\nlog-level: loud\nmail-deadline: 30\n",
+		}, []string{
+			`COUNTERSIGN_STMP_URL: no such setting; did you mean COUNTERSIGN_SMTP_URL?`,
+			`public_url in DIR/c.yaml: no such setting; did you mean public-url?`,
+			`COUNTERSIGN_REPLICAS: not a whole number from 1 to 5: "many"`,
+			`--mail-pool: not a whole number from 1 to 256: "0"`,
+			`mail-deadline in DIR/c.yaml: not a time such as 30s, 1m30s or 720h: "30"`,
+			`--listen: not host:port, such as 127.0.0.1:8080: "8080"`,
+			`log-level in DIR/c.yaml: not debug, info, warn or error: "loud"`,
+		}},
+		{"unlike any setting", given{env: []string{"COUNTERSIGN_SECRET_SAUCE=x"}}, []string{
+			`COUNTERSIGN_SECRET_SAUCE: no such setting; see countersign serve --help for all settings`,
+		}},
+		{"no secret, so no file", given{env: []string{"COUNTERSIGN_MAIL_FROM_FILE=x"}}, []string{
+			`COUNTERSIGN_MAIL_FROM_FILE: no such setting; see countersign serve --help for all settings`,
+		}},
+		{"levels in the file", given{yaml: "mail:\n  pool: 8\n"}, []string{
+			`mail.pool in DIR/c.yaml: no such setting; did you mean mail-pool?`,
+		}},
+		{"a list in the file", given{yaml: "nats-url: [nats://a, nats://b]\n"}, []string{
+			`nats-url in DIR/c.yaml: not one value; write nats-url: VALUE`,
+		}},
+		{"nothing in the file", given{yaml: "listen:\n"}, []string{`listen in DIR/c.yaml: not one value; write listen: VALUE`}},
+		{"a file that names a file", given{yaml: "config: other.yaml\n"}, []string{
+			`config in DIR/c.yaml: no such setting; see countersign serve --help for all settings`,
+		}},
+		{"the same key twice", given{yaml: "listen: a:1\nlisten: b:1\n"}, []string{
+			`DIR/c.yaml cannot be read: yaml: unmarshal errors: line 2: mapping key "listen" already defined at line 1`,
+		}},
+		{"no such file", given{args: []string{"--config=DIR/none.yaml", "--mail-rate=fast"}}, []string{
+			`DIR/none.yaml cannot be read: no such file or directory`,
+			`--mail-rate: not a number of mails per second, 0 or more: "fast"`,
+		}},
+		{"secret twice", given{env: []string{"COUNTERSIGN_SMTP_URL=smtp://h", "COUNTERSIGN_SMTP_URL_FILE=DIR/secret"}}, []string{
+			`COUNTERSIGN_SMTP_URL and COUNTERSIGN_SMTP_URL_FILE: both are set; unset one`,
+		}},
+		{"secret's file missing", given{env: []string{"COUNTERSIGN_SMTP_URL_FILE=DIR/none"}, need: []string{"smtp-url"}}, []string{
+			`COUNTERSIGN_SMTP_URL_FILE: DIR/none cannot be read: no such file or directory`,
+		}},
+		{"secret's file empty", given{env: []string{"COUNTERSIGN_NATS_URL_FILE=DIR/empty"}}, []string{
+			`COUNTERSIGN_NATS_URL_FILE: DIR/empty is empty`,
+		}},
+		{"some DKIM", given{args: []string{"--dkim-domain=example.com", "--dkim-selector=a"}}, []string{
+			`dkim-domain, dkim-selector and dkim-key go together: set all three, or none`,
+		}},
+		{"DKIM whose key is gone is one fault", given{args: []string{"--dkim-domain=example.com", "--dkim-selector=a", "--dkim-key=DIR/none"}}, []string{
+			`--dkim-key: cannot be read (no such file or directory): "DIR/none"`,
+		}},
+		{"no file, a directory", given{args: []string{"--nats-context=c", "--nats-creds=DIR/none", "--nats-ca=DIR"}}, []string{
+			`--nats-creds: cannot be read (no such file or directory): "DIR/none"`,
+			`--nats-ca: a directory, not a file: "DIR"`,
+		}},
+		{"two ways to NATS", given{args: []string{"--nats-url=nats://h", "--nats-context=c"}}, []string{
+			`nats-url and nats-context both say where NATS is: leave one out`,
+		}},
+		{"credentials for nobody, a cluster of one", given{args: []string{"--nats-creds=DIR/key.pem", "--replicas=3"}}, []string{
+			`nats-creds, nats-ca, nats-cert and nats-key are for NATS servers elsewhere: set nats-url or nats-context too, or leave them out`,
+			`replicas is 3 and the embedded server can keep only 1: set nats-url or nats-context`,
+		}},
+		{"a certificate without its key", given{args: []string{"--nats-url=nats://h", "--nats-cert=DIR/key.pem"}}, []string{
+			`nats-cert and nats-key go together: set both, or none`,
+		}},
+		{"retries out of order", given{args: []string{"--mail-retry-first=5h", "--mail-give-up-after=4h30m"}}, []string{
+			`mail-retry-first is 5h0m0s, longer than mail-retry-max, which is 4h0m0s: make it shorter`,
+			`mail-retry-first is 5h0m0s, longer than mail-give-up-after, which is 4h30m0s: make it shorter`,
+		}},
+		{"one address for two", given{args: []string{"--listen=:80", "--admin-listen=:80"}}, []string{
+			`listen and admin-listen are both :80: give each its own`,
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, faults := tt.given.load(t)
+			if diff := cmp.Diff(tt.want, strings.Split(faults, "\n")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	for setting, texts := range map[string][]string{
+		"data-dir":         {""},
+		"nats-url":         {"n1:4222", "http://h", "nats://", "nats://a, nats://b", "nats://a,"},
+		"nats-context":     {"a b", "../a"},
+		"nats-listen":      {"", "on", "h:65536"},
+		"nats-sync":        {"", "never", "0s", "-1s", "5"},
+		"replicas":         {"", "0", "6", "1.5"},
+		"smtp-url":         {"h:25", "smtp://h?pool=2", "smtps://h?tls=none", "smtp://u:p%%@h"},
+		"mail-from":        {"me", "a@b, c@d", "<@>"},
+		"mail-pool":        {"", "0", "257"},
+		"mail-deadline":    {"", "999ms", "-30s", "1d", "soon"},
+		"mail-in-doubt":    {"", "drop"},
+		"mail-domain-rate": {"-1", "NaN", "Inf"},
+		"parking-limit":    {"0", "10ms"},
+		"public-url":       {"", "sign.example.com", "https://h/", "https://h/x", "https://h?x", "https://u@h", "ftp://h", "https://", "https://h#x"},
+		"admin-listen":     {"", "h", "h:", "h:http", ":-1"},
+		"log-format":       {"", "xml"},
+	} {
+		for _, text := range texts {
+			_, faults := given{args: []string{"--" + setting, text}}.load(t)
+			if !strings.HasPrefix(faults, "--"+setting+": ") || strings.Contains(faults, "\n") {
+				t.Errorf("%s %q: faults are %q", setting, text, faults)
+			}
+		}
+	}
+}
+
+// What config lets through, the mailer can read, and the other way round.
+func TestSMTPURLsAreThoseOfMail(t *testing.T) {
+	for _, url := range []string{
+		"smtp://h", "smtp://h/", "smtp://h:587", "smtp://[::1]:25", "smtps://h", "smtp://u:p@h", "smtp://u%40x:p%2F@h:2525/",
+		"smtp://h?tls=none", "smtp://h?tls=mandatory", "smtp://h?tls=opportunistic", "smtp://h?",
+		"h", "h:25", "http://h", "smtp://", "smtp://:25", "smtp://h:0", "smtp://h:65536", "smtp://h:x", "smtp://h/x", "smtp://h//",
+		"smtp://h#x", "smtp://u@h", "smtp://:p@h", "smtp://u:@h", "smtp://h?tls=", "smtp://h?tls=maybe", "smtp://h?tls=none&tls=none",
+		"smtp://h?tls=none&x=1", "smtp://h?x=1", "smtp://h?%zz", "smtps://h?tls=none", "smtps://h?tls=", "smtp://u:p%zz@h",
+	} {
+		_, err := mail.ParseURL(url)
+		_, faults := given{args: []string{"--smtp-url", url}}.load(t)
+		if (err == nil) != (faults == "") {
+			t.Errorf("%s: the mailer says %v, config says %q", url, err, faults)
+		}
+	}
+}
+
+func TestSecretsStayHidden(t *testing.T) {
+	c := given{args: []string{"--smtp-url=smtp://user:hunter2@mail.example.com:587?tls=none", "--nats-url=nats://hunter2@n1,nats://u:hunter2@n2:4222"}}.mustLoad(t)
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "config", c, "url", c.SMTPURL)
+	js, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fault := given{args: []string{"--smtp-url=smtp://user:hunter2/@h", "--nats-url=hunter2"}}.load(t)
+	for name, text := range map[string]string{
+		"String": c.String(), "%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", &c), "%#v": fmt.Sprintf("%#v", c),
+		"slog": log.String(), "JSON": string(js), "fault": fault,
+	} {
+		if strings.Contains(text, "hunter2") {
+			t.Errorf("%s shows the password: %s", name, text)
+		}
+		if name != "fault" && !strings.Contains(text, "smtp://mail.example.com:587") {
+			t.Errorf("%s does not show the mail server: %s", name, text)
+		}
+	}
+	if got := config.Secret("hunter2").String(); got != "(hidden)" {
+		t.Errorf("a secret that is no URL shows as %q", got)
+	}
+}
+
+var update = flag.Bool("update", false, "write the table of settings into README.md")
+
+func TestReadmeHasTheTable(t *testing.T) {
+	const (
+		file  = "../../README.md"
+		begin = "<!-- config:begin -->\n"
+		end   = "<!-- config:end -->"
+	)
+	readme, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(readme), begin)
+	old, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md has no %s and %s", strings.TrimSpace(begin), end)
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(before+begin+config.Markdown()+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(config.Markdown(), old); diff != "" {
+		t.Errorf("run make generate (- is the table, + is README.md):\n%s", diff)
+	}
+}

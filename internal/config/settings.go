@@ -1,0 +1,125 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// A setting is one row of the table, bound to its field of a Config.
+type setting struct {
+	name     string // of the flag, and the key in the file
+	fallback string // the default; empty where there is none
+	usage    string
+	value
+}
+
+// keysInDataDir is a default that follows another setting.
+const keysInDataDir = "<data-dir>/keys"
+
+// configFile is the one setting that the file cannot have.
+const configFile = "config"
+
+// table is everything that can be set, in the order of README.md's table.
+func table(c *Config) []setting {
+	return []setting{
+		{configFile, "", "YAML file of settings; its keys are the names of the flags", path(&c.File)},
+		{"data-dir", "./data", "where countersign.db and the embedded server's store are kept", path(&c.DataDir)},
+
+		{"nats-url", "", "external NATS servers, with commas between; without these and without nats-context a server is embedded", natsURLs(&c.NATSURL)},
+		{"nats-creds", "", "credentials for these servers", readable(&c.NATSCreds)},
+		{"nats-context", "", "context of the nats command line, in place of nats-url", word(&c.NATSContext)},
+		{"nats-ca", "", "certificates (PEM) by which these servers are trusted, in place of the system's", readable(&c.NATSCA)},
+		{"nats-cert", "", "certificate (PEM) to show to these servers", readable(&c.NATSCert)},
+		{"nats-key", "", "key (PEM) of that certificate", readable(&c.NATSKey)},
+		{"nats-listen", "127.0.0.1:4222", "where the embedded server listens for upstream services; off for nowhere", addressOrOff(&c.NATSListen)},
+		{"nats-sync", "always", "how often the embedded server syncs to disk: always, or a time such as 2m, in which a power cut takes acknowledged events with it", syncInterval(&c.NATSSync)},
+		{"replicas", "1", "copies of the stream in the cluster, when it is made; 1 to 5", count(&c.Replicas, 1, 5)},
+
+		{"smtp-url", "", "mail server: smtp://user:password@host:587?tls=mandatory (or opportunistic, none), or smtps://; required by serve", smtpURL(&c.SMTPURL)},
+		{"mail-from", "", "sender, such as Hosting Team <loa@example.com>; required by serve", mailbox(&c.MailFrom)},
+		{"mail-reply-to", "", "where replies go, if not to the sender", mailbox(&c.MailReplyTo)},
+		{"mail-pool", "8", "connections to the mail server, 1 to 256", count(&c.MailPool, 1, 256)},
+		{"mail-deadline", "30s", "time for a mail from its claim to its outcome, at least 1s", duration(&c.MailDeadline, oneSecond)},
+		{"mail-retry-first", "1m", "wait after a mail's first deferral; it grows from there", duration(&c.MailRetryFirst, anyTime)},
+		{"mail-retry-max", "4h", "longest wait between two tries", duration(&c.MailRetryMax, anyTime)},
+		{"mail-give-up-after", "48h", "a mail deferred for so long counts as rejected", duration(&c.MailGiveUpAfter, anyTime)},
+		{"mail-in-doubt", Resend, "what becomes of a mail whose outcome is lost: resend or hold", oneOf(&c.MailInDoubt, Resend, Hold)},
+		{"mail-rate", "0", "most mails per second; 0 for no limit", rate(&c.MailRate)},
+		{"mail-domain-rate", "0", "most mails per second to one domain; 0 for no limit", rate(&c.MailDomainRate)},
+		{"dkim-domain", "", "domain that signs mails (DKIM)", word(&c.DKIMDomain)},
+		{"dkim-selector", "", "selector under that domain", word(&c.DKIMSelector)},
+		{"dkim-key", "", "private key (PEM, RSA or Ed25519) for it", readable(&c.DKIMKey)},
+
+		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},
+		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},
+		{"public-url", "http://127.0.0.1:8080", "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
+		{"listen", "127.0.0.1:8080", "where the signing page is served", address(&c.Listen)},
+		{"admin-listen", "127.0.0.1:8081", "where /metrics, /healthz and /readyz are served", address(&c.AdminListen)},
+		{"keys-file", keysInDataDir, "keys of the signing links; made if missing", path(&c.KeysFile)},
+
+		{"log-level", "info", "debug, info, warn or error", level(&c.LogLevel)},
+		{"log-format", LogAuto, "auto (text on a terminal, JSON elsewhere), json or text", oneOf(&c.LogFormat, LogAuto, LogJSON, LogText)},
+	}
+}
+
+// envPrefix begins the name of every environment variable of ours.
+const envPrefix = "COUNTERSIGN_"
+
+// env is the setting's environment variable.
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// envFile is the environment variable that names a file with the secret.
+func (s setting) envFile() string { return s.env() + "_FILE" }
+
+// ways lists how the setting can be given.
+func (s setting) ways() string {
+	ways := "--" + s.name + ", " + s.env()
+	if s.secret {
+		ways += ", " + s.envFile()
+	}
+	return ways + " or " + s.name + " in the --config file"
+}
+
+// fault says what is wrong with a text that was given by origin.
+func (s setting) fault(origin, text string, err error) error {
+	if s.secret {
+		return fmt.Errorf("%s: %w", origin, err)
+	}
+	return fmt.Errorf("%s: %w: %q", origin, err, text)
+}
+
+// Flags registers a flag for every setting. They only keep what they are
+// given; Load judges it, together with everything else.
+func Flags(fs *pflag.FlagSet) {
+	for _, s := range table(new(Config)) {
+		fs.Var(&flagValue{text: s.fallback, kind: s.kind}, s.name, s.usage)
+	}
+}
+
+// flagValue implements pflag.Value.
+type flagValue struct{ text, kind string }
+
+func (v *flagValue) String() string     { return v.text }
+func (v *flagValue) Set(s string) error { v.text = s; return nil }
+func (v *flagValue) Type() string       { return v.kind }
+
+// Markdown is the table for README.md.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| flag, and key in the file | environment | default | what |\n| --- | --- | --- | --- |\n")
+	for _, s := range table(new(Config)) {
+		fallback, env := "", "`"+s.env()+"`"
+		if s.fallback != "" {
+			fallback = "`" + s.fallback + "`"
+		}
+		if s.secret {
+			env += " or `" + s.envFile() + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.name, env, fallback, strings.ReplaceAll(s.usage, "<", `\<`))
+	}
+	return b.String()
+}

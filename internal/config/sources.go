@@ -1,0 +1,204 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// sources is what was given, in three layers, and what was wrong with it
+// before anything is known about the values.
+type sources struct {
+	flags, env, file *koanf.Koanf
+	path             string            // of the file
+	variable         map[string]string // the environment variable that a setting came by
+	broken           map[string]bool   // settings that were given in a way that cannot be read
+	faults           []error
+}
+
+// read gathers what the flags, the environment and the file say.
+func read(rows []setting, flags *pflag.FlagSet, environ []string) *sources {
+	const level = "." // none of our names has levels; a file might
+	src := &sources{
+		flags: koanf.New(level), env: koanf.New(level), file: koanf.New(level),
+		variable: map[string]string{}, broken: map[string]bool{},
+	}
+	known := names(rows)
+	src.load("the flags", src.flags, posflag.ProviderWithFlag(flags, level, nil, func(f *pflag.Flag) (string, any) {
+		if !slices.Contains(known, f.Name) {
+			return "", nil
+		}
+		return f.Name, f.Value.String()
+	}), nil)
+	src.load("the environment", src.env, confmap.Provider(src.environment(rows, environ), level), nil)
+
+	i := slices.IndexFunc(rows, func(s setting) bool { return s.name == configFile })
+	if src.path, _ = src.lookup(rows[i]); src.path != "" {
+		src.load(src.path, src.file, file.Provider(src.path), yaml.Parser())
+		src.checkFile(slices.Delete(known, i, i+1))
+	}
+	return src
+}
+
+func names(rows []setting) []string {
+	out := make([]string, len(rows))
+	for i, s := range rows {
+		out[i] = s.name
+	}
+	return out
+}
+
+// lookup returns a setting's text and how it was given.
+func (src *sources) lookup(s setting) (text, origin string) {
+	switch {
+	case src.flags.Exists(s.name):
+		return src.flags.String(s.name), "--" + s.name
+	case src.env.Exists(s.name):
+		return src.env.String(s.name), src.variable[s.name]
+	case src.file.Exists(s.name):
+		return src.file.String(s.name), s.name + " in " + src.path
+	}
+	return s.fallback, "--" + s.name
+}
+
+func (src *sources) fault(format string, args ...any) {
+	src.faults = append(src.faults, fmt.Errorf(format, args...))
+}
+
+func (src *sources) load(what string, into *koanf.Koanf, p koanf.Provider, parser koanf.Parser) {
+	if err := into.Load(p, parser); err != nil {
+		src.fault("%s cannot be read: %s", what, oneLine(cause(err)))
+	}
+}
+
+// cause is the error without the path, which our message has already.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// environment returns the settings that the environment has; secrets may
+// stand in a file that it names.
+func (src *sources) environment(rows []setting, environ []string) map[string]any {
+	vars := map[string]string{}
+	for _, line := range environ {
+		name, text, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, envPrefix) && text != "" {
+			vars[name] = text
+		}
+	}
+	out, known := map[string]any{}, []string{}
+	for _, s := range rows {
+		known = append(known, s.env())
+		if text, ok := vars[s.env()]; ok {
+			out[s.name], src.variable[s.name] = text, s.env()
+		}
+		if s.secret {
+			known = append(known, s.envFile())
+			src.secretFile(s, vars, out)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		if !slices.Contains(known, name) {
+			src.fault("%s: no such setting; %s", name, nearest(name, known))
+		}
+	}
+	return out
+}
+
+// secretFile reads the file that the …_FILE variable of a secret names.
+func (src *sources) secretFile(s setting, vars map[string]string, out map[string]any) {
+	path, named := vars[s.envFile()]
+	if !named {
+		return
+	}
+	if out[s.name] != nil {
+		src.fault("%s and %s: both are set; unset one", s.env(), s.envFile())
+		return
+	}
+	b, err := os.ReadFile(path)
+	text := strings.TrimSpace(string(b))
+	switch {
+	case err != nil:
+		src.fault("%s: %s cannot be read: %w", s.envFile(), path, cause(err))
+	case text == "":
+		src.fault("%s: %s is empty", s.envFile(), path)
+	default:
+		out[s.name], src.variable[s.name] = text, s.envFile()
+		return
+	}
+	src.broken[s.name] = true
+}
+
+// checkFile refuses what the file has and no setting can be.
+func (src *sources) checkFile(known []string) {
+	for _, key := range src.file.Keys() {
+		if !slices.Contains(known, key) {
+			src.fault("%s in %s: no such setting; %s", key, src.path, nearest(key, known))
+			continue
+		}
+		switch src.file.Get(key).(type) {
+		case string, bool, int, int64, float64:
+		default:
+			src.fault("%s in %s: not one value; write %s: VALUE", key, src.path, key)
+			src.broken[key] = true
+		}
+	}
+}
+
+// nearest is the mend for a name that is not known: the known name that is
+// fewest changes away, or where to find them all.
+func nearest(name string, known []string) string {
+	best, least := "", 4
+	for _, k := range known {
+		if n := distance(plain(name), plain(k)); n < least {
+			best, least = k, n
+		}
+	}
+	if best == "" {
+		return "see countersign serve --help for all settings"
+	}
+	return "did you mean " + best + "?"
+}
+
+// plain forgets how words are parted and whether they are shouted.
+func plain(name string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(name))
+}
+
+// distance is the number of letters to put in, leave out or change on the way
+// from a to b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

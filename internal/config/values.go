@@ -1,0 +1,259 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/mail"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A value carries a setting between its text and its field. The errors of set
+// say what the text is not; they never quote it.
+type value struct {
+	kind   string // as --help shows it
+	secret bool
+	set    func(text string) error
+	get    func() string
+}
+
+func into[T any](field *T, kind string, parse func(string) (T, error)) value {
+	return value{
+		kind: kind,
+		set: func(text string) error {
+			v, err := parse(text)
+			if err == nil {
+				*field = v
+			}
+			return err
+		},
+		get: func() string { return fmt.Sprint(*field) },
+	}
+}
+
+func word(field *string) value {
+	return into(field, "name", func(s string) (string, error) {
+		if s == "" || strings.ContainsAny(s, " \t\r\n/\\") {
+			return "", errors.New("not a name without spaces and slashes")
+		}
+		return s, nil
+	})
+}
+
+// path is a file or directory that need not be there.
+func path(field *string) value {
+	return into(field, "path", func(s string) (string, error) {
+		if s == "" {
+			return "", errors.New("not a path")
+		}
+		return s, nil
+	})
+}
+
+// readable is a file that has to be there.
+func readable(field *string) value {
+	return into(field, "file", func(s string) (string, error) {
+		f, err := os.Open(s)
+		if err != nil {
+			return "", fmt.Errorf("cannot be read (%w)", cause(err))
+		}
+		defer f.Close()
+		switch info, err := f.Stat(); {
+		case err != nil:
+			return "", fmt.Errorf("cannot be read (%w)", cause(err))
+		case info.IsDir():
+			return "", errors.New("a directory, not a file")
+		}
+		return s, nil
+	})
+}
+
+func count(field *int, low, high int) value {
+	return into(field, "number", func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < low || n > high {
+			return 0, fmt.Errorf("not a whole number from %d to %d", low, high)
+		}
+		return n, nil
+	})
+}
+
+func rate(field *float64) value {
+	return into(field, "per-second", func(s string) (float64, error) {
+		n, err := strconv.ParseFloat(s, 64)
+		if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
+			return 0, errors.New("not a number of mails per second, 0 or more")
+		}
+		return n, nil
+	})
+}
+
+// The shortest times that make sense.
+const (
+	anyTime   = time.Nanosecond
+	oneSecond = time.Second
+)
+
+func duration(field *time.Duration, least time.Duration) value {
+	return into(field, "duration", func(s string) (time.Duration, error) {
+		d, err := time.ParseDuration(s)
+		switch {
+		case err != nil || d <= 0:
+			return 0, errors.New("not a time such as 30s, 1m30s or 720h")
+		case d < least:
+			return 0, fmt.Errorf("shorter than %s", least)
+		}
+		return d, nil
+	})
+}
+
+func syncInterval(field *time.Duration) value {
+	v := duration(field, anyTime)
+	v.kind = "always|duration"
+	parse := v.set
+	v.set = func(s string) error {
+		if s == "always" {
+			*field = 0
+			return nil
+		}
+		if parse(s) != nil {
+			return errors.New("neither always nor a time such as 30s or 2m")
+		}
+		return nil
+	}
+	return v
+}
+
+func oneOf(field *string, words ...string) value {
+	return into(field, strings.Join(words, "|"), func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", errors.New("not " + strings.Join(words, " or "))
+		}
+		return s, nil
+	})
+}
+
+func level(field *slog.Level) value {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	return into(field, "level", func(s string) (slog.Level, error) {
+		l, ok := levels[s]
+		if !ok {
+			return 0, errors.New("not debug, info, warn or error")
+		}
+		return l, nil
+	})
+}
+
+func address(field *string) value {
+	return into(field, "host:port", func(s string) (string, error) {
+		_, port, err := net.SplitHostPort(s)
+		if err != nil {
+			return "", errors.New("not host:port, such as 127.0.0.1:8080")
+		}
+		return s, checkPort(port)
+	})
+}
+
+func checkPort(port string) error {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("its port is not a number from 0 to 65535")
+	}
+	return nil
+}
+
+func addressOrOff(field *string) value {
+	v := address(field)
+	v.kind = "host:port|off"
+	parse := v.set
+	v.set = func(s string) error {
+		if s == "off" {
+			*field = ""
+			return nil
+		}
+		return parse(s)
+	}
+	return v
+}
+
+func mailbox(field *string) value {
+	return into(field, "mailbox", func(s string) (string, error) {
+		if _, err := mail.ParseAddress(s); err != nil {
+			return "", errors.New("neither an address nor a name with one, such as Hosting Team <loa@example.com>")
+		}
+		return s, nil
+	})
+}
+
+func origin(field *string) value {
+	return into(field, "url", func(s string) (string, error) {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || s != u.Scheme+"://"+u.Host {
+			return "", errors.New("not an origin such as https://sign.example.com, without a path or a slash at the end")
+		}
+		return s, nil
+	})
+}
+
+func hidden(field *Secret, kind string, check func(string) error) value {
+	v := into(field, kind, func(s string) (Secret, error) { return Secret(s), check(s) })
+	v.secret = true
+	return v
+}
+
+func natsURLs(field *Secret) value {
+	return hidden(field, "urls", func(s string) error {
+		for part := range strings.SplitSeq(s, ",") {
+			u, err := url.Parse(part)
+			if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+				return errors.New("not URLs such as nats://nats1.example.com:4222, with commas and no spaces between (percent-encode special characters of a password)")
+			}
+		}
+		return nil
+	})
+}
+
+// smtpModes are what a URL's tls may be.
+var smtpModes = []string{"mandatory", "opportunistic", "none"}
+
+// smtpURL takes the URLs that internal/mail can read, so that a bad one is
+// among the faults found at once; a test holds the two together.
+func smtpURL(field *Secret) value {
+	return hidden(field, "url", func(s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
+			return errors.New("not a URL such as smtp://user:password@mail.example.com:587 (percent-encode special characters of user and password)")
+		}
+		password, _ := u.User.Password()
+		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		switch {
+		case u.Path != "" && u.Path != "/" || u.Fragment != "":
+			return errors.New("something follows the host (percent-encode special characters of user and password)")
+		case (u.User.Username() == "") != (password == ""):
+			return errors.New("user and password go together, and it has one of them")
+		case u.Port() != "" && (err != nil || port == 0):
+			return errors.New("its port is not a number from 1 to 65535")
+		}
+		return smtpOptions(u)
+	})
+}
+
+func smtpOptions(u *url.URL) error {
+	options, err := url.ParseQuery(u.RawQuery)
+	modes, given := options["tls"]
+	switch {
+	case err != nil || len(options) > 1 || len(options) == 1 && !given:
+		return errors.New("what follows the question mark is not tls=" + strings.Join(smtpModes, ", tls="))
+	case given && u.Scheme == "smtps":
+		return errors.New("smtps:// is TLS from the start; leave out ?tls=")
+	case given && (len(modes) != 1 || !slices.Contains(smtpModes, modes[0])):
+		return errors.New("its tls is not one of " + strings.Join(smtpModes, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package mail
+
+import (
+	"crypto"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"countersign/workflow"
+)
+
+// Config says where mails go and what stands in them.
+type Config struct {
+	Server  Server
+	From    string      // "Hosting Team <loa@example.com>", sender of the envelope too
+	ReplyTo string      // where answers go; empty: to From
+	Pool    int         // connections at most, at least 1
+	HELO    string      // the name given in EHLO; empty: the host's own
+	TLS     *tls.Config // nil: the system's roots; ServerName is the server's host unless set
+	DKIM    *DKIM       // nil: mails are not signed
+
+	// Link answers with the address where a document is signed, and with the
+	// moment from which it no longer can be. It is asked for the mails to the
+	// signer, and for no other.
+	Link func(document workflow.SID, round int, owed time.Time) (url string, expires time.Time)
+
+	Idle time.Duration // a connection unused for so long is closed; 0: 30 s
+}
+
+// DKIM is the key that signs mails (RFC 6376). KeyFile holds it as PEM: RSA
+// (PKCS #1 or #8) or Ed25519 (PKCS #8, RFC 8463).
+type DKIM struct {
+	Domain   string
+	Selector string
+	KeyFile  string
+}
+
+const (
+	defaultIdle = 30 * time.Second
+	maxTag      = 70 // characters in a tag of a DKIM signature that survive go-mail's folding
+)
+
+// check finds what is wrong with the settings that New does not parse.
+func (c Config) check() error {
+	switch {
+	case c.Pool < 1:
+		return fmt.Errorf("a pool of %d connections: it needs at least one", c.Pool)
+	case c.Idle < 0:
+		return fmt.Errorf("connections kept for %s: a time cannot be negative", c.Idle)
+	case c.Link == nil:
+		return errors.New("no link to the signing page")
+	case strings.ContainsFunc(c.HELO, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return fmt.Errorf("helo name %q is not a host name", c.HELO)
+	}
+	return nil
+}
+
+// mailbox parses a sender and brings its domain into ASCII.
+func mailbox(s string) (*netmail.Address, error) {
+	a, err := netmail.ParseAddress(s)
+	if err != nil {
+		return nil, errors.New("not a mailbox such as Hosting Team <loa@example.com>")
+	}
+	if a.Address, err = ascii(a.Address); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// key reads the signing key, or nothing where mails are not signed.
+func (d *DKIM) key() (crypto.Signer, error) {
+	if d == nil {
+		return nil, nil
+	}
+	if d.Domain == "" || d.Selector == "" || strings.ContainsFunc(d.Domain+d.Selector, notInTag) {
+		return nil, errors.New("dkim needs a domain and a selector, both plain names")
+	}
+	if len(d.Domain) > maxTag || len(d.Selector) > maxTag {
+		return nil, fmt.Errorf("dkim: domain and selector can have %d characters", maxTag)
+	}
+	pem, err := os.ReadFile(d.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the dkim key: %w", err)
+	}
+	key, err := gomail.PrivKeyFromPEM(pem)
+	if err != nil {
+		return nil, fmt.Errorf("read the dkim key %s: %w", d.KeyFile, err)
+	}
+	if err := gomail.NewDKIMSigner(d.Domain, d.Selector, key).ValidateConfig(); err != nil {
+		return nil, fmt.Errorf("dkim: %w", err)
+	}
+	return key, nil
+}
+
+// notInTag tells the characters that no domain and no selector has.
+func notInTag(r rune) bool {
+	return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r)
+}

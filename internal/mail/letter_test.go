@@ -1,0 +1,450 @@
+package mail_test
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"flag"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	netmail "net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/internal/mail"
+	"countersign/workflow"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// letter is a mail as its recipient reads it.
+type letter struct {
+	header     netmail.Header
+	text, html string
+}
+
+func read(t testing.TB, raw string) letter {
+	t.Helper()
+	m, err := netmail.ReadMessage(strings.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/alternative" {
+		t.Fatalf("content type %q, %v", kind, err)
+	}
+	parts, l := multipart.NewReader(m.Body, params["boundary"]), letter{header: m.Header}
+	for _, want := range []string{"text/plain", "text/html"} {
+		part, err := parts.NextRawPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type")); kind != want {
+			t.Errorf("part of type %q, want %q", kind, want)
+		}
+		b, err := io.ReadAll(quotedprintable.NewReader(part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := strings.ReplaceAll(string(b), "\r\n", "\n")
+		if want == "text/plain" {
+			l.text = body
+		} else {
+			l.html = body
+		}
+	}
+	if _, err := parts.NextRawPart(); err != io.EOF {
+		t.Errorf("after the two parts: %v", err)
+	}
+	return l
+}
+
+// write sends mails through a server and reads what it stored.
+func write(t testing.TB, adjust func(*mail.Config), mails ...workflow.Mail) []letter {
+	t.Helper()
+	server := catch(t)
+	c := settings(t, server.addr)
+	if adjust != nil {
+		adjust(&c)
+	}
+	p := pool(t, c)
+	for _, m := range mails {
+		if r := p.Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Accepted {
+			t.Fatalf("%s: %+v", m.ID, r)
+		}
+	}
+	var letters []letter
+	for _, raw := range server.stored() {
+		letters = append(letters, read(t, raw))
+	}
+	return letters
+}
+
+// signed makes a document that has been signed.
+func signed(d *workflow.Document) *workflow.Document {
+	at := time.Date(2026, 11, 24, 23, 30, 0, 0, time.UTC)
+	d.Status, d.DateSigned = workflow.Signed, &at
+	d.LetterDigest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	return d
+}
+
+// several makes a document with numbers of several countries.
+func several() *workflow.Document {
+	d := document()
+	for i, n := range []string{"+14155550101", "+18765550123", "+442079460958", "+493012345678", "+33142685300"} {
+		d.Orders = append(d.Orders, workflow.Order{SID: workflow.SID(fmt.Sprintf("HR%032d", i+2)), PhoneNumber: n})
+	}
+	return d
+}
+
+func TestGolden(t *testing.T) {
+	hostile := document()
+	hostile.ContactTitle = "<img src=x onerror=alert(1)>\r\nBcc: eve@example.net \"'&\u202egnp.exe"
+	many := document()
+	many.Orders = nil
+	for i := range 200 {
+		many.Orders = append(many.Orders, workflow.Order{
+			SID: workflow.SID(fmt.Sprintf("HR%032d", i)), PhoneNumber: fmt.Sprintf("+1415555%04d", 100+i),
+		})
+	}
+	nameless := document()
+	nameless.ContactTitle = ""
+	nameless.Orders = append(nameless.Orders, workflow.Order{SID: "HR00000000000000000000000000000002"})
+	bare := document()
+	bare.Orders = nil
+	toSigner := mailOf(workflow.MailSigned, signed(several()))
+	toCC := mailOf(workflow.MailSigned, signed(several()))
+	toCC.Recipient = "ops@example.com"
+	undated := signed(document())
+	undated.DateSigned, undated.LetterDigest = nil, ""
+	for _, c := range []struct {
+		name string
+		mail workflow.Mail
+	}{
+		{"signature", mailOf(workflow.MailSignature, several())},
+		{"reminder", mailOf(workflow.MailReminder, document())},
+		{"sent", mailOf(workflow.MailSent, several())},
+		{"signed", toCC},
+		{"signed_by_you", toSigner},
+		{"signed_undated", mailOf(workflow.MailSigned, undated)},
+		{"hostile_title", mailOf(workflow.MailSignature, hostile)},
+		{"many_orders", mailOf(workflow.MailSignature, many)},
+		{"order_without_number", mailOf(workflow.MailSignature, nameless)},
+		{"no_orders", mailOf(workflow.MailSent, bare)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := write(t, nil, c.mail)[0]
+			golden(t, c.name+".txt", "Subject: "+l.header.Get("Subject")+"\n\n"+l.text)
+			golden(t, c.name+".html", l.html)
+		})
+	}
+}
+
+// golden compares what is got with a file under testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestEveryKindIsWritten(t *testing.T) {
+	for _, kind := range workflow.MailKinds {
+		t.Run(string(kind), func(t *testing.T) {
+			m := mailOf(kind, signed(document()))
+			l := write(t, nil, m)[0]
+			forSigner := kind == workflow.MailSignature || kind == workflow.MailReminder
+			for part, body := range map[string]string{"text": l.text, "html": l.html} {
+				if strings.Contains(body, token) != forSigner || strings.Contains(body, "sign.example.com") != forSigner {
+					t.Errorf("the %s shows the link: %v, want %v", part, !forSigner, forSigner)
+				}
+				for _, word := range []string{"Hosting Team", "(415) 555-0100", "owner@example.com", "oice\\s+service\\s+stays"} {
+					if word = strings.ReplaceAll(word, "\\s+", " "); !strings.Contains(strings.Join(strings.Fields(body), " "), word) {
+						t.Errorf("the %s does not say %q", part, word)
+					}
+				}
+			}
+			if strings.Contains(l.html, "<img") || strings.Contains(l.html, "ZgotmplZ") || strings.Contains(l.html, "@import") {
+				t.Error("the page loads something, or shows a value that was not safe")
+			}
+		})
+	}
+	m := mailOf("postcard", document())
+	if r := pool(t, settings(t, "127.0.0.1:1")).Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Deferred || r.Server {
+		t.Errorf("a kind without a template: %+v, want deferred", r)
+	}
+	m = mailOf(workflow.MailSent, document())
+	m.About = nil
+	if r := pool(t, settings(t, "127.0.0.1:1")).Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Deferred || r.Server {
+		t.Errorf("a mail about nothing: %+v, want deferred", r)
+	}
+}
+
+func TestLinkIsAskedForTheSignerOnly(t *testing.T) {
+	type ask struct {
+		Document workflow.SID
+		Round    int
+		Owed     time.Time
+	}
+	var asked []ask
+	d := signed(document())
+	d.Round = 3
+	var mails []workflow.Mail
+	for _, kind := range workflow.MailKinds {
+		mails = append(mails, mailOf(kind, d))
+	}
+	write(t, func(c *mail.Config) {
+		c.Link = func(document workflow.SID, round int, owed time.Time) (string, time.Time) {
+			asked = append(asked, ask{document, round, owed})
+			return "https://sign.example.com/s/" + token, owed
+		}
+	}, mails...)
+	if diff := cmp.Diff([]ask{{d.SID, 3, owedAt}, {d.SID, 3, owedAt}}, asked); diff != "" {
+		t.Errorf("links asked for (-want +got):\n%s", diff)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	const root = "<PX0123456789abcdef0123456789abcdef.1.signature.0@countersign.example>"
+	second := document()
+	second.Round = 2
+	const again = "<PX0123456789abcdef0123456789abcdef.2.signature.0@countersign.example>"
+	for _, c := range []struct {
+		name                   string
+		mail                   workflow.Mail
+		id, answers, reference string
+	}{
+		{"signature", mailOf(workflow.MailSignature, document()), root, "", ""},
+		{"sent", mailOf(workflow.MailSent, document()), "<PX0123456789abcdef0123456789abcdef.1.sent.0@countersign.example>", root, root},
+		{"reminder", mailOf(workflow.MailReminder, document()), "<PX0123456789abcdef0123456789abcdef.1.reminder.0@countersign.example>", root, root},
+		{"signature of round 2", mailOf(workflow.MailSignature, second), again, "", root},
+		{"signed in round 2", mailOf(workflow.MailSigned, second), "<PX0123456789abcdef0123456789abcdef.2.signed.0@countersign.example>", again, root + " " + again},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := time.Now().Truncate(time.Second)
+			h := write(t, func(c *mail.Config) { c.ReplyTo = "Desk <desk@example.com>" }, c.mail)[0].header
+			date, err := h.Date()
+			if err != nil || date.Before(before) || date.After(time.Now()) {
+				t.Errorf("date %s, %v", date, err)
+			}
+			want := netmail.Header{
+				"From":                     {`"Hosting Team" <loa@countersign.example>`},
+				"To":                       {"<" + c.mail.Recipient + ">"},
+				"Reply-To":                 {`"Desk" <desk@example.com>`},
+				"Message-Id":               {c.id},
+				"Auto-Submitted":           {"auto-generated"},
+				"X-Auto-Response-Suppress": {"All"},
+				"List-Id":                  {"<authorization.countersign.example>"},
+				"Mime-Version":             {"1.0"},
+				"Date":                     h["Date"], "Subject": h["Subject"], "Content-Type": h["Content-Type"],
+			}
+			if c.answers != "" {
+				want["In-Reply-To"] = []string{c.answers}
+			}
+			if c.reference != "" {
+				want["References"] = []string{c.reference}
+			}
+			if diff := cmp.Diff(want, h); diff != "" {
+				t.Errorf("headers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMessageIDIsTheSameEachTime(t *testing.T) {
+	m := mailOf(workflow.MailSignature, document())
+	letters := write(t, nil, m, m)
+	if a, b := letters[0].header.Get("Message-Id"), letters[1].header.Get("Message-Id"); a != b {
+		t.Errorf("%s, then %s", a, b)
+	}
+}
+
+func TestNoHeaderInjection(t *testing.T) {
+	d := document()
+	d.ContactTitle, d.SID, d.LetterDigest = "x\r\nBcc: eve@example.net", "PX\r\nBcc: eve@example.net", "d\r\nBcc: eve@example.net"
+	d.Orders = []workflow.Order{{PhoneNumber: "+1\r\nBcc: eve@example.net\r\n\r\nbody"}}
+	m := mailOf(workflow.MailSigned, d)
+	h := write(t, nil, m)[0].header
+	if h.Get("Bcc") != "" {
+		t.Errorf("injected: %v", h)
+	}
+}
+
+func TestRecipients(t *testing.T) {
+	for _, c := range []struct {
+		name, address, to string // an empty to: rejected
+	}{
+		{"plain", "owner@example.com", "<owner@example.com>"},
+		{"tagged", "owner+loa@example.com", "<owner+loa@example.com>"},
+		{"apostrophe", "o'brien@example.com", "<o'brien@example.com>"},
+		{"domain that is not ASCII", "jose@exämple.com", "<jose@xn--exmple-cua.com>"},
+		{"domain with an underscore", "jose@my_host.example.com", "<jose@my_host.example.com>"},
+		{"local part that is not ASCII", "josé@example.com", ""},
+		{"impossible domain", "jose@ä\u200d.com", ""},
+		{"with a name", "Jose <jose@example.com>", ""},
+		{"in brackets", "<jose@example.com>", ""},
+		{"two of them", "a@example.com, b@example.com", ""},
+		{"line break", "a@example.com\r\nBcc: b@example.com", ""},
+		{"no domain", "owner", ""},
+		{"empty", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := catch(t)
+			m := mailOf(workflow.MailSignature, document())
+			m.Recipient = c.address
+			r := pool(t, settings(t, server.addr)).Send(t.Context(), mail.Message{Mail: m})
+			if c.to == "" {
+				if r.Outcome != workflow.Rejected || r.Code != 0 || r.Server || server.connections() != 0 {
+					t.Errorf("got %+v over %d connections, want rejected over none", r, server.connections())
+				}
+				if r.Reply == "" || c.address != "" && strings.Contains(r.Reply, c.address) {
+					t.Errorf("reply %q", r.Reply)
+				}
+				return
+			}
+			if r.Outcome != workflow.Accepted {
+				t.Fatalf("got %+v, want accepted", r)
+			}
+			if got := read(t, server.stored()[0]).header.Get("To"); got != c.to {
+				t.Errorf("sent to %s, want %s", got, c.to)
+			}
+		})
+	}
+}
+
+func TestDKIM(t *testing.T) {
+	edPublic, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaPublic, err := x509.MarshalPKIXPublicKey(rsaKey.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ed := "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(edPublic)
+	long := strings.Repeat("a", 70) // the longest that can be set
+	for _, c := range []struct {
+		name, domain, selector, record string
+		key                            crypto.Signer
+	}{
+		{"Ed25519", "countersign.example", "loa", ed, edKey},
+		{"RSA", "countersign.example", "loa", "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(rsaPublic), rsaKey},
+		{"long names", long, long, ed, edKey},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := catch(t)
+			config := settings(t, server.addr)
+			config.Pool, config.ReplyTo = 4, "desk@example.com"
+			config.DKIM = &mail.DKIM{Domain: c.domain, Selector: c.selector, KeyFile: keyFile(t, c.key)}
+			p := pool(t, config)
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					if r := p.Send(t.Context(), mail.Message{Mail: mailOf(workflow.MailReminder, several())}); r.Outcome != workflow.Accepted {
+						t.Errorf("got %+v", r)
+					}
+				})
+			}
+			wg.Wait()
+			records := map[string]string{c.selector + "._domainkey." + c.domain: c.record}
+			for _, raw := range server.stored() {
+				if err := verify(raw, records); err != nil {
+					t.Fatal(err)
+				}
+				if verify(strings.Replace(raw, "loa@countersign", "eve@countersign", 1), records) == nil {
+					t.Error("another sender goes unnoticed")
+				}
+				if verify("Subject: Pay here\r\n"+raw, records) == nil {
+					t.Error("an added subject goes unnoticed")
+				}
+			}
+		})
+	}
+}
+
+func keyFile(t *testing.T, key crypto.Signer) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "dkim.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// verify checks the one signature of a message against DNS records.
+func verify(raw string, records map[string]string) error {
+	found, err := dkim.VerifyWithOptions(strings.NewReader(raw), &dkim.VerifyOptions{
+		LookupTXT: func(name string) ([]string, error) {
+			if record, ok := records[name]; ok {
+				return []string{record}, nil
+			}
+			return nil, fmt.Errorf("asked for %s", name)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%d signatures", len(found))
+	}
+	return found[0].Err
+}
+
+// Whatever a document says, its mail can be written and sent.
+func FuzzLetter(f *testing.F) {
+	server := catch(f)
+	p := pool(f, settings(f, server.addr))
+	f.Add("Owner", "+14155550100", "sha256:00", "owner@example.com", 1)
+	f.Add("\x00\r\n.\r\n", "+", "{{.}}", "a@b", -1)
+	f.Add(strings.Repeat("é", 500), "+999999999999999999999", "<script>", "", 1<<40)
+	f.Fuzz(func(t *testing.T, title, phone, digest, signer string, round int) {
+		d := signed(document())
+		d.ContactTitle, d.LetterDigest, d.Email, d.Round = title, digest, signer, round
+		d.Orders[0].PhoneNumber = phone
+		for _, kind := range workflow.MailKinds {
+			m := mailOf(kind, d)
+			m.Recipient = "ops@example.com"
+			if r := p.Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Accepted {
+				t.Fatalf("%s: %+v", kind, r)
+			}
+		}
+		raw := server.stored()
+		for _, r := range raw[len(raw)-len(workflow.MailKinds):] {
+			if l := read(t, r); strings.Contains(l.html, "<script") {
+				t.Error("a script got through")
+			}
+		}
+	})
+}

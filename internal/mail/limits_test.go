@@ -1,0 +1,84 @@
+package mail_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"countersign/internal/mail"
+)
+
+var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func TestLimits(t *testing.T) {
+	type ask struct {
+		at     time.Duration
+		domain string
+		ok     bool
+		wait   time.Duration
+	}
+	for _, c := range []struct {
+		name           string
+		global, domain float64
+		asks           []ask
+	}{
+		{"no limit", 0, 0, []ask{{0, "a", true, 0}, {0, "a", true, 0}, {0, "b", true, 0}}},
+		{"in all", 2, 0, []ask{
+			{0, "a", true, 0}, {0, "b", true, 0}, {0, "c", false, 500 * time.Millisecond},
+			{400 * time.Millisecond, "c", false, 100 * time.Millisecond}, {500 * time.Millisecond, "c", true, 0},
+		}},
+		{"each domain", 0, 1, []ask{
+			{0, "a", true, 0}, {0, "a", false, time.Second}, {0, "b", true, 0}, {time.Second, "a", true, 0},
+		}},
+		{"slower than one a second", 0, 0.1, []ask{{0, "a", true, 0}, {0, "a", false, 10 * time.Second}, {10 * time.Second, "a", true, 0}}},
+		{"a domain that has to wait takes nothing of all", 2, 1, []ask{
+			{0, "a", true, 0}, {0, "a", false, time.Second}, {0, "a", false, time.Second}, {0, "b", true, 0},
+		}},
+		{"all that has to wait takes nothing of a domain", 1, 2, []ask{
+			{0, "a", true, 0}, {0, "b", false, time.Second}, {0, "b", false, time.Second},
+			{time.Second, "b", true, 0}, {time.Second, "b", false, time.Second}, {2 * time.Second, "b", true, 0},
+		}},
+		{"a clock that goes back", 1, 0, []ask{{time.Minute, "a", true, 0}, {0, "a", false, time.Second}}},
+		{"next to never", 0, 1e-9, []ask{{0, "a", true, 0}, {0, "a", false, time.Hour}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			limits := mail.NewLimits(c.global, c.domain)
+			for i, a := range c.asks {
+				ok, wait := limits.Allow(a.domain, start.Add(a.at))
+				if ok != a.ok || wait != a.wait {
+					t.Errorf("ask %d: %v, %s; want %v, %s", i+1, ok, wait, a.ok, a.wait)
+				}
+			}
+		})
+	}
+}
+
+func TestLimitsKeepFewDomains(t *testing.T) {
+	const most = 10_000
+	limits := mail.NewLimits(0, 1)
+	name := func(i int) string { return fmt.Sprintf("d%d.example", i) }
+	for i := range most {
+		if ok, _ := limits.Allow(name(i), start); !ok {
+			t.Fatalf("domain %d has to wait", i)
+		}
+	}
+	if ok, wait := limits.Allow(name(most), start); ok || wait <= 0 || wait > time.Second {
+		t.Errorf("one domain too many: %v, %s", ok, wait)
+	}
+	if ok, _ := limits.Allow(name(0), start.Add(time.Second/2)); ok {
+		t.Error("a domain that is used was forgotten")
+	}
+	if ok, wait := limits.Allow(name(most), start.Add(time.Second)); !ok {
+		t.Errorf("after a second there is room, but not for %s", wait)
+	}
+}
+
+func TestDomain(t *testing.T) {
+	for address, want := range map[string]string{
+		"owner@Example.COM": "example.com", `"a@b"@c.test`: "c.test", "owner": "", "": "", "owner@": "",
+	} {
+		if got := mail.Domain(address); got != want {
+			t.Errorf("Domain(%q) = %q, want %q", address, got, want)
+		}
+	}
+}

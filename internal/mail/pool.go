@@ -1,0 +1,186 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"countersign/workflow"
+)
+
+// Pool sends mails over a number of connections to one server, which it opens
+// as they are needed and keeps open while they are. All its methods may be
+// called at once.
+type Pool struct {
+	dialer dialer
+	letter letter
+	idle   time.Duration
+
+	busy chan struct{} // one for each mail in hand; its capacity is the pool's size
+
+	mu     sync.Mutex
+	kept   []*session // the open connections that no mail uses, last used last
+	closed bool
+}
+
+// Message is a mail that is to be sent. About must be set.
+type Message struct {
+	Mail workflow.Mail
+}
+
+// patience bounds the dialogue of a mail whose context has no deadline. RFC
+// 5321 section 4.5.3.2 asks for so long a wait for the reply to one command.
+const patience = 5 * time.Minute
+
+// New makes a pool. It opens no connection: a server that is down shows with
+// the first mail.
+func New(c Config) (*Pool, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	letter, err := newLetter(c)
+	if err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	dialer, err := newDialer(c)
+	if err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	p := &Pool{dialer: dialer, letter: letter, idle: c.Idle, busy: make(chan struct{}, c.Pool)}
+	if p.idle == 0 {
+		p.idle = defaultIdle
+	}
+	return p, nil
+}
+
+// Size returns how many mails can be under way at once.
+func (p *Pool) Size() int { return cap(p.busy) }
+
+// Send writes a mail, waits for a free connection and sends the mail over it.
+//
+// The deadline of ctx bounds all of it. A context that ends before the dialogue
+// with the server begins leaves the mail deferred and the network untouched;
+// one that is canceled later does not disturb the dialogue, because a mail cut
+// off at the wrong moment is a mail in doubt.
+func (p *Pool) Send(ctx context.Context, m Message) Result {
+	to, err := recipient(m.Mail.Recipient)
+	if err != nil {
+		return Result{Outcome: workflow.Rejected, Reply: err.Error()}
+	}
+	out, err := p.letter.write(m.Mail, to)
+	if err != nil {
+		return Result{Outcome: workflow.Deferred, Reply: blot(err.Error())}
+	}
+	select {
+	case p.busy <- struct{}{}:
+		defer func() { <-p.busy }()
+	case <-ctx.Done():
+	}
+	until, limited := ctx.Deadline()
+	if !limited {
+		until = time.Now().Add(patience)
+	}
+	if err := ctx.Err(); err != nil || !time.Now().Before(until) {
+		return Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"}
+	}
+	r := p.deliver(out, until)
+	r.Reply = blot(r.Reply, out.secrets...)
+	return r
+}
+
+// deliver sends a mail over a kept connection or a new one. A kept one that
+// turns out to be gone costs the mail nothing, as long as the server has seen
+// nothing of the message.
+func (p *Pool) deliver(out outgoing, until time.Time) Result {
+	s, err := p.take()
+	if err != nil {
+		return Result{Outcome: workflow.Deferred, Reply: err.Error()}
+	}
+	if s != nil {
+		r, again := s.send(out.msg, until)
+		p.give(s, r)
+		if !again {
+			return r
+		}
+	}
+	if s, err = p.dialer.dial(until); err != nil {
+		return setup(err)
+	}
+	r, _ := s.send(out.msg, until)
+	p.give(s, r)
+	return r
+}
+
+// take returns the kept connection that was used last, or nil: the others get
+// a chance to be closed.
+func (p *Pool) take() (*session, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errors.New("not begun: the pool is closed")
+	}
+	if len(p.kept) == 0 {
+		return nil, nil
+	}
+	s := p.kept[len(p.kept)-1]
+	p.kept = p.kept[:len(p.kept)-1]
+	s.alarm.Stop()
+	return s, nil
+}
+
+// give keeps a connection for the next mail, unless the last one r left it in
+// no state to be used, or the pool was closed meanwhile.
+func (p *Pool) give(s *session, r Result) {
+	if !s.reset(r) {
+		s.hangUp()
+		return
+	}
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		s.quit()
+		return
+	}
+	defer p.mu.Unlock()
+	s.since = time.Now()
+	p.kept = append(p.kept, s)
+	if s.alarm == nil {
+		s.alarm = time.AfterFunc(p.idle, func() { p.retire(s) })
+		return
+	}
+	s.alarm.Reset(p.idle)
+}
+
+// retire closes a connection that no mail has used for long. Its alarm may
+// have gone off just when it was taken, or was given back.
+func (p *Pool) retire(s *session) {
+	p.mu.Lock()
+	i := slices.Index(p.kept, s)
+	if i < 0 || time.Since(s.since) < p.idle {
+		p.mu.Unlock()
+		return
+	}
+	p.kept = slices.Delete(p.kept, i, i+1)
+	p.mu.Unlock()
+	s.quit()
+}
+
+// Close takes leave of the server on every connection that no mail uses; the
+// others follow with their mail. A mail sent later is deferred. The error is
+// always nil.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	kept := p.kept
+	p.kept, p.closed = nil, true
+	p.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, s := range kept {
+		s.alarm.Stop()
+		wg.Go(s.quit)
+	}
+	wg.Wait()
+	return nil
+}

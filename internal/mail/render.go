@@ -1,0 +1,211 @@
+package mail
+
+import (
+	"embed"
+	"fmt"
+	htmltemplate "html/template"
+	"strings"
+	texttemplate "text/template"
+	"time"
+	"unicode"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"countersign/workflow"
+)
+
+//go:embed templates
+var files embed.FS
+
+// pages are the templates of one kind of mail each.
+type pages map[workflow.MailKind]page
+
+type page struct {
+	text *texttemplate.Template
+	html *htmltemplate.Template
+}
+
+// parse reads the templates of every kind.
+func parse() (pages, error) {
+	out := make(pages, len(workflow.MailKinds))
+	for _, kind := range workflow.MailKinds {
+		text, err := texttemplate.ParseFS(files, "templates/layout.txt", "templates/"+string(kind)+".txt")
+		if err != nil {
+			return nil, fmt.Errorf("read the text of %s mails: %w", kind, err)
+		}
+		html, err := htmltemplate.ParseFS(files, "templates/layout.html", "templates/"+string(kind)+".html")
+		if err != nil {
+			return nil, fmt.Errorf("read the page of %s mails: %w", kind, err)
+		}
+		out[kind] = page{text, html}
+	}
+	return out, nil
+}
+
+func (p pages) render(kind workflow.MailKind, v view) (text, html string, err error) {
+	page, ok := p[kind]
+	if !ok {
+		return "", "", fmt.Errorf("there is no template for %q mails", kind)
+	}
+	var b strings.Builder
+	if err := page.text.Execute(&b, v); err != nil {
+		return "", "", fmt.Errorf("write the text of a %s mail: %w", kind, err)
+	}
+	text = b.String()
+	b.Reset()
+	if err := page.html.Execute(&b, v); err != nil {
+		return "", "", fmt.Errorf("write the page of a %s mail: %w", kind, err)
+	}
+	return text, b.String(), nil
+}
+
+// view is what the templates show.
+type view struct {
+	Subject  string
+	Sender   string
+	Document workflow.SID
+	Title    string // of the signer; may be empty
+	Signer   string // address
+	Mine     bool   // the recipient is the signer
+	Numbers  []string
+	Columns  int // in which the numbers are set, 1 or 2
+	More     int // numbers that are not listed
+	Date     string
+	Digest   string // of the letter; only once it is signed
+	Link     string // only for the signer
+	Expires  string
+}
+
+// maxListed is how many numbers a mail lists.
+const maxListed = 20
+
+// view gathers what a mail says. The link goes into the mails that ask for the
+// signature, and nowhere else: who reads it can sign.
+func (l letter) view(m workflow.Mail) view {
+	d := m.About
+	v := view{
+		Sender: l.sender, Document: d.SID, Title: plain(d.ContactTitle), Signer: plain(d.Email),
+		Mine: strings.EqualFold(m.Recipient, d.Email), Date: date(m.OwedAt),
+	}
+	v.Numbers, v.Columns = numbers(d.Orders[:min(len(d.Orders), maxListed)])
+	v.More = len(d.Orders) - len(v.Numbers)
+	what := "letter of authorization" + v.about()
+	switch m.Kind {
+	case workflow.MailSignature:
+		v.Subject = "Please sign: " + what
+	case workflow.MailReminder:
+		v.Subject = "Reminder, please sign: " + what
+	case workflow.MailSent:
+		v.Subject = "Sent for signature: " + what
+	case workflow.MailSigned:
+		v.Subject, v.Digest = "Signed: "+what, plain(d.LetterDigest)
+		if d.DateSigned != nil {
+			v.Date = date(*d.DateSigned)
+		}
+	}
+	if m.Kind == workflow.MailSignature || m.Kind == workflow.MailReminder {
+		var expires time.Time
+		v.Link, expires = l.link(m.Document, m.Round, m.OwedAt)
+		v.Expires = date(expires)
+	}
+	return v
+}
+
+// about says in a few words which numbers a mail is about.
+func (v view) about() string {
+	switch n := len(v.Numbers) + v.More; n {
+	case 0:
+		return ""
+	case 1:
+		return " for " + v.Numbers[0]
+	default:
+		return fmt.Sprintf(" for %d phone numbers", n)
+	}
+}
+
+// These is what a sentence calls the numbers that are listed below it.
+func (v view) These() string {
+	switch len(v.Numbers) {
+	case 0:
+		return "phone numbers"
+	case 1:
+		return "the phone number below"
+	}
+	return "the phone numbers below"
+}
+
+// Rows sets the numbers in columns, line by line.
+func (v view) Rows() [][]string {
+	var rows [][]string
+	for i := 0; i < len(v.Numbers); i += v.Columns {
+		rows = append(rows, v.Numbers[i:min(i+v.Columns, len(v.Numbers))])
+	}
+	return rows
+}
+
+// Role says who is to sign: "Owner, owner@example.com".
+func (v view) Role() string {
+	if v.Title == "" {
+		return v.Signer
+	}
+	return v.Title + ", " + v.Signer
+}
+
+// numbers writes the numbers of orders as people do. An order whose number is
+// not known yet goes by its sid.
+func numbers(orders []workflow.Order) (list []string, columns int) {
+	columns = 2
+	if len(orders) < 4 {
+		columns = 1
+	}
+	for _, o := range orders {
+		if o.PhoneNumber == "" {
+			list, columns = append(list, "Order "+string(o.SID)), 1
+			continue
+		}
+		list = append(list, number(o.PhoneNumber))
+	}
+	return list, columns
+}
+
+// nanp is the country code of the North American Numbering Plan.
+const nanp = 1
+
+// number formats an E.164 number: (415) 555-0100 within the North American
+// Numbering Plan, +44 20 7946 0958 elsewhere.
+func number(e164 string) string {
+	n, err := phonenumbers.Parse(e164, "")
+	switch {
+	case err != nil || !phonenumbers.IsPossibleNumber(n):
+		return plain(e164)
+	case n.GetCountryCode() == nanp:
+		return phonenumbers.Format(n, phonenumbers.NATIONAL)
+	default:
+		return phonenumbers.Format(n, phonenumbers.INTERNATIONAL)
+	}
+}
+
+// date writes a day as people do. All mails count days in UTC.
+func date(t time.Time) string { return t.UTC().Format("2 January 2006") }
+
+// maxWords is how much of a text from outside a mail shows, in runes.
+const maxWords = 120
+
+// plain makes one line of a text that came from outside, without characters
+// that would turn, hide or break what stands around it.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r), unicode.IsControl(r):
+			return ' '
+		case unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > maxWords {
+		s = string(runes[:maxWords]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,358 @@
+package mail_test
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+)
+
+// step is a moment of a dialogue at which a catcher can be made to fail.
+type step string
+
+const (
+	atMail   step = "MAIL"
+	atRcpt   step = "RCPT"
+	atData   step = "DATA" // the message has come, and is not stored
+	atStored step = "stored"
+)
+
+// catcher is an SMTP server that stores what it gets.
+type catcher struct {
+	addr string
+	tls  bool
+	auth string // the one mechanism offered; empty: none
+
+	mu    sync.Mutex
+	fault func(n int, at step, c *smtp.Conn) error // n counts mails from 1
+	conns int
+	begun int
+	mails []string
+	users []string
+}
+
+// catch starts a catcher on loopback that ends with the test.
+func catch(t testing.TB, adjust ...func(*catcher, *smtp.Server)) *catcher {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &catcher{addr: l.Addr().String()}
+	s := smtp.NewServer(smtp.BackendFunc(func(k *smtp.Conn) (smtp.Session, error) {
+		return &catching{c: c, k: k}, nil
+	}))
+	s.Domain, s.ErrorLog = "catcher.test", log.New(io.Discard, "", 0)
+	for _, f := range adjust {
+		f(c, s)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Serve(counting{l, c}) })
+	t.Cleanup(func() {
+		_ = s.Close()
+		_ = l.Close() // a server that was not serving yet does not know it
+		wg.Wait()
+	})
+	return c
+}
+
+type counting struct {
+	net.Listener
+	c *catcher
+}
+
+func (l counting) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.c.mu.Lock()
+		l.c.conns++
+		l.c.mu.Unlock()
+	}
+	return conn, err
+}
+
+// on makes the catcher fail as f says, from the next mail on, which is mail 1.
+func (c *catcher) on(f func(n int, at step, k *smtp.Conn) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fault, c.begun = f, 0
+}
+
+func (c *catcher) stored() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.mails...)
+}
+
+func (c *catcher) connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conns
+}
+
+type catching struct {
+	c *catcher
+	k *smtp.Conn
+	n int
+}
+
+func (s *catching) at(at step) error {
+	s.c.mu.Lock()
+	if at == atMail {
+		s.c.begun++
+		s.n = s.c.begun
+	}
+	fault := s.c.fault
+	s.c.mu.Unlock()
+	if fault == nil {
+		return nil
+	}
+	return fault(s.n, at, s.k)
+}
+
+func (s *catching) Reset()                               {}
+func (s *catching) Logout() error                        { return nil }
+func (s *catching) Mail(string, *smtp.MailOptions) error { return s.at(atMail) }
+func (s *catching) Rcpt(string, *smtp.RcptOptions) error { return s.at(atRcpt) }
+
+func (s *catching) Data(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if err := s.at(atData); err != nil {
+		return err
+	}
+	s.c.mu.Lock()
+	s.c.mails = append(s.c.mails, string(b))
+	s.c.mu.Unlock()
+	return s.at(atStored)
+}
+
+func (s *catching) AuthMechanisms() []string {
+	if s.c.auth == "" {
+		return nil
+	}
+	return []string{s.c.auth}
+}
+
+func (s *catching) Auth(mechanism string) (sasl.Server, error) {
+	check := func(user, password string) error {
+		if user != "countersign" || password != "open sesame" {
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "bad credentials"}
+		}
+		s.c.mu.Lock()
+		s.c.users = append(s.c.users, mechanism+" "+user)
+		s.c.mu.Unlock()
+		return nil
+	}
+	if mechanism == sasl.Login {
+		return &loginServer{check: check}, nil
+	}
+	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
+}
+
+// loginServer is the server's side of AUTH LOGIN.
+type loginServer struct {
+	check func(user, password string) error
+	said  []string
+}
+
+func (s *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	if response != nil {
+		s.said = append(s.said, string(response))
+	}
+	switch len(s.said) {
+	case 0:
+		return []byte("Username:"), false, nil
+	case 1:
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, s.check(s.said[0], s.said[1])
+}
+
+func refuse(code int, enhanced smtp.EnhancedCode, words string) error {
+	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: words}
+}
+
+// Words of a script that are not replies.
+const (
+	hang = "(hang)" // do not answer, and wait for the client to go
+	drop = "(drop)" // close the connection
+)
+
+// script is what a raw server answers to the commands of one connection, by
+// verb; "" is the greeting and "." the end of the message. What is missing is
+// answered well. "&" at the end closes the connection after the reply.
+type script map[string]string
+
+// raw is an SMTP server that says word for word what its scripts say, one for
+// each connection; the last one repeats.
+type raw struct {
+	addr string
+
+	mu    sync.Mutex
+	lines []string // every command that came, and "(gone)" at each end
+	conns int
+}
+
+func speak(t testing.TB, scripts ...script) *raw {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &raw{addr: l.Addr().String()}
+	var wg sync.WaitGroup
+	open := make(map[net.Conn]bool)
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r.mu.Lock()
+			r.conns++
+			open[conn] = true
+			r.mu.Unlock()
+			wg.Go(func() {
+				defer conn.Close()
+				r.talk(conn, scripts[min(n, len(scripts)-1)])
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		r.mu.Lock()
+		for conn := range open {
+			_ = conn.Close()
+		}
+		r.mu.Unlock()
+		wg.Wait()
+	})
+	return r
+}
+
+func (r *raw) talk(conn net.Conn, s script) {
+	defer r.note("(gone)")
+	in := bufio.NewReader(conn)
+	if !answer(conn, in, s, "", "220 raw.test") {
+		return
+	}
+	for data := false; ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		if data && line != "." {
+			continue
+		}
+		r.note(line)
+		verb, _, _ := strings.Cut(line, " ")
+		good := map[string]string{
+			"EHLO": "250-raw.test\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES", "DATA": "354 go on",
+			".": "250 2.0.0 queued as 42", "QUIT": "221 bye&",
+		}[verb]
+		if good == "" {
+			good = "250 ok"
+		}
+		if !answer(conn, in, s, verb, good) {
+			return
+		}
+		reply, scripted := s[verb]
+		data = verb == "DATA" && (!scripted || strings.HasPrefix(reply, "354"))
+	}
+}
+
+// answer says what the script has for a verb, and whether to go on.
+func answer(conn net.Conn, in *bufio.Reader, s script, verb, good string) bool {
+	reply, ok := s[verb]
+	if !ok {
+		reply = good
+	}
+	switch reply {
+	case hang:
+		_, _ = io.Copy(io.Discard, in)
+		return false
+	case drop:
+		return false
+	}
+	words, last := strings.CutSuffix(reply, "&")
+	_, err := fmt.Fprintf(conn, "%s\r\n", words)
+	return err == nil && !last
+}
+
+func (r *raw) note(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, line)
+}
+
+// heard counts the commands that begin with a word.
+func (r *raw) heard(word string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, line := range r.lines {
+		if strings.HasPrefix(line, word) {
+			n++
+		}
+	}
+	return n
+}
+
+// await waits for a state, and fails the test where it does not come.
+func await(t testing.TB, what string, reached func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(20 * time.Second)
+	for !reached() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// certificate makes a certificate for a name and the roots that trust it.
+func certificate(t testing.TB, names ...string) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: names, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
+}
+

@@ -1,0 +1,170 @@
+// Package natsd runs a NATS server with JetStream inside the process, for
+// installations that have none of their own.
+//
+// What the server has acknowledged is on disk, if SyncAlways is set: without it
+// a power cut loses what came in since the last sync, minutes ago at worst.
+package natsd
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Off as the Listen address means that only this process can connect.
+const Off = "off"
+
+// maxPayload is the largest message in bytes, headers included; it is NATS's
+// default, written down because the contract with publishers names it.
+const maxPayload = 1 << 20
+
+// unlimited is the disk that JetStream may fill, in bytes. Left to itself it
+// takes three quarters of what is free when it starts, which after a restart
+// can be less than it already holds, and then it refuses every message.
+const unlimited = 1 << 60
+
+// Options say how the server runs.
+type Options struct {
+	StoreDir   string // holds the streams; made if missing; one server at a time
+	Listen     string // "host:port", port 0 for any free one; "" or Off for nowhere
+	Name       string // the server's name, as clients and the nats CLI show it
+	SyncAlways bool   // sync each message to disk before it is acknowledged
+	// SyncInterval is the time between syncs where SyncAlways is not set; 0 is
+	// the server's own, 2 minutes.
+	SyncInterval time.Duration
+	Logger       *slog.Logger // takes the server's warnings and errors; nil for nowhere
+}
+
+// Server is a running NATS server.
+type Server struct {
+	nats *server.Server
+	lock *os.File
+}
+
+// Start starts a server and returns when it answers, with every stream in its
+// store recovered. It fails where another server holds the store, where the
+// address is taken, and where a stream in the store is damaged.
+func Start(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	settings, err := settings(o)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := acquire(o.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{lock: lock}
+	if s.nats, err = server.NewServer(settings); err != nil {
+		s.Shutdown()
+		return nil, fmt.Errorf("set up the NATS server: %w", err)
+	}
+	out := &logger{to: o.Logger}
+	s.nats.SetLoggerV2(out, false, false, false)
+	s.nats.Start()
+	if err := errors.Join(out.failure(o.Listen), s.damage(o.StoreDir)); err != nil {
+		s.Shutdown()
+		return nil, err
+	}
+	return s, nil
+}
+
+func settings(o Options) (*server.Options, error) {
+	so := &server.Options{
+		ServerName:        o.Name,
+		NoSigs:            true, // or it takes SIGINT and SIGTERM from the program
+		JetStream:         true,
+		StoreDir:          o.StoreDir,
+		SyncAlways:        o.SyncAlways,
+		SyncInterval:      o.SyncInterval,
+		JetStreamMaxStore: unlimited,
+		MaxPayload:        maxPayload,
+	}
+	if o.StoreDir == "" {
+		return nil, errors.New("the NATS server needs a directory for its store")
+	}
+	if o.Listen == "" || o.Listen == Off {
+		so.DontListen = true
+		return so, nil
+	}
+	host, port, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("--nats-listen %q is not host:port: %w", o.Listen, err)
+	}
+	so.Host = host
+	if so.Port, err = strconv.Atoi(port); err != nil || so.Port < 0 || so.Port > 65535 {
+		return nil, fmt.Errorf("--nats-listen %q is not host:port: no such port", o.Listen)
+	}
+	if so.Port == 0 {
+		so.Port = server.RANDOM_PORT
+	}
+	return so, nil
+}
+
+// damage reports the streams that stand in the store and were not recovered.
+// The server itself goes on without them, and a log that is missing would be
+// made anew.
+func (s *Server) damage(storeDir string) error {
+	dirs, err := filepath.Glob(filepath.Join(storeDir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", "*"))
+	if err != nil {
+		return fmt.Errorf("look for streams in the store: %w", err)
+	}
+	report, err := s.nats.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+	if err != nil {
+		return fmt.Errorf("ask the NATS server for its streams: %w", err)
+	}
+	recovered := make(map[string]bool)
+	for _, account := range report.AccountDetails {
+		for _, stream := range account.Streams {
+			recovered[stream.Name] = true
+		}
+	}
+	var damaged []string
+	for _, dir := range dirs {
+		// A name with a dot in front is a stream that was being deleted.
+		if name := filepath.Base(dir); !recovered[name] && !strings.HasPrefix(name, ".") {
+			damaged = append(damaged, name)
+		}
+	}
+	if len(damaged) == 0 {
+		return nil
+	}
+	return fmt.Errorf("damaged in the store: stream %s: restore the data directory from a backup, or move the stream's directory away to begin without it",
+		strings.Join(damaged, ", "))
+}
+
+// InProcessConn makes a connection that needs no port. It lets the server be
+// given to nats.InProcessServer.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
+
+// Addr is where the server listens, nil where it does not.
+func (s *Server) Addr() net.Addr { return s.nats.Addr() }
+
+// ClientURL is the URL that clients of other processes connect to, "" where
+// the server does not listen.
+func (s *Server) ClientURL() string {
+	if s.Addr() == nil {
+		return ""
+	}
+	return s.nats.ClientURL()
+}
+
+// Shutdown stops the server and returns when its store is closed and free for
+// another server. It may be called again.
+func (s *Server) Shutdown() {
+	if s.nats != nil {
+		s.nats.Shutdown()
+		s.nats.WaitForShutdown()
+	}
+	s.lock.Close()
+}

@@ -1,0 +1,188 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/events"
+	"countersign/internal/mail"
+	"countersign/workflow"
+)
+
+// send sends one mail in hand, if its time to begin has not passed.
+func (r *Mails) send(ctx context.Context, j job) {
+	r.mu.Lock()
+	r.unbegun--
+	failures := r.server.failures
+	r.mu.Unlock()
+	late := time.Since(j.batch.start) > r.Deadline/4
+	if late || ctx.Err() != nil || failures > j.batch.failures {
+		j.batch.finish(workflow.MailOutcome{Mail: j.mail.ID, Outcome: workflow.Released})
+		r.wake()
+		return
+	}
+	deadline, cancel := context.WithDeadline(context.WithoutCancel(ctx), j.batch.start.Add(r.Deadline))
+	begun := time.Now()
+	result := r.Sender.Send(deadline, mail.Message{Mail: j.mail})
+	cancel()
+	r.learn(result, time.Since(begun))
+	j.batch.finish(r.outcome(j.mail, result))
+	r.wake()
+}
+
+func (r *Mails) wake() {
+	select {
+	case r.freed <- struct{}{}:
+	default:
+	}
+}
+
+// learn keeps the pace, and slows down while the mail server is in trouble.
+func (r *Mails) learn(result mail.Result, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !result.Server {
+		r.pace = (r.pace*15 + took) / 16
+		if r.server.failures > 0 {
+			r.Logger.Info("the mail server is back")
+		}
+		r.server = server{}
+		return
+	}
+	if time.Now().Before(r.server.until) {
+		return // the same trouble, met by another connection
+	}
+	if r.server.failures == 0 {
+		r.Logger.Warn("the mail server cannot be used; mails wait", "code", result.Code, "reply", result.Reply)
+	}
+	r.server.failures++
+	wait := min(time.Second<<min(r.server.failures-1, 5), 30*time.Second)
+	r.server.until = time.Now().Add(wait)
+}
+
+// outcome says what a result means for the mail.
+func (r *Mails) outcome(m workflow.Mail, result mail.Result) workflow.MailOutcome {
+	o := workflow.MailOutcome{Mail: m.ID, Outcome: result.Outcome, Code: result.Code, Reply: result.Reply}
+	switch result.Outcome {
+	case workflow.Unknown:
+		o.RetryAfterMs = r.doubt().Milliseconds()
+		if r.Hold {
+			o.Outcome, o.RetryAfterMs = workflow.Held, 0
+		}
+	case workflow.Deferred:
+		wait := r.Retry.after(m.ID, m.Attempts)
+		if result.Server {
+			wait = min(wait, serverWait)
+		}
+		o.RetryAfterMs = wait.Milliseconds()
+		if r.Log.Now().Sub(m.OwedAt) > r.Retry.GiveUp {
+			o.Outcome, o.RetryAfterMs = workflow.Rejected, 0
+			o.Reply = fmt.Sprintf("deferred for %s; the last reply: %s", r.Retry.GiveUp, result.Reply)
+		}
+	}
+	return o
+}
+
+// doubt is how long an open claim is left to whoever made it.
+func (r *Mails) doubt() time.Duration { return r.Deadline + r.Deadline/10 }
+
+func (b *claimed) finish(o workflow.MailOutcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outcomes = append(b.outcomes, o)
+	if b.left--; b.left == 0 {
+		close(b.done)
+	}
+}
+
+// settle appends the outcomes of a claim once all its mails have one. It tries
+// until it has succeeded; at the end of ctx, as long as the deadline.
+func (r *Mails) settle(ctx context.Context, b *claimed) {
+	<-b.done
+	id := fmt.Sprintf("%s.settled.%d", r.name, b.seq)
+	r.settled(ctx, id, b.seq, b.outcomes)
+	r.mu.Lock()
+	delete(r.inHand, b.seq)
+	r.mu.Unlock()
+}
+
+// settled appends outcomes, and waits until the store has them.
+func (r *Mails) settled(ctx context.Context, id string, claim uint64, outcomes []workflow.MailOutcome) {
+	live, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(r.Deadline, cancel) })()
+	e := events.Settled(id, r.Log.Now(), workflow.Settled{Worker: r.Store.Position().Worker, Claim: claim, Outcomes: outcomes})
+	seq, err := r.Log.Append(live, e)
+	if err != nil {
+		r.Logger.Error("outcomes of mails are lost; they are in doubt", "claim", claim, "mails", len(outcomes), "err", err)
+		return
+	}
+	if ctx.Err() == nil {
+		r.Store.WaitApplied(ctx, seq) // ends with ctx at the latest
+	}
+}
+
+// doubtful lists the mails of claims that were left without an outcome for too
+// long, after settling those that are not to be sent again. It says how long to
+// wait for the next.
+func (r *Mails) doubtful(ctx context.Context) ([]workflow.MailID, time.Duration, error) {
+	open, err := r.Store.OpenClaims(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	wait := idle
+	var ids []workflow.MailID
+	seen := make(map[uint64]time.Time, len(open))
+	for _, seq := range open {
+		if seen[seq] = r.seen[seq]; seen[seq].IsZero() {
+			seen[seq] = time.Now()
+		}
+		r.mu.Lock()
+		_, ours := r.inHand[seq]
+		r.mu.Unlock()
+		left := time.Until(seen[seq].Add(r.doubt()))
+		if !active(r.Store) {
+			left += overdue
+		}
+		if ours || left > 0 {
+			wait = min(wait, max(left, time.Millisecond))
+			continue
+		}
+		again, err := r.abandoned(ctx, seq)
+		if err != nil {
+			return nil, 0, err
+		}
+		ids = append(ids, again...)
+	}
+	r.seen = seen
+	return ids, wait, nil
+}
+
+// abandoned settles the mails of a claim that are held or not wanted any more,
+// and returns those to be sent again.
+func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, error) {
+	mails, err := r.Store.ClaimedMails(ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	var again []workflow.MailID
+	var over []workflow.MailOutcome
+	for _, m := range mails {
+		switch {
+		case m.Withdrawn:
+			over = append(over, workflow.MailOutcome{Mail: m.ID, Outcome: workflow.Unknown, Reply: "claimed, and no outcome"})
+		case r.Hold:
+			over = append(over, workflow.MailOutcome{Mail: m.ID, Outcome: workflow.Held, Reply: "claimed, and no outcome"})
+		default:
+			again = append(again, m.ID)
+		}
+	}
+	if len(over) > 0 {
+		r.settled(ctx, fmt.Sprintf("%s.abandoned.%d", r.name, seq), seq, over)
+	}
+	if len(again) > 0 {
+		r.Logger.Warn("mails in doubt are sent again", "claim", seq, "mails", len(again))
+	}
+	return again, nil
+}

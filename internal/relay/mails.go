@@ -1,0 +1,274 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/internal/mail"
+	"countersign/workflow"
+)
+
+// Sender sends one mail; *mail.Pool does.
+type Sender interface {
+	Size() int // how many Sends may run at a time
+	Send(ctx context.Context, m mail.Message) mail.Result
+}
+
+// Mails sends the mails that the store owes: it claims a batch on the log,
+// sends it within the deadline, and settles the outcomes on the log.
+type Mails struct {
+	Store    *db.Store
+	Log      *events.Log
+	Sender   Sender
+	Limits   *mail.Limits
+	Retry    Retry
+	Deadline time.Duration // from a claim to the end of its mails' dialogues
+	Hold     bool          // a mail in doubt is held, not sent again
+	Logger   *slog.Logger
+
+	name    string // of this process, in the ids of claims
+	claims  int
+	wait    time.Duration        // how long owed mails may be overdue while another worker is at work
+	last    uint64               // the last claim on the log, as far as it is known beyond the store
+	seen    map[uint64]time.Time // when an open claim was seen first, by the own monotonic clock
+	blocked map[string]time.Time // domains that the rate limit keeps waiting, and until when
+	jobs    chan job
+	freed   chan struct{} // a mail has left our hands
+
+	mu      sync.Mutex
+	inHand  map[uint64]int // mails without an outcome yet, of our own open claims
+	unbegun int
+	pace    time.Duration // how long a mail takes, averaged
+	server  server
+}
+
+// server is how the mail server fares.
+type server struct {
+	failures int       // in a row
+	until    time.Time // no claim before
+}
+
+// job is a mail in hand.
+type job struct {
+	mail  workflow.Mail
+	batch *claimed
+}
+
+// claimed is a claim of our own, until it is settled.
+type claimed struct {
+	seq      uint64
+	start    time.Time // before the claim was appended
+	failures int       // of the mail server, then
+	mu       sync.Mutex
+	left     int
+	outcomes []workflow.MailOutcome
+	done     chan struct{}
+}
+
+// claimMost is how many mails one claim takes in hand at the most.
+const claimMost = 500
+
+// Run claims and sends until ctx ends. Then it finishes the dialogues that
+// have begun, settles what it has in hand, and returns nil.
+func (r *Mails) Run(ctx context.Context) error {
+	r.name = r.Store.Position().Worker + "." + rand.Text()[:8]
+	r.seen, r.blocked, r.inHand = map[uint64]time.Time{}, map[string]time.Time{}, map[uint64]int{}
+	r.jobs, r.freed = make(chan job, claimMost*2), make(chan struct{}, 1)
+	r.pace, r.wait = 20*time.Millisecond, patience()
+	var senders, settlers sync.WaitGroup
+	for range r.Sender.Size() {
+		senders.Go(func() {
+			for j := range r.jobs {
+				r.send(ctx, j)
+			}
+		})
+	}
+	for ctx.Err() == nil {
+		changed := r.Store.Changed()
+		wait, err := r.step(ctx, &settlers)
+		if err != nil && ctx.Err() == nil {
+			r.Logger.Warn("owed mails wait", "err", err)
+			wait = time.Second
+		}
+		if wait <= 0 {
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-changed:
+		case <-r.freed:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	close(r.jobs)
+	senders.Wait()
+	settlers.Wait()
+	return nil
+}
+
+// step claims once, if there is something to claim and it is this worker's
+// turn, and says how long to wait before the next look.
+func (r *Mails) step(ctx context.Context, settlers *sync.WaitGroup) (time.Duration, error) {
+	doubtful, wait, err := r.doubtful(ctx)
+	if err != nil {
+		return 0, err
+	}
+	room, pauseFor := r.room()
+	if room == 0 {
+		return min(wait, pauseFor), nil
+	}
+	now := r.Log.Now()
+	if !active(r.Store) {
+		now = now.Add(-r.wait)
+	}
+	due, next, err := r.due(ctx, now, room)
+	if err != nil {
+		return 0, err
+	}
+	ids := append(doubtful, due...)
+	if len(ids) == 0 {
+		return min(wait, next), nil
+	}
+	return 0, r.claim(ctx, ids, settlers)
+}
+
+// idle is how long to wait where nothing is known to come.
+const idle = time.Second
+
+// due lists the due mails that the rate limits let through, and how long to
+// wait where there are none.
+func (r *Mails) due(ctx context.Context, now time.Time, room int) ([]workflow.MailID, time.Duration, error) {
+	wait := idle
+	var but []string
+	for domain, until := range r.blocked {
+		if left := time.Until(until); left > 0 {
+			but = append(but, domain)
+			wait = min(wait, left)
+		} else {
+			delete(r.blocked, domain)
+		}
+	}
+	due, err := r.Store.DueMails(ctx, now, but, room)
+	if err != nil {
+		return nil, 0, err
+	}
+	var ids []workflow.MailID
+	for _, m := range due {
+		if _, waits := r.blocked[m.Domain]; waits {
+			continue
+		}
+		ok, left := r.Limits.Allow(m.Domain, time.Now())
+		if !ok {
+			r.blocked[m.Domain] = time.Now().Add(left)
+			wait = min(wait, left)
+			continue
+		}
+		ids = append(ids, m.ID)
+	}
+	if len(due) > 0 {
+		return ids, max(wait, time.Millisecond), nil
+	}
+	next, err := r.Store.NextDueMail(ctx)
+	if left := next.Sub(now); left > 0 {
+		wait = min(wait, left+time.Millisecond)
+	}
+	return nil, wait, err
+}
+
+// room is how many mails may be claimed: no more than the pool can begin
+// within a quarter of the deadline, and while the mail server is in trouble
+// one, after a pause that grows.
+func (r *Mails) room() (int, time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.server.failures > 0 {
+		if left := time.Until(r.server.until); left > 0 || r.unbegun > 0 {
+			return 0, max(left, 10*time.Millisecond)
+		}
+		return 1, 0
+	}
+	begin := r.Sender.Size() * int(r.Deadline/4/max(r.pace, time.Microsecond))
+	room := max(1, min(begin, claimMost))
+	if r.unbegun > room/2 {
+		return 0, idle
+	}
+	return room, 0
+}
+
+// claim takes the mails in hand, if no other worker has claimed since the last
+// claim known here.
+func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, settlers *sync.WaitGroup) error {
+	r.claims++
+	p := r.Store.Position()
+	id := fmt.Sprintf("%s.claim.%d", r.name, r.claims)
+	start := time.Now()
+	seq, err := r.Log.Claim(ctx, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), max(r.last, p.Claim))
+	if errors.Is(err, workflow.ErrConflict) {
+		return r.lost(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	r.last = seq
+	mails, err := r.taken(ctx, seq, len(ids))
+	if err != nil || len(mails) == 0 {
+		return err
+	}
+	r.mu.Lock()
+	failures := r.server.failures
+	r.mu.Unlock()
+	b := &claimed{seq: seq, start: start, failures: failures, left: len(mails), done: make(chan struct{})}
+	settlers.Go(func() { r.settle(ctx, b) })
+	for _, m := range mails {
+		r.jobs <- job{m, b}
+	}
+	return nil
+}
+
+// taken returns the mails that are in hand by our own claim, once it is
+// applied: what the log says, not what was asked for. Where that takes too
+// long, the claim is left to end in doubt.
+func (r *Mails) taken(ctx context.Context, seq uint64, asked int) ([]workflow.Mail, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Deadline/4)
+	defer cancel()
+	r.hold(seq, asked)
+	err := r.Store.WaitApplied(ctx, seq)
+	if err != nil {
+		r.hold(seq, 0)
+		return nil, err
+	}
+	mails, err := r.Store.ClaimedMails(ctx, seq)
+	r.hold(seq, len(mails))
+	return mails, err
+}
+
+// lost learns which claim was the last, and stands by.
+func (r *Mails) lost(ctx context.Context) error {
+	last, err := r.Log.LastClaim(ctx)
+	if err != nil {
+		return err
+	}
+	r.Logger.Debug("another worker claimed first", "claim", last)
+	r.last = last // once it is applied, it is known what it took
+	return r.Store.WaitApplied(ctx, last)
+}
+
+// hold notes how many mails of our own claim have no outcome yet.
+func (r *Mails) hold(seq uint64, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unbegun += n - r.inHand[seq]
+	r.inHand[seq] = n
+	if n == 0 {
+		delete(r.inHand, seq)
+	}
+}

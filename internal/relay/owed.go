@@ -1,0 +1,100 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"countersign/db"
+	"countersign/events"
+)
+
+// most is how many owed events are read and appended at a time.
+const most = 500
+
+// Events appends the events that the store owes. Each stands on the log once,
+// whoever appends it and however often; the store settles it when it is read
+// back.
+type Events struct {
+	Store  *db.Store
+	Log    *events.Log
+	Logger *slog.Logger
+}
+
+// Run appends until ctx ends, and returns nil then. Trouble with the log is
+// waited out.
+func (r *Events) Run(ctx context.Context) error {
+	var after int64           // places up to here have been appended, or left to the sweep
+	seen := map[int64]bool{}  // owed at the last sweep
+	sweep := time.NewTimer(0) // what is owed at two sweeps in a row is overdue
+	defer sweep.Stop()
+	for ctx.Err() == nil {
+		changed := r.Store.Changed()
+		if active(r.Store) {
+			due, err := r.Store.DueEvents(ctx, r.Log.Now(), after, most)
+			if err == nil {
+				err = r.append(ctx, due)
+			}
+			if err != nil {
+				r.trouble(ctx, err)
+				continue
+			}
+			if n := len(due); n > 0 {
+				after = due[n-1].Place
+			}
+			if len(due) == most {
+				continue
+			}
+		}
+		select {
+		case <-changed:
+		case <-sweep.C:
+			seen = r.sweep(ctx, seen)
+			sweep.Reset(patience())
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// sweep appends what was owed at the last sweep and still is: a timer that
+// came due since, or what another worker, or this one before it was restarted,
+// has left.
+func (r *Events) sweep(ctx context.Context, seen map[int64]bool) map[int64]bool {
+	due, err := r.Store.DueEvents(ctx, r.Log.Now(), 0, most)
+	if err != nil {
+		r.trouble(ctx, err)
+		return seen
+	}
+	now := make(map[int64]bool, len(due))
+	var late []db.PlacedEvent
+	for _, o := range due {
+		now[o.Place] = true
+		if seen[o.Place] {
+			late = append(late, o)
+		}
+	}
+	if err := r.append(ctx, late); err != nil {
+		r.trouble(ctx, err)
+	}
+	return now
+}
+
+func (r *Events) append(ctx context.Context, due []db.PlacedEvent) error {
+	if len(due) == 0 {
+		return nil
+	}
+	batch := make([]events.Event, len(due))
+	for i, o := range due {
+		batch[i] = events.FromOwed(o.OwedEvent)
+	}
+	_, err := r.Log.AppendOnce(ctx, batch)
+	return err
+}
+
+func (r *Events) trouble(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		r.Logger.Warn("owed events wait", "err", err)
+		pause(ctx, time.Second)
+	}
+}

@@ -1,0 +1,76 @@
+// Package relay carries what the log says into the store, and what the store
+// owes out of it: owed events to the log, owed mails to the mail server.
+//
+// Several workers may run side by side, each with a store of its own. What only
+// one may do is claimed on the log; who made the last claim works at once, and
+// the others stand by until something is overdue.
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// Fold lets the follower of the log write into the store.
+type Fold struct{ Store *db.Store }
+
+// Position implements events.Fold.
+func (f Fold) Position(context.Context) (events.Position, error) {
+	return wirePosition(f.Store.Position()), nil
+}
+
+// Apply implements events.Fold.
+func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
+	return f.Store.Apply(ctx, stream, batch)
+}
+
+// Rewind implements events.Fold.
+func (f Fold) Rewind(ctx context.Context, last uint64, matches func(uint64, time.Time, string, string) (bool, error)) (events.Position, error) {
+	p, err := f.Store.Rewind(ctx, last, matches)
+	return wirePosition(p), err
+}
+
+func wirePosition(p db.Position) events.Position {
+	return events.Position{Sequence: p.Sequence, Time: p.Time, ID: p.ID, Source: p.Source, Stream: p.Stream}
+}
+
+// overdue is how long a standby lets owed work lie before it takes it on.
+const overdue = 3 * time.Second
+
+// patience is overdue with jitter, so that two standbys do not act at once.
+func patience() time.Duration { return overdue + rand.N(overdue/2) }
+
+// active reports whether this worker made the last claim, or nobody has.
+func active(store *db.Store) bool {
+	p := store.Position()
+	return p.Claim == 0 || p.ClaimWorker == p.Worker
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// ActivateRules puts the settings that the rules decide by on the log, where
+// they differ from what the log says. All workers decide by them from then on.
+func ActivateRules(ctx context.Context, store *db.Store, log *events.Log, parking time.Duration, logger *slog.Logger) error {
+	p := store.Position()
+	if p.Parking == parking {
+		return nil
+	}
+	logger.Info("the log gets a new parking limit", "from", p.Parking, "to", parking)
+	id := "rules." + p.Worker + "." + time.Now().UTC().Format(time.RFC3339Nano)
+	_, err := log.Append(ctx, events.RulesActivated(id, log.Now(), workflow.RulesActivated{
+		Version: db.RulesVersion, ParkingLimitSeconds: int64(parking / time.Second),
+	}))
+	return err
+}

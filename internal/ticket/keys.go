@@ -1,0 +1,166 @@
+package ticket
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// minKeyLen is the length of a fresh key and the least that is accepted, in
+// bytes: the output of SHA-256, as RFC 2104 section 3 advises.
+const minKeyLen = 32
+
+// maxFileLen bounds what is read where the path names something else by mistake.
+const maxFileLen = 1 << 20
+
+// Keys holds the keys of the links. The first signs; all of them verify. It is
+// safe for use by several goroutines.
+type Keys struct{ keys []key }
+
+type key struct {
+	id     [keyIDLen]byte // follows from the secret, so files of two workers can be merged
+	secret []byte
+}
+
+// file is the keys file. Other kinds of keys stand beside the links' in it.
+type file struct {
+	Links []fileKey `json:"links"` // newest first
+}
+
+type fileKey struct {
+	Key     []byte    `json:"key"`              // base64 (RFC 4648 section 4)
+	Created time.Time `json:"created,omitzero"` // for people, who must know when an old key may go
+}
+
+// LoadKeys reads the keys file. Where there is none it makes one that only its
+// owner can read, with one fresh key; of several processes that do so at once
+// one makes the file and all of them read it. The directory must exist.
+//
+// The file is JSON, {"links": [{"key": "…", "created": "…"}]}. The first key
+// issues links and the others verify those that are still out: a new key is put
+// in front, and an old one goes when its last link has expired. Workers on the
+// same log need the same keys.
+//
+// A file that other users can read or that its group can change is refused, as
+// is one without a key, with a key that is too short or twice in it, or with
+// anything but JSON. The error names the file and says the mend; it never
+// quotes a key.
+func LoadKeys(path string) (*Keys, error) {
+	data, err := readPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := create(path); err != nil {
+			return nil, fmt.Errorf("make the keys file %s: %w", path, err)
+		}
+		data, err = readPrivate(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the keys file %s: %w", path, err)
+	}
+	keys, err := parseKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the keys file %s: %w", path, err)
+	}
+	return keys, nil
+}
+
+// readPrivate reads a file that is nobody else's business. Its group may read
+// it, because that is how credentials are handed to a service by systemd
+// (LoadCredential with an ACL) and Kubernetes (fsGroup).
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a file; name a file, or a path where there is nothing yet")
+	}
+	if perm := info.Mode().Perm(); perm&0o027 != 0 {
+		return nil, fmt.Errorf("its mode is %#o, so that others can read or change it; run chmod 600 on it, and replace the keys if others may have read them", perm)
+	}
+	return io.ReadAll(io.LimitReader(f, maxFileLen))
+}
+
+func parseKeys(data []byte) (*Keys, error) {
+	const mend = "restore it from a backup, or remove it to have a fresh one made (links that were sent stop working then)"
+	var f file
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("it is broken: %w; %s", err, mend)
+	}
+	if len(f.Links) == 0 {
+		return nil, fmt.Errorf(`it has no key under "links"; %s`, mend)
+	}
+	keys := new(Keys)
+	for i, l := range f.Links {
+		if len(l.Key) < minKeyLen {
+			return nil, fmt.Errorf("key %d under \"links\" has %d bytes, fewer than %d; replace it, for instance by the output of: openssl rand -base64 %d",
+				i+1, len(l.Key), minKeyLen, minKeyLen)
+		}
+		k := newKey(l.Key)
+		if _, twice := keys.byID(k.id); twice {
+			return nil, fmt.Errorf("key %d under \"links\" stands there twice; take one of the two out", i+1)
+		}
+		keys.keys = append(keys.keys, k)
+	}
+	return keys, nil
+}
+
+// create makes the keys file with one fresh key, whole and on disk, or leaves
+// alone the one that somebody else has just made.
+func create(path string) error {
+	secret := make([]byte, minKeyLen)
+	rand.Read(secret) // never fails
+	data, err := json.MarshalIndent(file{Links: []fileKey{{Key: secret, Created: time.Now().UTC().Truncate(time.Second)}}}, "", "  ")
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, ".keys-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(data, '\n'))
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	// A link, because a rename would replace the keys of whoever was quicker.
+	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes the new name survive a power cut: links are sent under the key.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func newKey(secret []byte) key {
+	sum := sha256.Sum256(append([]byte("countersign key id\x00"), secret...))
+	return key{id: [keyIDLen]byte(sum[:]), secret: secret}
+}
+
+func (k *Keys) byID(id [keyIDLen]byte) (key, bool) {
+	for _, key := range k.keys {
+		if key.id == id {
+			return key, true
+		}
+	}
+	return key{}, false
+}

@@ -1,0 +1,333 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/internal/ticket"
+	"countersign/internal/web"
+	"countersign/workflow"
+)
+
+const (
+	sid   = workflow.SID("PX000102030405060708090a0b0c0d0e0f")
+	order = workflow.SID("HR000102030405060708090a0b0c0d0e0f")
+)
+
+var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+func TestLinkSaysHowTheLetterStands(t *testing.T) {
+	signed := now.Add(-time.Hour)
+	for _, c := range []struct {
+		name   string
+		change func(*workflow.Document)
+		at     time.Time // of the visit, now where it is zero
+		token  string    // the document's where it is empty
+		code   int
+		says   []string
+		hides  []string
+	}{
+		{
+			name: "waiting", code: 200,
+			says:  []string{"Waiting for your signature", "not available yet", "(415) 555-0100", "+44 20 7946 0958", string(order), string(sid), "Managing <b>director</b>", "30 November 2026, 10:00 UTC"},
+			hides: []string{"owner@example.com", "ops@example.com", "ACaaaa"},
+		},
+		{
+			name: "accepted by the mail server, but not by our own record yet", code: 200,
+			change: func(d *workflow.Document) { d.Status = workflow.Opened },
+			says:   []string{"Waiting for your signature", "(415) 555-0100"},
+		},
+		{
+			name: "recalled", code: 410,
+			change: func(d *workflow.Document) { d.Status, d.Round = workflow.Opened, 3 },
+			says:   []string{"This link has been replaced"}, hides: []string{"555-0100", string(sid)},
+		},
+		{
+			name: "recalled, and signed in a later round", code: 410,
+			change: func(d *workflow.Document) { d.Status, d.Round = workflow.Signed, 3 },
+			says:   []string{"This link has been replaced"}, hides: []string{"555-0100", "has been signed"},
+		},
+		{
+			name: "signed", code: 200,
+			change: func(d *workflow.Document) { d.Status, d.DateSigned = workflow.Signed, &signed },
+			says:   []string{"This letter has been signed", "23 November 2026, 09:00 UTC", "(415) 555-0100"}, hides: []string{"not available"},
+		},
+		{
+			name: "declined", code: 200,
+			change: func(d *workflow.Document) { d.Status, d.CanceledBy, d.Reason = workflow.Canceled, "signer", "not mine" },
+			says:   []string{"Declined"}, hides: []string{"Waiting", "not mine"},
+		},
+		{
+			name: "withdrawn", code: 200,
+			change: func(d *workflow.Document) { d.Status, d.CanceledBy = workflow.Canceled, "account" },
+			says:   []string{"Withdrawn"}, hides: []string{"Waiting"},
+		},
+		{
+			name: "failed", code: 200,
+			change: func(d *workflow.Document) { d.Status, d.Reason = workflow.Failed, "550 no such user" },
+			says:   []string{"Closed", "can no longer be signed"}, hides: []string{"550"},
+		},
+		{
+			name: "late", code: 410, at: now.AddDate(0, 0, 7),
+			says: []string{"This link has expired", "30 November 2026, 10:00 UTC"}, hides: []string{"555-0100", string(sid)},
+		},
+		{name: "forged", code: 404, token: strings.Repeat("A", 71), says: []string{"This link is not valid"}, hides: []string{"555-0100"}},
+		{name: "not a token", code: 404, token: "x", says: []string{"This link is not valid"}},
+		{
+			name: "of a document that is not there", code: 404,
+			change: func(d *workflow.Document) { d.SID = "PXffffffffffffffffffffffffffffffff" },
+			says:   []string{"This link is not valid"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			doc := letter()
+			if c.change != nil {
+				c.change(&doc)
+			}
+			s := newSite(t, store{doc.SID: doc})
+			if !c.at.IsZero() {
+				s.now = c.at
+			}
+			if c.token == "" {
+				c.token = s.token(t, 2)
+			}
+			code, body := s.get(t, "/sign/"+c.token)
+			if code != c.code {
+				t.Errorf("status %d, want %d", code, c.code)
+			}
+			text := words(t, body)
+			for _, want := range c.says {
+				if !strings.Contains(text, want) {
+					t.Errorf("does not say %q:\n%s", want, text)
+				}
+			}
+			for _, secret := range c.hides {
+				if strings.Contains(text, secret) {
+					t.Errorf("says %q:\n%s", secret, text)
+				}
+			}
+		})
+	}
+}
+
+func TestOtherPages(t *testing.T) {
+	s := newSite(t, store{})
+	for path, want := range map[string]struct {
+		code int
+		says string
+	}{
+		"/":           {200, "Letters of authorization"},
+		"/sign":       {404, "There is no such page"},
+		"/sign/":      {404, "There is no such page"},
+		"/sign/x/y":   {404, "There is no such page"},
+		"/robots.txt": {404, "There is no such page"},
+	} {
+		t.Run(path, func(t *testing.T) {
+			code, body := s.get(t, path)
+			if code != want.code || !strings.Contains(words(t, body), want.says) {
+				t.Errorf("got %d, want %d and %q:\n%s", code, want.code, want.says, body)
+			}
+		})
+	}
+}
+
+func TestOnlyGetAndHead(t *testing.T) {
+	s := newSite(t, store{sid: letter()})
+	for _, path := range []string{"/", "/sign/" + s.token(t, 2)} {
+		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "PUT": 405, "PATCH": 405, "DELETE": 405, "OPTIONS": 405} {
+			req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, body := do(t, req)
+			if resp.StatusCode != want {
+				t.Errorf("%s %s: status %d, want %d", method, path[:2], resp.StatusCode, want)
+			}
+			if method == "HEAD" && body != "" {
+				t.Errorf("HEAD %s: has a body", path[:2])
+			}
+		}
+	}
+}
+
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	s := newSite(t, store{sid: letter()})
+	for name, path := range map[string]string{
+		"ready": "/sign/" + s.token(t, 2), "replaced": "/sign/" + s.token(t, 1), "forged": "/sign/x", "front": "/", "nowhere": "/x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, body := do(t, req)
+			sum := sha256.Sum256([]byte(between(body, "<style>", "</style>")))
+			want := map[string]string{
+				"Cache-Control":          "no-store",
+				"Content-Type":           "text/html; charset=utf-8",
+				"Referrer-Policy":        "no-referrer",
+				"X-Content-Type-Options": "nosniff",
+				"X-Robots-Tag":           "noindex",
+				"Content-Security-Policy": "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+					"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+			}
+			got := make(map[string]string)
+			for name := range want {
+				got[name] = resp.Header.Get(name)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("header (-want +got):\n%s", diff)
+			}
+			if m := regexp.MustCompile(`(?i)(src|href|action)=["']?(?:[^d"']|"[^d])|url\(|@import|<script|\son\w+=`).FindString(body); m != "" {
+				t.Errorf("loads or runs something: %q", m)
+			}
+		})
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	s := newSite(t, broken{})
+	token := s.token(t, 2)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sign/"+token, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, body := do(t, req)
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	if strings.Contains(body, "disk") || !strings.Contains(body, "try again") {
+		t.Errorf("body:\n%s", body)
+	}
+	if log := s.log.String(); !strings.Contains(log, "disk on fire") || !strings.Contains(log, string(sid)) || strings.Contains(log, token) {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestNoTokenInTheLog(t *testing.T) {
+	s := newSite(t, store{sid: letter()})
+	for _, round := range []int{1, 2} {
+		s.get(t, "/sign/"+s.token(t, round))
+	}
+	s.get(t, "/sign/forged")
+	if log := s.log.String(); log != "" {
+		t.Errorf("visits that went well are in the log: %s", log)
+	}
+}
+
+// letter is a document in its second round, with a number in the plan, one
+// outside and one not known yet.
+func letter() workflow.Document {
+	return workflow.Document{
+		SID: sid, AccountSID: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Status: workflow.Signing, Round: 2,
+		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Managing <b>director</b>",
+		Orders: []workflow.Order{
+			{SID: "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", PhoneNumber: "+14155550100"},
+			{SID: "HRbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", PhoneNumber: "+442079460958"},
+			{SID: order},
+		},
+	}
+}
+
+type store map[workflow.SID]workflow.Document
+
+func (s store) Document(_ context.Context, sid workflow.SID) (workflow.Document, error) {
+	doc, ok := s[sid]
+	if !ok {
+		return doc, workflow.ErrNotFound
+	}
+	return doc, nil
+}
+
+type broken struct{}
+
+func (broken) Document(context.Context, workflow.SID) (workflow.Document, error) {
+	return workflow.Document{}, errors.New("disk on fire")
+}
+
+type site struct {
+	url  string
+	keys *ticket.Keys
+	now  time.Time
+	log  bytes.Buffer
+}
+
+func newSite(t *testing.T, docs web.Documents) *site {
+	t.Helper()
+	keys, err := ticket.LoadKeys(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{keys: keys, now: now}
+	log := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	srv := httptest.NewServer(web.Handler(docs, keys, func() time.Time { return s.now }, log))
+	t.Cleanup(srv.Close)
+	s.url = srv.URL
+	return s
+}
+
+// token is that of the document's link in the given round.
+func (s *site) token(t *testing.T, round int) string {
+	t.Helper()
+	token, err := s.keys.Issue(ticket.Claims{Purpose: ticket.Sign, Document: sid, Round: round, Expires: now.AddDate(0, 0, 7)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func (s *site) get(t *testing.T, path string) (code int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, body := do(t, req)
+	return resp.StatusCode, body
+}
+
+func do(t *testing.T, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// words is the text that a page shows.
+func words(t *testing.T, page string) string {
+	t.Helper()
+	body := between(page, "<body>", "</body>")
+	if body == "" {
+		t.Fatalf("not a page:\n%s", page)
+	}
+	text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(body, " ")
+	return html.UnescapeString(strings.Join(strings.Fields(text), " "))
+}
+
+func between(s, from, to string) string {
+	_, s, _ = strings.Cut(s, from)
+	s, _, _ = strings.Cut(s, to)
+	return s
+}

@@ -1,0 +1,217 @@
+package countersign_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const module = "countersign"
+
+// rooms says which packages of ours a package may import. A folder's row
+// counts for the packages below it, unless they have their own; a package
+// without a row is a fault, so that a new one is given its place here.
+//
+// Arrows point down: cmd, then the adapters, then db and events, then
+// workflow. Adapters do not know each other; they meet in cmd. Leaves know at
+// most the words of workflow.
+var rooms = map[string]string{
+	"cmd": "*",
+
+	"internal/api":    "db events internal/phone internal/ticket workflow",
+	"internal/web":    "db events internal/phone internal/ticket workflow",
+	"internal/relay":  "db events workflow",
+	"internal/mail":   "internal/phone workflow",
+	"internal/letter": "internal/phone workflow",
+
+	"internal/catcher": "workflow",
+	"internal/config":  "workflow",
+	"internal/natsd":   "workflow",
+	"internal/phone":   "workflow",
+	"internal/ticket":  "workflow",
+
+	"db":                "db/internal/sqlc db/migrations workflow .",
+	"db/internal/sqlc":  "workflow",
+	"events":            "workflow",
+	"events/eventstest": "events internal/natsd workflow",
+
+	"workflow": "",
+	".":        "", // carries schema.sql, nothing else
+	"examples": "", // an oracle that shares our code would share our mistakes
+}
+
+// pure rooms import nothing but the standard library, of anybody's.
+var pure = []string{"workflow", ".", "examples"}
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string // of its own tests
+	XTestImports []string // of its tests from outside
+}
+
+// room is the package's path in this module; "." for the root.
+func (p pkg) room() string { return ours(p.ImportPath) }
+
+// ours is the path in this module of an import path, or "".
+func ours(path string) string {
+	if path == module {
+		return "."
+	}
+	rest, ok := strings.CutPrefix(path, module+"/")
+	if !ok {
+		return ""
+	}
+	return rest
+}
+
+// rowOf is the row that counts for a room.
+func rowOf(room string) (row string, ok bool) {
+	for r := room; r != ""; {
+		if _, ok := rooms[r]; ok {
+			return r, true
+		}
+		i := strings.LastIndexByte(r, '/')
+		r = r[:max(i, 0)]
+	}
+	return "", false
+}
+
+// violations lists the imports that break the rules. standard tells the
+// standard library's packages from those of others.
+func violations(packages []pkg, standard func(path string) bool) []string {
+	var out []string
+	for _, p := range packages {
+		row, ok := rowOf(p.room())
+		if !ok {
+			out = append(out, p.room()+" has no row in layers_test.go")
+			continue
+		}
+		allowed := strings.Fields(rooms[row])
+		for _, path := range p.Imports {
+			switch to := ours(path); {
+			case to == "" && slices.Contains(pure, row) && !standard(path):
+				out = append(out, fmt.Sprintf("%s imports %s; it may import only the standard library", p.room(), path))
+			case to != "" && to != row && rooms[row] != "*" && !slices.Contains(allowed, to):
+				out = append(out, fmt.Sprintf("%s imports %s; it may import %q", p.room(), to, rooms[row]))
+			}
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			to, _ := rowOf(ours(path))
+			if to == "cmd" && row != "cmd" {
+				out = append(out, fmt.Sprintf("%s imports %s; nothing may import cmd, tests neither", p.room(), ours(path)))
+			}
+		}
+	}
+	return out
+}
+
+func TestLayers(t *testing.T) {
+	packages := goList(t, "./...")
+	std := map[string]bool{"C": true}
+	for _, p := range goList(t, "std") {
+		std[p.ImportPath] = true
+	}
+	for _, v := range violations(packages, func(path string) bool { return std[path] }) {
+		t.Error(v)
+	}
+	if len(packages) < 10 {
+		t.Errorf("go list found only %d packages", len(packages))
+	}
+}
+
+// goList returns what go list says of the packages that pattern matches.
+func goList(t *testing.T, pattern string) []pkg {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", pattern)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v\n%s", pattern, err, stderr.String())
+	}
+	var packages []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatalf("read what go list says: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestLayersNoticeViolations(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		pkg  pkg
+		want []string
+	}{
+		{
+			"rules that need a library",
+			pkg{ImportPath: "countersign/workflow", Imports: []string{"time", "github.com/google/uuid"}},
+			[]string{`workflow imports github.com/google/uuid; it may import only the standard library`},
+		},
+		{
+			"rules that know the store",
+			pkg{ImportPath: "countersign/workflow", Imports: []string{"countersign/db"}},
+			[]string{`workflow imports db; it may import ""`},
+		},
+		{
+			"an adapter that knows another",
+			pkg{ImportPath: "countersign/internal/relay", Imports: []string{"countersign/internal/mail", "countersign/db"}},
+			[]string{`internal/relay imports internal/mail; it may import "db events workflow"`},
+		},
+		{
+			"a leaf that knows an adapter",
+			pkg{ImportPath: "countersign/internal/config", Imports: []string{"countersign/internal/web"}},
+			[]string{`internal/config imports internal/web; it may import "workflow"`},
+		},
+		{
+			"a package below that does what its folder may not",
+			pkg{ImportPath: "countersign/internal/mail/templates", Imports: []string{"countersign/db"}},
+			[]string{`internal/mail/templates imports db; it may import "internal/phone workflow"`},
+		},
+		{
+			"a test that runs the program",
+			pkg{ImportPath: "countersign/db", XTestImports: []string{"countersign/cmd/countersign"}},
+			[]string{`db imports cmd/countersign; nothing may import cmd, tests neither`},
+		},
+		{
+			"a new package",
+			pkg{ImportPath: "countersign/internal/misc"},
+			[]string{`internal/misc has no row in layers_test.go`},
+		},
+		{"cmd, which may", pkg{ImportPath: "countersign/cmd/countersign", Imports: []string{"countersign/internal/mail", "countersign/cmd/countersign/x", "github.com/spf13/cobra"}}, nil},
+		{"a test with its neighbours", pkg{ImportPath: "countersign/internal/relay", XTestImports: []string{"countersign/internal/mail"}}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			standard := func(path string) bool { return path == "time" }
+			if diff := cmp.Diff(tt.want, violations([]pkg{tt.pkg}, standard)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestLayersNameRooms(t *testing.T) {
+	for row, allowed := range rooms {
+		for _, to := range strings.Fields(allowed) {
+			if _, ok := rowOf(to); !ok && to != "*" {
+				t.Errorf("%s may import %s, which has no row; rows are %q", row, to, slices.Sorted(maps.Keys(rooms)))
+			}
+		}
+	}
+}

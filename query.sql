@@ -1,0 +1,178 @@
+-- Lists of keys, and of narrow rows, come as JSON: one statement a batch. (A wide
+-- row is quicker by itself.) ASCII only, one placeholder style: sqlc binds
+-- wrongly otherwise, without an error.
+
+-- name: GetPosition :one
+SELECT * FROM position;
+
+-- name: NewPosition :exec
+INSERT INTO position (one, worker) VALUES (1, @worker) ON CONFLICT DO NOTHING;
+
+-- name: PutPosition :exec
+UPDATE position SET sequence = @sequence, entry_ns = @entry_ns, source = @source, event_id = @event_id,
+  stream_ns = @stream_ns, claim = @claim, claim_worker = @claim_worker, rules = @rules, parking_ms = @parking_ms;
+
+-- name: KnownEvents :many
+SELECT i.source, i.event_id, i.sequence FROM json_each(CAST(@keys AS TEXT)) AS k
+CROSS JOIN inbox AS i WHERE i.source = k.value ->> 0 AND i.event_id = k.value ->> 1;
+
+-- name: AddToInbox :exec
+INSERT INTO inbox (source, event_id, sequence, entry_ns, result)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(CAST(@entries AS TEXT));
+
+-- name: SetInboxResult :exec
+UPDATE inbox SET result = @result WHERE source = @source AND event_id = @event_id;
+
+-- name: MetAgain :exec
+UPDATE inbox SET sequence = @sequence, entry_ns = @entry_ns
+WHERE source = @source AND event_id = @event_id AND sequence < 0;
+
+-- name: AppliedBefore :many
+SELECT source, event_id, sequence, entry_ns FROM inbox
+WHERE sequence > 0 AND sequence < @below ORDER BY sequence DESC LIMIT @most;
+
+-- name: LoseInboxAfter :execrows
+UPDATE inbox SET sequence = -sequence WHERE sequence > @sequence;
+
+-- name: LoseOwedEventsAfter :execrows
+UPDATE owed_events SET settled_seq = 0 WHERE settled_seq > @sequence;
+
+-- name: GetDocument :one
+SELECT * FROM documents WHERE sid = @sid;
+
+-- name: LoadDocuments :many
+SELECT * FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+
+-- name: LoadUnsettledMails :many
+SELECT m.id, m.kind, m.recipient, m.state, m.owed_seq, m.owed_index, m.owed_ms, m.due_ms, m.attempts, m.claim,
+  m.doubts, m.withdrawn, m.code, m.reply
+FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN mails AS m
+WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms = 0
+ORDER BY m.owed_seq, m.owed_index;
+
+-- name: LoadParked :many
+SELECT * FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)))
+ORDER BY document_sid, sequence;
+
+-- name: Holders :many
+SELECT order_sid, document_sid FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+
+-- name: PutDocument :exec
+INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
+  contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
+  signed_ms)
+VALUES (@sid, @account_sid, @status, @round, @hold, @address_sid, @email, @cc_emails, @hosted_number_orders,
+  @contact_title, @contact_phone_number, @reason, @canceled_by, @evidence, @letter_digest, @letter_stale,
+  @created_ms, @updated_ms, @signed_ms)
+ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
+  address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
+  hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
+  contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
+  evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
+  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms;
+
+-- name: DeleteHolders :exec
+DELETE FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+
+-- name: AddHolders :exec
+INSERT INTO holders (order_sid, document_sid) SELECT value ->> 0, value ->> 1 FROM json_each(CAST(@holders AS TEXT));
+
+-- name: PutMail :exec
+INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts,
+  withdrawn, code, reply, settled_ms, about)
+VALUES (@id, @kind, @recipient, @domain, @state, @owed_seq, @owed_index, @owed_ms, @due_ms, @attempts, @claim,
+  @doubts, @withdrawn, @code, @reply, @settled_ms, @about)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, attempts = excluded.attempts,
+  claim = excluded.claim, doubts = excluded.doubts, withdrawn = excluded.withdrawn, code = excluded.code,
+  reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about);
+
+-- name: AddOwedEvent :exec
+INSERT INTO owed_events (subject, type, body, cause, at_ms, due_ms, settled_seq)
+VALUES (@subject, @type, @body, @cause, @at_ms, @due_ms, @settled_seq)
+ON CONFLICT DO NOTHING;
+
+-- name: SettleOwedEvent :exec
+UPDATE owed_events SET settled_seq = @sequence WHERE subject = @subject AND settled_seq = 0;
+
+-- name: AddParked :exec
+INSERT INTO parked (sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms)
+VALUES (@sequence, @document_sid, @account_sid, @source, @event_id, @subject, @type, @order_sid, @body, @entry_ns, @until_ms)
+ON CONFLICT DO NOTHING;
+
+-- name: DeleteParked :exec
+DELETE FROM parked WHERE sequence = @sequence;
+
+-- name: AddTurnedDown :exec
+INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+  value ->> 8, value ->> 9
+FROM json_each(CAST(@events AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+
+-- name: AddToJournal :exec
+INSERT INTO journal (document_sid, sequence, line, at_ms, what, detail)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+FROM json_each(CAST(@lines AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+
+-- name: DueMails :many
+SELECT id, domain, due_ms FROM mails
+WHERE state = 'owed' AND due_ms <= @now_ms
+  AND domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT)))
+ORDER BY due_ms, owed_seq, owed_index LIMIT @most;
+
+-- name: NextDueMail :one
+SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM mails WHERE state = 'owed';
+
+-- name: ClaimedMails :many
+SELECT * FROM mails WHERE state = 'claimed' AND claim = @claim ORDER BY owed_seq, owed_index;
+
+-- name: OpenClaims :many
+SELECT DISTINCT claim FROM mails WHERE state = 'claimed' ORDER BY claim;
+
+-- name: DueEvents :many
+SELECT * FROM owed_events
+WHERE settled_seq = 0 AND due_ms <= @now_ms AND place > @after ORDER BY place LIMIT @most;
+
+-- name: NextDueEvent :one
+SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM owed_events WHERE settled_seq = 0 AND due_ms > @after_ms;
+
+-- name: ListDocuments :many
+SELECT * FROM documents
+WHERE (CAST(@account_sid AS TEXT) = '' OR account_sid = CAST(@account_sid AS TEXT))
+  AND (CAST(@status AS TEXT) = '' OR status = CAST(@status AS TEXT))
+  AND (CAST(@email AS TEXT) = '' OR email = CAST(@email AS TEXT))
+ORDER BY created_ms DESC, sid DESC LIMIT @most;
+
+-- name: DocumentMails :many
+SELECT * FROM mails WHERE id > CAST(@sid AS TEXT) || '.' AND id < CAST(@sid AS TEXT) || '/' ORDER BY owed_seq, owed_index;
+
+-- name: DocumentParked :many
+SELECT * FROM parked WHERE document_sid = @document_sid ORDER BY sequence;
+
+-- name: DocumentTurnedDown :many
+SELECT * FROM turned_down WHERE document_sid = @document_sid ORDER BY sequence;
+
+-- name: DocumentJournal :many
+SELECT * FROM journal WHERE document_sid = @document_sid ORDER BY sequence, line;
+
+-- name: DocumentOwedEvents :many
+SELECT * FROM owed_events
+WHERE subject > CAST(@prefix AS TEXT) || '.' AND subject < CAST(@prefix AS TEXT) || '/' ORDER BY place;
+
+-- name: MailsInDoubt :many
+SELECT * FROM mails WHERE doubts > 0 ORDER BY owed_seq, owed_index;
+
+-- name: AddTally :exec
+INSERT INTO tallies (what, kind, more, n) VALUES (@what, @kind, @more, @n)
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
+
+-- name: Tallies :many
+SELECT * FROM tallies;
+
+-- name: Backlog :one
+SELECT
+  CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'owed') AS INTEGER) AS oldest_owed_ms,
+  CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'claimed') AS INTEGER) AS oldest_claimed_ms,
+  CAST((SELECT count(*) FROM mails WHERE doubts > 0) AS INTEGER) AS doubts,
+  CAST((SELECT count(*) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS events,
+  CAST((SELECT COALESCE(min(at_ms), 0) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS oldest_event_ms,
+  CAST((SELECT count(*) FROM parked) AS INTEGER) AS parked;

@@ -1,0 +1,155 @@
+-- Countersign's database: what the log says, and how far it was read. It can
+-- always be made again from the log. Times are unix milliseconds, UTC, and are
+-- the log's own unless a comment says otherwise.
+
+-- How far the log is folded into this file, and what identifies that entry.
+CREATE TABLE position (
+  one            INTEGER PRIMARY KEY CHECK (one = 1),
+  worker         TEXT    NOT NULL,           -- this file's name on the log, in claims
+  sequence       INTEGER NOT NULL DEFAULT 0, -- of the last entry applied
+  entry_ns       INTEGER NOT NULL DEFAULT 0, -- that entry's timestamp, unix nanoseconds
+  source         TEXT    NOT NULL DEFAULT '',
+  event_id       TEXT    NOT NULL DEFAULT '',
+  stream_ns      INTEGER NOT NULL DEFAULT 0, -- when the stream was created, unix nanoseconds
+  claim          INTEGER NOT NULL DEFAULT 0, -- sequence of the last claim on the log
+  claim_worker   TEXT    NOT NULL DEFAULT '',
+  rules          INTEGER NOT NULL DEFAULT 1, -- version of the rules in force
+  parking_ms     INTEGER NOT NULL DEFAULT 86400000 -- how long a parked event may wait
+) STRICT;
+
+-- Every event met so far, by its identity. One met twice changes nothing. What
+-- could not be read has no source, and the digest of its bytes as its id.
+CREATE TABLE inbox (
+  source   TEXT    NOT NULL,
+  event_id TEXT    NOT NULL,
+  sequence INTEGER NOT NULL, -- where it was met first; negative once the log has lost that entry
+  entry_ns INTEGER NOT NULL,
+  result   TEXT    NOT NULL CHECK (result IN ('applied','unchanged','parked','refused','dead_letter')),
+  PRIMARY KEY (source, event_id)
+) STRICT, WITHOUT ROWID;
+
+-- One row a document, as it stands.
+CREATE TABLE documents (
+  sid                  TEXT    PRIMARY KEY,
+  account_sid          TEXT    NOT NULL,
+  status               TEXT    NOT NULL CHECK (status IN ('opened','signing','signed','canceled','failed')),
+  round                INTEGER NOT NULL,
+  hold                 INTEGER NOT NULL CHECK (hold IN (0, 1)),
+  address_sid          TEXT    NOT NULL,
+  email                TEXT    NOT NULL,
+  cc_emails            TEXT    NOT NULL, -- JSON array of addresses
+  hosted_number_orders TEXT    NOT NULL, -- JSON array: sid, phone_number, status, failure_reason
+  contact_title        TEXT    NOT NULL,
+  contact_phone_number TEXT    NOT NULL,
+  reason               TEXT    NOT NULL,
+  canceled_by          TEXT    NOT NULL,
+  evidence             TEXT    NOT NULL, -- JSON object, or empty
+  letter_digest        TEXT    NOT NULL,
+  letter_stale         INTEGER NOT NULL CHECK (letter_stale IN (0, 1)),
+  created_ms           INTEGER NOT NULL,
+  updated_ms           INTEGER NOT NULL,
+  signed_ms            INTEGER NOT NULL  -- 0 while unsigned
+) STRICT;
+
+CREATE INDEX documents_account ON documents (account_sid, created_ms DESC, sid DESC);
+
+-- Which live document each Hosted Number Order is on: one at the most.
+CREATE TABLE holders (
+  order_sid    TEXT PRIMARY KEY,
+  document_sid TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The outbox's mail channel: one row a mail to one recipient, with its
+-- outcome. The id begins with the document's sid: a document's mails stand side
+-- by side.
+CREATE TABLE mails (
+  id         TEXT    PRIMARY KEY, -- document, round, kind and number
+  kind       TEXT    NOT NULL CHECK (kind IN ('signature','reminder','sent','signed')),
+  recipient  TEXT    NOT NULL,
+  domain     TEXT    NOT NULL, -- of the recipient, for the rate limit
+  state      TEXT    NOT NULL CHECK (state IN ('waiting','owed','claimed','accepted','rejected','held','withdrawn')),
+  owed_seq   INTEGER NOT NULL, -- the entry that owed it
+  owed_index INTEGER NOT NULL, -- its place among the mails of that entry
+  owed_ms    INTEGER NOT NULL,
+  due_ms     INTEGER NOT NULL, -- when it may be claimed, while owed
+  attempts   INTEGER NOT NULL,
+  claim      INTEGER NOT NULL, -- sequence of the last claim, 0 before the first
+  doubts     INTEGER NOT NULL, -- how often its outcome was lost
+  withdrawn  INTEGER NOT NULL CHECK (withdrawn IN (0, 1)), -- its link is dead
+  code       INTEGER NOT NULL, -- of the last SMTP reply
+  reply      TEXT    NOT NULL,
+  settled_ms INTEGER NOT NULL, -- 0 while unsettled
+  about      TEXT    NOT NULL  -- JSON: the document as it stood in the mail's round; empty while it still stands so
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX mails_due ON mails (due_ms, owed_seq, owed_index) WHERE state = 'owed';
+CREATE INDEX mails_claim ON mails (claim) WHERE state = 'claimed';
+CREATE INDEX mails_doubt ON mails (doubts) WHERE doubts > 0;
+
+-- The outbox's event channel: what has to stand on the log, once ever.
+CREATE TABLE owed_events (
+  place       INTEGER PRIMARY KEY,
+  subject     TEXT    NOT NULL UNIQUE, -- where it belongs on the log
+  type        TEXT    NOT NULL,
+  body        TEXT    NOT NULL, -- JSON
+  cause       INTEGER NOT NULL, -- the entry that owed it
+  at_ms       INTEGER NOT NULL, -- that entry's time
+  due_ms      INTEGER NOT NULL,
+  settled_seq INTEGER NOT NULL  -- where it stands on the log; 0 while owed, -1 where it is not wanted any more
+) STRICT;
+
+CREATE INDEX owed_events_due ON owed_events (due_ms, place) WHERE settled_seq = 0;
+
+-- Events that wait for the one they build on.
+CREATE TABLE parked (
+  sequence     INTEGER PRIMARY KEY,
+  document_sid TEXT    NOT NULL,
+  account_sid  TEXT    NOT NULL,
+  source       TEXT    NOT NULL,
+  event_id     TEXT    NOT NULL,
+  subject      TEXT    NOT NULL,
+  type         TEXT    NOT NULL,
+  order_sid    TEXT    NOT NULL,
+  body         TEXT    NOT NULL, -- JSON
+  entry_ns     INTEGER NOT NULL,
+  until_ms     INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX parked_document ON parked (document_sid, sequence);
+
+-- Events that were turned down: refused by the machine, or dead letters. Their
+-- payload is on the log, at that sequence.
+CREATE TABLE turned_down (
+  sequence     INTEGER PRIMARY KEY,
+  dead         INTEGER NOT NULL CHECK (dead IN (0, 1)),
+  subject      TEXT    NOT NULL,
+  document_sid TEXT    NOT NULL, -- empty where the subject names none
+  source       TEXT    NOT NULL,
+  event_id     TEXT    NOT NULL,
+  code         TEXT    NOT NULL,
+  message      TEXT    NOT NULL,
+  field        TEXT    NOT NULL,
+  at_ms        INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX turned_down_document ON turned_down (document_sid, sequence);
+
+-- What happened to each document, in words.
+CREATE TABLE journal (
+  document_sid TEXT    NOT NULL,
+  sequence     INTEGER NOT NULL, -- the entry because of which it happened
+  line         INTEGER NOT NULL,
+  at_ms        INTEGER NOT NULL,
+  what         TEXT    NOT NULL,
+  detail       TEXT    NOT NULL,
+  PRIMARY KEY (document_sid, sequence, line)
+) STRICT, WITHOUT ROWID;
+
+-- How many there are, kept by the fold so that nobody has to count.
+CREATE TABLE tallies (
+  what TEXT    NOT NULL, -- documents, mails, turned_down, registers
+  kind TEXT    NOT NULL, -- a document's status, a mail's kind, a refusal's code
+  more TEXT    NOT NULL, -- a mail's state
+  n    INTEGER NOT NULL,
+  PRIMARY KEY (what, kind, more)
+) STRICT, WITHOUT ROWID;

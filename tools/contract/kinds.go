@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"time"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// kind is one kind of event: what carries it, who writes it, and examples.
+type kind struct {
+	name     string // in the AsyncAPI document
+	body     workflow.Body
+	address  string // behind the prefix
+	writers  []string
+	examples []events.Event
+}
+
+const (
+	account  = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	document = "PXaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	order1   = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1"
+	order2   = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2"
+	address  = "ADaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	digest   = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+)
+
+const (
+	anyUpstream  = "upstream services"
+	orderService = "the order service"
+	restAPI      = "Countersign's REST API"
+	signingPage  = "Countersign's signing page"
+	itself       = "Countersign, once"
+)
+
+var at = time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
+
+// kinds lists every kind of event, upstream's first.
+func kinds() []kind { return append(upstream(), own()...) }
+
+func upstream() []kind {
+	return []kind{
+		{"created", workflow.Created{}, "{account}.{document}.created", []string{anyUpstream, restAPI}, []events.Event{
+			timed(events.Created("/orders", "5f0c7a1e-created", account, document, workflow.Created{
+				AddressSID: address, Email: "owner@example.com", CCEmails: []string{"ops@example.com"},
+				ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: []workflow.SID{order1, order2},
+			})),
+			timed(events.Created("/orders", "81d3b0aa-created", account, document, workflow.Created{
+				AddressSID: address, Email: "owner@example.com",
+				HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550101"}, {SID: order2}}, Hold: true,
+			})),
+		}},
+		{"updated", workflow.Updated{}, "{account}.{document}.updated", []string{anyUpstream, restAPI}, []events.Event{
+			timed(events.Updated("/orders", "5f0c7a1e-updated-2", account, document, workflow.Updated{
+				Email: new("new.owner@example.com"), CCEmails: new([]string{}),
+			})),
+		}},
+		{"statusChanged", workflow.StatusChanged{}, "{account}.{document}.status", []string{anyUpstream, restAPI, signingPage}, []events.Event{
+			timed(events.StatusChanged("/orders", "5f0c7a1e-recall", account, document, workflow.StatusChanged{Status: workflow.Opened})),
+			timed(events.StatusChanged("/orders", "5f0c7a1e-cancel", account, document, workflow.StatusChanged{
+				Status: workflow.Canceled, Reason: "The numbers stay where they are.", CanceledBy: "account",
+			})),
+			timed(events.StatusChanged("/signing-page", "5f0c7a1e-signed", account, document, workflow.StatusChanged{
+				Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest,
+			})),
+		}},
+		{"orderStatusChanged", workflow.OrderStatusChanged{}, "{account}.{document}.order.{order}.status", []string{orderService}, []events.Event{
+			timed(events.OrderStatusChanged("/carrier", "77-failed", account, document, order1, workflow.OrderStatusChanged{
+				Status: workflow.OrderFailed, PhoneNumber: "+14155550101", FailureReason: "The carrier does not know the number.",
+			})),
+		}},
+	}
+}
+
+func own() []kind {
+	mail := workflow.MailID(document + ".1.signature.1")
+	return []kind{
+		{"register", workflow.Register{}, "{account}.{document}.order.{order}.register", []string{itself}, []events.Event{
+			owed("order."+order1+".register", workflow.Register{
+				OrderSID: order1, PhoneNumber: "+14155550101", DocumentSID: document, AccountSID: account, AddressSID: address,
+				Email: "owner@example.com", ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", DateSigned: at, LetterDigest: digest,
+			}),
+		}},
+		{"became", workflow.Became{}, "{account}.{document}.became.{status}.{round}", []string{itself}, []events.Event{
+			owed("became.signed.1", workflow.Became{Document: signed()}),
+		}},
+		{"refused", workflow.Refused{}, "{account}.{document}.refused.{sequence}", []string{itself}, []events.Event{
+			owed("refused.42", workflow.Refused{Sequence: 42, EventID: "5f0c7a1e-updated-2", Source: "/orders", Problem: workflow.Problem{
+				Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "owner"`,
+			}}),
+		}},
+		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", []string{itself}, []events.Event{
+			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
+		}},
+		{"mailClaimed", workflow.Claimed{}, "_.mail.claimed", []string{"Countersign"}, []events.Event{
+			events.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mail}}),
+		}},
+		{"mailSettled", workflow.Settled{}, "_.mail.settled", []string{"Countersign"}, []events.Event{
+			events.Settled("worker-1/18", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
+				{Mail: mail, Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 Ok: queued as 4F2A"},
+			}}),
+			events.Settled("worker-1/19", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
+				{Mail: mail, Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 Greylisted", RetryAfterMs: 60_000},
+			}}),
+		}},
+		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", []string{"Countersign"}, []events.Event{
+			events.RulesActivated("rules-1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86_400}),
+		}},
+	}
+}
+
+func timed(e events.Event) events.Event {
+	e.Time = at
+	return e
+}
+
+func owed(what string, b workflow.Body) events.Event {
+	return events.FromOwed(workflow.OwedEvent{Account: account, Document: document, What: what, Body: b, At: at})
+}
+
+func signed() workflow.Document {
+	return workflow.Document{
+		SID: document, AccountSID: account, Status: workflow.Signed, Round: 1, AddressSID: address, Email: "owner@example.com",
+		CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
+		Orders:   []workflow.Order{{SID: order1, PhoneNumber: "+14155550101", Status: workflow.OrderPendingLOA}},
+		Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest,
+		DateCreated: at.Add(-time.Hour), DateUpdated: at, DateSigned: &at,
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// Patterns that say in JSON Schema what package events says in code.
+const (
+	onOneLine   = `^[^\x00-\x1f\x7f-\x9f]*$`
+	onManyLines = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$`
+	// addressShape is what every address that is taken has; more is asked of it.
+	addressShape = `^[!-?A-~]{1,64}@[^@\s]+$`
+	timerNames   = `^(expiry|freshness|(reminder|parked)-[1-9][0-9]*)$`
+)
+
+// limits has what a property may hold, by its path or else by its name.
+var limits = map[string]func(*jsonschema.Schema){
+	"account_sid":                sid("AC"),
+	"address_sid":                sid("AD"),
+	"authorization_document_sid": sid("PX"),
+	"sid":                        sid("PX"),
+	"hosted_number_orders[].sid": sid("HR"),
+	"hosted_number_order_sid":    sid("HR"),
+	"hosted_number_order_sids":   func(s *jsonschema.Schema) { s.MaxItems, s.UniqueItems = new(uint64(events.MaxOrders)), true },
+	"hosted_number_order_sids[]": sid("HR"),
+	"hosted_number_orders":       func(s *jsonschema.Schema) { s.MaxItems = new(uint64(events.MaxOrders)) },
+	"email":                      email,
+	"cc_emails":                  func(s *jsonschema.Schema) { s.MaxItems = new(uint64(events.MaxCC)) },
+	"cc_emails[]":                email,
+	"contact_title":              text(events.MaxTitle, onOneLine),
+	"contact_phone_number":       pattern(events.PhonePattern),
+	"phone_number":               pattern(events.PhonePattern),
+	"reason":                     text(events.MaxReason, onManyLines),
+	"failure_reason":             text(events.MaxReason, onManyLines),
+	"canceled_by":                func(s *jsonschema.Schema) { s.Enum = list(events.CanceledBy) },
+	"letter_digest":              pattern(events.DigestPattern),
+	"timer":                      pattern(timerNames),
+	"round":                      atLeast(1),
+	"sequence":                   atLeast(1),
+	"version":                    atLeast(1),
+	"claim":                      atLeast(0),
+	"parking_limit_seconds":      atLeast(0),
+	"outcomes[].retry_after_ms":  atLeast(0),
+	"outcomes[].code":            atLeast(0),
+	"code":                       func(s *jsonschema.Schema) { s.MinLength = new(uint64(1)) },
+	"worker":                     func(s *jsonschema.Schema) { s.MinLength = new(uint64(1)) },
+	"mails[]":                    pattern(mailPattern()),
+	"outcomes[].mail":            pattern(mailPattern()),
+}
+
+func sid(letters string) func(*jsonschema.Schema) {
+	return pattern("^" + letters + events.SIDPattern + "$")
+}
+
+func pattern(p string) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.Pattern = p }
+}
+
+func text(limit int, p string) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.MaxLength, s.Pattern = new(uint64(limit)), p }
+}
+
+func atLeast(n int) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.Minimum = json.Number(strconv.Itoa(n)) }
+}
+
+func email(s *jsonschema.Schema) {
+	s.Format, s.Pattern, s.MaxLength = "idn-email", addressShape, new(uint64(events.MaxAddress))
+}
+
+func mailPattern() string {
+	kinds := make([]string, len(workflow.MailKinds))
+	for i, k := range workflow.MailKinds {
+		kinds[i] = string(k)
+	}
+	return fmt.Sprintf(`^PX%s\.[0-9]+\.(%s)\.[0-9]+$`, events.SIDPattern, strings.Join(kinds, "|"))
+}
+
+// whole puts the rules about more than one property on a body's schema.
+func whole(b workflow.Body, s *jsonschema.Schema) {
+	switch b.(type) {
+	case workflow.Created:
+		s.AnyOf = []*jsonschema.Schema{notEmpty("hosted_number_order_sids"), notEmpty("hosted_number_orders")}
+	case workflow.Updated:
+		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+			s.AnyOf = append(s.AnyOf, &jsonschema.Schema{Required: []string{p.Key}})
+			switch p.Key {
+			case "hosted_number_order_sids", "hosted_number_orders":
+				p.Value.MinItems = new(uint64(1))
+			case "contact_phone_number":
+				p.Value.Pattern = "^$|" + p.Value.Pattern
+			}
+		}
+	case workflow.StatusChanged:
+		canceled := jsonschema.NewProperties()
+		canceled.Set("status", &jsonschema.Schema{Const: workflow.Canceled})
+		s.If = &jsonschema.Schema{Required: []string{"canceled_by"}}
+		s.Then = &jsonschema.Schema{Properties: canceled}
+	}
+}
+
+func notEmpty(list string) *jsonschema.Schema {
+	p := jsonschema.NewProperties()
+	p.Set(list, &jsonschema.Schema{MinItems: new(uint64(1))})
+	return &jsonschema.Schema{Required: []string{list}, Properties: p}
+}

@@ -1,0 +1,228 @@
+package workflow
+
+import (
+	"fmt"
+	"time"
+)
+
+// State is all that the rules need to know of one document.
+type State struct {
+	Document Document
+	Mails    []Mail   // the unsettled ones, oldest first
+	Parked   []Parked // events that wait for what they build on, oldest first
+}
+
+// Parked is an event that arrived before the one it builds on.
+type Parked struct {
+	Entry Entry
+	Until time.Time // after that it is a dead letter
+}
+
+// Facts is what the rules need to know beyond the document.
+type Facts struct {
+	Holders      map[SID]SID   // the live document on which an order is, for every order the entry or a parked event names
+	ParkingLimit time.Duration // how long an event may stay parked
+}
+
+// OwedEvent is an event that has to be appended to the log, once ever.
+type OwedEvent struct {
+	Account  SID    // "_" where the cause names none
+	Document SID    // "_" where the cause names none
+	What     string // the rest of the subject: "became.signed.1"
+	Body     Body
+	Cause    uint64    // sequence of the entry that owed it
+	At       time.Time // time of that entry
+	Due      time.Time // not to be appended before; At unless it is a timer
+}
+
+// Subject is where the event belongs on the log.
+func (o OwedEvent) Subject() string {
+	return SubjectPrefix + string(o.Account) + "." + string(o.Document) + "." + o.What
+}
+
+// Note is one line of a document's history.
+type Note struct {
+	What   string // the event's type, or "parked", "refused", "mail accepted" and so on
+	Detail string
+}
+
+// Result is what became of an entry.
+type Result string
+
+// The results. Each entry on the log has exactly one.
+const (
+	Applied   Result = "applied"
+	Unchanged Result = "unchanged" // it asked for what already is
+	Parking   Result = "parked"
+	Turned    Result = "refused"
+	Dead      Result = "dead_letter"
+	Duplicate Result = "duplicate" // its identity was met before
+)
+
+// Verdict is what the rules say of one event: what became of it and, where it
+// was turned down, why. A parked event gets a second verdict later.
+type Verdict struct {
+	Entry   Entry
+	Result  Result
+	Problem *Problem // set for Turned and Dead
+}
+
+// Decision is the answer to one entry.
+type Decision struct {
+	State     State       // from now on
+	Mails     []Mail      // the mails that are new or changed, settled ones too
+	Owed      []OwedEvent // to be appended
+	Moot      []OwedEvent // timers owed before that are not wanted any more; only their subjects count
+	Notes     []Note      // for the document's history
+	Verdicts  []Verdict   // on the entry, and on parked events that it let through
+	Unchanged bool        // nothing of the document or its mails changed
+}
+
+// Decide answers one entry about one document. It cannot fail: an event that
+// asks for what cannot be is answered with a verdict and an owed refused event.
+// A claimed or settled entry names the mails of many documents; Decide heeds
+// those of this one.
+func Decide(s State, e Entry, f Facts) Decision {
+	e.Time = e.Time.UTC().Truncate(time.Millisecond) // as the store keeps it, so that a replica that reloads decides the same
+	d := &decider{state: s, facts: f, cause: e, now: e.Time}
+	d.state.Mails = append([]Mail(nil), s.Mails...)
+	d.state.Parked = append([]Parked(nil), s.Parked...)
+	if d.state.Document.SID == "" {
+		d.state.Document.SID = e.Document
+	}
+	d.take(e)
+	d.unpark()
+	return d.decision()
+}
+
+// decider gathers one decision.
+type decider struct {
+	state   State
+	facts   Facts
+	cause   Entry
+	now     time.Time
+	same    bool // the event in hand asked for what already is
+	out     Decision
+	touched []MailID
+	changed bool
+}
+
+func (d *decider) decision() Decision {
+	touched := make(map[MailID]bool, len(d.touched))
+	for _, id := range d.touched {
+		touched[id] = true
+	}
+	var open []Mail
+	for _, m := range d.state.Mails {
+		if touched[m.ID] {
+			d.out.Mails = append(d.out.Mails, m)
+		}
+		if !m.State.Settled() {
+			open = append(open, m)
+		}
+	}
+	d.state.Mails = open
+	d.out.State = d.state
+	d.out.Unchanged = !d.changed && len(touched) == 0
+	return d.out
+}
+
+// take decides one event, the entry in hand or a parked one.
+func (d *decider) take(e Entry) {
+	doc := &d.state.Document
+	status, round := doc.Status, doc.Round
+	d.same = false
+	result, p := Applied, (*Problem)(nil)
+	switch {
+	case doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
+		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
+	case waits(doc.Status, e.Body):
+		d.park(e)
+		result = Parking
+	default:
+		p = d.answer(e)
+	}
+	switch {
+	case p != nil:
+		result = d.turnDown(e, p)
+	case result == Applied && d.same:
+		result = Unchanged
+	case result == Applied:
+		d.changed = true
+	}
+	if doc.Status != status || doc.Round != round {
+		d.owe(fmt.Sprintf("became.%s.%d", doc.Status, doc.Round), Became{*doc}, d.now)
+	}
+	d.advance()
+	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p})
+}
+
+// answer applies an event that does not have to wait.
+func (d *decider) answer(e Entry) *Problem {
+	switch b := e.Body.(type) {
+	case Invalid:
+		return &b.Problem
+	case Created:
+		return d.create(e, b)
+	case Updated:
+		return d.update(e, b)
+	case StatusChanged:
+		return d.status(e, b)
+	case OrderStatusChanged:
+		return d.orderStatus(b)
+	case Claimed:
+		d.claim(e, b)
+	case Settled:
+		d.settle(b)
+	case TimerDue:
+		return d.timer(e, b)
+	case Register:
+		d.registered(b)
+	default: // became and refused say what the rules said before
+		d.same = true
+	}
+	return nil
+}
+
+// turnDown owes the refused event for an event that cannot apply.
+func (d *decider) turnDown(e Entry, p *Problem) Result {
+	r := Refused{Sequence: e.Sequence, EventID: e.ID, Source: e.Source, Problem: *p}
+	if b, ok := e.Body.(Invalid); ok {
+		r.EventID, r.Source = b.EventID, b.Origin
+	}
+	account, document := e.Account, e.Document
+	if account == "" || document == "" {
+		account, document = "_", "_"
+	}
+	d.out.Owed = append(d.out.Owed, OwedEvent{
+		Account: account, Document: document, What: fmt.Sprintf("refused.%d", e.Sequence), Body: r,
+		Cause: d.cause.Sequence, At: d.now, Due: d.now,
+	})
+	if p.Code != CodeAccount { // another account's document is not its history
+		d.note("refused", fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))
+	}
+	if p.Code.Dead() {
+		return Dead
+	}
+	return Turned
+}
+
+// owe owes an event about the document.
+func (d *decider) owe(what string, b Body, due time.Time) {
+	d.out.Owed = append(d.out.Owed, d.owed(what, b, due))
+}
+
+func (d *decider) owed(what string, b Body, due time.Time) OwedEvent {
+	account := d.state.Document.AccountSID
+	if account == "" {
+		account = d.cause.Account
+	}
+	return OwedEvent{
+		Account: account, Document: d.state.Document.SID, What: what, Body: b,
+		Cause: d.cause.Sequence, At: d.now, Due: due,
+	}
+}
+
+func (d *decider) note(what, detail string) {
+	d.out.Notes = append(d.out.Notes, Note{What: what, Detail: detail})
+}

@@ -1,0 +1,271 @@
+package workflow_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/workflow"
+)
+
+func want(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+	}
+}
+
+func TestALifeFromCreatedToRegistered(t *testing.T) {
+	d := newDesk(t)
+	d.do(created())
+	want(t, "status before the mail server's word", string(d.state.Document.Status), "opened")
+	d.accept()
+	want(t, "status", string(d.state.Document.Status), "signing")
+	want(t, "order", string(d.state.Document.Orders[0].Status), "pending-loa")
+	d.do(workflow.StatusChanged{Status: workflow.Signed, Evidence: json.RawMessage(`{"name": "A <B>"}`), LetterDigest: "sha256:1"})
+	want(t, "order before its register event", string(d.state.Document.Orders[0].Status), "pending-loa")
+	d.do(workflow.Register{OrderSID: order1, DocumentSID: document})
+	want(t, "order after it", string(d.state.Document.Orders[0].Status), "carrier-processing")
+	d.do(workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderCompleted, PhoneNumber: "+14155550100"})
+	want(t, "order at the end", string(d.state.Document.Orders[0].Status), "completed")
+	d.accept()
+	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted a@, sent accepted b@, signed accepted signer@, signed accepted a@, signed accepted b@")
+	want(t, "events", d.owed(), "became.opened.1, became.signing.1, order."+string(order1)+".register, order."+string(order2)+".register, became.signed.1")
+	want(t, "evidence", string(d.state.Document.Evidence), `{"name":"A \u003cB\u003e"}`)
+}
+
+func TestOnlyTheOldestMailOfADocumentIsOwed(t *testing.T) {
+	d := standing(t, workflow.Opened)
+	d.do(workflow.StatusChanged{Status: workflow.Signing})
+	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
+	want(t, "mails", d.mails(), "signature accepted signer@, sent owed a@, sent waiting b@")
+	d.settle(workflow.MailOutcome{Outcome: workflow.Deferred, RetryAfterMs: 60_000})
+	want(t, "after a deferral", d.mails(), "signature accepted signer@, sent owed a@, sent waiting b@")
+	if got, want := d.state.Mails[0].Due, d.now.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("deferred mail is due at %s, want %s", got, want)
+	}
+	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Reply: "550 no"})
+	want(t, "after a rejection", d.mails(), "signature accepted signer@, sent rejected a@, sent owed b@")
+	want(t, "a notice's rejection", string(d.state.Document.Status), "signing")
+}
+
+func TestOneMailOfAKindForAnAddress(t *testing.T) {
+	d := newDesk(t)
+	c := created()
+	c.CCEmails = []string{"A@example.com", "Signer@example.com", "a@example.com"}
+	d.do(c)
+	d.accept()
+	d.do(workflow.StatusChanged{Status: workflow.Signed})
+	d.accept()
+	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted A@, sent accepted Signer@, signed accepted signer@, signed accepted A@")
+}
+
+func TestTheMailServersLastWordEndsTheDocument(t *testing.T) {
+	d := newDesk(t)
+	d.do(created())
+	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Code: 550, Reply: "550 5.1.1 no such user"})
+	want(t, "status", string(d.state.Document.Status), "failed")
+	want(t, "reason", d.state.Document.Reason, "the signature mail was rejected: 550 5.1.1 no such user")
+	want(t, "events", d.owed(), "became.opened.1, became.failed.1")
+}
+
+func TestARecallKillsTheLinkAndBeginsARound(t *testing.T) {
+	d := standing(t, workflow.Signing)
+	d.do(workflow.StatusChanged{Status: workflow.Opened})
+	want(t, "order", string(d.state.Document.Orders[0].Status), "received")
+	d.do(workflow.Updated{Email: new("right@example.com")})
+	d.do(workflow.StatusChanged{Status: workflow.Signing})
+	d.accept()
+	d.do(workflow.StatusChanged{Status: workflow.Signed})
+	want(t, "events", d.owed(), "became.opened.1, became.signing.1, became.opened.2, became.signing.2, order."+
+		string(order1)+".register, order."+string(order2)+".register, became.signed.2")
+	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted a@, sent accepted b@, signature accepted right@, "+
+		"sent accepted a@, sent accepted b@, signed owed right@, signed waiting a@, signed waiting b@")
+}
+
+func TestAnEditOfWhatIsBeingSentIsANewRound(t *testing.T) {
+	d := newDesk(t)
+	d.do(created())
+	first := d.state.Mails[0].ID
+	d.do(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{first}})
+	claim := d.seq
+	d.do(workflow.Updated{Email: new("right@example.com")})
+	want(t, "mails while the first is in hand", d.mails(), "signature claimed signer@, signature waiting right@")
+	d.do(workflow.Settled{Claim: claim, Outcomes: []workflow.MailOutcome{{Mail: first, Outcome: workflow.Accepted}}})
+	want(t, "status: the first round's acceptance says nothing of the second", string(d.state.Document.Status), "opened")
+	want(t, "mails", d.mails(), "signature accepted signer@, signature owed right@")
+	d.accept()
+	want(t, "events", d.owed(), "became.opened.1, became.opened.2, became.signing.2")
+}
+
+func TestStatusOpenedHoldsADocumentThatIsBeingSent(t *testing.T) {
+	d := newDesk(t)
+	d.do(created())
+	d.do(workflow.StatusChanged{Status: workflow.Opened})
+	want(t, "mails", d.mails(), "signature withdrawn signer@")
+	if !d.state.Document.Hold {
+		t.Error("the document is not held")
+	}
+	d.do(workflow.StatusChanged{Status: workflow.Opened})
+	want(t, "asked again", string(d.last.Verdicts[0].Result), "unchanged")
+	d.do(workflow.StatusChanged{Status: workflow.Signing})
+	d.accept()
+	want(t, "status", string(d.state.Document.Status), "signing")
+}
+
+func TestEventsThatComeBeforeTheirCauseAreParked(t *testing.T) {
+	d := newDesk(t)
+	d.do(workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderVerified})
+	d.do(workflow.StatusChanged{Status: workflow.Signed, Reason: "early"})
+	early := d.now
+	want(t, "parked", fmt.Sprint(len(d.state.Parked)), "2")
+	d.do(created())
+	want(t, "still parked until the mail is accepted", fmt.Sprint(len(d.state.Parked)), "1")
+	want(t, "order", string(d.state.Document.Orders[0].Status), "verified")
+	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
+	want(t, "status", string(d.state.Document.Status), "signed")
+	if got := d.state.Document.DateSigned; got == nil || !got.Equal(early) {
+		t.Errorf("signed at %v, want the time of the event, %v", got, early)
+	}
+	want(t, "verdicts", results(d.last), "applied, applied")
+	want(t, "events", d.owed(), "due.parked-1.1, due.parked-2.1, became.opened.1, became.signing.1, order."+
+		string(order1)+".register, order."+string(order2)+".register, became.signed.1")
+	want(t, "timers taken back", fmt.Sprint(len(d.last.Moot)), "1")
+}
+
+func TestParkingHasALimitByTheLogsClock(t *testing.T) {
+	d := newDesk(t)
+	d.do(workflow.StatusChanged{Status: workflow.Signed})
+	timer := d.events[0].Body.(workflow.TimerDue)
+	if want := d.now.Add(24 * time.Hour); !timer.DueAt.Equal(want) {
+		t.Errorf("due at %s, want %s", timer.DueAt, want)
+	}
+	d.do(timer)
+	want(t, "a timer before its time is owed again", d.owed(), "due.parked-1.1, due.parked-1.2")
+	d.now = d.now.Add(24 * time.Hour)
+	d.do(timer)
+	want(t, "events", d.owed(), "due.parked-1.1, due.parked-1.2, refused.1")
+	want(t, "verdicts", results(d.last), "dead_letter, applied")
+	want(t, "code", string(d.events[2].Body.(workflow.Refused).Code), "parked_too_long")
+	d.do(created())
+	d.accept()
+	want(t, "status", string(d.state.Document.Status), "signing")
+}
+
+func results(d workflow.Decision) string {
+	var out []string
+	for _, v := range d.Verdicts {
+		out = append(out, string(v.Result))
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestRefusals(t *testing.T) {
+	other := workflow.SID("PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+	for _, tt := range []struct {
+		name  string
+		from  workflow.Status
+		event workflow.Body
+		code  workflow.Code
+		says  string
+	}{
+		{"created twice", workflow.Signing, created(), workflow.CodeExists, "was created before"},
+		{"edited while out", workflow.Signing, workflow.Updated{Email: new("x@example.com")}, workflow.CodeImmutable, "ask for status opened first"},
+		{"edited at the end", workflow.Signed, workflow.Updated{Email: new("x@example.com")}, workflow.CodeImmutable, "is signed and cannot be changed"},
+		{"no way back", workflow.Canceled, workflow.StatusChanged{Status: workflow.Signed}, workflow.CodeStatus, "is canceled and cannot become signed"},
+		{"a stranger's order", workflow.Signing, workflow.OrderStatusChanged{Order: "HR99", Status: workflow.OrderFailed}, workflow.CodeOrderUnknown, "HR99 is not on document"},
+		{"a released order", workflow.Failed, workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderFailed}, workflow.CodeOrderUnknown, "has released its orders"},
+		{"an order of another", workflow.Unseen, created(), workflow.CodeOrderTaken, string(other)},
+		{"edited to an order of another", workflow.Opened, workflow.Updated{HostedNumberOrderSIDs: &[]workflow.SID{order2}}, workflow.CodeOrderTaken, string(other)},
+		{"what cannot be read", workflow.Opened, workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: no"}}, workflow.CodeInvalid, "data.email: no"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := standing(t, tt.from)
+			d.holders[order2] = other
+			before := d.state
+			d.do(tt.event)
+			v := d.last.Verdicts[0]
+			if v.Problem == nil || v.Problem.Code != tt.code || !strings.Contains(v.Problem.Message, tt.says) {
+				t.Fatalf("verdict %s, problem %+v", v.Result, v.Problem)
+			}
+			if diff := cmp.Diff(before.Document, d.state.Document); tt.from != workflow.Unseen && diff != "" {
+				t.Errorf("a refused event changed the document:\n%s", diff)
+			}
+			want(t, "owed", d.last.Owed[0].What, fmt.Sprint("refused.", d.seq))
+			if len(d.last.Owed) != 1 {
+				t.Errorf("owed %d events, want the refusal alone", len(d.last.Owed))
+			}
+		})
+	}
+}
+
+func TestAnotherAccountsEventIsRefused(t *testing.T) {
+	d := standing(t, workflow.Signing)
+	stranger := workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+	d.from(stranger, workflow.StatusChanged{Status: workflow.Signed})
+	want(t, "code", string(d.last.Verdicts[0].Problem.Code), "wrong_account")
+	want(t, "told to", string(d.last.Owed[0].Account), string(stranger))
+	want(t, "status", string(d.state.Document.Status), "signing")
+	if len(d.last.Notes) != 0 {
+		t.Error("a stranger's event is in the document's history")
+	}
+}
+
+func TestOutcomesCountForTheLastClaimAlone(t *testing.T) {
+	d := newDesk(t)
+	d.do(created())
+	id := d.state.Mails[0].ID
+	d.do(workflow.Claimed{Worker: "slow", Mails: []workflow.MailID{id}})
+	slow := d.seq
+	d.do(workflow.Claimed{Worker: "next", Mails: []workflow.MailID{id}})
+	next := d.seq
+	want(t, "doubts", fmt.Sprint(d.state.Mails[0].Doubts), "1")
+	d.do(workflow.Settled{Claim: slow, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Rejected}}})
+	want(t, "after the slow one's word", d.mails(), "signature claimed signer@")
+	d.do(workflow.Settled{Claim: next, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Unknown, RetryAfterMs: 1000}}})
+	want(t, "in doubt", d.mails(), "signature owed signer@")
+	want(t, "doubts", fmt.Sprint(d.state.Mails[0].Doubts), "2")
+	d.settle(workflow.MailOutcome{Outcome: workflow.Released})
+	want(t, "a mail handed back unbegun is no attempt", fmt.Sprint(d.state.Mails[0].Attempts), "2")
+	d.settle(workflow.MailOutcome{Outcome: workflow.Held})
+	want(t, "held", d.mails(), "signature held signer@")
+	d.do(workflow.StatusChanged{Status: workflow.Opened})
+	d.do(workflow.StatusChanged{Status: workflow.Signing})
+	d.accept()
+	want(t, "an operator can send it anew", string(d.state.Document.Status), "signing")
+}
+
+func TestTimers(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		from  workflow.Status
+		timer workflow.TimerDue
+		want  string
+	}{
+		{"a reminder is owed to the signer", workflow.Signing, workflow.TimerDue{Timer: "reminder-1", Round: 1}, "applied signing PX….1.reminder.1"},
+		{"none once signed", workflow.Signed, workflow.TimerDue{Timer: "reminder-1", Round: 1}, "unchanged signed"},
+		{"nor for an earlier round", workflow.Signing, workflow.TimerDue{Timer: "reminder-1", Round: 0}, "unchanged signing"},
+		{"expiry ends it", workflow.Signing, workflow.TimerDue{Timer: "expiry", Round: 1}, "applied failed"},
+		{"even unsent", workflow.Opened, workflow.TimerDue{Timer: "expiry", Round: 1}, "applied failed"},
+		{"but not what has ended", workflow.Canceled, workflow.TimerDue{Timer: "expiry", Round: 1}, "unchanged canceled"},
+		{"an old letter is flagged", workflow.Signed, workflow.TimerDue{Timer: "freshness", Round: 1}, "applied signed stale"},
+		{"an unknown timer says nothing", workflow.Signing, workflow.TimerDue{Timer: "tea", Round: 1}, "unchanged signing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := standing(t, tt.from)
+			d.do(tt.timer)
+			got := fmt.Sprintf("%s %s", d.last.Verdicts[0].Result, d.state.Document.Status)
+			for _, m := range d.last.Mails {
+				got += " " + strings.Replace(string(m.ID), string(document), "PX…", 1)
+			}
+			if d.state.Document.LetterStale {
+				got += " stale"
+			}
+			want(t, "answer", got, tt.want)
+		})
+	}
+}

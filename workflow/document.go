@@ -1,0 +1,127 @@
+package workflow
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// SID names a resource of the API: a two-letter prefix (AC account, PX
+// document, HR order, AD address) and 32 hex digits.
+type SID string
+
+// Status is where a document stands. The words are the API's own.
+type Status string
+
+// The statuses of a document. Only an opened one can be changed.
+const (
+	Unseen   Status = ""         // no event has created it yet
+	Opened   Status = "opened"   // its content may still change
+	Signing  Status = "signing"  // the mail server has accepted the signature mail
+	Signed   Status = "signed"   // its orders are to be registered
+	Canceled Status = "canceled" // declined by the signer, or withdrawn by the account
+	Failed   Status = "failed"   // undeliverable, expired, or given up upstream
+)
+
+// Statuses lists every status that a document which exists can have.
+var Statuses = []Status{Opened, Signing, Signed, Canceled, Failed}
+
+// Ended reports whether a document that stands there stays there for ever.
+func (s Status) Ended() bool { return s == Signed || s == Canceled || s == Failed }
+
+// Released reports whether a document that stands there has given up its
+// orders, so that another document may take them.
+func (s Status) Released() bool { return s == Canceled || s == Failed }
+
+// OrderStatus is where a Hosted Number Order stands. The words are Twilio's
+// (HostedNumberOrder resource, "Status values").
+type OrderStatus string
+
+// The statuses of an order, in the order in which it passes through them; the
+// last two stand aside.
+const (
+	OrderTwilioProcessing    OrderStatus = "twilio-processing"
+	OrderReceived            OrderStatus = "received"
+	OrderPendingVerification OrderStatus = "pending-verification"
+	OrderVerified            OrderStatus = "verified"
+	OrderPendingLOA          OrderStatus = "pending-loa"        // the document is out for signature
+	OrderCarrierProcessing   OrderStatus = "carrier-processing" // its register event is on the log
+	OrderTesting             OrderStatus = "testing"
+	OrderCompleted           OrderStatus = "completed"
+	OrderFailed              OrderStatus = "failed"
+	OrderActionRequired      OrderStatus = "action-required"
+)
+
+// OrderStatuses lists every status an order can have.
+var OrderStatuses = []OrderStatus{
+	OrderTwilioProcessing, OrderReceived, OrderPendingVerification, OrderVerified, OrderPendingLOA,
+	OrderCarrierProcessing, OrderTesting, OrderCompleted, OrderFailed, OrderActionRequired,
+}
+
+// Order is a Hosted Number Order as a document lists it.
+type Order struct {
+	SID           SID         `json:"sid"`                      // the Hosted Number Order
+	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164; empty until an event tells it
+	Status        OrderStatus `json:"status"`                   // where the order stands
+	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
+}
+
+// Document is an Authorization Document as it stands at one moment. Its JSON
+// is the payload of a became event.
+type Document struct {
+	SID                SID             `json:"sid"`                            // the Authorization Document
+	AccountSID         SID             `json:"account_sid"`                    // whose document it is
+	Status             Status          `json:"status"`                         // where it stands
+	Round              int             `json:"round"`                          // 1 at first; each recall, and each edit of what is being sent, begins another
+	Hold               bool            `json:"hold"`                           // opened, and not to be sent until a status event asks for signing
+	AddressSID         SID             `json:"address_sid"`                    // where the numbers are used
+	Email              string          `json:"email"`                          // the signer
+	CCEmails           []string        `json:"cc_emails"`                      // who is told when it is sent and signed
+	ContactTitle       string          `json:"contact_title,omitempty"`        // of the contact at the signer
+	ContactPhoneNumber string          `json:"contact_phone_number,omitempty"` // of the contact at the signer, E.164
+	Orders             []Order         `json:"hosted_number_orders"`           // the orders that it authorizes
+	Reason             string          `json:"reason,omitempty"`               // why it was canceled or failed
+	CanceledBy         string          `json:"canceled_by,omitempty"`          // "signer" or "account"
+	Evidence           json.RawMessage `json:"evidence,omitempty"`             // what came with the status that ended it
+	LetterDigest       string          `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed
+	LetterStale        bool            `json:"letter_stale,omitempty"`         // signed too long ago for orders that are not through yet
+	DateCreated        time.Time       `json:"date_created"`                   // when the log took its first event
+	DateUpdated        time.Time       `json:"date_updated"`                   // when it last changed
+	DateSigned         *time.Time      `json:"date_signed,omitempty"`          // when the signature stood on the log; left out until then
+}
+
+// Order returns the index of the order in the document, or -1.
+func (d *Document) order(sid SID) int {
+	return slices.IndexFunc(d.Orders, func(o Order) bool { return o.SID == sid })
+}
+
+// setOrders moves every order that stands at one of from to the status to.
+func (d *Document) setOrders(to OrderStatus, from ...OrderStatus) {
+	orders := slices.Clone(d.Orders)
+	for i := range orders {
+		if slices.Contains(from, orders[i].Status) {
+			orders[i].Status = to
+		}
+	}
+	d.Orders = orders
+}
+
+// recipients lists addresses without repeats; case does not tell two apart.
+func recipients(addresses ...string) []string {
+	seen := make(map[string]bool, len(addresses))
+	var out []string
+	for _, a := range addresses {
+		if key := strings.ToLower(a); !seen[key] {
+			seen[key] = true
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// equal reports whether two states of a document have the same content.
+func (d Document) equal(o Document) bool {
+	return d.AddressSID == o.AddressSID && d.Email == o.Email && slices.Equal(d.CCEmails, o.CCEmails) &&
+		d.ContactTitle == o.ContactTitle && d.ContactPhoneNumber == o.ContactPhoneNumber && slices.Equal(d.Orders, o.Orders)
+}

@@ -1,0 +1,204 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Entry is one message on the log as the rules see it.
+type Entry struct {
+	Sequence uint64    // its place on the log
+	Time     time.Time // the log's own time, the only one that decides anything
+	Subject  string
+	Account  SID    // from the subject; empty where it names none
+	Document SID    // from the subject; empty where it names none
+	ID       string // ID and Source together are the event's identity
+	Source   string
+	Body     Body
+}
+
+// SubjectPrefix begins every subject on the log, with the contract's version.
+const SubjectPrefix = "authdocs.v1."
+
+// ClaimsSubject is where mails are claimed, by compare-and-set.
+const ClaimsSubject = SubjectPrefix + "_.mail.claimed"
+
+// Body is what an event says. Its Type is the CloudEvents type.
+type Body interface{ Type() string }
+
+// The CloudEvents types, one for each Body.
+const (
+	TypeCreated            = "authorization_document.created"
+	TypeUpdated            = "authorization_document.updated"
+	TypeStatusChanged      = "authorization_document.status_changed"
+	TypeBecame             = "authorization_document.became"
+	TypeRefused            = "authorization_document.refused"
+	TypeTimerDue           = "authorization_document.timer_due"
+	TypeRegister           = "hosted_number_order.register"
+	TypeOrderStatusChanged = "hosted_number_order.status_changed"
+	TypeMailClaimed        = "mail.claimed"
+	TypeMailSettled        = "mail.settled"
+	TypeRulesActivated     = "rules.activated"
+)
+
+// OrderRef names an order that a document authorizes, with its number where
+// the publisher knows it.
+type OrderRef struct {
+	SID         SID    `json:"sid"`                    // the Hosted Number Order
+	PhoneNumber string `json:"phone_number,omitempty"` // E.164; left out where the publisher does not know it
+}
+
+// Created is a new document with its content. Its orders may be given as sids,
+// as references with numbers, or as both; the union counts, sids first.
+type Created struct {
+	AddressSID            SID        `json:"address_sid"`                        // where the numbers are used
+	Email                 string     `json:"email"`                              // the signer
+	CCEmails              []string   `json:"cc_emails,omitempty"`                // who is told when it is sent and signed; at most 50
+	ContactTitle          string     `json:"contact_title,omitempty"`            // of the contact at the signer, "Owner"
+	ContactPhoneNumber    string     `json:"contact_phone_number,omitempty"`     // of the contact at the signer, E.164
+	HostedNumberOrderSIDs []SID      `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes; at most 1,000 in both lists
+	HostedNumberOrders    []OrderRef `json:"hosted_number_orders,omitempty"`     // the same, with the numbers that mails and the letter name
+	Hold                  bool       `json:"hold,omitempty"`                     // keep it opened and unsent until a status event asks for signing
+}
+
+// Updated carries new values for the fields that are present. A list replaces
+// the old list.
+type Updated struct {
+	AddressSID            *SID        `json:"address_sid,omitempty"`              // where the numbers are used
+	Email                 *string     `json:"email,omitempty"`                    // the signer
+	CCEmails              *[]string   `json:"cc_emails,omitempty"`                // who is told when it is sent and signed; an empty list tells nobody
+	ContactTitle          *string     `json:"contact_title,omitempty"`            // of the contact at the signer; "" clears it
+	ContactPhoneNumber    *string     `json:"contact_phone_number,omitempty"`     // of the contact at the signer, E.164; "" clears it
+	HostedNumberOrderSIDs *[]SID      `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes from now on
+	HostedNumberOrders    *[]OrderRef `json:"hosted_number_orders,omitempty"`     // the same, with their numbers; the union of both lists counts
+}
+
+// StatusChanged asks for a document to stand at Status.
+type StatusChanged struct {
+	Status       Status          `json:"status"`                  // where the document is to stand
+	Reason       string          `json:"reason,omitempty"`        // why, for canceled and failed
+	CanceledBy   string          `json:"canceled_by,omitempty"`   // "signer" or "account"
+	Evidence     json.RawMessage `json:"evidence,omitempty"`      // an object; kept as it came
+	LetterDigest string          `json:"letter_digest,omitempty"` // "sha256:" and 64 hex digits, of the letter that was signed
+}
+
+// OrderStatusChanged is what became of an order, from the order service. The
+// order is the subject's.
+type OrderStatusChanged struct {
+	Order         SID         `json:"-"`
+	Status        OrderStatus `json:"status"`                   // where the order stands
+	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164
+	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
+}
+
+// Register asks the order service to register one number of a signed document.
+type Register struct {
+	OrderSID           SID       `json:"hosted_number_order_sid"`        // the order to register
+	PhoneNumber        string    `json:"phone_number,omitempty"`         // E.164; left out where no event told it
+	DocumentSID        SID       `json:"authorization_document_sid"`     // the signed document that authorizes it
+	AccountSID         SID       `json:"account_sid"`                    // whose document it is
+	AddressSID         SID       `json:"address_sid"`                    // where the numbers are used
+	Email              string    `json:"email"`                          // the signer
+	ContactTitle       string    `json:"contact_title,omitempty"`        // of the contact at the signer
+	ContactPhoneNumber string    `json:"contact_phone_number,omitempty"` // of the contact at the signer, E.164
+	DateSigned         time.Time `json:"date_signed"`                    // when the signature stood on the log
+	LetterDigest       string    `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed
+}
+
+// Became announces that a document now stands at a status; the whole document
+// is the payload.
+type Became struct{ Document }
+
+// Refused announces that the event at Sequence was refused or became a dead
+// letter.
+type Refused struct {
+	Sequence uint64 `json:"sequence"`               // where the refused event stands on the log
+	EventID  string `json:"event_id,omitempty"`     // the refused event's id; left out where it was unreadable
+	Source   string `json:"event_source,omitempty"` // the refused event's source; left out where it was unreadable
+	Problem
+}
+
+// TimerDue says that a timer of a document's round came due. Timers are
+// "reminder-N", "expiry", "freshness", and "parked-N" for the parked event at
+// sequence N.
+type TimerDue struct {
+	Timer string    `json:"timer"`  // which timer: "expiry", "reminder-2", "parked-17"
+	Round int       `json:"round"`  // the document's round, or the try at a parked event
+	DueAt time.Time `json:"due_at"` // when it was due
+}
+
+// Claimed takes mails in hand. The mails are the worker's to send if this
+// event lands behind the last claim that the worker knew.
+type Claimed struct {
+	Worker string   `json:"worker"` // who sends them
+	Mails  []MailID `json:"mails"`  // the mails taken in hand
+}
+
+// Settled carries what became of mails that the claim at sequence Claim
+// took in hand. An outcome counts only while that claim is the mail's last.
+type Settled struct {
+	Worker   string        `json:"worker"`   // who had them in hand
+	Claim    uint64        `json:"claim"`    // sequence of the claim
+	Outcomes []MailOutcome `json:"outcomes"` // one for each mail that is settled
+}
+
+// RulesActivated switches every replica to a version of the rules at the same
+// sequence, and carries the settings that the rules decide by.
+type RulesActivated struct {
+	Version             int   `json:"version"`               // of the rules, from 1 on
+	ParkingLimitSeconds int64 `json:"parking_limit_seconds"` // how long a parked event may wait
+}
+
+// Invalid stands for a message that cannot be read as any event. It never
+// travels: decoding makes it, and it ends as a dead letter.
+type Invalid struct {
+	Problem
+	EventID string // as far as it could be read
+	Origin  string // the event's source, as far as it could be read
+}
+
+// Type implements Body.
+func (Created) Type() string            { return TypeCreated }
+func (Updated) Type() string            { return TypeUpdated }
+func (StatusChanged) Type() string      { return TypeStatusChanged }
+func (OrderStatusChanged) Type() string { return TypeOrderStatusChanged }
+func (Register) Type() string           { return TypeRegister }
+func (Became) Type() string             { return TypeBecame }
+func (Refused) Type() string            { return TypeRefused }
+func (TimerDue) Type() string           { return TypeTimerDue }
+func (Claimed) Type() string            { return TypeMailClaimed }
+func (Settled) Type() string            { return TypeMailSettled }
+func (RulesActivated) Type() string     { return TypeRulesActivated }
+func (Invalid) Type() string            { return "" }
+
+// DecodeBody reads the JSON of a body of the given type. It fails where the
+// type is unknown or the JSON has another shape; whether the values make sense
+// is not its business.
+func DecodeBody(typ string, data []byte) (Body, error) {
+	decode, ok := decoders[typ]
+	if !ok {
+		return nil, fmt.Errorf("unknown type %q", typ)
+	}
+	return decode(data)
+}
+
+var decoders = map[string]func([]byte) (Body, error){
+	TypeCreated:            decode[Created],
+	TypeUpdated:            decode[Updated],
+	TypeStatusChanged:      decode[StatusChanged],
+	TypeBecame:             decode[Became],
+	TypeRefused:            decode[Refused],
+	TypeTimerDue:           decode[TimerDue],
+	TypeRegister:           decode[Register],
+	TypeOrderStatusChanged: decode[OrderStatusChanged],
+	TypeMailClaimed:        decode[Claimed],
+	TypeMailSettled:        decode[Settled],
+	TypeRulesActivated:     decode[RulesActivated],
+}
+
+func decode[B Body](data []byte) (Body, error) {
+	var b B
+	err := json.Unmarshal(data, &b)
+	return b, err
+}

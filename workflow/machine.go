@@ -1,0 +1,49 @@
+package workflow
+
+// cell is the machine's answer to a status that is asked for.
+type cell byte
+
+const (
+	refuse cell = '.' // no such move; a named reason
+	same   cell = '=' // it stands there already
+	move   cell = 'x'
+	edit   cell = 'e' // new content for an opened document
+	send   cell = 's' // the signature mail is owed
+	recall cell = 'r' // back to be changed, as a new round
+	park   cell = 'p' // kept until it can apply
+)
+
+// machine is the whole state machine: a row is where a document stands, a
+// column is what is asked for, in the order of Statuses. Created and updated
+// ask for opened.
+var machine = map[Status]string{
+	//       opened signing signed canceled failed
+	Unseen:   "x" + "p" + "p" + "p" + "p",
+	Opened:   "e" + "s" + "p" + "x" + "x",
+	Signing:  "r" + "=" + "x" + "x" + "x",
+	Signed:   "." + "." + "=" + "." + ".",
+	Canceled: "." + "." + "." + "=" + ".",
+	Failed:   "." + "." + "." + "." + "=",
+}
+
+// asked looks up the machine.
+func asked(from, to Status) cell {
+	for i, s := range Statuses {
+		if s == to {
+			return cell(machine[from][i])
+		}
+	}
+	return refuse
+}
+
+// waits reports whether an event has to be parked: it builds on one that has
+// not come yet.
+func waits(from Status, b Body) bool {
+	switch b := b.(type) {
+	case Updated, OrderStatusChanged:
+		return from == Unseen
+	case StatusChanged:
+		return asked(from, b.Status) == park || from == Unseen
+	}
+	return false
+}

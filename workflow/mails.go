@@ -1,0 +1,158 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// mail owes one mail about the document as it stands now.
+func (d *decider) mail(kind MailKind, n int, to string) {
+	doc := &d.state.Document
+	m := Mail{
+		ID: mailID(doc, kind, n), Document: doc.SID, Round: doc.Round, Kind: kind, Recipient: to,
+		State: MailWaiting, OwedSeq: d.cause.Sequence, OwedIndex: len(d.touched), OwedAt: d.now, Due: d.now,
+	}
+	d.state.Mails = append(d.state.Mails, m)
+	d.touched = append(d.touched, m.ID)
+}
+
+// advance lets the oldest unsettled mail go, where it waited for others.
+func (d *decider) advance() {
+	for i := range d.state.Mails {
+		m := &d.state.Mails[i]
+		if m.State.Settled() {
+			continue
+		}
+		if m.State == MailWaiting {
+			m.State, m.Due = MailOwed, d.now
+			d.touched = append(d.touched, m.ID)
+		}
+		return
+	}
+}
+
+// withdraw takes back the mails that carry the round's link. One that a worker
+// has in hand cannot be taken back, but is not tried again.
+func (d *decider) withdraw() {
+	for i := range d.state.Mails {
+		m := &d.state.Mails[i]
+		if m.State.Settled() || m.Kind != MailSignature && m.Kind != MailReminder {
+			continue
+		}
+		m.Withdrawn = true
+		if m.State != MailClaimed {
+			d.finish(m, MailWithdrawn)
+		}
+		d.touched = append(d.touched, m.ID)
+	}
+}
+
+// freeze keeps what the round's unsettled notices are about, for a document
+// that moves on to another round.
+func (d *decider) freeze() {
+	doc := d.state.Document
+	for i := range d.state.Mails {
+		m := &d.state.Mails[i]
+		if !m.State.Settled() && !m.Withdrawn && m.Round == doc.Round {
+			m.About = &doc
+			d.touched = append(d.touched, m.ID)
+		}
+	}
+}
+
+func (d *decider) finish(m *Mail, s MailState) {
+	m.State, m.SettledAt = s, d.now
+	d.note("mail "+string(s), mailDetail(m))
+}
+
+func mailDetail(m *Mail) string {
+	if m.Reply == "" {
+		return string(m.ID)
+	}
+	return fmt.Sprintf("%s: %s", m.ID, m.Reply)
+}
+
+// claim puts mails into the hands of the worker whose claim this is. A mail
+// whose earlier claim has no outcome is in doubt: it may go out twice.
+func (d *decider) claim(e Entry, b Claimed) {
+	d.same = true
+	for i := range d.state.Mails {
+		m := &d.state.Mails[i]
+		if m.State != MailOwed && m.State != MailClaimed || !slices.Contains(b.Mails, m.ID) {
+			continue
+		}
+		d.same = false
+		if m.State == MailClaimed {
+			m.Doubts++
+			d.note("mail in doubt", fmt.Sprintf("%s: claim %d has no outcome", m.ID, m.Claim))
+		}
+		if m.Withdrawn {
+			d.finish(m, MailWithdrawn)
+		} else {
+			m.State, m.Claim = MailClaimed, e.Sequence
+			m.Attempts++
+		}
+		d.touched = append(d.touched, m.ID)
+	}
+}
+
+// settle writes down what became of mails. An outcome of a claim that is not
+// the mail's last does not count.
+func (d *decider) settle(b Settled) {
+	d.same = true
+	for _, o := range b.Outcomes {
+		i := slices.IndexFunc(d.state.Mails, func(m Mail) bool { return m.ID == o.Mail })
+		if i < 0 || d.state.Mails[i].State != MailClaimed || d.state.Mails[i].Claim != b.Claim {
+			continue
+		}
+		d.same = false
+		m := &d.state.Mails[i]
+		d.touched = append(d.touched, m.ID)
+		m.Code, m.Reply = o.Code, o.Reply
+		switch o.Outcome {
+		case Accepted:
+			d.finish(m, MailAccepted)
+		case Rejected:
+			d.finish(m, MailRejected)
+		case Held:
+			m.Doubts++
+			d.finish(m, MailHeld)
+		default:
+			d.again(m, o)
+		}
+		d.follow(*m, o)
+	}
+}
+
+// again owes a mail anew that has not been accepted, or may not have been.
+func (d *decider) again(m *Mail, o MailOutcome) {
+	switch o.Outcome {
+	case Released:
+		m.Attempts--
+	case Unknown:
+		m.Doubts++
+		d.note("mail in doubt", mailDetail(m))
+	default:
+		d.note("mail "+string(o.Outcome), mailDetail(m))
+	}
+	if m.Withdrawn {
+		d.finish(m, MailWithdrawn)
+		return
+	}
+	m.State, m.Due = MailOwed, d.now.Add(time.Duration(o.RetryAfterMs)*time.Millisecond)
+}
+
+// follow draws what follows for the document from its signature mail.
+func (d *decider) follow(m Mail, o MailOutcome) {
+	doc := &d.state.Document
+	if m.Kind != MailSignature || m.Round != doc.Round || doc.Status != Opened || doc.Hold {
+		return
+	}
+	switch m.State {
+	case MailAccepted:
+		d.sent()
+	case MailRejected:
+		d.fail("the signature mail was rejected: " + o.Reply)
+	}
+}

@@ -1,0 +1,198 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// create opens a document that no event has named before.
+func (d *decider) create(e Entry, b Created) *Problem {
+	doc := &d.state.Document
+	if doc.Status != Unseen {
+		return problem(CodeExists, "subject", "document %s was created before; send an updated event to change it", doc.SID)
+	}
+	refs := b.Orders()
+	if p := taken(doc.SID, refs, d.facts.Holders); p != nil {
+		return p
+	}
+	*doc = Document{
+		SID: e.Document, AccountSID: e.Account, Status: Opened, Round: 1, Hold: b.Hold,
+		AddressSID: b.AddressSID, Email: b.Email, CCEmails: b.CCEmails,
+		ContactTitle: b.ContactTitle, ContactPhoneNumber: b.ContactPhoneNumber,
+		Orders: list(nil, refs), DateCreated: d.now, DateUpdated: d.now,
+	}
+	if doc.CCEmails == nil {
+		doc.CCEmails = []string{}
+	}
+	d.note(b.Type(), "by "+e.Source)
+	if !b.Hold {
+		d.send()
+	}
+	return nil
+}
+
+// update changes an opened document. Where the signature mail is owed or in
+// hand already, its link dies, and the new content is a new round.
+func (d *decider) update(e Entry, b Updated) *Problem {
+	doc := &d.state.Document
+	if doc.Status != Opened {
+		return problem(CodeImmutable, "", "document %s is %s and cannot be changed%s", doc.SID, doc.Status, mend(doc.Status))
+	}
+	refs, listed := b.Orders()
+	if p := taken(doc.SID, refs, d.facts.Holders); p != nil {
+		return p
+	}
+	next := *doc
+	set(&next.AddressSID, b.AddressSID)
+	set(&next.Email, b.Email)
+	set(&next.CCEmails, b.CCEmails)
+	set(&next.ContactTitle, b.ContactTitle)
+	set(&next.ContactPhoneNumber, b.ContactPhoneNumber)
+	if listed {
+		next.Orders = list(doc.Orders, refs)
+	}
+	if next.equal(*doc) {
+		d.same = true
+		return nil
+	}
+	d.note(b.Type(), "by "+e.Source)
+	next.DateUpdated = d.now
+	*doc = next
+	if !doc.Hold {
+		d.withdraw()
+		doc.Round++
+		d.send()
+	}
+	return nil
+}
+
+// mend says how an immutable document can be changed after all.
+func mend(s Status) string {
+	if s == Signing {
+		return "; ask for status opened first"
+	}
+	return ""
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// status answers a status that is asked for; the cells of the machine that
+// park never reach it.
+func (d *decider) status(e Entry, b StatusChanged) *Problem {
+	doc := &d.state.Document
+	switch asked(doc.Status, b.Status) {
+	case edit:
+		d.hold(e, b)
+	case send:
+		if d.same = !doc.Hold; !d.same {
+			d.note(b.Type(), "to be sent, by "+e.Source)
+			d.send()
+		}
+	case recall:
+		d.note(b.Type(), "recalled by "+e.Source)
+		d.reopen()
+	case move:
+		d.end(e, b)
+	case same:
+		d.same = true
+	default:
+		return problem(CodeStatus, "data.status", "document %s is %s and cannot become %s", doc.SID, doc.Status, b.Status)
+	}
+	return nil
+}
+
+// hold keeps an opened document from being sent: what a recall is before the
+// mail server has answered.
+func (d *decider) hold(e Entry, b StatusChanged) {
+	if d.state.Document.Hold {
+		d.same = true
+		return
+	}
+	d.note(b.Type(), "held by "+e.Source)
+	d.reopen()
+}
+
+// reopen begins a new round that waits to be sent.
+func (d *decider) reopen() {
+	doc := &d.state.Document
+	d.withdraw()
+	d.freeze()
+	doc.Status, doc.Hold, doc.DateUpdated = Opened, true, d.now
+	doc.Round++
+	doc.setOrders(OrderReceived, OrderPendingLOA)
+}
+
+// send owes the signature mail of the round.
+func (d *decider) send() {
+	doc := &d.state.Document
+	doc.Hold, doc.DateUpdated = false, d.now
+	d.mail(MailSignature, 0, doc.Email)
+}
+
+// sent is the move that only the mail server's acceptance makes.
+func (d *decider) sent() {
+	doc := &d.state.Document
+	doc.Status, doc.DateUpdated = Signing, d.now
+	doc.setOrders(OrderPendingLOA, OrderTwilioProcessing, OrderReceived, OrderPendingVerification, OrderVerified)
+	d.note("signing", fmt.Sprintf("round %d", doc.Round))
+	for i, cc := range recipients(doc.CCEmails...) {
+		d.mail(MailSent, i, cc)
+	}
+}
+
+// end moves a document to signed, canceled or failed.
+func (d *decider) end(e Entry, b StatusChanged) {
+	doc := &d.state.Document
+	doc.Status, doc.Hold, doc.DateUpdated = b.Status, false, d.now
+	doc.Reason, doc.Evidence, doc.LetterDigest = b.Reason, compact(b.Evidence), b.LetterDigest
+	detail := "by " + e.Source
+	switch b.Status {
+	case Canceled:
+		doc.CanceledBy = b.CanceledBy
+	case Signed:
+		doc.DateSigned = &e.Time
+	}
+	if b.Reason != "" {
+		detail += ": " + b.Reason
+	}
+	d.note(string(b.Status), detail)
+	d.withdraw()
+	if b.Status != Signed {
+		doc.setOrders(OrderReceived, OrderPendingLOA)
+		return
+	}
+	for i, to := range recipients(append([]string{doc.Email}, doc.CCEmails...)...) {
+		d.mail(MailSigned, i, to)
+	}
+	for _, o := range doc.Orders {
+		d.owe(fmt.Sprintf("order.%s.register", o.SID), Register{
+			OrderSID: o.SID, PhoneNumber: o.PhoneNumber, DocumentSID: doc.SID, AccountSID: doc.AccountSID,
+			AddressSID: doc.AddressSID, Email: doc.Email, ContactTitle: doc.ContactTitle,
+			ContactPhoneNumber: doc.ContactPhoneNumber, DateSigned: *doc.DateSigned, LetterDigest: doc.LetterDigest,
+		}, d.now)
+	}
+}
+
+// fail ends a document by our own doing.
+func (d *decider) fail(reason string) {
+	d.end(Entry{Source: Source, Time: d.now}, StatusChanged{Status: Failed, Reason: reason})
+}
+
+// Source is the CloudEvents source of what Countersign itself says.
+const Source = "countersign"
+
+// compact writes JSON as it looks after any number of decodings and encodings.
+func compact(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return nil
+	}
+	out, err := json.Marshal(raw)
+	if err != nil {
+		return nil // no event that was decoded has it
+	}
+	return out
+}

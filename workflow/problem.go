@@ -1,0 +1,68 @@
+package workflow
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The ways a request can be turned down. Any other error is our own trouble and
+// is taken to be temporary.
+var (
+	ErrInvalid     = errors.New("invalid")     // says something that no event can say
+	ErrNotFound    = errors.New("not found")   // names what nobody has seen
+	ErrConflict    = errors.New("conflict")    // asks for what the document cannot do now
+	ErrUnavailable = errors.New("unavailable") // cannot be done at the moment
+)
+
+// Code is a refusal's name, for programs.
+type Code string
+
+// The codes of refusals and dead letters.
+const (
+	CodeUnreadable     Code = "unreadable"      // dead letter: not an event
+	CodeUnknownType    Code = "unknown_type"    // dead letter: an event, but none of ours
+	CodeUnknownVersion Code = "unknown_version" // dead letter: of a schema version not known here
+	CodeInvalid        Code = "invalid"         // dead letter: a field has a value it cannot have
+	CodeTooLarge       Code = "too_large"       // dead letter: more bytes or items than allowed
+	CodeParkedTooLong  Code = "parked_too_long" // dead letter: what it builds on never came
+	CodeExists         Code = "already_exists"  // the document was created before
+	CodeImmutable      Code = "immutable"       // the document is not opened
+	CodeStatus         Code = "status_conflict" // the machine has no such move
+	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
+	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
+	CodeAccount        Code = "wrong_account"   // the document is another account's
+)
+
+// Dead reports whether an event with this code is a dead letter; one with any
+// other code was refused.
+func (c Code) Dead() bool {
+	switch c {
+	case CodeUnreadable, CodeUnknownType, CodeUnknownVersion, CodeInvalid, CodeTooLarge, CodeParkedTooLong:
+		return true
+	}
+	return false
+}
+
+// Problem says why an event was turned down. Message may quote the event;
+// keep it out of logs. It is an error: ErrInvalid for dead letters, ErrConflict
+// for refusals.
+type Problem struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`         // a sentence for the event's publisher
+	Field   string `json:"field,omitempty"` // the field it is about, "data.email"
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Message }
+
+// Unwrap makes a Problem ErrInvalid or ErrConflict.
+func (p *Problem) Unwrap() error {
+	if p.Code.Dead() {
+		return ErrInvalid
+	}
+	return ErrConflict
+}
+
+func problem(code Code, field, format string, args ...any) *Problem {
+	return &Problem{Code: code, Field: field, Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,167 @@
+package workflow_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"countersign/workflow"
+)
+
+// TestAnyOrderOfALifeEndsAlike publishes a document's events in every order:
+// what comes too early is parked, and the end is the same.
+func TestAnyOrderOfALifeEndsAlike(t *testing.T) {
+	life := []workflow.Body{
+		created(),
+		workflow.StatusChanged{Status: workflow.Signed, Reason: "x"},
+		workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderCompleted},
+		workflow.StatusChanged{Status: workflow.Signing},
+	}
+	n := 0
+	permute(life, func(events []workflow.Body) {
+		n++
+		d := newDesk(t)
+		for _, b := range events {
+			d.do(b)
+		}
+		d.accept()
+		name := fmt.Sprintf("%T", events)
+		want(t, name+" status", string(d.state.Document.Status), "signed")
+		want(t, name+" parked", fmt.Sprint(len(d.state.Parked)), "0")
+		want(t, name+" order", string(d.state.Document.Orders[0].Status), "completed")
+		want(t, name+" mails", fmt.Sprint(len(d.order)), "6")
+	})
+	if n != 24 {
+		t.Errorf("tried %d orders, want 24", n)
+	}
+}
+
+func permute(list []workflow.Body, f func([]workflow.Body)) {
+	var rec func(int)
+	rec = func(k int) {
+		if k == len(list) {
+			f(append([]workflow.Body(nil), list...))
+			return
+		}
+		for i := k; i < len(list); i++ {
+			list[k], list[i] = list[i], list[k]
+			rec(k + 1)
+			list[k], list[i] = list[i], list[k]
+		}
+	}
+	rec(0)
+}
+
+// TestWhateverComesTheBooksBalance throws random events at one document and
+// checks after each what must always hold.
+func TestWhateverComesTheBooksBalance(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		d := newDesk(t)
+		owed := map[string]bool{}
+		ended := workflow.Document{}
+		for range 40 {
+			events := len(d.events)
+			d.do(anything(rng, d))
+			for _, o := range d.events[events:] {
+				if owed[o.Subject()] {
+					t.Fatalf("seed %d: %s is owed twice", seed, o.What)
+				}
+				owed[o.Subject()] = true
+			}
+			check(t, seed, d, &ended)
+		}
+	}
+}
+
+func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
+	t.Helper()
+	doc := d.state.Document
+	for i, m := range d.state.Mails {
+		if m.State.Settled() {
+			t.Fatalf("seed %d: settled mail %s is among the unsettled", seed, m.ID)
+		}
+		if i > 0 && m.State == workflow.MailOwed || i == 0 && m.State == workflow.MailWaiting {
+			t.Fatalf("seed %d: mail %d of %d is %s: %s", seed, i, len(d.state.Mails), m.State, d.mails())
+		}
+	}
+	if doc.Status == workflow.Signing && !accepted(d, doc.Round) {
+		t.Fatalf("seed %d: signing, and no signature mail of round %d was accepted: %s", seed, doc.Round, d.mails())
+	}
+	if ended.Status != workflow.Unseen && ended.Status != doc.Status {
+		t.Fatalf("seed %d: a document that was %s is %s", seed, ended.Status, doc.Status)
+	}
+	if doc.Status.Ended() {
+		*ended = doc
+	}
+	if doc.Status == workflow.Unseen && (len(d.order) > 0) {
+		t.Fatalf("seed %d: mails of a document that was not created", seed)
+	}
+	if d.seq%40 != 0 {
+		return
+	}
+	again := workflow.Decide(d.state, workflow.Entry{
+		Sequence: d.seq + 1, Time: d.now, Account: account, Document: document, Body: workflow.Became{},
+	}, workflow.Facts{})
+	if diff := cmp.Diff(d.state, again.State, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("seed %d: an event that says nothing changed the state:\n%s", seed, diff)
+	}
+}
+
+func accepted(d *desk, round int) bool {
+	for _, m := range d.sent {
+		if m.Kind == workflow.MailSignature && m.Round == round && m.State == workflow.MailAccepted {
+			return true
+		}
+	}
+	return false
+}
+
+// anything is a random event, biased to what a document can meet.
+func anything(rng *rand.Rand, d *desk) workflow.Body {
+	switch rng.IntN(9) {
+	case 0:
+		c := created()
+		c.Hold = rng.IntN(2) == 0
+		return c
+	case 1:
+		return workflow.Updated{Email: new(fmt.Sprintf("s%d@example.com", rng.IntN(3)))}
+	case 2, 3:
+		s := workflow.Statuses[rng.IntN(len(workflow.Statuses))]
+		if s.Ended() && rng.IntN(3) > 0 {
+			s = workflow.Opened
+		}
+		return workflow.StatusChanged{Status: s}
+	case 4:
+		return workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderStatuses[rng.IntN(10)]}
+	case 5:
+		if due := timers(d); len(due) > 0 && rng.IntN(2) == 0 {
+			return due[len(due)-1]
+		}
+		return workflow.TimerDue{Timer: []string{fmt.Sprint("reminder-", d.seq), "expiry", "freshness"}[rng.IntN(3)], Round: d.state.Document.Round}
+	}
+	if len(d.order) == 0 {
+		return created()
+	}
+	id := d.order[rng.IntN(len(d.order))]
+	if rng.IntN(2) == 0 {
+		return workflow.Claimed{Worker: "w", Mails: []workflow.MailID{id}}
+	}
+	return workflow.Settled{Worker: "w", Claim: d.sent[id].Claim, Outcomes: []workflow.MailOutcome{
+		{Mail: id, Outcome: workflow.Outcomes[rng.IntN(len(workflow.Outcomes))], RetryAfterMs: rng.Int64N(1000)},
+	}}
+}
+
+// timers lists the timers that were ever owed.
+func timers(d *desk) []workflow.TimerDue {
+	var out []workflow.TimerDue
+	for _, o := range d.events {
+		if b, ok := o.Body.(workflow.TimerDue); ok {
+			out = append(out, b)
+		}
+	}
+	return out
+}
