@@ -27,6 +27,7 @@ var rooms = map[string]string{
 	"cmd": "*",
 
 	"internal/api":    "db events internal/phone internal/ticket workflow",
+	"internal/admin":  "db events workflow",
 	"internal/web":    "db events internal/phone internal/ticket workflow",
 	"internal/relay":  "db events workflow",
 	"internal/mail":   "internal/phone workflow",

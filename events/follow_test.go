@@ -76,11 +76,20 @@ func TestFollowTakesLargeMessagesInShortBatches(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var f fold
-	follow(t, log, &f)
+	// Applying takes longer than reading.
+	f := fold{onApply: func() (err error) {
+		for range 100 {
+			_, err = log.Tail(t.Context())
+		}
+		return err
+	}}
+	stop := follow(t, log, &f)
 	eventstest.Wait(t, "all entries applied", func() bool { return f.sequence() == n })
-	if f.batches < n/4 {
-		t.Errorf("%d MiB came in %d batches", n, f.batches)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if f.largest > 4 {
+		t.Errorf("a batch had %d MiB, want 4 at most", f.largest)
 	}
 }
 
@@ -127,7 +136,7 @@ func TestFollowEnds(t *testing.T) {
 		appendAll(t, log, 0, 3)
 		full := errors.New("the disk is full")
 		f := fold{onApply: func() error { return full }}
-		if err := log.Follow(t.Context(), &f); !errors.Is(err, full) {
+		if err := followToItsEnd(t, log, &f); !errors.Is(err, full) {
 			t.Errorf("got %v, want %v", err, full)
 		}
 		if got := f.seen(); len(got) != 0 {
@@ -139,10 +148,11 @@ func TestFollowEnds(t *testing.T) {
 		appendAll(t, log, 0, 1)
 		applying, goOn := make(chan bool), make(chan bool)
 		f := fold{onApply: func() error { applying <- true; <-goOn; return nil }}
-		stop := follow(t, log, &f)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- log.Follow(ctx, &f) }()
 		<-applying
-		ended := make(chan error)
-		go func() { ended <- stop() }()
+		cancel()
 		goOn <- true
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -161,7 +171,7 @@ func TestFollowEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		var unsafe *events.UnsafeStreamError
-		if err := log.Follow(t.Context(), &fold{}); !errors.As(err, &unsafe) {
+		if err := followToItsEnd(t, log, &fold{}); !errors.As(err, &unsafe) {
 			t.Errorf("got %v, want an UnsafeStreamError", err)
 		}
 	})
@@ -170,7 +180,7 @@ func TestFollowEnds(t *testing.T) {
 		log := eventstest.Open(t, nc, 1)
 		appendAll(t, log, 0, 1)
 		f := fold{onApply: func() error { nc.Close(); return nil }}
-		if err := log.Follow(t.Context(), &f); !errors.Is(err, nats.ErrConnectionClosed) {
+		if err := followToItsEnd(t, log, &f); !errors.Is(err, nats.ErrConnectionClosed) {
 			t.Errorf("got %v, want %v", err, nats.ErrConnectionClosed)
 		}
 	})

@@ -84,7 +84,7 @@ func TestAStreamMadeAnewIsRefused(t *testing.T) {
 			}
 			log = eventstest.Open(t, nc, 1)
 			appendAll(t, log, 100, 100+n)
-			err := log.Follow(t.Context(), &f)
+			err := followToItsEnd(t, log, &f)
 			if !errors.Is(err, events.ErrGuard) || !strings.Contains(err.Error(), "made anew") || !strings.Contains(err.Error(), "delete the database") {
 				t.Errorf("got %v, want ErrGuard and what to do", err)
 			}
@@ -142,7 +142,7 @@ func TestEntriesPurgedBeforeTheyWereApplied(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.refused {
-				if err := log.Follow(t.Context(), &f); !errors.Is(err, events.ErrGuard) || !strings.Contains(err.Error(), "snapshot") {
+				if err := followToItsEnd(t, log, &f); !errors.Is(err, events.ErrGuard) || !strings.Contains(err.Error(), "snapshot") {
 					t.Errorf("got %v, want ErrGuard and a word about a snapshot", err)
 				}
 				return

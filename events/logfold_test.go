@@ -68,6 +68,7 @@ type fold struct {
 	history  []events.Position // what was applied and not gone back behind
 	ids      []string          // in the order in which they were first met
 	batches  int
+	largest  int          // entries in a batch
 	onApply  func() error // called before a batch is applied
 }
 
@@ -77,15 +78,19 @@ func (f *fold) Position(context.Context) (events.Position, error) {
 	return f.position, nil
 }
 
-func (f *fold) Apply(_ context.Context, stream time.Time, batch []workflow.Entry) error {
+func (f *fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
 	if f.onApply != nil {
 		if err := f.onApply(); err != nil {
 			return err
 		}
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.batches++
+	f.largest = max(f.largest, len(batch))
 	for _, e := range batch {
 		if e.Sequence <= f.position.Sequence {
 			return fmt.Errorf("entry %d after %d", e.Sequence, f.position.Sequence)
@@ -137,6 +142,15 @@ func follow(t testing.TB, log *events.Log, f events.Fold) (stop func() error) {
 	stop = sync.OnceValue(func() error { cancel(); return <-ended })
 	t.Cleanup(func() { _ = stop() })
 	return stop
+}
+
+// followToItsEnd follows until that ends by itself, and answers with the error.
+// Where it does not end the error is nil.
+func followToItsEnd(t testing.TB, log *events.Log, f events.Fold) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	return log.Follow(ctx, f)
 }
 
 // createdIDs are the ids of events from..to-1.

@@ -178,11 +178,18 @@ func showState(w io.Writer, sid workflow.SID, l db.Life) {
 		return
 	}
 	for _, row := range [][2]string{
-		{"account", string(d.AccountSID)}, {"status", statusOf(*d)}, {"round", strconv.Itoa(d.Round)},
-		{"signer", d.Email}, {"cc", strings.Join(d.CCEmails, ", ")}, {"address", string(d.AddressSID)},
+		{"account", string(d.AccountSID)},
+		{"status", statusOf(*d)},
+		{"round", strconv.Itoa(d.Round)},
+		{"signer", d.Email},
+		{"cc", strings.Join(d.CCEmails, ", ")},
+		{"address", string(d.AddressSID)},
 		{"contact", strings.Trim(d.ContactTitle+", "+d.ContactPhoneNumber, ", ")},
-		{"reason", d.Reason}, {"canceled by", d.CanceledBy}, {"letter", d.LetterDigest},
-		{"created", stamp(d.DateCreated)}, {"updated", stamp(d.DateUpdated)},
+		{"reason", d.Reason},
+		{"canceled by", d.CanceledBy},
+		{"letter", d.LetterDigest},
+		{"created", stamp(d.DateCreated)},
+		{"updated", stamp(d.DateUpdated)},
 	} {
 		if row[1] != "" {
 			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])

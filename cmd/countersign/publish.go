@@ -133,8 +133,8 @@ func readLine(raw []byte) (line, error) {
 	return line{msg: m, after: l.After}, nil
 }
 
-// sender sends lines in their order.
-type sender struct {
+// lineSender sends lines in their order.
+type lineSender struct {
 	js      jetstream.JetStream
 	wait    time.Duration
 	pending []jetstream.PubAckFuture
@@ -149,7 +149,7 @@ func (a *app) send(ctx context.Context, nc *nats.Conn, lines []line, rate float6
 	if err != nil {
 		return err
 	}
-	s := &sender{js: js, wait: wait, bar: newProgress(a.err, len(lines))}
+	s := &lineSender{js: js, wait: wait, bar: newProgress(a.err, len(lines))}
 	defer s.bar.done()
 	start := time.Now()
 	for i, l := range lines {
@@ -166,7 +166,7 @@ func (a *app) send(ctx context.Context, nc *nats.Conn, lines []line, rate float6
 	return s.flush(ctx)
 }
 
-func (s *sender) send(ctx context.Context, l line) error {
+func (s *lineSender) send(ctx context.Context, l line) error {
 	if l.after != "" {
 		if err := s.flush(ctx); err != nil {
 			return err
@@ -187,7 +187,7 @@ func (s *sender) send(ctx context.Context, l line) error {
 }
 
 // flush waits until all that was sent is acknowledged.
-func (s *sender) flush(ctx context.Context) error {
+func (s *lineSender) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
 	for _, ack := range s.pending {
@@ -208,7 +208,7 @@ func (s *sender) flush(ctx context.Context) error {
 const lookEvery = 5 * time.Millisecond
 
 // await waits until a subject stands on the log.
-func (s *sender) await(ctx context.Context, subject string) error {
+func (s *lineSender) await(ctx context.Context, subject string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
 	stream, err := s.js.Stream(ctx, events.StreamName)

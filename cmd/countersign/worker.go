@@ -224,9 +224,17 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	group.Wait()
 }
 
+// sender lets the relay send through the pool.
+type sender struct{ *mail.Pool }
+
+// Send implements relay.Sender.
+func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
+	return relay.Result(s.Pool.Send(ctx, mail.Message{Mail: m}))
+}
+
 func (w *worker) mails(log *events.Log) *relay.Mails {
 	return &relay.Mails{
-		Store: w.store, Log: log, Sender: w.pool, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate),
+		Store: w.store, Log: log, Sender: sender{w.pool}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate),
 		Retry:    relay.Retry{First: w.cfg.MailRetryFirst, Max: w.cfg.MailRetryMax, GiveUp: w.cfg.MailGiveUpAfter},
 		Deadline: w.cfg.MailDeadline, Hold: w.cfg.MailInDoubt == config.Hold, Logger: w.logger,
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	netmail "net/mail"
 	"strings"
 	"time"
@@ -75,12 +76,20 @@ func (l letter) write(m workflow.Mail, to *netmail.Address) (outgoing, error) {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834
 	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	msg.SetGenHeader("List-Id", "<authorization."+l.domain+">") // RFC 2919; for filters
-	msg.SetBodyString(gomail.TypeTextPlain, text)
-	msg.AddAlternativeString(gomail.TypeTextHTML, html)
+	msg.SetBodyWriter(gomail.TypeTextPlain, part(text))
+	msg.AddAlternativeWriter(gomail.TypeTextHTML, part(html))
 	if l.dkim != nil {
 		msg.SetDKIM(l.signer())
 	}
 	return outgoing{msg: msg, secrets: secrets(v.Link)}, nil
+}
+
+// part is how go-mail takes the content of a part without a copy.
+func part(content []byte) func(io.Writer) (int64, error) {
+	return func(w io.Writer) (int64, error) {
+		n, err := w.Write(content)
+		return int64(n), err
+	}
 }
 
 // identify gives a message its id, which is the same each time the mail is

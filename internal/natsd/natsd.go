@@ -22,9 +22,9 @@ import (
 // Off as the Listen address means that only this process can connect.
 const Off = "off"
 
-// maxPayload is the largest message in bytes, headers included; it is NATS's
-// default, written down because the contract with publishers names it.
-const maxPayload = 1 << 20
+// maxPayload is the largest message in bytes, headers included. A became event
+// may list 1,000 orders, each with a reason.
+const maxPayload = 8 << 20
 
 // unlimited is the disk that JetStream may fill, in bytes. Left to itself it
 // takes three quarters of what is free when it starts, which after a restart

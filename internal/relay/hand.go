@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"countersign/events"
-	"countersign/internal/mail"
 	"countersign/workflow"
 )
 
@@ -24,7 +23,7 @@ func (r *Mails) send(ctx context.Context, j job) {
 	}
 	deadline, cancel := context.WithDeadline(context.WithoutCancel(ctx), j.batch.start.Add(r.Deadline))
 	begun := time.Now()
-	result := r.Sender.Send(deadline, mail.Message{Mail: j.mail})
+	result := r.Sender.Send(deadline, j.mail)
 	cancel()
 	r.learn(result, time.Since(begun))
 	j.batch.finish(r.outcome(j.mail, result))
@@ -39,7 +38,7 @@ func (r *Mails) wake() {
 }
 
 // learn keeps the pace, and slows down while the mail server is in trouble.
-func (r *Mails) learn(result mail.Result, took time.Duration) {
+func (r *Mails) learn(result Result, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !result.Server {
@@ -62,7 +61,7 @@ func (r *Mails) learn(result mail.Result, took time.Duration) {
 }
 
 // outcome says what a result means for the mail.
-func (r *Mails) outcome(m workflow.Mail, result mail.Result) workflow.MailOutcome {
+func (r *Mails) outcome(m workflow.Mail, result Result) workflow.MailOutcome {
 	o := workflow.MailOutcome{Mail: m.ID, Outcome: result.Outcome, Code: result.Code, Reply: result.Reply}
 	switch result.Outcome {
 	case workflow.Unknown:

@@ -11,14 +11,32 @@ import (
 
 	"countersign/db"
 	"countersign/events"
-	"countersign/internal/mail"
 	"countersign/workflow"
 )
 
-// Sender sends one mail; *mail.Pool does.
+// Sender hands mails to the mail server.
 type Sender interface {
-	Size() int // how many Sends may run at a time
-	Send(ctx context.Context, m mail.Message) mail.Result
+	// Size is how many Sends may run at a time.
+	Size() int
+
+	// Send sends one mail and says what became of it. The deadline of ctx
+	// bounds the dialogue.
+	Send(ctx context.Context, m workflow.Mail) Result
+}
+
+// Result is what became of a mail.
+type Result struct {
+	Outcome workflow.Outcome // Accepted, Rejected, Deferred or Unknown
+	Code    int              // SMTP reply code, 0 where there was none
+	Reply   string           // the server's words, addresses blotted out
+	Server  bool             // the trouble is the server's: every other mail would meet it too
+}
+
+// Limits bounds how fast mails may go out.
+type Limits interface {
+	// Allow asks to send one mail to a domain now; where it may not be, wait
+	// says when to ask again.
+	Allow(domain string, now time.Time) (ok bool, wait time.Duration)
 }
 
 // Mails sends the mails that the store owes: it claims a batch on the log,
@@ -27,7 +45,7 @@ type Mails struct {
 	Store    *db.Store
 	Log      *events.Log
 	Sender   Sender
-	Limits   *mail.Limits
+	Limits   Limits
 	Retry    Retry
 	Deadline time.Duration // from a claim to the end of its mails' dialogues
 	Hold     bool          // a mail in doubt is held, not sent again
