@@ -135,13 +135,6 @@ WHERE settled_seq = 0 AND due_ms <= @now_ms AND place > @after ORDER BY place LI
 -- name: NextDueEvent :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM owed_events WHERE settled_seq = 0 AND due_ms > @after_ms;
 
--- name: ListDocuments :many
-SELECT * FROM documents
-WHERE (CAST(@account_sid AS TEXT) = '' OR account_sid = CAST(@account_sid AS TEXT))
-  AND (CAST(@status AS TEXT) = '' OR status = CAST(@status AS TEXT))
-  AND (CAST(@email AS TEXT) = '' OR email = CAST(@email AS TEXT))
-ORDER BY created_ms DESC, sid DESC LIMIT @most;
-
 -- name: DocumentMails :many
 SELECT * FROM mails WHERE id > CAST(@sid AS TEXT) || '.' AND id < CAST(@sid AS TEXT) || '/' ORDER BY owed_seq, owed_index;
 
@@ -176,3 +169,40 @@ SELECT
   CAST((SELECT count(*) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS events,
   CAST((SELECT COALESCE(min(at_ms), 0) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS oldest_event_ms,
   CAST((SELECT count(*) FROM parked) AS INTEGER) AS parked;
+
+-- name: ListDocuments :many
+SELECT * FROM documents
+WHERE (CAST(@account_sid AS TEXT) = '' OR account_sid = CAST(@account_sid AS TEXT))
+  AND (CAST(@status AS TEXT) = '' OR status = CAST(@status AS TEXT))
+  AND (CAST(@email AS TEXT) = '' OR email = CAST(@email AS TEXT))
+ORDER BY place DESC LIMIT @most;
+
+-- name: PlaceOf :one
+SELECT place FROM documents WHERE sid = @sid AND account_sid = @account_sid;
+
+-- name: OlderDocuments :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND place < @place ORDER BY place DESC LIMIT @most;
+
+-- name: NewerDocuments :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND place > @place ORDER BY place ASC LIMIT @most;
+
+-- name: OlderOfStatus :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND status = @status AND place < @place ORDER BY place DESC LIMIT @most;
+
+-- name: NewerOfStatus :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND status = @status AND place > @place ORDER BY place ASC LIMIT @most;
+
+-- name: OlderOfEmail :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND place < @place ORDER BY place DESC LIMIT @most;
+
+-- name: NewerOfEmail :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND place > @place ORDER BY place ASC LIMIT @most;
+
+-- name: OlderOfEmailAndStatus :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND status = @status AND place < @place ORDER BY place DESC LIMIT @most;
+
+-- name: NewerOfEmailAndStatus :many
+SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND status = @status AND place > @place ORDER BY place ASC LIMIT @most;
+
+-- name: TurnedDownAt :one
+SELECT * FROM turned_down WHERE sequence = @sequence;

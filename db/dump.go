@@ -15,7 +15,7 @@ import (
 var dumped = []struct{ table, columns, rows string }{
 	{"position", "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one"},
 	{"inbox", "*", "ORDER BY source, event_id"},
-	{"documents", "*", "ORDER BY sid"},
+	{"documents", "*", "ORDER BY place"},
 	{"holders", "*", "ORDER BY order_sid"},
 	{"mails", "*", "ORDER BY id"},
 	{"owed_events", "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject"},

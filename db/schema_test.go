@@ -128,15 +128,17 @@ func TestWhatTheRelaysAskUsesAnIndex(t *testing.T) {
 		"SELECT * FROM parked WHERE document_sid IN ('a') ORDER BY document_sid":                                                  "parked_document",
 		"SELECT count(*) FROM mails WHERE doubts > 0":                                                                             "mails_doubt",
 		"SELECT MIN(due_ms) FROM owed_events WHERE settled_seq = 0 AND due_ms > 1":                                                "owed_events_due",
-		"SELECT * FROM documents WHERE account_sid = 'a' ORDER BY created_ms DESC LIMIT 1":                                        "documents_account",
+		"SELECT * FROM documents WHERE account_sid = 'a' AND place < 9 ORDER BY place DESC LIMIT 1":                               "documents_account (account_sid=? AND place<?)",
+		"SELECT * FROM documents WHERE account_sid = 'a' AND status = 'signed' AND place < 9 ORDER BY place DESC LIMIT 1":         "documents_status (account_sid=? AND status=? AND place<?)",
+		"SELECT * FROM documents WHERE account_sid = 'a' AND email = 'e' AND place > 9 ORDER BY place LIMIT 1":                    "documents_email (account_sid=? AND email=? AND place>?)",
 	} {
 		var id, parent, unused int
 		var plan string
 		if err := s.write.QueryRow("EXPLAIN QUERY PLAN "+query).Scan(&id, &parent, &unused, &plan); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(plan, index) {
-			t.Errorf("%s\nplans %q, want index %s", query, plan, index)
+		if !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s\nplans %q, want index %s and no sorting", query, plan, index)
 		}
 	}
 }

@@ -270,7 +270,7 @@ func tooLarge() events.Event {
 	return events.FromOwed(workflow.OwedEvent{
 		Account: acct, Document: docSID(9999), What: "became.failed.1", At: e.Time,
 		Body: workflow.Became{Document: workflow.Document{
-			SID: docSID(9999), AccountSID: acct, Status: workflow.Failed, Round: 1, Reason: strings.Repeat("x", 1<<20),
+			SID: docSID(9999), AccountSID: acct, Status: workflow.Failed, Round: 1, Reason: strings.Repeat("x", 8<<20),
 		}},
 	})
 }

@@ -31,7 +31,8 @@ CREATE TABLE inbox (
 
 -- One row a document, as it stands.
 CREATE TABLE documents (
-  sid                  TEXT    PRIMARY KEY,
+  place                INTEGER PRIMARY KEY, -- grows in the order of their creation
+  sid                  TEXT    NOT NULL UNIQUE,
   account_sid          TEXT    NOT NULL,
   status               TEXT    NOT NULL CHECK (status IN ('opened','signing','signed','canceled','failed')),
   round                INTEGER NOT NULL,
@@ -52,7 +53,10 @@ CREATE TABLE documents (
   signed_ms            INTEGER NOT NULL  -- 0 while unsigned
 ) STRICT;
 
-CREATE INDEX documents_account ON documents (account_sid, created_ms DESC, sid DESC);
+-- Lists: each filter has the index that gives its order.
+CREATE INDEX documents_account ON documents (account_sid, place);
+CREATE INDEX documents_status ON documents (account_sid, status, place);
+CREATE INDEX documents_email ON documents (account_sid, email, place);
 
 -- Which live document each Hosted Number Order is on: one at the most.
 CREATE TABLE holders (

@@ -28,7 +28,7 @@ type Config struct {
 
 	// Link answers with the address where a document is signed, and with the
 	// moment from which it no longer can be. It is asked for the mails to the
-	// signer, and for no other.
+	// signer, and for no other, by several mails at once.
 	Link func(document workflow.SID, round int, owed time.Time) (url string, expires time.Time)
 
 	Idle time.Duration // a connection unused for so long is closed; 0: 30 s

@@ -24,8 +24,11 @@ func TestLimits(t *testing.T) {
 	}{
 		{"no limit", 0, 0, []ask{{0, "a", true, 0}, {0, "a", true, 0}, {0, "b", true, 0}}},
 		{"in all", 2, 0, []ask{
-			{0, "a", true, 0}, {0, "b", true, 0}, {0, "c", false, 500 * time.Millisecond},
-			{400 * time.Millisecond, "c", false, 100 * time.Millisecond}, {500 * time.Millisecond, "c", true, 0},
+			{0, "a", true, 0},
+			{0, "b", true, 0},
+			{0, "c", false, 500 * time.Millisecond},
+			{400 * time.Millisecond, "c", false, 100 * time.Millisecond},
+			{500 * time.Millisecond, "c", true, 0},
 		}},
 		{"each domain", 0, 1, []ask{
 			{0, "a", true, 0}, {0, "a", false, time.Second}, {0, "b", true, 0}, {time.Second, "a", true, 0},
@@ -35,8 +38,12 @@ func TestLimits(t *testing.T) {
 			{0, "a", true, 0}, {0, "a", false, time.Second}, {0, "a", false, time.Second}, {0, "b", true, 0},
 		}},
 		{"all that has to wait takes nothing of a domain", 1, 2, []ask{
-			{0, "a", true, 0}, {0, "b", false, time.Second}, {0, "b", false, time.Second},
-			{time.Second, "b", true, 0}, {time.Second, "b", false, time.Second}, {2 * time.Second, "b", true, 0},
+			{0, "a", true, 0},
+			{0, "b", false, time.Second},
+			{0, "b", false, time.Second},
+			{time.Second, "b", true, 0},
+			{time.Second, "b", false, time.Second},
+			{2 * time.Second, "b", true, 0},
 		}},
 		{"a clock that goes back", 1, 0, []ask{{time.Minute, "a", true, 0}, {0, "a", false, time.Second}}},
 		{"next to never", 0, 1e-9, []ask{{0, "a", true, 0}, {0, "a", false, time.Hour}}},

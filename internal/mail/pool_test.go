@@ -198,6 +198,17 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
+func TestConnectionThatCannotBeSetUpIsClosed(t *testing.T) {
+	server := speak(t, script{"EHLO": "550 no", "HELO": "550 no"})
+	p := pool(t, settings(t, server.addr))
+	for n := 1; n <= 2; n++ {
+		if got := send(t, p); got.Outcome != workflow.Deferred || !got.Server {
+			t.Errorf("got %+v, want deferred, the server's trouble", got)
+		}
+		await(t, "the connection is closed", func() bool { return server.heard("(gone)") == n })
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	expired := func(t *testing.T) context.Context {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
@@ -223,17 +234,24 @@ func TestDeadline(t *testing.T) {
 	}
 
 	t.Run("bounds the wait for a connection", func(t *testing.T) {
-		server, release := speak(t, script{".": hang}), make(chan struct{})
+		server, held, release, first := catch(t), make(chan struct{}), make(chan struct{}), make(chan mail.Result, 1)
+		server.on(func(_ int, at step, _ *smtp.Conn) error {
+			if at == atRcpt {
+				close(held)
+				<-release
+			}
+			return nil
+		})
 		p := pool(t, settings(t, server.addr))
-		go func() {
-			defer close(release)
-			_ = sendWithin(t, p, 2*short)
-		}()
-		await(t, "the first mail is under way", func() bool { return server.heard(".") == 1 })
+		go func() { first <- send(t, p) }()
+		<-held
 		if got := sendWithin(t, p, short); got.Outcome != workflow.Deferred || got.Server {
 			t.Errorf("got %+v, want deferred", got)
 		}
-		<-release
+		close(release)
+		if got := <-first; got.Outcome != workflow.Accepted {
+			t.Errorf("the mail that was under way: got %+v, want accepted", got)
+		}
 	})
 
 	t.Run("no step can move it", func(t *testing.T) {
@@ -323,8 +341,8 @@ func TestConnectionAfterTrouble(t *testing.T) {
 			if got := send(t, p); got.Outcome != c.second {
 				t.Errorf("the second mail: got %+v, want %s", got, c.second)
 			}
-			if server.conns != c.conns || server.heard("RSET") != c.resets {
-				t.Errorf("%d connections and %d RSET, want %d and %d", server.conns, server.heard("RSET"), c.conns, c.resets)
+			if server.connections() != c.conns || server.heard("RSET") != c.resets {
+				t.Errorf("%d connections and %d RSET, want %d and %d", server.connections(), server.heard("RSET"), c.conns, c.resets)
 			}
 			if server.heard("NOOP") != 0 {
 				t.Error("NOOP costs a round trip")
@@ -380,8 +398,8 @@ func TestStaleConnection(t *testing.T) {
 		if got := send(t, p); got.Outcome != workflow.Deferred || got.Code != 421 {
 			t.Errorf("got %+v, want deferred", got)
 		}
-		if server.conns != 2 {
-			t.Errorf("%d connections, want 2", server.conns)
+		if server.connections() != 2 {
+			t.Errorf("%d connections, want 2", server.connections())
 		}
 	})
 
@@ -424,8 +442,8 @@ func TestClose(t *testing.T) {
 	if server.heard("QUIT") != 1 {
 		t.Error("Close did not take leave of the server")
 	}
-	if got := send(t, p); got.Outcome != workflow.Deferred || got.Server || server.conns != 1 {
-		t.Errorf("after Close: got %+v over %d connections", got, server.conns)
+	if got := send(t, p); got.Outcome != workflow.Deferred || got.Server || server.connections() != 1 {
+		t.Errorf("after Close: got %+v over %d connections", got, server.connections())
 	}
 }
 
@@ -496,7 +514,7 @@ func TestImplicitTLS(t *testing.T) {
 			t.Errorf("got %+v, want accepted", got)
 		}
 	}
-	if diff := cmp.Diff([]string{"PLAIN countersign"}, c.users); diff != "" {
+	if diff := cmp.Diff([]string{"PLAIN countersign"}, c.logins()); diff != "" {
 		t.Errorf("logins (-want +got):\n%s", diff)
 	}
 }

@@ -34,7 +34,6 @@ const (
 // catcher is an SMTP server that stores what it gets.
 type catcher struct {
 	addr string
-	tls  bool
 	auth string // the one mechanism offered; empty: none
 
 	mu    sync.Mutex
@@ -96,6 +95,12 @@ func (c *catcher) stored() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]string(nil), c.mails...)
+}
+
+func (c *catcher) logins() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.users...)
 }
 
 func (c *catcher) connections() int {
@@ -303,6 +308,12 @@ func (r *raw) note(line string) {
 	r.lines = append(r.lines, line)
 }
 
+func (r *raw) connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conns
+}
+
 // heard counts the commands that begin with a word.
 func (r *raw) heard(word string) int {
 	r.mu.Lock()
@@ -355,4 +366,3 @@ func certificate(t testing.TB, names ...string) (tls.Certificate, *x509.CertPool
 	roots.AddCert(parsed)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
-

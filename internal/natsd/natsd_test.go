@@ -44,7 +44,7 @@ func TestClientsConnectOverTheNetwork(t *testing.T) {
 	if got, want := nc.ConnectedAddr(), srv.Addr().String(); got != want {
 		t.Errorf("connected to %s, want %s", got, want)
 	}
-	if got, want := nc.MaxPayload(), int64(1<<20); got != want {
+	if got, want := nc.MaxPayload(), int64(8<<20); got != want {
 		t.Errorf("messages may have %d bytes, want %d", got, want)
 	}
 }

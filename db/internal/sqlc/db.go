@@ -120,14 +120,41 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.newPositionStmt, err = db.PrepareContext(ctx, newPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query NewPosition: %w", err)
 	}
+	if q.newerDocumentsStmt, err = db.PrepareContext(ctx, newerDocuments); err != nil {
+		return nil, fmt.Errorf("error preparing query NewerDocuments: %w", err)
+	}
+	if q.newerOfEmailStmt, err = db.PrepareContext(ctx, newerOfEmail); err != nil {
+		return nil, fmt.Errorf("error preparing query NewerOfEmail: %w", err)
+	}
+	if q.newerOfEmailAndStatusStmt, err = db.PrepareContext(ctx, newerOfEmailAndStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query NewerOfEmailAndStatus: %w", err)
+	}
+	if q.newerOfStatusStmt, err = db.PrepareContext(ctx, newerOfStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query NewerOfStatus: %w", err)
+	}
 	if q.nextDueEventStmt, err = db.PrepareContext(ctx, nextDueEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query NextDueEvent: %w", err)
 	}
 	if q.nextDueMailStmt, err = db.PrepareContext(ctx, nextDueMail); err != nil {
 		return nil, fmt.Errorf("error preparing query NextDueMail: %w", err)
 	}
+	if q.olderDocumentsStmt, err = db.PrepareContext(ctx, olderDocuments); err != nil {
+		return nil, fmt.Errorf("error preparing query OlderDocuments: %w", err)
+	}
+	if q.olderOfEmailStmt, err = db.PrepareContext(ctx, olderOfEmail); err != nil {
+		return nil, fmt.Errorf("error preparing query OlderOfEmail: %w", err)
+	}
+	if q.olderOfEmailAndStatusStmt, err = db.PrepareContext(ctx, olderOfEmailAndStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query OlderOfEmailAndStatus: %w", err)
+	}
+	if q.olderOfStatusStmt, err = db.PrepareContext(ctx, olderOfStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query OlderOfStatus: %w", err)
+	}
 	if q.openClaimsStmt, err = db.PrepareContext(ctx, openClaims); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenClaims: %w", err)
+	}
+	if q.placeOfStmt, err = db.PrepareContext(ctx, placeOf); err != nil {
+		return nil, fmt.Errorf("error preparing query PlaceOf: %w", err)
 	}
 	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
@@ -146,6 +173,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.talliesStmt, err = db.PrepareContext(ctx, tallies); err != nil {
 		return nil, fmt.Errorf("error preparing query Tallies: %w", err)
+	}
+	if q.turnedDownAtStmt, err = db.PrepareContext(ctx, turnedDownAt); err != nil {
+		return nil, fmt.Errorf("error preparing query TurnedDownAt: %w", err)
 	}
 	return &q, nil
 }
@@ -312,6 +342,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing newPositionStmt: %w", cerr)
 		}
 	}
+	if q.newerDocumentsStmt != nil {
+		if cerr := q.newerDocumentsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing newerDocumentsStmt: %w", cerr)
+		}
+	}
+	if q.newerOfEmailStmt != nil {
+		if cerr := q.newerOfEmailStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing newerOfEmailStmt: %w", cerr)
+		}
+	}
+	if q.newerOfEmailAndStatusStmt != nil {
+		if cerr := q.newerOfEmailAndStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing newerOfEmailAndStatusStmt: %w", cerr)
+		}
+	}
+	if q.newerOfStatusStmt != nil {
+		if cerr := q.newerOfStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing newerOfStatusStmt: %w", cerr)
+		}
+	}
 	if q.nextDueEventStmt != nil {
 		if cerr := q.nextDueEventStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing nextDueEventStmt: %w", cerr)
@@ -322,9 +372,34 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing nextDueMailStmt: %w", cerr)
 		}
 	}
+	if q.olderDocumentsStmt != nil {
+		if cerr := q.olderDocumentsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing olderDocumentsStmt: %w", cerr)
+		}
+	}
+	if q.olderOfEmailStmt != nil {
+		if cerr := q.olderOfEmailStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing olderOfEmailStmt: %w", cerr)
+		}
+	}
+	if q.olderOfEmailAndStatusStmt != nil {
+		if cerr := q.olderOfEmailAndStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing olderOfEmailAndStatusStmt: %w", cerr)
+		}
+	}
+	if q.olderOfStatusStmt != nil {
+		if cerr := q.olderOfStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing olderOfStatusStmt: %w", cerr)
+		}
+	}
 	if q.openClaimsStmt != nil {
 		if cerr := q.openClaimsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing openClaimsStmt: %w", cerr)
+		}
+	}
+	if q.placeOfStmt != nil {
+		if cerr := q.placeOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing placeOfStmt: %w", cerr)
 		}
 	}
 	if q.putDocumentStmt != nil {
@@ -355,6 +430,11 @@ func (q *Queries) Close() error {
 	if q.talliesStmt != nil {
 		if cerr := q.talliesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing talliesStmt: %w", cerr)
+		}
+	}
+	if q.turnedDownAtStmt != nil {
+		if cerr := q.turnedDownAtStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing turnedDownAtStmt: %w", cerr)
 		}
 	}
 	return err
@@ -394,95 +474,115 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                      DBTX
-	tx                      *sql.Tx
-	addHoldersStmt          *sql.Stmt
-	addOwedEventStmt        *sql.Stmt
-	addParkedStmt           *sql.Stmt
-	addTallyStmt            *sql.Stmt
-	addToInboxStmt          *sql.Stmt
-	addToJournalStmt        *sql.Stmt
-	addTurnedDownStmt       *sql.Stmt
-	appliedBeforeStmt       *sql.Stmt
-	backlogStmt             *sql.Stmt
-	claimedMailsStmt        *sql.Stmt
-	deleteHoldersStmt       *sql.Stmt
-	deleteParkedStmt        *sql.Stmt
-	documentJournalStmt     *sql.Stmt
-	documentMailsStmt       *sql.Stmt
-	documentOwedEventsStmt  *sql.Stmt
-	documentParkedStmt      *sql.Stmt
-	documentTurnedDownStmt  *sql.Stmt
-	dueEventsStmt           *sql.Stmt
-	dueMailsStmt            *sql.Stmt
-	getDocumentStmt         *sql.Stmt
-	getPositionStmt         *sql.Stmt
-	holdersStmt             *sql.Stmt
-	knownEventsStmt         *sql.Stmt
-	listDocumentsStmt       *sql.Stmt
-	loadDocumentsStmt       *sql.Stmt
-	loadParkedStmt          *sql.Stmt
-	loadUnsettledMailsStmt  *sql.Stmt
-	loseInboxAfterStmt      *sql.Stmt
-	loseOwedEventsAfterStmt *sql.Stmt
-	mailsInDoubtStmt        *sql.Stmt
-	metAgainStmt            *sql.Stmt
-	newPositionStmt         *sql.Stmt
-	nextDueEventStmt        *sql.Stmt
-	nextDueMailStmt         *sql.Stmt
-	openClaimsStmt          *sql.Stmt
-	putDocumentStmt         *sql.Stmt
-	putMailStmt             *sql.Stmt
-	putPositionStmt         *sql.Stmt
-	setInboxResultStmt      *sql.Stmt
-	settleOwedEventStmt     *sql.Stmt
-	talliesStmt             *sql.Stmt
+	db                        DBTX
+	tx                        *sql.Tx
+	addHoldersStmt            *sql.Stmt
+	addOwedEventStmt          *sql.Stmt
+	addParkedStmt             *sql.Stmt
+	addTallyStmt              *sql.Stmt
+	addToInboxStmt            *sql.Stmt
+	addToJournalStmt          *sql.Stmt
+	addTurnedDownStmt         *sql.Stmt
+	appliedBeforeStmt         *sql.Stmt
+	backlogStmt               *sql.Stmt
+	claimedMailsStmt          *sql.Stmt
+	deleteHoldersStmt         *sql.Stmt
+	deleteParkedStmt          *sql.Stmt
+	documentJournalStmt       *sql.Stmt
+	documentMailsStmt         *sql.Stmt
+	documentOwedEventsStmt    *sql.Stmt
+	documentParkedStmt        *sql.Stmt
+	documentTurnedDownStmt    *sql.Stmt
+	dueEventsStmt             *sql.Stmt
+	dueMailsStmt              *sql.Stmt
+	getDocumentStmt           *sql.Stmt
+	getPositionStmt           *sql.Stmt
+	holdersStmt               *sql.Stmt
+	knownEventsStmt           *sql.Stmt
+	listDocumentsStmt         *sql.Stmt
+	loadDocumentsStmt         *sql.Stmt
+	loadParkedStmt            *sql.Stmt
+	loadUnsettledMailsStmt    *sql.Stmt
+	loseInboxAfterStmt        *sql.Stmt
+	loseOwedEventsAfterStmt   *sql.Stmt
+	mailsInDoubtStmt          *sql.Stmt
+	metAgainStmt              *sql.Stmt
+	newPositionStmt           *sql.Stmt
+	newerDocumentsStmt        *sql.Stmt
+	newerOfEmailStmt          *sql.Stmt
+	newerOfEmailAndStatusStmt *sql.Stmt
+	newerOfStatusStmt         *sql.Stmt
+	nextDueEventStmt          *sql.Stmt
+	nextDueMailStmt           *sql.Stmt
+	olderDocumentsStmt        *sql.Stmt
+	olderOfEmailStmt          *sql.Stmt
+	olderOfEmailAndStatusStmt *sql.Stmt
+	olderOfStatusStmt         *sql.Stmt
+	openClaimsStmt            *sql.Stmt
+	placeOfStmt               *sql.Stmt
+	putDocumentStmt           *sql.Stmt
+	putMailStmt               *sql.Stmt
+	putPositionStmt           *sql.Stmt
+	setInboxResultStmt        *sql.Stmt
+	settleOwedEventStmt       *sql.Stmt
+	talliesStmt               *sql.Stmt
+	turnedDownAtStmt          *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                      tx,
-		tx:                      tx,
-		addHoldersStmt:          q.addHoldersStmt,
-		addOwedEventStmt:        q.addOwedEventStmt,
-		addParkedStmt:           q.addParkedStmt,
-		addTallyStmt:            q.addTallyStmt,
-		addToInboxStmt:          q.addToInboxStmt,
-		addToJournalStmt:        q.addToJournalStmt,
-		addTurnedDownStmt:       q.addTurnedDownStmt,
-		appliedBeforeStmt:       q.appliedBeforeStmt,
-		backlogStmt:             q.backlogStmt,
-		claimedMailsStmt:        q.claimedMailsStmt,
-		deleteHoldersStmt:       q.deleteHoldersStmt,
-		deleteParkedStmt:        q.deleteParkedStmt,
-		documentJournalStmt:     q.documentJournalStmt,
-		documentMailsStmt:       q.documentMailsStmt,
-		documentOwedEventsStmt:  q.documentOwedEventsStmt,
-		documentParkedStmt:      q.documentParkedStmt,
-		documentTurnedDownStmt:  q.documentTurnedDownStmt,
-		dueEventsStmt:           q.dueEventsStmt,
-		dueMailsStmt:            q.dueMailsStmt,
-		getDocumentStmt:         q.getDocumentStmt,
-		getPositionStmt:         q.getPositionStmt,
-		holdersStmt:             q.holdersStmt,
-		knownEventsStmt:         q.knownEventsStmt,
-		listDocumentsStmt:       q.listDocumentsStmt,
-		loadDocumentsStmt:       q.loadDocumentsStmt,
-		loadParkedStmt:          q.loadParkedStmt,
-		loadUnsettledMailsStmt:  q.loadUnsettledMailsStmt,
-		loseInboxAfterStmt:      q.loseInboxAfterStmt,
-		loseOwedEventsAfterStmt: q.loseOwedEventsAfterStmt,
-		mailsInDoubtStmt:        q.mailsInDoubtStmt,
-		metAgainStmt:            q.metAgainStmt,
-		newPositionStmt:         q.newPositionStmt,
-		nextDueEventStmt:        q.nextDueEventStmt,
-		nextDueMailStmt:         q.nextDueMailStmt,
-		openClaimsStmt:          q.openClaimsStmt,
-		putDocumentStmt:         q.putDocumentStmt,
-		putMailStmt:             q.putMailStmt,
-		putPositionStmt:         q.putPositionStmt,
-		setInboxResultStmt:      q.setInboxResultStmt,
-		settleOwedEventStmt:     q.settleOwedEventStmt,
-		talliesStmt:             q.talliesStmt,
+		db:                        tx,
+		tx:                        tx,
+		addHoldersStmt:            q.addHoldersStmt,
+		addOwedEventStmt:          q.addOwedEventStmt,
+		addParkedStmt:             q.addParkedStmt,
+		addTallyStmt:              q.addTallyStmt,
+		addToInboxStmt:            q.addToInboxStmt,
+		addToJournalStmt:          q.addToJournalStmt,
+		addTurnedDownStmt:         q.addTurnedDownStmt,
+		appliedBeforeStmt:         q.appliedBeforeStmt,
+		backlogStmt:               q.backlogStmt,
+		claimedMailsStmt:          q.claimedMailsStmt,
+		deleteHoldersStmt:         q.deleteHoldersStmt,
+		deleteParkedStmt:          q.deleteParkedStmt,
+		documentJournalStmt:       q.documentJournalStmt,
+		documentMailsStmt:         q.documentMailsStmt,
+		documentOwedEventsStmt:    q.documentOwedEventsStmt,
+		documentParkedStmt:        q.documentParkedStmt,
+		documentTurnedDownStmt:    q.documentTurnedDownStmt,
+		dueEventsStmt:             q.dueEventsStmt,
+		dueMailsStmt:              q.dueMailsStmt,
+		getDocumentStmt:           q.getDocumentStmt,
+		getPositionStmt:           q.getPositionStmt,
+		holdersStmt:               q.holdersStmt,
+		knownEventsStmt:           q.knownEventsStmt,
+		listDocumentsStmt:         q.listDocumentsStmt,
+		loadDocumentsStmt:         q.loadDocumentsStmt,
+		loadParkedStmt:            q.loadParkedStmt,
+		loadUnsettledMailsStmt:    q.loadUnsettledMailsStmt,
+		loseInboxAfterStmt:        q.loseInboxAfterStmt,
+		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,
+		mailsInDoubtStmt:          q.mailsInDoubtStmt,
+		metAgainStmt:              q.metAgainStmt,
+		newPositionStmt:           q.newPositionStmt,
+		newerDocumentsStmt:        q.newerDocumentsStmt,
+		newerOfEmailStmt:          q.newerOfEmailStmt,
+		newerOfEmailAndStatusStmt: q.newerOfEmailAndStatusStmt,
+		newerOfStatusStmt:         q.newerOfStatusStmt,
+		nextDueEventStmt:          q.nextDueEventStmt,
+		nextDueMailStmt:           q.nextDueMailStmt,
+		olderDocumentsStmt:        q.olderDocumentsStmt,
+		olderOfEmailStmt:          q.olderOfEmailStmt,
+		olderOfEmailAndStatusStmt: q.olderOfEmailAndStatusStmt,
+		olderOfStatusStmt:         q.olderOfStatusStmt,
+		openClaimsStmt:            q.openClaimsStmt,
+		placeOfStmt:               q.placeOfStmt,
+		putDocumentStmt:           q.putDocumentStmt,
+		putMailStmt:               q.putMailStmt,
+		putPositionStmt:           q.putPositionStmt,
+		setInboxResultStmt:        q.setInboxResultStmt,
+		settleOwedEventStmt:       q.settleOwedEventStmt,
+		talliesStmt:               q.talliesStmt,
+		turnedDownAtStmt:          q.turnedDownAtStmt,
 	}
 }

@@ -9,6 +9,7 @@ import (
 )
 
 type Document struct {
+	Place              int64
 	SID                workflow.SID
 	AccountSID         workflow.SID
 	Status             workflow.Status

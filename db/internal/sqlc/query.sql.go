@@ -561,13 +561,14 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 }
 
 const getDocument = `-- name: GetDocument :one
-SELECT sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE sid = ?1
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE sid = ?1
 `
 
 func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, error) {
 	row := q.queryRow(ctx, q.getDocumentStmt, getDocument, sid)
 	var i Document
 	err := row.Scan(
+		&i.Place,
 		&i.SID,
 		&i.AccountSID,
 		&i.Status,
@@ -680,11 +681,11 @@ func (q *Queries) KnownEvents(ctx context.Context, keys string) ([]KnownEventsRo
 }
 
 const listDocuments = `-- name: ListDocuments :many
-SELECT sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents
 WHERE (CAST(?1 AS TEXT) = '' OR account_sid = CAST(?1 AS TEXT))
   AND (CAST(?2 AS TEXT) = '' OR status = CAST(?2 AS TEXT))
   AND (CAST(?3 AS TEXT) = '' OR email = CAST(?3 AS TEXT))
-ORDER BY created_ms DESC, sid DESC LIMIT ?4
+ORDER BY place DESC LIMIT ?4
 `
 
 type ListDocumentsParams struct {
@@ -709,6 +710,7 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 	for rows.Next() {
 		var i Document
 		if err := rows.Scan(
+			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
@@ -743,7 +745,7 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 }
 
 const loadDocuments = `-- name: LoadDocuments :many
-SELECT sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
 func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, error) {
@@ -756,6 +758,7 @@ func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, e
 	for rows.Next() {
 		var i Document
 		if err := rows.Scan(
+			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
@@ -992,6 +995,242 @@ func (q *Queries) NewPosition(ctx context.Context, worker string) error {
 	return err
 }
 
+const newerDocuments = `-- name: NewerDocuments :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
+`
+
+type NewerDocumentsParams struct {
+	AccountSID workflow.SID
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.newerDocumentsStmt, newerDocuments, arg.AccountSID, arg.Place, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newerOfEmail = `-- name: NewerOfEmail :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+`
+
+type NewerOfEmailParams struct {
+	AccountSID workflow.SID
+	Email      string
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.newerOfEmailStmt, newerOfEmail,
+		arg.AccountSID,
+		arg.Email,
+		arg.Place,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newerOfEmailAndStatus = `-- name: NewerOfEmailAndStatus :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
+`
+
+type NewerOfEmailAndStatusParams struct {
+	AccountSID workflow.SID
+	Email      string
+	Status     workflow.Status
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAndStatusParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.newerOfEmailAndStatusStmt, newerOfEmailAndStatus,
+		arg.AccountSID,
+		arg.Email,
+		arg.Status,
+		arg.Place,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newerOfStatus = `-- name: NewerOfStatus :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+`
+
+type NewerOfStatusParams struct {
+	AccountSID workflow.SID
+	Status     workflow.Status
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.newerOfStatusStmt, newerOfStatus,
+		arg.AccountSID,
+		arg.Status,
+		arg.Place,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const nextDueEvent = `-- name: NextDueEvent :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM owed_events WHERE settled_seq = 0 AND due_ms > ?1
 `
@@ -1012,6 +1251,242 @@ func (q *Queries) NextDueMail(ctx context.Context) (int64, error) {
 	var due_ms int64
 	err := row.Scan(&due_ms)
 	return due_ms, err
+}
+
+const olderDocuments = `-- name: OlderDocuments :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
+`
+
+type OlderDocumentsParams struct {
+	AccountSID workflow.SID
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.olderDocumentsStmt, olderDocuments, arg.AccountSID, arg.Place, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const olderOfEmail = `-- name: OlderOfEmail :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+`
+
+type OlderOfEmailParams struct {
+	AccountSID workflow.SID
+	Email      string
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.olderOfEmailStmt, olderOfEmail,
+		arg.AccountSID,
+		arg.Email,
+		arg.Place,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const olderOfEmailAndStatus = `-- name: OlderOfEmailAndStatus :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
+`
+
+type OlderOfEmailAndStatusParams struct {
+	AccountSID workflow.SID
+	Email      string
+	Status     workflow.Status
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAndStatusParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.olderOfEmailAndStatusStmt, olderOfEmailAndStatus,
+		arg.AccountSID,
+		arg.Email,
+		arg.Status,
+		arg.Place,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const olderOfStatus = `-- name: OlderOfStatus :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+`
+
+type OlderOfStatusParams struct {
+	AccountSID workflow.SID
+	Status     workflow.Status
+	Place      int64
+	Most       int64
+}
+
+func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([]Document, error) {
+	rows, err := q.query(ctx, q.olderOfStatusStmt, olderOfStatus,
+		arg.AccountSID,
+		arg.Status,
+		arg.Place,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const openClaims = `-- name: OpenClaims :many
@@ -1039,6 +1514,22 @@ func (q *Queries) OpenClaims(ctx context.Context) ([]int64, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const placeOf = `-- name: PlaceOf :one
+SELECT place FROM documents WHERE sid = ?1 AND account_sid = ?2
+`
+
+type PlaceOfParams struct {
+	SID        workflow.SID
+	AccountSID workflow.SID
+}
+
+func (q *Queries) PlaceOf(ctx context.Context, arg PlaceOfParams) (int64, error) {
+	row := q.queryRow(ctx, q.placeOfStmt, placeOf, arg.SID, arg.AccountSID)
+	var place int64
+	err := row.Scan(&place)
+	return place, err
 }
 
 const putDocument = `-- name: PutDocument :exec
@@ -1247,4 +1738,26 @@ func (q *Queries) Tallies(ctx context.Context) ([]Tally, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const turnedDownAt = `-- name: TurnedDownAt :one
+SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms FROM turned_down WHERE sequence = ?1
+`
+
+func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown, error) {
+	row := q.queryRow(ctx, q.turnedDownAtStmt, turnedDownAt, sequence)
+	var i TurnedDown
+	err := row.Scan(
+		&i.Sequence,
+		&i.Dead,
+		&i.Subject,
+		&i.DocumentSID,
+		&i.Source,
+		&i.EventID,
+		&i.Code,
+		&i.Message,
+		&i.Field,
+		&i.AtMS,
+	)
+	return i, err
 }

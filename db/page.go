@@ -1,0 +1,95 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// PageQuery asks for one page of an account's documents.
+type PageQuery struct {
+	Account workflow.SID
+	Status  workflow.Status // empty matches all
+	Email   string          // exact; empty matches all
+	After   workflow.SID    // the page behind this document; empty for the first page
+	Before  workflow.SID    // the page that ends in front of this document; goes before After
+	Limit   int             // at most so many
+}
+
+// Page lists documents of an account, the newest first. A page stays what it
+// is while documents arrive, and costs the same wherever it lies. It fails
+// with workflow.ErrNotFound where After or Before is not a document of the
+// account.
+func (s *Store) Page(ctx context.Context, q PageQuery) ([]workflow.Document, error) {
+	rows, err := s.page(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("list documents: %w", err)
+	}
+	return each(rows, document)
+}
+
+func (s *Store) page(ctx context.Context, q PageQuery) ([]sqlc.Document, error) {
+	place := int64(math.MaxInt64)
+	if anchor := cmp.Or(q.Before, q.After); anchor != "" {
+		var err error
+		place, err = s.rq.PlaceOf(ctx, sqlc.PlaceOfParams{SID: anchor, AccountSID: q.Account})
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("%w: document %s", workflow.ErrNotFound, anchor)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if q.Before == "" {
+		return s.older(ctx, q, place)
+	}
+	rows, err := s.newer(ctx, q, place)
+	slices.Reverse(rows)
+	return rows, err
+}
+
+func (s *Store) older(ctx context.Context, q PageQuery, place int64) ([]sqlc.Document, error) {
+	most := int64(q.Limit)
+	switch {
+	case q.Email != "" && q.Status != "":
+		return s.rq.OlderOfEmailAndStatus(ctx, sqlc.OlderOfEmailAndStatusParams{AccountSID: q.Account, Email: q.Email, Status: q.Status, Place: place, Most: most})
+	case q.Email != "":
+		return s.rq.OlderOfEmail(ctx, sqlc.OlderOfEmailParams{AccountSID: q.Account, Email: q.Email, Place: place, Most: most})
+	case q.Status != "":
+		return s.rq.OlderOfStatus(ctx, sqlc.OlderOfStatusParams{AccountSID: q.Account, Status: q.Status, Place: place, Most: most})
+	}
+	return s.rq.OlderDocuments(ctx, sqlc.OlderDocumentsParams{AccountSID: q.Account, Place: place, Most: most})
+}
+
+func (s *Store) newer(ctx context.Context, q PageQuery, place int64) ([]sqlc.Document, error) {
+	most := int64(q.Limit)
+	switch {
+	case q.Email != "" && q.Status != "":
+		return s.rq.NewerOfEmailAndStatus(ctx, sqlc.NewerOfEmailAndStatusParams{AccountSID: q.Account, Email: q.Email, Status: q.Status, Place: place, Most: most})
+	case q.Email != "":
+		return s.rq.NewerOfEmail(ctx, sqlc.NewerOfEmailParams{AccountSID: q.Account, Email: q.Email, Place: place, Most: most})
+	case q.Status != "":
+		return s.rq.NewerOfStatus(ctx, sqlc.NewerOfStatusParams{AccountSID: q.Account, Status: q.Status, Place: place, Most: most})
+	}
+	return s.rq.NewerDocuments(ctx, sqlc.NewerDocumentsParams{AccountSID: q.Account, Place: place, Most: most})
+}
+
+// Refusal returns why the entry at a sequence was turned down, or nil where it
+// was not.
+func (s *Store) Refusal(ctx context.Context, sequence uint64) (*workflow.Problem, error) {
+	r, err := s.rq.TurnedDownAt(ctx, int64(sequence))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what became of entry %d: %w", sequence, err)
+	}
+	return &workflow.Problem{Code: r.Code, Message: r.Message, Field: r.Field}, nil
+}
