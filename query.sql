@@ -175,6 +175,8 @@ SELECT * FROM documents
 WHERE (CAST(@account_sid AS TEXT) = '' OR account_sid = CAST(@account_sid AS TEXT))
   AND (CAST(@status AS TEXT) = '' OR status = CAST(@status AS TEXT))
   AND (CAST(@email AS TEXT) = '' OR email = CAST(@email AS TEXT))
+  AND (CAST(@in_doubt AS INTEGER) = 0
+    OR sid IN (SELECT CAST(substr(id, 1, 34) AS TEXT) FROM mails WHERE doubts > 0))
 ORDER BY place DESC LIMIT @most;
 
 -- name: PlaceOf :one

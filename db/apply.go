@@ -24,6 +24,7 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 	if len(entries) == 0 {
 		return nil
 	}
+	ctx = context.WithoutCancel(ctx) // one that can end costs go-sqlite3 a goroutine a statement
 	b := &batch{pos: s.Position()}
 	b.pos.Stream = stream
 	err := s.tx(ctx, func(q *sqlc.Queries) error {

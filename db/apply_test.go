@@ -373,19 +373,3 @@ func TestLifeTellsEverything(t *testing.T) {
 		t.Errorf("failed documents: %+v, %v", docs, err)
 	}
 }
-
-func BenchmarkApplyCreated(b *testing.B) {
-	s := open(b, b.TempDir())
-	n := 0
-	for b.Loop() {
-		w := &writer{}
-		for range 512 {
-			w.created(n)
-			w.entries[len(w.entries)-1].Sequence = uint64(n + 1)
-			w.entries[len(w.entries)-1].ID = fmt.Sprint("e", n)
-			n++
-		}
-		apply(b, s, w.entries...)
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
-}

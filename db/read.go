@@ -35,13 +35,14 @@ type Filter struct {
 	Account workflow.SID
 	Status  workflow.Status
 	Email   string // exact
+	InDoubt bool   // only those with a mail whose outcome was lost at least once
 	Limit   int    // at most so many
 }
 
 // Documents lists documents, the newest first.
 func (s *Store) Documents(ctx context.Context, f Filter) ([]workflow.Document, error) {
 	rows, err := s.rq.ListDocuments(ctx, sqlc.ListDocumentsParams{
-		AccountSID: string(f.Account), Status: string(f.Status), Email: f.Email, Most: int64(f.Limit),
+		AccountSID: string(f.Account), Status: string(f.Status), Email: f.Email, InDoubt: int64(bit(f.InDoubt)), Most: int64(f.Limit),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list documents: %w", err)

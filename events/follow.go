@@ -42,10 +42,10 @@ type Fold interface {
 }
 
 const (
-	maxBatch      = 512
-	maxBatchBytes = 4 << 20 // of payload; a batch of large messages is short
-	maxPull       = 4 * maxBatch
-	maxPullBytes  = 8 << 20 // must hold the largest message
+	maxBatch      = 4096
+	maxBatchBytes = 8 << 20 // of payload; a batch of large messages is short
+	maxPull       = 2 * maxBatch
+	maxPullBytes  = 16 << 20 // must hold the largest message
 )
 
 // Follow reads the log from the fold's position on and has it applied, in

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +42,36 @@ func TestALogThatLostItsTailIsFoldedAgainFromTheLastEntryInCommon(t *testing.T) 
 				t.Errorf("other entries were applied (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestWhatWasReadBeforeAReconnectIsThrownAway: the batch that waits while another
+// is applied comes from a log that is no more.
+func TestWhatWasReadBeforeAReconnectIsThrownAway(t *testing.T) {
+	for range 4 { // without the guard it is a matter of chance
+		broker := eventstest.Server(t)
+		log := eventstest.Open(t, eventstest.Connect(t, broker), 1)
+		appendAll(t, log, 0, 1)
+		older := backup(t, broker)
+		applying, goOn := make(chan bool), make(chan bool)
+		var once sync.Once
+		f := fold{onApply: func() error {
+			once.Do(func() { applying <- true; <-goOn })
+			return nil
+		}}
+		follow(t, log, &f)
+		<-applying
+		appendAll(t, log, 1, 10)
+		eventstest.Wait(t, "the rest read", func() bool { return log.Stats().Last == 10 })
+		before := log.Stats().Reconnects
+		restore(t, broker, older)
+		eventstest.Wait(t, "the connection found", func() bool { return log.Stats().Reconnects > before })
+		appendAll(t, log, 100, 105)
+		goOn <- true
+		eventstest.Wait(t, "the log's end applied", func() bool { return f.sequence() >= 6 })
+		if diff := cmp.Diff(append(createdIDs(0, 1), createdIDs(100, 105)...), f.seen()); diff != "" {
+			t.Fatalf("other entries were applied (-want +got):\n%s", diff)
+		}
 	}
 }
 

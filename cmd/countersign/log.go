@@ -17,7 +17,7 @@ func logger(to io.Writer, cfg config.Config) *slog.Logger {
 	if !text {
 		return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	}
-	return slog.New(tint.NewHandler(to, &tint.Options{
+	return slog.New(tint.NewTextHandler(to, &tint.Options{
 		Level: cfg.LogLevel, TimeFormat: "15:04:05", NoColor: !terminal(to) || os.Getenv("NO_COLOR") != "",
 	}))
 }

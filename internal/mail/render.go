@@ -5,14 +5,12 @@ import (
 	"embed"
 	"fmt"
 	htmltemplate "html/template"
-	"regexp"
 	"strings"
 	texttemplate "text/template"
 	"time"
 	"unicode"
 
-	"github.com/nyaruka/phonenumbers"
-
+	"countersign/internal/phone"
 	"countersign/workflow"
 )
 
@@ -169,27 +167,9 @@ func numbers(orders []workflow.Order) (list []string, columns int) {
 			list, columns = append(list, "Order "+string(o.SID)), 1
 			continue
 		}
-		list = append(list, number(o.PhoneNumber))
+		list = append(list, plain(phone.Human(o.PhoneNumber)))
 	}
 	return list, columns
-}
-
-// american matches the numbers of the North American Numbering Plan. Most are
-// of it, and the library takes twenty times as long to say the same: in a mail
-// with many numbers that would be the better part of the work.
-var american = regexp.MustCompile(`^\+1([2-9]\d{2})([2-9]\d{2})(\d{4})$`)
-
-// number formats an E.164 number: (415) 555-0100 within the North American
-// Numbering Plan, +44 20 7946 0958 elsewhere.
-func number(e164 string) string {
-	if m := american.FindStringSubmatch(e164); m != nil {
-		return "(" + m[1] + ") " + m[2] + "-" + m[3]
-	}
-	n, err := phonenumbers.Parse(e164, "")
-	if err != nil || !phonenumbers.IsPossibleNumber(n) {
-		return plain(e164)
-	}
-	return phonenumbers.Format(n, phonenumbers.INTERNATIONAL)
 }
 
 // date writes a day as people do. All mails count days in UTC.

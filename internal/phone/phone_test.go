@@ -1,7 +1,10 @@
 package phone_test
 
 import (
+	"regexp"
 	"testing"
+
+	"github.com/nyaruka/phonenumbers"
 
 	"countersign/internal/phone"
 )
@@ -24,4 +27,25 @@ func TestHuman(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzAmerican holds the shortcut for American numbers to what the library
+// says.
+func FuzzAmerican(f *testing.F) {
+	for _, national := range []string{"4155550100", "8765550123", "2002000000", "9119119999", "1005550100"} {
+		f.Add(national)
+	}
+	shape := regexp.MustCompile(`^[2-9]\d{2}[2-9]\d{6}$`)
+	f.Fuzz(func(t *testing.T, national string) {
+		if !shape.MatchString(national) {
+			return
+		}
+		n, err := phonenumbers.Parse("+1"+national, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := phone.Human("+1"+national), phonenumbers.Format(n, phonenumbers.NATIONAL); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 }

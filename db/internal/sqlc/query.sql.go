@@ -685,13 +685,16 @@ SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emai
 WHERE (CAST(?1 AS TEXT) = '' OR account_sid = CAST(?1 AS TEXT))
   AND (CAST(?2 AS TEXT) = '' OR status = CAST(?2 AS TEXT))
   AND (CAST(?3 AS TEXT) = '' OR email = CAST(?3 AS TEXT))
-ORDER BY place DESC LIMIT ?4
+  AND (CAST(?4 AS INTEGER) = 0
+    OR sid IN (SELECT CAST(substr(id, 1, 34) AS TEXT) FROM mails WHERE doubts > 0))
+ORDER BY place DESC LIMIT ?5
 `
 
 type ListDocumentsParams struct {
 	AccountSID string
 	Status     string
 	Email      string
+	InDoubt    int64
 	Most       int64
 }
 
@@ -700,6 +703,7 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 		arg.AccountSID,
 		arg.Status,
 		arg.Email,
+		arg.InDoubt,
 		arg.Most,
 	)
 	if err != nil {
