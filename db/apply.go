@@ -46,20 +46,22 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 	return nil
 }
 
-// tx runs f in one transaction: all of it happens, or none.
+// tx runs f in one transaction: all of it happens, or none. It does without
+// sql.Tx, which makes a statement anew each time it is used.
 func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
+	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer tx.Rollback() // does nothing after Commit
-	if err := f(s.wq.WithTx(tx)); err != nil {
-		return err
+	err := f(s.wq)
+	if err == nil {
+		if _, err = s.conn.ExecContext(ctx, "COMMIT"); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("commit: %w", err)
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
+	// SQLite has rolled back by itself after some errors, and says so here.
+	_, _ = s.conn.ExecContext(ctx, "ROLLBACK")
+	return err
 }
 
 // batch is a fold in memory of what a batch of entries touches, written down

@@ -31,7 +31,7 @@ func TestMigrationsGiveTheSchema(t *testing.T) {
 	if _, err := direct.Exec(countersign.Schema); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(objects(t, direct), objects(t, s.write)); diff != "" {
+	if diff := cmp.Diff(objects(t, direct), objects(t, s.read)); diff != "" {
 		t.Errorf("schema.sql (-) and the migrations (+) differ:\n%s", diff)
 	}
 }
@@ -134,7 +134,7 @@ func TestWhatTheRelaysAskUsesAnIndex(t *testing.T) {
 	} {
 		var id, parent, unused int
 		var plan string
-		if err := s.write.QueryRow("EXPLAIN QUERY PLAN "+query).Scan(&id, &parent, &unused, &plan); err != nil {
+		if err := s.read.QueryRow("EXPLAIN QUERY PLAN "+query).Scan(&id, &parent, &unused, &plan); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE") {

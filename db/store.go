@@ -47,6 +47,7 @@ type Position struct {
 type Store struct {
 	path         string
 	write, read  *sql.DB
+	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
 	fold         sync.Mutex // held while a batch is applied
 	mu           sync.Mutex // guards what is below
@@ -88,7 +89,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
-	if s.wq, err = sqlc.Prepare(ctx, s.write); err != nil {
+	if s.conn, err = s.write.Conn(ctx); err != nil {
+		return err
+	}
+	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
 	if err := s.wq.NewPosition(ctx, rand.Text()); err != nil {
@@ -162,6 +166,9 @@ func (s *Store) Close() error {
 		if q != nil {
 			errs = append(errs, q.Close())
 		}
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
 	}
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {

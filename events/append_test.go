@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -226,8 +224,10 @@ func TestClaim(t *testing.T) {
 func TestAClaimWhoseAnswerIsLost(t *testing.T) {
 	t.Run("surely does not stand where it was not sent", func(t *testing.T) {
 		broker := eventstest.Server(t)
-		log := eventstest.Open(t, eventstest.Connect(t, broker), 1)
+		nc := eventstest.Connect(t, broker)
+		log := eventstest.Open(t, nc, 1)
 		broker.Stop()
+		eventstest.Wait(t, "the connection lost", func() bool { return !nc.IsConnected() })
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 		defer cancel()
 		if _, err := log.Claim(ctx, claimEvent("a", 1), 0); !errors.Is(err, workflow.ErrUnavailable) || errors.Is(err, events.ErrUncertain) {
@@ -236,10 +236,11 @@ func TestAClaimWhoseAnswerIsLost(t *testing.T) {
 	})
 	t.Run("is found when the log answers again", func(t *testing.T) {
 		broker := eventstest.Server(t)
-		mute := newMuteProxy(t, broker)
-		log := eventstest.Open(t, eventstest.Connect(t, mute), 1)
+		var mute silence
+		proxied := newProxy(t, broker, mute.copy)
+		log := eventstest.Open(t, eventstest.Connect(t, proxied), 1)
 		direct := eventstest.Connect(t, broker)
-		mute.silence(true)
+		mute.set(true)
 
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
@@ -256,7 +257,7 @@ func TestAClaimWhoseAnswerIsLost(t *testing.T) {
 			}
 			claimed <- err
 		}()
-		mute.silence(false)
+		mute.set(false)
 		if err := <-claimed; err != nil {
 			t.Error(err)
 		}
@@ -298,66 +299,3 @@ func checkStandOnce(t *testing.T, nc *nats.Conn, n int) {
 		t.Errorf("other entries stand on the log (-want +got):\n%s", diff)
 	}
 }
-
-// muteProxy stands between a client and a broker, and can keep back what the
-// broker says.
-type muteProxy struct {
-	listener net.Listener
-	mu       sync.Mutex
-	mute     bool
-	heard    *sync.Cond
-}
-
-func newMuteProxy(t *testing.T, broker *eventstest.Broker) *muteProxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	p := &muteProxy{listener: listener}
-	p.heard = sync.NewCond(&p.mu)
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", strings.TrimPrefix(broker.URL(), "nats://"))
-			if err != nil {
-				client.Close()
-				continue
-			}
-			t.Cleanup(func() { client.Close(); server.Close() })
-			go func() { _, _ = io.Copy(server, client); server.Close() }()
-			go func() { _, _ = io.Copy(p.loud(client), server); client.Close() }()
-		}
-	}()
-	return p
-}
-
-// URL is what clients connect to.
-func (p *muteProxy) URL() string { return "nats://" + p.listener.Addr().String() }
-
-func (p *muteProxy) silence(on bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mute = on
-	p.heard.Broadcast()
-}
-
-// loud writes to w while the proxy is not silent, and waits while it is.
-func (p *muteProxy) loud(w io.Writer) io.Writer {
-	return writerFunc(func(b []byte) (int, error) {
-		p.mu.Lock()
-		for p.mute {
-			p.heard.Wait()
-		}
-		p.mu.Unlock()
-		return w.Write(b)
-	})
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

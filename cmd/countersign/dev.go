@@ -94,7 +94,7 @@ func (a *app) play(ctx context.Context, w *worker, box *catcher.Catcher, lines [
 		worked <- w.run(ctx)
 		stop()
 	}()
-	fmt.Fprintf(a.err, "inbox  http://%s/inbox/\nadmin  http://%s/\n", w.admin.Addr(), w.admin.Addr())
+	fmt.Fprintf(a.err, "inbox  http://%s/inbox/\nadmin  http://%s/\ndata   %s\n", w.admin.Addr(), w.admin.Addr(), w.cfg.DataDir)
 	if w.server != nil && w.server.ClientURL() != "" {
 		fmt.Fprintf(a.err, "NATS   %s\n", w.server.ClientURL())
 	}

@@ -31,7 +31,7 @@ func (a *app) documents() *cobra.Command {
 func (a *app) documentsList() *cobra.Command {
 	var f db.Filter
 	var account, status string
-	var asJSON, doubtful bool
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List documents, the newest first",
@@ -41,7 +41,7 @@ func (a *app) documentsList() *cobra.Command {
 	c.Flags().StringVar(&status, "status", "", "only those that are opened, signing, signed, canceled or failed")
 	c.Flags().StringVar(&f.Email, "email", "", "only of this signer")
 	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
-	c.Flags().BoolVar(&doubtful, "in-doubt", false, "only those with a mail that may have gone out twice, or not at all")
+	c.Flags().BoolVar(&f.InDoubt, "in-doubt", false, "only those with a mail that may have gone out twice, or not at all")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		f.Account, f.Status = workflow.SID(account), workflow.Status(status)
@@ -60,7 +60,6 @@ func (a *app) documentsList() *cobra.Command {
 			return err
 		}
 		defer store.Close()
-		f.InDoubt = doubtful
 		docs, err := store.Documents(c.Context(), f)
 		if err != nil {
 			return err
