@@ -26,12 +26,13 @@ const module = "countersign"
 var rooms = map[string]string{
 	"cmd": "*",
 
-	"internal/api":    "db events internal/phone internal/ticket workflow",
-	"internal/admin":  "db events workflow",
-	"internal/web":    "db events internal/phone internal/ticket workflow",
-	"internal/relay":  "db events workflow",
-	"internal/mail":   "internal/phone workflow",
-	"internal/letter": "internal/phone workflow",
+	"internal/api":      "db events internal/phone internal/ticket workflow",
+	"internal/accounts": "workflow",
+	"internal/admin":    "db events workflow",
+	"internal/web":      "db events internal/phone internal/ticket workflow",
+	"internal/relay":    "db events workflow",
+	"internal/mail":     "internal/phone workflow",
+	"internal/letter":   "internal/phone workflow",
 
 	"internal/catcher": "workflow",
 	"internal/config":  "workflow",

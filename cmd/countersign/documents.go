@@ -22,7 +22,8 @@ func (a *app) documents() *cobra.Command {
 		Use:   "documents",
 		Short: "Look at documents",
 		Long:  "Reads the database of a worker on this machine, running or not; see --data-dir.",
-		Args:  cobra.NoArgs,
+		Args:  cobra.ArbitraryArgs,
+		RunE:  group,
 	}
 	c.AddCommand(a.documentsList(), a.documentsShow())
 	return c

@@ -52,7 +52,7 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	}
 	fmt.Fprintln(errs, "countersign:", err)
 	var usage usageError
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+	if errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitFailure
@@ -71,7 +71,8 @@ func (a *app) root() *cobra.Command {
 		Long:          "Countersign follows the log of Authorization Document events, mails the signer and the people in cc,\nand has the numbers of signed documents registered.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          group,
 	}
 	config.Flags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -80,6 +81,19 @@ func (a *app) root() *cobra.Command {
 		checkArgs(c)
 	}
 	return root
+}
+
+// group is what a command does that only holds others.
+func group(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	c.SuggestionsMinimumDistance = 2 // letters apart, as cobra's own
+	err := fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(like, " or "))
+	}
+	return usageError{err}
 }
 
 // checkArgs makes a wrong number of arguments an error of usage.

@@ -174,7 +174,7 @@ func (w *worker) run(ctx context.Context) error {
 			}
 		})
 	}
-	w.logger.Info("countersign is up", "version", versionName(), "public", w.public.Addr(), "admin", w.admin.Addr())
+	w.logger.Info("countersign is up", "version", versionName(), "public", w.public.Addr().String(), "admin", w.admin.Addr().String())
 	err := w.work(ctx, fail)
 	fail(err)
 	servers.Wait()

@@ -31,9 +31,6 @@ type Option func(*natsd.Options)
 // machine does not lose power.
 func SyncAlways() Option { return func(o *natsd.Options) { o.SyncAlways = true } }
 
-// StoreDir runs the server on a store that exists.
-func StoreDir(dir string) Option { return func(o *natsd.Options) { o.StoreDir = dir } }
-
 // Listen has the server listen on a given "host:port".
 func Listen(addr string) Option { return func(o *natsd.Options) { o.Listen = addr } }
 
