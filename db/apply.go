@@ -25,8 +25,9 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx) // one that can end costs go-sqlite3 a goroutine a statement
-	b := &batch{pos: s.Position()}
+	b := &batch{pos: s.Position(), states: s.lately}
 	b.pos.Stream = stream
+	s.lately = nil // whatever becomes of the batch, it changes them
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		b.q = q
 		if err := b.load(ctx, entries); err != nil {
@@ -42,9 +43,15 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 	if err != nil {
 		return explain(s.path, fmt.Errorf("apply entries %d to %d: %w", entries[0].Sequence, entries[len(entries)-1].Sequence, err))
 	}
+	if len(b.states) <= keepLately {
+		s.lately = b.states
+	}
 	s.announce(b.pos, uint64(len(b.met)), b.duplicates)
 	return nil
 }
+
+// keepLately is how many documents are kept in memory between batches.
+const keepLately = 20_000
 
 // tx runs f in one transaction: all of it happens, or none. It does without
 // sql.Tx, which makes a statement anew each time it is used.

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"slices"
 
 	"countersign/workflow"
 )
@@ -10,16 +11,20 @@ import (
 // unsettled mails and parked events, the holders of orders, and which of the
 // entries were met before.
 func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
-	b.states = make(map[workflow.SID]*workflow.State)
+	if b.states == nil {
+		b.states = make(map[workflow.SID]*workflow.State)
+	}
 	b.metAt, b.verdicts = make(map[identity]int, len(entries)), make(map[identity]string)
 	b.mails, b.tallies = make(map[workflow.MailID]workflow.Mail), make(map[tally]int)
 	b.owedAt, b.settled = make(map[string]int), make(map[string]uint64)
-	sids := touched(entries)
+	sids := slices.DeleteFunc(touched(entries), func(sid workflow.SID) bool { return b.states[sid] != nil })
 	if err := b.loadKnown(ctx, entries); err != nil {
 		return err
 	}
-	if err := b.loadDocuments(ctx, encode(sids)); err != nil {
-		return err
+	if len(sids) > 0 {
+		if err := b.loadDocuments(ctx, encode(sids)); err != nil {
+			return err
+		}
 	}
 	return b.loadHolders(ctx, entries)
 }
@@ -114,8 +119,8 @@ func (b *batch) loadHolders(ctx context.Context, entries []workflow.Entry) error
 			named.add(sid)
 		}
 	}
-	for _, s := range b.states {
-		for _, p := range s.Parked {
+	for _, sid := range touched(entries) {
+		for _, p := range b.state(sid).Parked {
 			for _, sid := range workflow.OrdersNamed(p.Entry.Body) {
 				named.add(sid)
 			}

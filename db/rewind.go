@@ -21,6 +21,7 @@ const rewindPage = 500
 func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error) {
 	s.fold.Lock()
 	defer s.fold.Unlock()
+	s.lately = nil
 	next := int64(math.MaxInt64)
 	if below < math.MaxInt64 {
 		next = int64(below) + 1

@@ -49,8 +49,9 @@ type Store struct {
 	write, read  *sql.DB
 	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
-	fold         sync.Mutex // held while a batch is applied
-	mu           sync.Mutex // guards what is below
+	fold         sync.Mutex                       // held while a batch is applied
+	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by fold
+	mu           sync.Mutex                       // guards what is below
 	position     Position
 	changed      chan struct{} // closed when a batch has been applied
 	duplicates   uint64

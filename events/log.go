@@ -188,5 +188,8 @@ func (n *nag) warn(msg string, err error) {
 		return
 	}
 	n.said = now
+	if errors.Is(err, nats.ErrReconnectBufExceeded) { // there is no buffer: what is published while away fails at once
+		err = nats.ErrDisconnected
+	}
 	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second), "error", err)
 }
