@@ -127,11 +127,11 @@ func TestTwoWorkersShareTheDay(t *testing.T) {
 // twice was in flight, and is listed as in doubt.
 func TestOneOfTwoWorkersIsKilled(t *testing.T) {
 	x, one, two := newTown(t), t.TempDir(), t.TempDir()
-	a := x.process(x.env(one))
+	a := x.process(x.env(one, "COUNTERSIGN_MAIL_DEADLINE=4s"))
 	published := make(chan error, 1)
 	go func() { published <- x.tryPublish(theDay(t)) }()
 	eventstest.Wait(t, "the first mails", func() bool { return x.box.Count() >= 40 })
-	b := start(t, x.env(two))
+	b := start(t, x.env(two, "COUNTERSIGN_MAIL_DEADLINE=4s"))
 	b.says("read to its end")
 	eventstest.Wait(t, "more mails", func() bool { return x.box.Count() >= 120 })
 	a.kill()

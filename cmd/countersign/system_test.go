@@ -73,7 +73,7 @@ func (x *town) env(dir string, more ...string) []string {
 		"COUNTERSIGN_DATA_DIR=" + dir, "COUNTERSIGN_NATS_URL=" + x.nats.URL(),
 		"COUNTERSIGN_SMTP_URL=smtp://" + x.box.Addr() + "?tls=none", "COUNTERSIGN_MAIL_FROM=Team <loa@countersign.example>",
 		"COUNTERSIGN_LISTEN=127.0.0.1:0", "COUNTERSIGN_ADMIN_LISTEN=127.0.0.1:0",
-		"COUNTERSIGN_MAIL_DEADLINE=4s", "COUNTERSIGN_MAIL_RETRY_FIRST=100ms", "COUNTERSIGN_LOG_FORMAT=json",
+		"COUNTERSIGN_MAIL_RETRY_FIRST=100ms", "COUNTERSIGN_LOG_FORMAT=json",
 	}, more...)
 }
 

@@ -108,9 +108,8 @@ func (r *Mails) settle(ctx context.Context, b *claimed) {
 
 // settled appends outcomes, and waits until the store has them.
 func (r *Mails) settled(ctx context.Context, id string, claim uint64, outcomes []workflow.MailOutcome) {
-	live, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	live, cancel := r.outlive(ctx)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(r.Deadline, cancel) })()
 	e := events.Settled(id, r.Log.Now(), workflow.Settled{Worker: r.Store.Position().Worker, Claim: claim, Outcomes: outcomes})
 	seq, err := r.Log.Append(live, e)
 	if err != nil {
@@ -120,6 +119,22 @@ func (r *Mails) settled(ctx context.Context, id string, claim uint64, outcomes [
 	if ctx.Err() == nil {
 		r.Store.WaitApplied(ctx, seq) // ends with ctx at the latest
 	}
+}
+
+// outlive returns a context that ends a deadline after ctx does.
+func (r *Mails) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	live, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.Deadline, cancel) })
+	return live, func() { stop(); cancel() }
+}
+
+// handBack settles mails that were claimed and not begun.
+func (r *Mails) handBack(ctx context.Context, seq uint64, ids []workflow.MailID) {
+	outcomes := make([]workflow.MailOutcome, len(ids))
+	for i, id := range ids {
+		outcomes[i] = workflow.MailOutcome{Mail: id, Outcome: workflow.Released}
+	}
+	r.settled(ctx, fmt.Sprintf("%s.settled.%d", r.name, seq), seq, outcomes)
 }
 
 // doubtful lists the mails of claims that were left without an outcome for too

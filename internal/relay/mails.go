@@ -229,17 +229,24 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, settlers *sync
 	p := r.Store.Position()
 	id := fmt.Sprintf("%s.claim.%d", r.name, r.claims)
 	start := time.Now()
-	seq, err := r.Log.Claim(ctx, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), max(r.last, p.Claim))
+	// A claim on its way is waited for: what it took in hand is handed back.
+	live, cancel := r.outlive(ctx)
+	defer cancel()
+	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), max(r.last, p.Claim))
 	if errors.Is(err, workflow.ErrConflict) {
-		return r.lost(ctx)
+		return r.lost(live)
 	}
 	if err != nil {
 		return err
 	}
 	r.last = seq
 	mails, err := r.taken(ctx, seq, len(ids))
-	if err != nil || len(mails) == 0 {
+	if err != nil {
+		r.handBack(live, seq, ids)
 		return err
+	}
+	if len(mails) == 0 {
+		return nil
 	}
 	r.mu.Lock()
 	failures := r.server.failures
@@ -253,8 +260,8 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, settlers *sync
 }
 
 // taken returns the mails that are in hand by our own claim, once it is
-// applied: what the log says, not what was asked for. Where that takes too
-// long, the claim is left to end in doubt.
+// applied: what the log says, not what was asked for. It fails where that takes
+// too long.
 func (r *Mails) taken(ctx context.Context, seq uint64, asked int) ([]workflow.Mail, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Deadline/4)
 	defer cancel()
