@@ -78,7 +78,28 @@ func (a *app) runDev(c *cobra.Command, file string) error {
 		return err
 	}
 	w.inbox = box.Handler()
+	if err := a.devAccount(w); err != nil {
+		w.close()
+		return err
+	}
 	return a.play(c.Context(), w, box, lines)
+}
+
+// devAccount is an account of the example day.
+const devAccountSID workflow.SID = "AC26afce54bcde795fe40605a037dbf3a6"
+
+// devAccount gives the account a token and prints it, so that a Twilio client
+// can be tried.
+func (a *app) devAccount(w *worker) error {
+	token, err := w.accounts.Add(devAccountSID, "")
+	if errors.Is(err, workflow.ErrConflict) { // from an earlier run on the same directory
+		token, err = w.accounts.Rotate(devAccountSID)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "API    %s  account %s  token %s\n", w.cfg.PublicURL, devAccountSID, token)
+	return nil
 }
 
 // play runs the worker and the catcher, sends the lines through them, and

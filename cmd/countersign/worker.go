@@ -2,21 +2,26 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/accounts"
 	"countersign/internal/admin"
+	"countersign/internal/api"
 	"countersign/internal/config"
 	"countersign/internal/mail"
 	"countersign/internal/natsd"
@@ -37,6 +42,10 @@ type worker struct {
 	nc     *nats.Conn
 	store  *db.Store
 	keys   *ticket.Keys
+
+	accounts   *accounts.File
+	apiMetrics *api.Metrics
+
 	pool   *mail.Pool
 	public net.Listener
 	admin  net.Listener
@@ -48,7 +57,10 @@ type worker struct {
 // NATS server. What is wrong with the machine or the settings shows here; NATS
 // and the mail server may be away.
 func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *worker, err error) {
-	w := &worker{cfg: cfg, logger: logger, caught: make(chan struct{})}
+	w := &worker{
+		cfg: cfg, logger: logger, caught: make(chan struct{}),
+		accounts: accounts.Open(cfg.AccountsFile, time.Now, logger), apiMetrics: api.NewMetrics(),
+	}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -165,7 +177,7 @@ func (w *worker) run(ctx context.Context) error {
 		l net.Listener
 		h http.Handler
 	}{
-		{w.public, web.Handler(w.store, w.keys, time.Now, w.logger)},
+		{w.public, w.publicHandler()},
 		{w.admin, w.adminHandler()},
 	} {
 		servers.Go(func() {
@@ -293,13 +305,57 @@ func (w *worker) adminHandler() http.Handler {
 		}
 		return l
 	}
-	if w.inbox == nil {
-		return admin.Handler(w.store, state, w.logger)
-	}
+	extra := admin.Extra{Collectors: []prometheus.Collector{w.apiMetrics}}
 	mux := http.NewServeMux()
-	mux.Handle("/", admin.Handler(w.store, state, w.logger, admin.Extra{Path: "/inbox/", Title: "Inbox of the mail catcher"}))
-	mux.Handle("/inbox/", http.StripPrefix("/inbox", w.inbox))
+	if w.inbox != nil {
+		extra.Path, extra.Title = "/inbox/", "Inbox of the mail catcher"
+		mux.Handle("/inbox/", http.StripPrefix("/inbox", w.inbox))
+	}
+	mux.Handle("/", admin.Handler(w.store, state, w.logger, extra))
 	return mux
+}
+
+// publicHandler serves the REST API and the signing page.
+func (w *worker) publicHandler() http.Handler {
+	rest := api.New(api.Config{
+		Documents: w.store, Progress: w.store, Log: appender{w}, Accounts: w.accounts,
+		PublicURL: w.cfg.PublicURL, Now: time.Now, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/HostedNumbers/", rest)
+	mux.Handle("/v2/", rest)
+	mux.Handle("/", web.Handler(w.store, w.keys, time.Now, w.logger))
+	return exactly{mux, rest}
+}
+
+// exactly keeps http.ServeMux from redirecting: Twilio's clients take a
+// redirect for success. What it would clean up is a path of the API's that is
+// not there.
+type exactly struct {
+	mux  *http.ServeMux
+	rest http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (e exactly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != path.Clean(r.URL.Path)+"/" ||
+		r.URL.Path == "/HostedNumbers" || r.URL.Path == "/v2" {
+		e.rest.ServeHTTP(w, r)
+		return
+	}
+	e.mux.ServeHTTP(w, r)
+}
+
+// appender appends to the log once it has been opened.
+type appender struct{ *worker }
+
+// Append implements api.Log.
+func (a appender) Append(ctx context.Context, e events.Event) (uint64, error) {
+	log := a.log.Load()
+	if log == nil {
+		return 0, fmt.Errorf("append %s: %w: the log has not been opened yet", e.What, workflow.ErrUnavailable)
+	}
+	return log.Append(ctx, e)
 }
 
 // serveHTTP serves until ctx ends, and gives requests in hand a moment more.

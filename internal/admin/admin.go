@@ -52,15 +52,19 @@ func Ready(ctx context.Context, s Store, l LogState) (reasons []string) {
 // maxLag is how many entries a ready worker may be behind.
 const maxLag = 1000
 
-// Extra is one more page for the index: what is mounted beside this handler.
-type Extra struct{ Path, Title string }
+// Extra is what other rooms add.
+type Extra struct {
+	Collectors  []prometheus.Collector // more metrics
+	Path, Title string                 // a page for the index, mounted beside this handler; empty for none
+}
 
 // Handler serves /metrics, /healthz, /readyz and an index at /. state is asked
 // at every request.
-func Handler(s Store, state func() LogState, logger *slog.Logger, extras ...Extra) http.Handler {
+func Handler(s Store, state func() LogState, logger *slog.Logger, extra Extra) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&metrics{s, state, logger})
+	registry.MustRegister(extra.Collectors...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -76,7 +80,7 @@ func Handler(s Store, state func() LogState, logger *slog.Logger, extras ...Extr
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := index.Execute(w, extras); err != nil {
+		if err := index.Execute(w, extra); err != nil {
 			logger.Debug("the index was not written", "err", err)
 		}
 	})
@@ -95,6 +99,6 @@ func plain(w http.ResponseWriter, status int, lines ...string) {
 var index = template.Must(template.New("").Parse(`<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>Countersign</title><style>body{font:16px/1.6 system-ui,sans-serif;max-width:36rem;margin:3rem auto;padding:0 1rem}</style>
-<h1>Countersign</h1><ul>{{range .}}<li><a href="{{.Path}}">{{.Title}}</a></li>{{end}}
+<h1>Countersign</h1><ul>{{with .Path}}<li><a href="{{.}}">{{$.Title}}</a></li>{{end}}
 <li><a href="/metrics">Metrics</a></li><li><a href="/readyz">Readiness</a></li><li><a href="/healthz">Health</a></li></ul></html>
 `))

@@ -55,6 +55,7 @@ type Config struct {
 	PublicURL    string        // an origin, without a slash at the end
 	Listen       string        // host:port
 	AdminListen  string        // host:port
+	AccountsFile string
 	KeysFile     string
 
 	LogLevel  slog.Level
@@ -144,6 +145,9 @@ func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 		case slices.Contains(need, s.name):
 			faults = append(faults, fmt.Errorf("%s is missing: set %s", s.name, s.ways()))
 		}
+	}
+	if c.AccountsFile == accountsInDataDir {
+		c.AccountsFile = filepath.Join(c.DataDir, "accounts")
 	}
 	if c.KeysFile == keysInDataDir {
 		c.KeysFile = filepath.Join(c.DataDir, "keys")

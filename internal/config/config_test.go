@@ -75,7 +75,7 @@ func TestDefaults(t *testing.T) {
 		MailPool: 8, MailDeadline: 30 * time.Second, MailRetryFirst: time.Minute, MailRetryMax: 4 * time.Hour,
 		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
 		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
-		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", KeysFile: "data/keys", LogFormat: config.LogAuto,
+		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
 	}
 	if diff := cmp.Diff(want, given{}.mustLoad(t)); diff != "" {
 		t.Error(diff)
@@ -90,7 +90,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", LinkLifetime: time.Hour, ParkingLimit: time.Minute,
-		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", KeysFile: "/k",
+		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		LogLevel: slog.LevelWarn, LogFormat: config.LogText,
 	}
 	got := given{yaml: `

@@ -15,8 +15,11 @@ type setting struct {
 	value
 }
 
-// keysInDataDir is a default that follows another setting.
-const keysInDataDir = "<data-dir>/keys"
+// Defaults that follow another setting.
+const (
+	keysInDataDir     = "<data-dir>/keys"
+	accountsInDataDir = "<data-dir>/accounts"
+)
 
 // configFile is the one setting that the file cannot have.
 const configFile = "config"
@@ -55,8 +58,9 @@ func table(c *Config) []setting {
 		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},
 		{"public-url", "http://127.0.0.1:8080", "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
-		{"listen", "127.0.0.1:8080", "where the signing page is served", address(&c.Listen)},
+		{"listen", "127.0.0.1:8080", "where the REST API and the signing page are served", address(&c.Listen)},
 		{"admin-listen", "127.0.0.1:8081", "where /metrics, /healthz and /readyz are served", address(&c.AdminListen)},
+		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},
 		{"keys-file", keysInDataDir, "keys of the signing links; made if missing", path(&c.KeysFile)},
 
 		{"log-level", "info", "debug, info, warn or error", level(&c.LogLevel)},

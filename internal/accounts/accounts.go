@@ -1,0 +1,246 @@
+// Package accounts keeps who may use the REST API: accounts with their tokens
+// and API keys, in one file that only its owner can read.
+//
+// Secrets are shown once, when they are made; the file holds their hashes. A
+// File of a running worker notices within a second what another process has
+// changed.
+package accounts
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"countersign/workflow"
+)
+
+// maxTokens is how many tokens of an account are good at a time: while one is
+// being replaced the old one goes on.
+const maxTokens = 2
+
+// lookEvery is how often the file is looked at for changes, while it is asked.
+const lookEvery = time.Second
+
+// maxFileLen bounds what is read where the path names something else by mistake.
+const maxFileLen = 64 << 20
+
+// Account is an account as an operator sees it. It holds no secret.
+type Account struct {
+	SID      workflow.SID `json:"sid"`
+	Disabled bool         `json:"disabled"`
+	Created  time.Time    `json:"date_created"`
+	Tokens   []time.Time  `json:"tokens"` // when each good token was made, the newest first
+	Keys     []Key        `json:"api_keys"`
+}
+
+// Key is an API key as an operator sees it.
+type Key struct {
+	SID     workflow.SID `json:"sid"` // the user name, SK and 32 hex digits
+	Created time.Time    `json:"date_created"`
+}
+
+// file is what stands in the file.
+type file struct {
+	Accounts []*account `json:"accounts"`
+}
+
+type account struct {
+	SID      workflow.SID `json:"sid"`
+	Disabled bool         `json:"disabled,omitempty"`
+	Created  time.Time    `json:"created"`
+	Tokens   []hashed     `json:"tokens"` // the newest first
+	Keys     []apiKey     `json:"keys,omitempty"`
+}
+
+type apiKey struct {
+	SID workflow.SID `json:"sid"`
+	hashed
+}
+
+// File is the accounts file. Its methods may be called by several goroutines
+// at once, and by several processes.
+type File struct {
+	path   string
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu     sync.Mutex
+	looked time.Time
+	info   fs.FileInfo // of what was read last; nil where there was no file
+	failed string      // why the file could not be read when it was looked at last
+	users  map[string]user
+}
+
+// user is what a user name stands for.
+type user struct {
+	account workflow.SID
+	secrets []hashed
+}
+
+// Open names the accounts file. It need not exist: without one there are no
+// accounts. now is for the dates in it and for how often it is looked at.
+func Open(path string, now func() time.Time, logger *slog.Logger) *File {
+	return &File{path: path, now: now, logger: logger}
+}
+
+// Authenticate returns the account that a user name and a secret belong to: an
+// account's sid with one of its tokens, or an API key's sid with its secret. It
+// fails with workflow.ErrNotFound where they belong to none, or to an account
+// that is disabled, and takes as long as where they belong to one.
+//
+// Where the file cannot be read it goes by what it read last, and says so in
+// the log.
+func (f *File) Authenticate(name, secret string) (workflow.SID, error) {
+	u, ok := f.user(name)
+	if good := matches(u.secrets, secret); !ok || !good {
+		return "", fmt.Errorf("%w: these credentials are nobody's", workflow.ErrNotFound)
+	}
+	return u.account, nil
+}
+
+func (f *File) user(name string) (user, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := f.now(); f.looked.IsZero() || now.Sub(f.looked) >= lookEvery || now.Before(f.looked) {
+		f.looked = now
+		f.look()
+	}
+	u, ok := f.users[name]
+	return u, ok
+}
+
+// look reads the file if it is another one than before.
+func (f *File) look() {
+	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		f.info, f.users, f.failed = nil, nil, ""
+		return
+	}
+	if err == nil && f.info != nil && f.failed == "" && os.SameFile(info, f.info) &&
+		info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
+		return
+	}
+	var all file
+	if err == nil {
+		all, err = read(f.path)
+	}
+	if err != nil {
+		if f.failed != err.Error() {
+			f.failed = err.Error()
+			f.logger.Error("the accounts file cannot be read; what it said before counts", "err", err)
+		}
+		return
+	}
+	f.info, f.users, f.failed = info, all.users(), ""
+}
+
+func (all file) users() map[string]user {
+	users := make(map[string]user)
+	for _, a := range all.Accounts {
+		if a.Disabled {
+			continue
+		}
+		users[string(a.SID)] = user{a.SID, a.Tokens}
+		for _, k := range a.Keys {
+			users[string(k.SID)] = user{a.SID, []hashed{k.hashed}}
+		}
+	}
+	return users
+}
+
+// List lists the accounts in the order in which they were added.
+func (f *File) List() ([]Account, error) {
+	all, err := read(f.path)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Account, len(all.Accounts))
+	for i, a := range all.Accounts {
+		list[i] = Account{SID: a.SID, Disabled: a.Disabled, Created: a.Created, Tokens: []time.Time{}, Keys: []Key{}}
+		for _, t := range a.Tokens {
+			list[i].Tokens = append(list[i].Tokens, t.Created)
+		}
+		for _, k := range a.Keys {
+			list[i].Keys = append(list[i].Keys, Key{k.SID, k.Created})
+		}
+	}
+	return list, nil
+}
+
+var (
+	accountPattern = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
+	keyPattern     = regexp.MustCompile(`^SK[0-9a-fA-F]{32}$`)
+)
+
+// read reads the file; where there is none it is empty. Its errors quote
+// nothing of it.
+func read(path string) (all file, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read the accounts file %s: %w", path, err)
+		}
+	}()
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return file{}, nil
+	case err != nil:
+		return file{}, err
+	case !info.Mode().IsRegular():
+		return file{}, errors.New("it is not a file; name a file, or a path where there is nothing yet")
+	case info.Size() > maxFileLen:
+		return file{}, errors.New("it is too large for an accounts file; is the path right?")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return file{}, err
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		return file{}, errors.New("it is no accounts file, or damaged; put a copy back, or move it away and add the accounts again")
+	}
+	return all, all.check()
+}
+
+func (all file) check() error {
+	names := map[workflow.SID]bool{}
+	for _, a := range all.Accounts {
+		if a == nil || !accountPattern.MatchString(string(a.SID)) || names[a.SID] || len(a.Tokens) > maxTokens {
+			return errors.New("an account has a bad sid, stands there twice, or has more than two tokens; mend it by hand, or put a copy back")
+		}
+		names[a.SID] = true
+		for _, k := range a.Keys {
+			if !keyPattern.MatchString(string(k.SID)) || names[k.SID] {
+				return fmt.Errorf("an API key of account %s has a bad sid or stands there twice; mend it by hand, or put a copy back", a.SID)
+			}
+			names[k.SID] = true
+		}
+	}
+	return nil
+}
+
+func (all file) find(sid workflow.SID) (*account, error) {
+	i := slices.IndexFunc(all.Accounts, func(a *account) bool { return a.SID == sid })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: account %s; countersign accounts list shows those that there are", workflow.ErrNotFound, sid)
+	}
+	return all.Accounts[i], nil
+}
+
+// checkSID says what is wrong with the sid of a new account.
+func checkSID(sid workflow.SID) error {
+	if accountPattern.MatchString(string(sid)) {
+		return nil
+	}
+	if strings.HasPrefix(string(sid), "AC") {
+		return fmt.Errorf("%w: an account's sid is AC and 32 hex digits; this one has %d characters in all, or others than hex digits", workflow.ErrInvalid, len(sid))
+	}
+	return fmt.Errorf("%w: an account's sid begins with AC, and 32 hex digits follow", workflow.ErrInvalid)
+}

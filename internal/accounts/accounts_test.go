@@ -1,0 +1,330 @@
+package accounts_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/internal/accounts"
+	"countersign/workflow"
+)
+
+const (
+	one   = workflow.SID("AC000102030405060708090a0b0c0d0e0f")
+	two   = workflow.SID("ACffffffffffffffffffffffffffffffff")
+	given = "abcdefghijklmnopqrstuvwxyz012345"
+)
+
+// clock is a clock that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+var start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+// book is an accounts file in a directory of its own.
+type book struct {
+	*accounts.File
+	t     *testing.T
+	path  string
+	clock *clock
+	log   bytes.Buffer
+}
+
+func open(t *testing.T) *book {
+	b := &book{t: t, path: filepath.Join(t.TempDir(), "accounts"), clock: &clock{now: start}}
+	b.File = accounts.Open(b.path, b.clock.Now, slog.New(slog.NewTextHandler(&b.log, nil)))
+	return b
+}
+
+func (b *book) add(sid workflow.SID) string {
+	b.t.Helper()
+	token, err := b.Add(sid, "")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return token
+}
+
+func (b *book) rotate(sid workflow.SID) string {
+	b.t.Helper()
+	token, err := b.Rotate(sid)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return token
+}
+
+// want checks whose a name and a secret are; empty: nobody's.
+func (b *book) want(name, secret string, want workflow.SID) {
+	b.t.Helper()
+	got, err := b.Authenticate(name, secret)
+	if got != want || (want == "") != errors.Is(err, workflow.ErrNotFound) || want != "" && err != nil {
+		b.t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+	}
+}
+
+func TestTokensAndKeys(t *testing.T) {
+	b := open(t)
+	b.want(string(one), given, "")
+	first := b.add(one)
+	other, err := b.Add(two, given)
+	if err != nil || other != given {
+		t.Fatalf("added with %q, %v", other, err)
+	}
+	b.want(string(one), first, one)
+	b.want(string(two), given, two)
+	b.want(string(one), given, "")
+	b.want(string(two), first, "")
+	b.want(string(one), "", "")
+	b.want("", "", "")
+	b.want(string(one), first[:31], "")
+	b.want(string(one), first+"x", "")
+	b.want(string(one), strings.Repeat("x", 1<<20), "")
+	b.want(strings.ToLower(string(one)), first, "")
+
+	second := b.rotate(one)
+	b.want(string(one), first, one)
+	b.want(string(one), second, one)
+	third := b.rotate(one)
+	b.want(string(one), first, "")
+	b.want(string(one), second, one)
+	b.want(string(one), third, one)
+
+	key, secret, err := b.AddKey(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.want(string(key), secret, one)
+	b.want(string(key), third, "")
+	b.want(string(one), secret, "")
+	if err := b.Disable(one, true); err != nil {
+		t.Fatal(err)
+	}
+	b.want(string(one), third, "")
+	b.want(string(key), secret, "")
+	b.want(string(two), given, two)
+	if err := b.Disable(one, false); err != nil {
+		t.Fatal(err)
+	}
+	b.want(string(key), secret, one)
+	if err := b.RemoveKey(key); err != nil {
+		t.Fatal(err)
+	}
+	b.want(string(key), secret, "")
+	b.want(string(one), third, one)
+}
+
+func TestSecretsAreWhatClientsSendAndStayOutOfTheFile(t *testing.T) {
+	b := open(t)
+	pattern := regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
+	seen := map[string]bool{}
+	secrets := []string{b.add(one)}
+	for range 50 {
+		_, secret, err := b.AddKey(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets = append(secrets, b.rotate(one), secret)
+	}
+	data, err := os.ReadFile(b.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range secrets {
+		if !pattern.MatchString(s) || seen[s] {
+			t.Errorf("%q is no secret, or the second of its kind", s)
+		}
+		if bytes.Contains(data, []byte(s)) {
+			t.Errorf("the file has %q", s)
+		}
+		seen[s] = true
+	}
+	info, err := os.Stat(b.path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if b.log.Len() > 0 {
+		t.Errorf("logged: %s", &b.log)
+	}
+}
+
+func TestList(t *testing.T) {
+	b := open(t)
+	if list, err := b.List(); err != nil || len(list) != 0 {
+		t.Errorf("without a file: %v, %v", list, err)
+	}
+	b.add(one)
+	b.clock.pass(time.Hour)
+	b.rotate(one)
+	key, _, err := b.AddKey(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.add(two)
+	if err := b.Disable(two, true); err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := start.Add(time.Hour)
+	want := []accounts.Account{
+		{SID: one, Created: start, Tokens: []time.Time{later, start}, Keys: []accounts.Key{{SID: key, Created: later}}},
+		{SID: two, Disabled: true, Created: later, Tokens: []time.Time{later}, Keys: []accounts.Key{}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestChangesThatCannotBe(t *testing.T) {
+	b := open(t)
+	b.add(one)
+	_, again := b.Add(one, "")
+	_, noSID := b.Add("PX000102030405060708090a0b0c0d0e0f", "")
+	_, shortSID := b.Add("AC0001", "")
+	_, short := b.Add(two, "short")
+	_, dash := b.Add(two, strings.Repeat("a-", 20))
+	_, rotate := b.Rotate(two)
+	_, _, key := b.AddKey(two)
+	for _, c := range []struct {
+		name  string
+		err   error
+		kind  error
+		tells string
+	}{
+		{"added twice", again, workflow.ErrConflict, "rotate"},
+		{"another sid", noSID, workflow.ErrInvalid, "begins with AC"},
+		{"a short sid", shortSID, workflow.ErrInvalid, "32 hex digits"},
+		{"a short token", short, workflow.ErrInvalid, "letters and digits"},
+		{"a token that clients do not send", dash, workflow.ErrInvalid, "letters and digits"},
+		{"rotated, and not there", rotate, workflow.ErrNotFound, "accounts list"},
+		{"a key for nobody", key, workflow.ErrNotFound, "accounts list"},
+		{"disabled, and not there", b.Disable(two, true), workflow.ErrNotFound, "accounts list"},
+		{"no key to remove", b.RemoveKey("SK000102030405060708090a0b0c0d0e0f"), workflow.ErrNotFound, "accounts list"},
+	} {
+		if !errors.Is(c.err, c.kind) || !strings.Contains(fmt.Sprint(c.err), c.tells) {
+			t.Errorf("%s: %v; want %v that tells of %q", c.name, c.err, c.kind, c.tells)
+		}
+		if strings.Contains(fmt.Sprint(c.err), "a-a-") {
+			t.Errorf("%s: the error quotes the token", c.name)
+		}
+	}
+}
+
+// TestAnotherProcessChangesTheFile has a worker notice what the command line
+// does, within a second, and keep to what it knows where the file is damaged.
+func TestAnotherProcessChangesTheFile(t *testing.T) {
+	worker := open(t)
+	command := accounts.Open(worker.path, worker.clock.Now, slog.New(slog.DiscardHandler))
+	worker.want(string(one), given, "")
+	token, err := command.Add(one, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker.want(string(one), token, "")
+	worker.clock.pass(time.Second)
+	worker.want(string(one), token, one)
+	if err := command.Disable(one, true); err != nil {
+		t.Fatal(err)
+	}
+	worker.clock.pass(time.Second)
+	worker.want(string(one), token, "")
+	if err := command.Disable(one, false); err != nil {
+		t.Fatal(err)
+	}
+	worker.clock.pass(time.Second)
+	worker.want(string(one), token, one)
+
+	good, err := os.ReadFile(worker.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"", "{", `{"accounts":[null]}`, `{"accounts":[{"sid":"AC1"}]}`, strings.Replace(string(good), `"accounts": [`, `"accounts": [`+strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(string(good)), "{\n  \"accounts\": ["), "]\n}")+",", 1)} {
+		if err := os.WriteFile(worker.path, []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		worker.clock.pass(time.Second)
+		worker.want(string(one), token, one)
+		if !strings.Contains(worker.log.String(), "cannot be read") || strings.Contains(worker.log.String(), "hash") {
+			t.Errorf("on %q: the log says %q", bad, &worker.log)
+		}
+		if _, err := command.Add(two, ""); err == nil {
+			t.Errorf("%q was written over", bad)
+		}
+	}
+	if err := os.Remove(worker.path); err != nil {
+		t.Fatal(err)
+	}
+	worker.clock.pass(time.Second)
+	worker.want(string(one), token, "")
+}
+
+// TestManyProcessesChangeTheFileAtOnce adds accounts through files of their
+// own, which know nothing of each other.
+func TestManyProcessesChangeTheFileAtOnce(t *testing.T) {
+	b := open(t)
+	var group sync.WaitGroup
+	const n = 20
+	for i := range n {
+		group.Go(func() {
+			f := accounts.Open(b.path, b.clock.Now, slog.New(slog.DiscardHandler))
+			if _, err := f.Add(workflow.SID(fmt.Sprintf("AC%032x", i)), ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if list, err := b.List(); err != nil || len(list) != n {
+		t.Errorf("%d accounts, %v; want %d", len(list), err, n)
+	}
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(b.path), "*new*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// FuzzFile reads files of any content: they end in an error or in a list, and
+// never let anybody in.
+func FuzzFile(f *testing.F) {
+	for _, s := range []string{"", "{}", `{"accounts":[]}`, `{"accounts":[{"sid":"` + string(one) + `","tokens":[{"salt":"","hash":""}]}]}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		b := open(t)
+		if err := os.WriteFile(b.path, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = b.List()
+		for _, secret := range []string{"", given} {
+			if sid, err := b.Authenticate(string(one), secret); err == nil {
+				t.Errorf("%q lets %s in", data, sid)
+			}
+		}
+	})
+}

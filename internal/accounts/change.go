@@ -1,0 +1,177 @@
+package accounts
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"countersign/workflow"
+)
+
+// Add adds an account and returns its token, which nothing will show again. An
+// empty token has one made. It fails with workflow.ErrConflict where the account
+// is there, and with workflow.ErrInvalid where the sid or the token is no good.
+func (f *File) Add(sid workflow.SID, token string) (string, error) {
+	if err := checkSID(sid); err != nil {
+		return "", err
+	}
+	if token == "" {
+		token = newSecret()
+	}
+	if err := checkSecret(token); err != nil {
+		return "", fmt.Errorf("%w: %w", workflow.ErrInvalid, err)
+	}
+	err := f.change(func(all *file) error {
+		if _, err := all.find(sid); err == nil {
+			return fmt.Errorf("%w: account %s is there already; countersign accounts rotate gives it a new token", workflow.ErrConflict, sid)
+		}
+		now := f.now().UTC()
+		all.Accounts = append(all.Accounts, &account{SID: sid, Created: now, Tokens: []hashed{newHashed(token, now)}})
+		return nil
+	})
+	return token, err
+}
+
+// Rotate gives an account a new token and returns it. The token before it
+// stays good until the next Rotate; one before that goes. Rotating twice
+// therefore shuts out whoever has learned a token. It fails with
+// workflow.ErrNotFound where there is no such account.
+func (f *File) Rotate(sid workflow.SID) (token string, err error) {
+	token = newSecret()
+	err = f.change(func(all *file) error {
+		a, err := all.find(sid)
+		if err != nil {
+			return err
+		}
+		a.Tokens = append([]hashed{newHashed(token, f.now())}, a.Tokens...)
+		a.Tokens = a.Tokens[:min(len(a.Tokens), maxTokens)]
+		return nil
+	})
+	return token, err
+}
+
+// Disable shuts an account out, its API keys too, or lets it in again. Its
+// documents go on: only the REST API is closed to it. It fails with
+// workflow.ErrNotFound where there is no such account.
+func (f *File) Disable(sid workflow.SID, disabled bool) error {
+	return f.change(func(all *file) error {
+		a, err := all.find(sid)
+		if err != nil {
+			return err
+		}
+		a.Disabled = disabled
+		return nil
+	})
+}
+
+// AddKey gives an account an API key and returns its sid and its secret, which
+// nothing will show again. It fails with workflow.ErrNotFound where there is no
+// such account.
+func (f *File) AddKey(sid workflow.SID) (key workflow.SID, secret string, err error) {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	key, secret = workflow.SID("SK"+hex.EncodeToString(b[:])), newSecret()
+	err = f.change(func(all *file) error {
+		a, err := all.find(sid)
+		if err != nil {
+			return err
+		}
+		a.Keys = append(a.Keys, apiKey{key, newHashed(secret, f.now())})
+		return nil
+	})
+	return key, secret, err
+}
+
+// RemoveKey ends an API key. It fails with workflow.ErrNotFound where there is
+// no such key.
+func (f *File) RemoveKey(key workflow.SID) error {
+	return f.change(func(all *file) error {
+		for _, a := range all.Accounts {
+			n := len(a.Keys)
+			a.Keys = slices.DeleteFunc(a.Keys, func(k apiKey) bool { return k.SID == key })
+			if len(a.Keys) < n {
+				return nil
+			}
+		}
+		return fmt.Errorf("%w: API key %s; countersign accounts list shows those that there are", workflow.ErrNotFound, key)
+	})
+}
+
+// change reads the file, has it changed and writes it, while no other process
+// does. Either all of the new file is there afterwards or all of the old one.
+func (f *File) change(edit func(*file) error) (err error) {
+	unlock, err := lock(f.path + ".lock")
+	if err != nil {
+		return fmt.Errorf("lock the accounts file %s: %w", f.path, err)
+	}
+	defer unlock()
+	all, err := read(f.path)
+	if err != nil {
+		return err
+	}
+	if err := edit(&all); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(all, "", "  ")
+	if err == nil {
+		err = replace(f.path, append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write the accounts file %s: %w; check the directory's owner, permissions and room", f.path, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked = f.now()
+	f.look()
+	return nil
+}
+
+// lock keeps other processes out. It is a file of its own, because the accounts
+// file itself is replaced.
+func lock(path string) (unlock func(), err error) {
+	l, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return func() { l.Close() }, nil
+}
+
+// replace writes a file that is whole whenever the machine stops.
+func replace(path string, data []byte) (err error) {
+	t, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(t.Name()))
+		}
+	}()
+	_, err = t.Write(data)
+	if err == nil {
+		err = t.Sync()
+	}
+	if err = errors.Join(err, t.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(t.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil // the new file is there; a power cut may bring the old one back
+	}
+	defer dir.Close()
+	_ = dir.Sync() // as above
+	return nil
+}

@@ -1,0 +1,130 @@
+// Package api serves the Authorization Document REST API that Twilio's client
+// libraries speak, in both generations: preview, below /HostedNumbers, and v2,
+// below /v2/HostedNumber.
+//
+// A write becomes an event on the log, and is answered from the own database
+// once the own follower has applied it. A read costs one indexed read and
+// writes nothing. Every answer but the empty one to a DELETE is JSON, errors
+// of every path and method included; nothing is ever redirected, because the
+// clients take a redirect for success.
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// Source is the CloudEvents source of what the API appends.
+const Source = "/api"
+
+// Documents is where documents are read; *db.Store is one.
+type Documents interface {
+	// Document returns workflow.ErrNotFound where no event has created it.
+	Document(ctx context.Context, sid workflow.SID) (workflow.Document, error)
+
+	// Page returns workflow.ErrNotFound where it is to begin at a document that
+	// the account does not have.
+	Page(ctx context.Context, q db.PageQuery) ([]workflow.Document, error)
+
+	// Refusal returns why the entry at a sequence was turned down, or nil.
+	Refusal(ctx context.Context, sequence uint64) (*workflow.Problem, error)
+}
+
+// Progress is how far the own database follows the log; *db.Store has it.
+type Progress interface {
+	Position() db.Position
+	WaitApplied(ctx context.Context, sequence uint64) error
+	Changed() <-chan struct{} // closed when the next batch has been applied
+}
+
+// Log is where events are appended; *events.Log is one. Append tries until ctx
+// ends; workflow.ErrUnavailable says that the event may stand or not, and a
+// *workflow.Problem that it can never be an event.
+type Log interface {
+	Append(ctx context.Context, e events.Event) (sequence uint64, err error)
+}
+
+// Accounts knows who may use the API.
+type Accounts interface {
+	// Authenticate returns the account that a user name (an account's or an API
+	// key's sid) and a secret belong to, workflow.ErrNotFound where they belong
+	// to none. Any other error is taken to be temporary.
+	Authenticate(user, secret string) (workflow.SID, error)
+}
+
+// Config is what the API needs. Waits and rates that are 0 have the default
+// that stands with them.
+type Config struct {
+	Documents Documents
+	Progress  Progress
+	Log       Log
+	Accounts  Accounts
+	PublicURL string           // origin of every URL in an answer, without a slash at its end
+	Now       func() time.Time // for the limits, and the time within new sids
+	Random    io.Reader        // for new sids; crypto/rand.Reader
+	Logger    *slog.Logger
+	Metrics   *Metrics // nil: nobody looks at them
+
+	// Proxies are the peers whose X-Forwarded-For says where a request comes
+	// from; from any other peer the header says nothing.
+	Proxies []netip.Prefix
+
+	AppendWait   time.Duration // for the log to take an event, and as long again to read it back: 4 s, 2 s
+	SigningWait  time.Duration // for the mail server to accept a signature mail: 3 s
+	SequenceWait time.Duration // for X-Min-Log-Sequence: 2 s
+
+	AccountRate float64 // requests of one account a second, twice as many at once: 100
+	AddressRate float64 // requests from one address a second, twice as many at once: 200
+}
+
+const (
+	defaultAppendWait   = 4 * time.Second
+	defaultSigningWait  = 3 * time.Second
+	defaultSequenceWait = 2 * time.Second
+	defaultAccountRate  = 100
+	defaultAddressRate  = 200
+)
+
+type handler struct {
+	Config
+	accounts  *limiter
+	addresses *limiter
+	failures  *limiter      // failed authentications of an address
+	slowed    chan struct{} // one for each answer that is being held back
+}
+
+// New makes the handler. It answers every path: those that are not the API's
+// with a 404 that clients can read.
+func New(c Config) http.Handler {
+	fallback(&c.AppendWait, defaultAppendWait)
+	fallback(&c.SigningWait, defaultSigningWait)
+	fallback(&c.SequenceWait, defaultSequenceWait)
+	fallback(&c.AccountRate, defaultAccountRate)
+	fallback(&c.AddressRate, defaultAddressRate)
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
+	return &handler{
+		Config:    c,
+		accounts:  newLimiter(c.AccountRate, 2*c.AccountRate),
+		addresses: newLimiter(c.AddressRate, 2*c.AddressRate),
+		failures:  newLimiter(failureRate, 1),
+		slowed:    make(chan struct{}, maxSlowed),
+	}
+}
+
+func fallback[T time.Duration | float64](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// own reads a document of the account. One of another account is not found.
+func (h *handler) own(r *request, sid workflow.SID) (workflow.Document, error) {
+	doc, err := h.Documents.Document(r.ctx, sid)
+	if err == nil && doc.AccountSID != r.account {
+		return workflow.Document{}, fmt.Errorf("%w: document %s", workflow.ErrNotFound, sid)
+	}
+	return doc, err
+}
+
+func (h *handler) fetch(r *request) (answer, error) {
+	doc, err := h.own(r, r.document)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusOK, h.document(r.route.generation, doc)}, nil
+}
+
+func (h *handler) create(r *request) (answer, error) {
+	b, err := r.params.created(r.route.generation)
+	if err != nil {
+		return answer{}, err
+	}
+	sid, id, err := h.identity(r, b)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := h.append(r, events.Created(Source, id, r.account, sid, b)); err != nil {
+		return answer{}, err
+	}
+	doc, err := h.sent(r, sid)
+	if errors.Is(err, workflow.ErrNotFound) {
+		return answer{}, bad(codeRequest, "The request with this Idempotency-Key was refused before; take a new key to try again")
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusCreated, h.document(r.route.generation, doc)}, nil
+}
+
+// update changes a document. A recall goes before the new content, sending it
+// again behind; where one is refused, what went before it has happened.
+func (h *handler) update(r *request) (answer, error) {
+	b, status, err := r.params.updated()
+	if err != nil {
+		return answer{}, err
+	}
+	if _, err := h.own(r, r.document); err != nil {
+		return answer{}, err
+	}
+	asked := events.StatusChanged(Source, "update."+rand.Text(), r.account, r.document, workflow.StatusChanged{Status: status})
+	var es []events.Event
+	if status == workflow.Opened {
+		es = append(es, asked)
+	}
+	if b != (workflow.Updated{}) {
+		es = append(es, events.Updated(Source, "update."+rand.Text(), r.account, r.document, b))
+	}
+	if status == workflow.Signing {
+		es = append(es, asked)
+	}
+	if err := h.append(r, es...); err != nil {
+		return answer{}, err
+	}
+	read := h.own
+	if status == workflow.Signing {
+		read = h.sent
+	}
+	doc, err := read(r, r.document)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusOK, h.document(r.route.generation, doc)}, nil
+}
+
+// remove is v2's DELETE: the document is canceled, and stays to be read.
+func (h *handler) remove(r *request) (answer, error) {
+	if _, err := h.own(r, r.document); err != nil {
+		return answer{}, err
+	}
+	err := h.append(r, events.StatusChanged(Source, "delete."+rand.Text(), r.account, r.document, workflow.StatusChanged{
+		Status: workflow.Canceled, CanceledBy: "account", Reason: "canceled through the API",
+	}))
+	return answer{status: http.StatusNoContent}, err
+}
+
+// append puts events on the log, one behind the other, and waits for what the
+// own database makes of each. All are checked before the first is appended.
+func (h *handler) append(r *request, es ...events.Event) error {
+	for _, e := range es {
+		var p *workflow.Problem
+		if _, err := e.Message(); errors.As(err, &p) {
+			return invalid(p)
+		}
+	}
+	for _, e := range es {
+		if err := h.appendOne(r, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *handler) appendOne(r *request, e events.Event) error {
+	ctx, cancel := context.WithTimeout(r.ctx, h.AppendWait)
+	defer cancel()
+	sequence, err := h.Log.Append(ctx, e)
+	if err != nil {
+		return err
+	}
+	applied, done := context.WithTimeout(r.ctx, h.AppendWait/2)
+	defer done()
+	if err := h.Progress.WaitApplied(applied, sequence); err != nil {
+		return unavailable(fmt.Sprintf("the request stands on the log at %d, and this worker has not read so far yet", sequence))
+	}
+	r.sequence = h.Progress.Position().Sequence
+	p, err := h.Documents.Refusal(r.ctx, sequence)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		return h.refused(r, p)
+	}
+	return nil
+}
+
+// sent reads a document whose signature mail is owed, and waits a while for it
+// to leave: Twilio's answers say signing. Where mail is slow it is opened, and
+// the answer says so.
+func (h *handler) sent(r *request, sid workflow.SID) (workflow.Document, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, h.SigningWait)
+	defer cancel()
+	for {
+		changed := h.Progress.Changed()
+		sequence := h.Progress.Position().Sequence
+		doc, err := h.own(r, sid)
+		if err != nil {
+			return doc, err
+		}
+		r.sequence = sequence
+		if doc.Status != workflow.Opened || doc.Hold {
+			return doc, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return doc, nil
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"countersign/workflow"
+)
+
+// The codes of Twilio's error dictionary that are answered here.
+const (
+	codeRequest     = 20001 // the request itself is wrong
+	codeAuth        = 20003
+	codeMethod      = 20004
+	codeNotFound    = 20404
+	codeTooMany     = 20429
+	codeInternal    = 20500
+	codeUnavailable = 20503
+	codeOrderSIDs   = 22101
+	codePhone       = 22102
+	codeEmail       = 22104
+	codeImmutable   = 22107
+	codeAddress     = 22109
+	codeNotHostable = 22110
+	codeOrderStatus = 22111
+	codeUniqueName  = 22115
+	codeFriendly    = 22116
+	codeStatus      = 22122
+)
+
+// fault is an error as a client sees it.
+type fault struct {
+	Code     int    `json:"code"`
+	Message  string `json:"message"`
+	MoreInfo string `json:"more_info"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail,omitempty"` // only of a 401, where Twilio has it
+
+	retry int // seconds, for Retry-After
+}
+
+// Error implements error.
+func (f *fault) Error() string { return f.Message }
+
+func newFault(status, code int, format string, args ...any) *fault {
+	return &fault{
+		Code: code, Message: fmt.Sprintf(format, args...), Status: status,
+		MoreInfo: "https://www.twilio.com/docs/errors/" + strconv.Itoa(code),
+	}
+}
+
+func bad(code int, format string, args ...any) *fault {
+	return newFault(http.StatusBadRequest, code, format, args...)
+}
+
+// notFound names the path as Twilio does, without its version.
+func notFound(path string, g *generation) *fault {
+	if g != nil {
+		path = strings.TrimPrefix(path, g.version)
+	} else {
+		path = strings.TrimPrefix(path, v2.version)
+	}
+	if len(path) > 200 {
+		path = path[:200]
+	}
+	return newFault(http.StatusNotFound, codeNotFound, "The requested resource %s was not found", strings.ToValidUTF8(path, "�"))
+}
+
+func unavailable(why string) *fault {
+	f := newFault(http.StatusServiceUnavailable, codeUnavailable, "Service is unavailable, please try again: %s", why)
+	f.retry = 1
+	return f
+}
+
+func tooMany(whose string, seconds int) *fault {
+	f := newFault(http.StatusTooManyRequests, codeTooMany, "Too many requests %s; try again in %d s", whose, seconds)
+	f.retry = seconds
+	return f
+}
+
+// parameters names the form's parameter for an event's field, and the code of
+// a value that it cannot have.
+var parameters = []struct {
+	field, name string
+	code        int
+}{
+	{"data.hosted_number_order_sids", "HostedNumberOrderSids", codeOrderSIDs},
+	{"data.address_sid", "AddressSid", codeAddress},
+	{"data.email", "Email", codeEmail},
+	{"data.cc_emails", "CcEmails", codeEmail},
+	{"data.contact_title", "ContactTitle", codeRequest},
+	{"data.contact_phone_number", "ContactPhoneNumber", codePhone},
+}
+
+// invalid says what is wrong with a form by what is wrong with its event.
+func invalid(p *workflow.Problem) *fault {
+	for _, x := range parameters {
+		if rest, ok := strings.CutPrefix(p.Field, x.field); ok && (rest == "" || rest[0] == '[') {
+			return bad(x.code, "%s is not valid: %s", x.name+rest, strings.TrimPrefix(p.Message, p.Field+": "))
+		}
+	}
+	return bad(codeRequest, "%s", p.Message)
+}
+
+// another finds the document that a refusal names.
+var another = regexp.MustCompile(`PX[0-9a-fA-F]{32}`)
+
+// refused says why the rules turned an event down.
+func (h *handler) refused(r *request, p *workflow.Problem) error {
+	switch p.Code {
+	case workflow.CodeImmutable, workflow.CodeStatus:
+		return bad(codeImmutable, "Authorization Document cannot be changed: %s", p.Message)
+	case workflow.CodeOrderTaken:
+		// The sentence names the other document, which may be another account's.
+		other, err := h.Documents.Document(r.ctx, workflow.SID(another.FindString(p.Message)))
+		if err == nil && other.AccountSID == r.account {
+			return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: %s", p.Message)
+		}
+		return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: one of the orders is on another document")
+	case workflow.CodeExists:
+		return bad(codeRequest, "Idempotency-Key was used before, for another request; take a new key for a new document")
+	case workflow.CodeAccount:
+		return notFound(r.http.URL.Path, r.route.generation)
+	}
+	return invalid(p)
+}

@@ -1,0 +1,525 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/internal/api"
+	"countersign/internal/relay"
+	"countersign/workflow"
+)
+
+// TestEveryErrorHasTwiliosBody asks for what cannot be, on many paths and by
+// many methods.
+func TestEveryErrorHasTwiliosBody(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	sid := string(s.upstream(u, 1, nil)[0])
+	doc, missing := previewPath+"/"+sid, previewPath+"/"+string(newSID("PX"))
+	for _, c := range []struct {
+		method, path string
+		status, code int
+		message      string // empty: any
+	}{
+		{"GET", "/", 404, 20404, "The requested resource / was not found"},
+		{"GET", "/HostedNumbers", 404, 20404, ""},
+		{"GET", "/HostedNumbers/HostedNumberOrders", 404, 20404, "The requested resource /HostedNumbers/HostedNumberOrders was not found"},
+		{"GET", previewPath + "/", 404, 20404, ""},
+		{"GET", "/" + previewPath, 404, 20404, ""},
+		{"GET", "/./HostedNumbers/../HostedNumbers/AuthorizationDocuments", 404, 20404, ""},
+		{"GET", previewPath + "/PXx", 404, 20404, ""},
+		{"GET", previewPath + "/PXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", 404, 20404, ""},
+		{"GET", missing, 404, 20404, "The requested resource " + missing + " was not found"},
+		{"GET", v2Path + strings.TrimPrefix(missing, previewPath), 404, 20404, "The requested resource /HostedNumber/AuthorizationDocuments" + strings.TrimPrefix(missing, previewPath) + " was not found"},
+		{"GET", missing + "/DependentHostedNumberOrders", 404, 20404, ""},
+		{"GET", doc + "/", 404, 20404, ""},
+		{"GET", doc + "/DependentHostedNumberOrders/", 404, 20404, ""},
+		{"GET", doc + "/Others", 404, 20404, ""},
+		{"GET", "/v1/HostedNumber/AuthorizationDocuments", 404, 20404, ""},
+		{"GET", "/" + strings.Repeat("x", 5000), 404, 20404, ""},
+		{"POST", missing, 404, 20404, ""},
+		{"PUT", previewPath, 405, 20004, ""},
+		{"DELETE", previewPath, 405, 20004, ""},
+		{"OPTIONS", previewPath, 405, 20004, ""},
+		{"PATCH", doc, 405, 20004, ""},
+		{"DELETE", doc, 405, 20004, ""},
+		{"POST", v2Path + "/" + sid, 405, 20004, ""},
+		{"POST", doc + "/DependentHostedNumberOrders", 405, 20004, ""},
+		{"BREW", doc, 405, 20004, ""},
+		{"TRACE", "/nothing", 404, 20404, ""},
+	} {
+		r := u.want(u.do(c.method, c.path, ""), c.status, c.code)
+		wantFault(t, c.method+" "+c.path, r)
+		if c.message != "" && r.str("message") != c.message {
+			t.Errorf("%s %s: %s", c.method, c.path, r.str("message"))
+		}
+		if c.status == 405 && r.header.Get("Allow") == "" {
+			t.Errorf("%s %s: no Allow", c.method, c.path)
+		}
+	}
+	if got := u.do("PUT", previewPath, "").header.Get("Allow"); got != "GET, HEAD, POST" {
+		t.Errorf("Allow: %s", got)
+	}
+	if r := u.do("HEAD", doc, ""); r.status != 200 || r.raw != "" || r.header.Get("Content-Type") != "application/json" {
+		t.Errorf("HEAD: %d %q", r.status, r.raw)
+	}
+}
+
+// wantFault checks the body of an error.
+func wantFault(t *testing.T, what string, r reply) {
+	t.Helper()
+	keys := slices.Sorted(maps.Keys(r.body))
+	want := []string{"code", "message", "more_info", "status"}
+	if r.status == 401 {
+		want = []string{"code", "detail", "message", "more_info", "status"}
+	}
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Errorf("%s: %s", what, diff)
+	}
+	if r.body["status"] != float64(r.status) || r.str("more_info") != fmt.Sprintf("https://www.twilio.com/docs/errors/%d", r.code()) || r.str("message") == "" {
+		t.Errorf("%s: %s", what, r.raw)
+	}
+	if got := r.header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("%s: Content-Type %q", what, got)
+	}
+}
+
+func TestForms(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	good := func() string { return form().Encode() }
+	for _, c := range []struct {
+		name, body, kind string
+		status, code     int
+	}{
+		{"no content type", good(), "", 201, 0},
+		{"a charset", good(), "application/x-www-form-urlencoded; charset=utf-8", 201, 0},
+		{"a charset in capitals", good(), "Application/X-WWW-Form-URLEncoded; Charset=UTF-8", 201, 0},
+		{"another charset", good(), "application/x-www-form-urlencoded; charset=utf-16", 415, 20001},
+		{"json", "{}", "application/json", 415, 20001},
+		{"a form of parts", good(), "multipart/form-data; boundary=x", 415, 20001},
+		{"no media type at all", good(), ";;", 415, 20001},
+		{"half a percent sign", good() + "&x=%2", "application/x-www-form-urlencoded", 400, 20001},
+		{"no UTF-8", good() + "&x=%ff", "application/x-www-form-urlencoded", 400, 20001},
+		{"no UTF-8 in a name", good() + "&%ff=x", "application/x-www-form-urlencoded", 400, 20001},
+		{"a NUL", "ContactTitle=%00&" + strings.ReplaceAll(good(), "ContactTitle", "X"), "application/x-www-form-urlencoded", 400, 20001},
+		{"no body", "", "application/x-www-form-urlencoded", 400, 20001},
+		{"just too large", strings.Repeat("x", 256<<10+1), "application/x-www-form-urlencoded", 413, 20001},
+		{"large", good() + "&x=" + strings.Repeat("x", 200<<10), "application/x-www-form-urlencoded", 201, 0},
+		{"too large", strings.Repeat("x", 1<<20), "application/x-www-form-urlencoded", 413, 20001},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := u.do("POST", previewPath, c.body, "Content-Type", c.kind)
+			if r.status != c.status || r.code() != c.code {
+				t.Errorf("got %d %s, want %d and code %d", r.status, r.raw, c.status, c.code)
+			}
+			if c.code != 0 {
+				wantFault(t, c.name, r)
+			}
+		})
+	}
+}
+
+// TestABodyOfNoLengthIsBounded sends a body in chunks, which says nowhere how
+// long it is.
+func TestABodyOfNoLengthIsBounded(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	req, err := http.NewRequest("POST", s.url+previewPath, struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", 300<<10))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(u.name, u.secret)
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 413 {
+		t.Errorf("got %d", resp.StatusCode)
+	}
+}
+
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	s := newSite(t, func(c *api.Config) { c.PublicURL = "https://loa.example.com" })
+	u := s.user()
+	doc := u.created()
+	nobody := *u
+	nobody.name = ""
+	for what, r := range map[string]reply{
+		"created": doc, "fetched": u.get(previewPath + "/" + string(doc.sid())), "listed": u.get(v2Path), "lost": u.get("/x"),
+		"refused": u.post(previewPath, url.Values{}), "deleted": u.do("DELETE", v2Path+"/"+string(doc.sid()), ""),
+		"unknown": nobody.get(previewPath),
+	} {
+		want := map[string]string{
+			"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+			"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=31536000",
+		}
+		got := map[string]string{}
+		for name := range want {
+			got[name] = r.header.Get(name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+		if id := r.header.Get("X-Request-Id"); !strings.HasPrefix(id, "RQ") || len(id) != 34 {
+			t.Errorf("%s: request id %q", what, id)
+		}
+		if known := what != "lost" && what != "unknown"; (r.header.Get("X-Log-Sequence") != "") != known {
+			t.Errorf("%s: X-Log-Sequence %q", what, r.header.Get("X-Log-Sequence"))
+		}
+	}
+	if !strings.HasPrefix(doc.str("url"), "https://loa.example.com/HostedNumbers/") {
+		t.Errorf("url %s", doc.str("url"))
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	sid := string(s.upstream(u, 1, nil)[0])
+	try := func(name, secret string) reply {
+		t.Helper()
+		v := *u
+		v.name, v.secret = name, secret
+		return v.get(previewPath + "/" + sid)
+	}
+	none := u.want(try("", ""), 401, 20003)
+	if none.str("message") != "Authentication Error - No credentials provided" || !strings.HasPrefix(none.header.Get("WWW-Authenticate"), "Basic ") {
+		t.Errorf("%s, %s", none.raw, none.header)
+	}
+	wantFault(t, "no credentials", none)
+	u.want(try(u.name, u.secret), 200, 0)
+	wrong := u.want(try(u.name, u.secret+"x"), 401, 20003)
+	if wrong.str("message") != "Authenticate" || wrong.str("detail") != "Your AccountSid or AuthToken was incorrect." {
+		t.Error(wrong.raw)
+	}
+	unknown := u.want(try(string(newSID("AC")), u.secret), 401, 20003)
+	if unknown.str("message") != wrong.str("message") {
+		t.Errorf("an unknown account is told apart: %s", unknown.raw)
+	}
+	if got := counted(t, s, "countersign_api_authentication_failures_total"); got != 2 {
+		t.Errorf("%v failures counted, want 2", got)
+	}
+	key, secret, err := s.files.AddKey(u.sid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.want(try(string(key), secret), 200, 0)
+	u.want(try(string(key), u.secret), 401, 20003)
+	token, err := s.files.Rotate(u.sid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.want(try(u.name, token), 200, 0)
+	u.want(try(u.name, u.secret), 200, 0)
+	if err := s.files.Disable(u.sid, true); err != nil {
+		t.Fatal(err)
+	}
+	u.want(try(u.name, token), 401, 20003)
+	u.want(try(string(key), secret), 401, 20003)
+}
+
+// counted is what a metric of the site's API stands at, all its labels together.
+func counted(t *testing.T, s *site, name string) (n float64) {
+	t.Helper()
+	all := prometheus.NewPedanticRegistry()
+	if err := all.Register(s.config.Metrics); err != nil {
+		t.Fatal(err)
+	}
+	families, err := all.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// TestFailedAuthenticationsAreSlowed guesses from one address until that is
+// refused; right credentials go through all the same.
+func TestFailedAuthenticationsAreSlowed(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	guess := *u
+	guess.secret = strings.Repeat("x", 32)
+	replies := make(chan int, 20)
+	for range cap(replies) {
+		go func() {
+			r, err := guess.try("GET", previewPath, "")
+			if err != nil {
+				t.Error(err)
+			}
+			replies <- r.status
+		}()
+	}
+	u.want(u.get(previewPath), 200, 0)
+	count := map[int]int{}
+	for range cap(replies) {
+		count[<-replies]++
+	}
+	if count[401] == 0 || count[429] == 0 || count[401]+count[429] != 20 {
+		t.Errorf("statuses %v, want 401s and then 429s", count)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	now := time.Now()
+	s := newSite(t, func(c *api.Config) { c.AccountRate, c.Now = 2, func() time.Time { return now } })
+	u, other := s.user(), s.user()
+	for range 4 {
+		u.want(u.get(previewPath), 200, 0)
+	}
+	r := u.want(u.get(previewPath), 429, 20429)
+	wantFault(t, "over the limit", r)
+	if r.header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q", r.header.Get("Retry-After"))
+	}
+	other.want(other.get(previewPath), 200, 0)
+	_, s.url = s.serve(s.store, func(c *api.Config) { c.AddressRate, c.Now = 1, func() time.Time { return now } })
+	u.url, other.url = s.url, s.url
+	u.want(u.get("/x"), 404, 20404)
+	u.want(u.get(previewPath), 200, 0)
+	other.want(other.get(previewPath), 429, 20429)
+}
+
+// TestAddressesBehindAProxy has the limit see who is behind a proxy that is
+// known, and nobody who claims to be behind another.
+func TestAddressesBehindAProxy(t *testing.T) {
+	now := time.Now()
+	known := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
+	s := newSite(t, func(c *api.Config) {
+		c.AddressRate, c.Proxies, c.Now = 0.5, known, func() time.Time { return now }
+	})
+	u := s.user()
+	for _, c := range []struct {
+		from   string
+		status int
+	}{
+		{"203.0.113.1", 200},
+		{"203.0.113.1", 429},
+		{"203.0.113.9, 203.0.113.1", 429}, // said by the client itself
+		{"203.0.113.1, 10.1.2.3", 429},    // through two proxies
+		{"203.0.113.2", 200},              // another
+		{"2001:db8:1:2::1", 200},          // IPv6
+		{"2001:db8:1:2:ffff::1", 429},     // the same customer
+		{"2001:db8:1:3::1", 200},          // another
+		{"nonsense", 200},                 // counts as the proxy's own
+		{"other nonsense", 429},           // likewise
+	} {
+		if r := u.get(previewPath, "X-Forwarded-For", c.from); r.status != c.status {
+			t.Errorf("%s: got %d, want %d", c.from, r.status, c.status)
+		}
+	}
+	_, s.url = s.serve(s.store, func(c *api.Config) { c.AddressRate, c.Now = 0.5, func() time.Time { return now } })
+	u.url = s.url
+	u.want(u.get(previewPath, "X-Forwarded-For", "203.0.113.1"), 200, 0)
+	u.want(u.get(previewPath, "X-Forwarded-For", "203.0.113.2"), 429, 20429)
+}
+
+// TestAccountsDoNotSeeEachOther tries everything on another account's document.
+func TestAccountsDoNotSeeEachOther(t *testing.T) {
+	s := newSite(t)
+	u, other := s.user(), s.user()
+	doc := u.created()
+	sid := string(doc.sid())
+	for what, r := range map[string]reply{
+		"fetch": other.get(previewPath + "/" + sid), "fetch in v2": other.get(v2Path + "/" + sid),
+		"update": other.post(previewPath+"/"+sid, url.Values{"Email": {"mine@example.com"}}),
+		"recall": other.post(previewPath+"/"+sid, url.Values{"Status": {"opened"}}),
+		"delete": other.do("DELETE", v2Path+"/"+sid, ""), "dependents": other.get(previewPath + "/" + sid + "/DependentHostedNumberOrders"),
+		"dependents in v2": other.get(v2Path + "/" + sid + "/DependentHostedNumberOrders"),
+	} {
+		if r.status != 404 || r.code() != 20404 || strings.Contains(r.raw, "owner@example.com") {
+			t.Errorf("%s: %d %s", what, r.status, r.raw)
+		}
+	}
+	if got := other.get(previewPath).sids(); len(got) != 0 {
+		t.Errorf("listed %v", got)
+	}
+	if got := other.get(previewPath + "?Email=owner%40example.com").sids(); len(got) != 0 {
+		t.Errorf("listed by signer %v", got)
+	}
+	if got := u.get(previewPath + "/" + sid); got.str("status") != "signing" || got.str("email") != "owner@example.com" {
+		t.Errorf("changed: %s", got.raw)
+	}
+	life, err := s.store.Life(t.Context(), doc.sid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range life.History {
+		if strings.Contains(h.Detail, "by "+api.Source) && h.What != workflow.TypeCreated || h.What == "refused" {
+			t.Errorf("another account's request got to the document: %+v", h)
+		}
+	}
+}
+
+// late is a log that answers when it is told to.
+type late struct {
+	api.Log
+	gate chan struct{}
+}
+
+func (l late) Append(ctx context.Context, e events.Event) (uint64, error) {
+	<-l.gate
+	return l.Log.Append(ctx, e)
+}
+
+// TestReadAfterWriteThroughAnotherWorker has a second worker that lags behind.
+func TestReadAfterWriteThroughAnotherWorker(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	second, err := db.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { second.Close() })
+	_, behind := s.serve(second, func(c *api.Config) { c.SequenceWait = 50 * time.Millisecond })
+	_, patient := s.serve(second, func(c *api.Config) { c.SequenceWait = 10 * time.Second })
+	doc := u.created()
+	sequence := doc.header.Get("X-Log-Sequence")
+	if n, err := strconv.ParseUint(sequence, 10, 64); err != nil || n == 0 {
+		t.Fatalf("X-Log-Sequence %q", sequence)
+	}
+	at := previewPath + "/" + string(doc.sid())
+	r := u.want(u.get(behind+at, "X-Min-Log-Sequence", sequence), 503, 20503)
+	wantFault(t, "a worker that is behind", r)
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	u.want(u.get(behind+at), 404, 20404)
+	got := make(chan reply, 1)
+	go func() {
+		r, err := u.try("GET", patient+at, "", "X-Min-Log-Sequence", sequence)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- r
+	}()
+	s.run(func(ctx context.Context) error { return s.log.Follow(ctx, relay.Fold{Store: second}) })
+	if r := <-got; r.status != 200 || r.str("status") != "signing" {
+		t.Errorf("got %d %s", r.status, r.raw)
+	}
+	for _, bad := range []string{"x", "-1", "1.5", "18446744073709551616"} {
+		u.want(u.get(at, "X-Min-Log-Sequence", bad), 400, 20001)
+	}
+	u.want(u.get(at, "X-Min-Log-Sequence", "1", "X-Min-Log-Sequence", "2"), 400, 20001)
+}
+
+// TestWithoutNATS reads on, and says of writes that they have to wait.
+func TestWithoutNATS(t *testing.T) {
+	s := newSite(t, func(c *api.Config) { c.AppendWait = 200 * time.Millisecond })
+	u := s.user()
+	doc := u.created()
+	s.nats.Stop()
+	for what, r := range map[string]reply{
+		"create": u.post(previewPath, form()), "delete": u.do("DELETE", v2Path+"/"+string(doc.sid()), ""),
+		"update": u.post(previewPath+"/"+string(doc.sid()), url.Values{"Status": {"opened"}}),
+	} {
+		if r.status != 503 || r.code() != 20503 {
+			t.Errorf("%s: got %d %s", what, r.status, r.raw)
+		}
+		wantFault(t, what, r)
+	}
+	u.want(u.get(previewPath+"/"+string(doc.sid())), 200, 0)
+	u.want(u.get(previewPath), 200, 0)
+	u.want(u.post(previewPath, url.Values{}), 400, 20001)
+	s.nats.Start()
+	eventstest.WaitFor(t, 30*time.Second, "writes to go on", func() bool { return u.post(previewPath, form()).status == 201 })
+}
+
+// broken is a store that fails.
+type broken struct{ fail func() error }
+
+func (b broken) Document(context.Context, workflow.SID) (workflow.Document, error) {
+	return workflow.Document{}, b.fail()
+}
+
+func (b broken) Page(context.Context, db.PageQuery) ([]workflow.Document, error) {
+	return nil, b.fail()
+}
+
+func (b broken) Refusal(context.Context, uint64) (*workflow.Problem, error) { return nil, b.fail() }
+
+// TestTroubleOfOurOwn has a request panic, and one fail for no reason that has
+// a name.
+func TestTroubleOfOurOwn(t *testing.T) {
+	var log buffer
+	for _, c := range []struct {
+		name         string
+		fail         func() error
+		status, code int
+	}{
+		{"a panic", func() error { panic("a fault of ours") }, 500, 20500},
+		{"an error", func() error { return errors.New("disk I/O error") }, 503, 20503},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, func(x *api.Config) {
+				x.Documents, x.Logger = broken{c.fail}, slog.New(slog.NewTextHandler(&log, nil))
+			})
+			u := s.user()
+			for _, path := range []string{previewPath, previewPath + "/" + string(newSID("PX"))} {
+				r := u.want(u.get(path), c.status, c.code)
+				wantFault(t, c.name, r)
+				id := r.header.Get("X-Request-Id")
+				if !strings.Contains(r.str("message"), id) || !strings.Contains(log.String(), id) {
+					t.Errorf("the request id %s is not in %s, or not in the log: %s", id, r.raw, &log)
+				}
+			}
+			if strings.Contains(log.String(), u.secret) {
+				t.Error("the log has the secret")
+			}
+		})
+	}
+}
+
+// TestClientsThatLeave gives up in the middle of a create, and finds that
+// nothing hangs on.
+func TestClientsThatLeave(t *testing.T) {
+	gate := make(chan struct{})
+	s := newSite(t, func(c *api.Config) { c.Log = late{c.Log, gate} })
+	u := s.user()
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, "POST", s.url+previewPath, strings.NewReader(form().Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(u.name, u.secret)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	left := make(chan error, 1)
+	go func() {
+		_, err := client.Do(req)
+		left <- err
+	}()
+	gate <- struct{}{} // the request has come to the log
+	leave()
+	if err := <-left; err == nil {
+		return // it was quicker
+	} else if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	close(gate)
+	u.want(u.post(previewPath, form()), 201, 0)
+}

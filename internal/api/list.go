@@ -1,0 +1,181 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"countersign/db"
+	"countersign/workflow"
+)
+
+const (
+	defaultPageSize = 50
+	maxPageSize     = 1000
+)
+
+// filter is a parameter that chooses what is listed, as it goes into URLs.
+type filter struct{ name, value string }
+
+// paging is which page of a list is asked for. Pages hang on the sid of the
+// item next to them, so they stay what they are while items arrive; Page is
+// the client's own count and chooses nothing.
+type paging struct {
+	path    string
+	filters []filter
+	size    int
+	page    int
+	token   string
+	after   workflow.SID // the page behind this item, from "PA" and its sid
+	before  workflow.SID // the page that ends in front of this item, from "PB" and its sid
+}
+
+// paging reads the page asked for; letters begin the sids of what is listed.
+func (p *params) paging(path, letters string, filters []filter) paging {
+	g := paging{path: path, filters: filters, size: defaultPageSize}
+	if s, _ := p.one("PageSize"); s != "" {
+		g.size = min(max(p.number("PageSize", s), 1), maxPageSize)
+	}
+	if s, _ := p.one("Page"); s != "" {
+		g.page = max(p.number("Page", s), 0)
+	}
+	g.token, _ = p.one("PageToken")
+	switch {
+	case g.token == "" && g.page > 0:
+		p.fail(bad(codeRequest, "PageToken is required for paging."))
+	case g.token == "":
+	case strings.HasPrefix(g.token, "PA") && isSID(g.token[2:], letters):
+		g.after = workflow.SID(g.token[2:])
+	case strings.HasPrefix(g.token, "PB") && isSID(g.token[2:], letters):
+		g.before = workflow.SID(g.token[2:])
+	default:
+		p.fail(errToken)
+	}
+	return g
+}
+
+var errToken = bad(codeRequest, "PageToken is not valid; take it from next_page_url")
+
+// number reads a number; one too large for its type is the largest.
+func (p *params) number(name, s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		p.fail(bad(codeRequest, "%s is not valid: not a number", name))
+	}
+	return n
+}
+
+// cut takes what was read, one more than the page holds where there is more,
+// and says whether there are items behind the page and in front of it.
+func cut[T any](g paging, items []T) (page []T, next, previous bool) {
+	more := len(items) > g.size
+	switch {
+	case g.before == "":
+		return items[:min(len(items), g.size)], more, g.page > 0
+	case more:
+		items = items[len(items)-g.size:]
+	}
+	return items, true, more && g.page > 0
+}
+
+// meta is how a list is paged through. All seven keys are always there:
+// clients ask for null, and fail on nothing at all.
+type meta struct {
+	FirstPageURL    string  `json:"first_page_url"`
+	Key             string  `json:"key"`
+	NextPageURL     *string `json:"next_page_url"`
+	Page            int     `json:"page"`
+	PageSize        int     `json:"page_size"`
+	PreviousPageURL *string `json:"previous_page_url"`
+	URL             string  `json:"url"`
+}
+
+// list is the body of a list.
+type list[T any] struct {
+	Meta  meta `json:"meta"`
+	Items []T  `json:"items"`
+}
+
+// listed makes the answer; sid names an item.
+func listed[T any](h *handler, g paging, read []T, sid func(T) workflow.SID, view func(T) any) answer {
+	items, next, previous := cut(g, read)
+	m := meta{FirstPageURL: h.pageURL(g, 0, ""), Key: "items", Page: g.page, PageSize: g.size, URL: h.pageURL(g, g.page, g.token)}
+	if n := len(items); n > 0 {
+		if next {
+			m.NextPageURL = new(h.pageURL(g, g.page+1, "PA"+string(sid(items[n-1]))))
+		}
+		if previous {
+			m.PreviousPageURL = new(h.pageURL(g, g.page-1, "PB"+string(sid(items[0]))))
+		}
+	}
+	l := list[any]{m, make([]any, len(items))}
+	for i, item := range items {
+		l.Items[i] = view(item)
+	}
+	return answer{http.StatusOK, l}
+}
+
+// pageURL is a whole URL: clients request it as it is.
+func (h *handler) pageURL(g paging, page int, token string) string {
+	var b strings.Builder
+	b.WriteString(h.PublicURL + g.path + "?")
+	for _, f := range g.filters {
+		b.WriteString(f.name + "=" + url.QueryEscape(f.value) + "&")
+	}
+	fmt.Fprintf(&b, "PageSize=%d&Page=%d", g.size, page)
+	if token != "" {
+		b.WriteString("&PageToken=" + token)
+	}
+	return b.String()
+}
+
+// filters reads the parameters that choose; an empty one chooses nothing.
+func (p *params) filters(names ...string) (filters []filter, get func(string) string) {
+	values := make(map[string]string, len(names))
+	for _, name := range names {
+		if v, _ := p.one(name); v != "" {
+			filters, values[name] = append(filters, filter{name, v}), v
+		}
+	}
+	return filters, func(name string) string { return values[name] }
+}
+
+func (h *handler) list(r *request) (answer, error) {
+	filters, get := r.params.filters("Status", "Email")
+	status := workflow.Status(get("Status"))
+	if status != "" && !slices.Contains(workflow.Statuses, status) {
+		r.params.fail(bad(codeRequest, "Status is not valid: it is one of %q", workflow.Statuses))
+	}
+	g := r.params.paging(r.route.generation.documents, "PX", filters)
+	if err := r.params.err(); err != nil {
+		return answer{}, err
+	}
+	docs, err := h.Documents.Page(r.ctx, db.PageQuery{
+		Account: r.account, Status: status, Email: stored(get("Email")), After: g.after, Before: g.before, Limit: g.size + 1,
+	})
+	if errors.Is(err, workflow.ErrNotFound) {
+		return answer{}, errToken
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return listed(h, g, docs,
+		func(d workflow.Document) workflow.SID { return d.SID },
+		func(d workflow.Document) any { return h.document(r.route.generation, d) }), nil
+}
+
+// stored writes an address as documents have it, its domain in ASCII.
+func stored(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	domain, err := idna.Lookup.ToASCII(address[at+1:])
+	if at < 0 || err != nil {
+		return address
+	}
+	return address[:at+1] + domain
+}

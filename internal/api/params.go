@@ -1,0 +1,210 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"countersign/workflow"
+)
+
+// maxBody is how many bytes a form may have: more than an event can hold.
+const maxBody = 256 << 10
+
+// params are the parameters of a request. The first fault found is kept; what
+// is asked after it does not matter.
+type params struct {
+	values url.Values
+	where  string
+	fault  *fault
+}
+
+// readParams reads the query or, of a POST, the form.
+func readParams(r *http.Request) (*params, error) {
+	text, where := r.URL.RawQuery, "query"
+	if r.Method == http.MethodPost {
+		var err error
+		if text, err = readForm(r); err != nil {
+			return nil, err
+		}
+		where = "post body"
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return nil, bad(codeRequest, "The %s is not valid form encoding: a percent sign needs two hex digits, and pairs are separated by &", where)
+	}
+	for name, all := range values {
+		for _, v := range all {
+			if !utf8.ValidString(name) || !utf8.ValidString(v) {
+				return nil, bad(codeRequest, "The %s is not valid UTF-8", where)
+			}
+		}
+	}
+	return &params{values: values, where: where}, nil
+}
+
+// readForm reads the body of a POST. One without a Content-Type is taken for a
+// form.
+func readForm(r *http.Request) (string, error) {
+	if given := r.Header.Get("Content-Type"); given != "" {
+		kind, attributes, err := mime.ParseMediaType(given)
+		charset := strings.ToLower(attributes["charset"])
+		if err != nil || kind != "application/x-www-form-urlencoded" || charset != "" && charset != "utf-8" && charset != "us-ascii" {
+			return "", newFault(http.StatusUnsupportedMediaType, codeRequest, "Content-Type must be application/x-www-form-urlencoded, in UTF-8")
+		}
+	}
+	if r.ContentLength > maxBody {
+		return "", tooLarge()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return "", tooLarge()
+	case err != nil:
+		return "", bad(codeRequest, "The post body broke off")
+	}
+	return string(body), nil
+}
+
+func tooLarge() *fault {
+	return newFault(http.StatusRequestEntityTooLarge, codeRequest, "The post body has more than %d bytes", maxBody)
+}
+
+func (p *params) fail(f *fault) {
+	if p.fault == nil {
+		p.fault = f
+	}
+}
+
+// err is the first fault, or nil.
+func (p *params) err() error {
+	if p.fault == nil {
+		return nil
+	}
+	return p.fault
+}
+
+// one reads a parameter that can be given once.
+func (p *params) one(name string) (value string, present bool) {
+	switch all := p.values[name]; len(all) {
+	case 0:
+		return "", false
+	case 1:
+		return all[0], true
+	default:
+		p.fail(bad(codeRequest, "Parameter %s is given %d times in the %s; give it once", name, len(all), p.where))
+		return "", true
+	}
+}
+
+// required reads a parameter that has to be there.
+func (p *params) required(name string) string {
+	value, present := p.one(name)
+	if !present {
+		p.missing(name)
+	}
+	return value
+}
+
+func (p *params) missing(name string) {
+	p.fail(bad(codeRequest, "Missing required parameter %s in the %s", name, p.where))
+}
+
+// sids reads HostedNumberOrderSids; one given twice counts once. Whether each
+// is a sid is for the event to say.
+func (p *params) sids() []workflow.SID {
+	all := p.values["HostedNumberOrderSids"]
+	if len(all) == 1 && all[0] == "" {
+		p.fail(bad(codeOrderSIDs, "HostedNumberOrderSids is not valid: a document authorizes at least one order"))
+	}
+	seen := make(map[string]bool, len(all))
+	sids := make([]workflow.SID, 0, len(all))
+	for _, s := range all {
+		if !seen[s] {
+			seen[s] = true
+			sids = append(sids, workflow.SID(s))
+		}
+	}
+	return sids
+}
+
+// ccEmails reads CcEmails. A single empty value is how clients send no value.
+func (p *params) ccEmails() []string {
+	all := p.values["CcEmails"]
+	if len(all) == 1 && all[0] == "" {
+		return []string{}
+	}
+	return all
+}
+
+// title checks a ContactTitle; preview requires it, so it cannot be empty.
+func (p *params) title(s string) string {
+	if s == "" {
+		p.fail(bad(codeRequest, "ContactTitle is not valid: it is empty"))
+	}
+	return s
+}
+
+// phone checks a ContactPhoneNumber; an event without one is another thing.
+func (p *params) phone(s string) string {
+	if s == "" {
+		p.fail(bad(codePhone, "ContactPhoneNumber is not valid: it is empty"))
+	}
+	return s
+}
+
+// created reads the form of a new document.
+func (p *params) created(g *generation) (b workflow.Created, err error) {
+	if _, present := p.values["HostedNumberOrderSids"]; !present {
+		p.missing("HostedNumberOrderSids")
+	}
+	b.HostedNumberOrderSIDs = p.sids()
+	b.AddressSID = workflow.SID(p.required("AddressSid"))
+	if b.AddressSID == "" {
+		p.fail(bad(codeAddress, "AddressSid is not valid: it is empty"))
+	}
+	if b.Email = p.required("Email"); b.Email == "" {
+		p.fail(bad(codeEmail, "Email is not valid: it is empty"))
+	}
+	if g.titled {
+		b.ContactTitle = p.title(p.required("ContactTitle"))
+	} else {
+		b.ContactTitle, _ = p.one("ContactTitle")
+	}
+	b.ContactPhoneNumber = p.phone(p.required("ContactPhoneNumber"))
+	b.CCEmails = p.ccEmails()
+	return b, p.err()
+}
+
+// updated reads the form of a change. Only what is present changes.
+func (p *params) updated() (b workflow.Updated, status workflow.Status, err error) {
+	if _, present := p.values["HostedNumberOrderSids"]; present {
+		b.HostedNumberOrderSIDs = new(p.sids())
+	}
+	if s, present := p.one("AddressSid"); present {
+		b.AddressSID = new(workflow.SID(s))
+	}
+	if s, present := p.one("Email"); present {
+		b.Email = new(s)
+	}
+	if s, present := p.one("ContactTitle"); present {
+		b.ContactTitle = new(p.title(s))
+	}
+	if s, present := p.one("ContactPhoneNumber"); present {
+		b.ContactPhoneNumber = new(p.phone(s))
+	}
+	if _, present := p.values["CcEmails"]; present {
+		b.CCEmails = new(p.ccEmails())
+	}
+	if s, present := p.one("Status"); present {
+		if status = workflow.Status(s); status != workflow.Opened && status != workflow.Signing {
+			p.fail(bad(codeStatus, "Status must be opened or signing"))
+		}
+	}
+	return b, status, p.err()
+}

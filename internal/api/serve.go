@@ -1,0 +1,191 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"countersign/workflow"
+)
+
+// request is a request on its way.
+type request struct {
+	ctx       context.Context
+	http      *http.Request
+	id        string
+	route     *route     // nil where the path is nobody's
+	operation *operation // nil where the method is not the route's
+	account   workflow.SID
+	document  workflow.SID // that the path names
+	params    *params      // of the query or, for a POST, of the form
+	sequence  uint64       // the answer knows the log up to here; 0 before authentication
+}
+
+// answer is what a client gets.
+type answer struct {
+	status int
+	body   any // nil for none
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	req := &request{ctx: r.Context(), http: r, id: requestID(h.Random)}
+	a, err := h.safely(req)
+	if err != nil {
+		f := h.fault(req, err)
+		if f.retry > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(f.retry))
+		}
+		switch f.Status {
+		case http.StatusUnauthorized:
+			w.Header().Set("WWW-Authenticate", `Basic realm="Countersign API", charset="UTF-8"`)
+		case http.StatusMethodNotAllowed:
+			w.Header().Set("Allow", req.route.allow())
+		}
+		a = answer{f.Status, f}
+	}
+	h.write(w, req, a)
+}
+
+// write sends the answer.
+func (h *handler) write(w http.ResponseWriter, r *request, a answer) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set(headerRequestID, r.id)
+	if strings.HasPrefix(h.PublicURL, "https:") {
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if r.sequence > 0 {
+		header.Set(headerSequence, strconv.FormatUint(r.sequence, 10))
+	}
+	h.Metrics.answered(r, a.status)
+	if a.body == nil {
+		w.WriteHeader(a.status)
+		return
+	}
+	var body bytes.Buffer
+	text := json.NewEncoder(&body)
+	text.SetEscapeHTML(false) // URLs keep their &, as Twilio's have it
+	if err := text.Encode(a.body); err != nil {
+		h.Logger.ErrorContext(r.ctx, "cannot write an answer", "request", r.id, "err", err)
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body.Bytes()) // the client may have left
+}
+
+// safely makes an error of a panic.
+func (h *handler) safely(r *request) (a answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.Logger.ErrorContext(r.ctx, "a request panicked", "request", r.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = newFault(http.StatusInternalServerError, codeInternal, "Internal error; please tell the operator the request id %s", r.id)
+		}
+	}()
+	return h.answer(r)
+}
+
+// fault says what the client is told of an error. One that nobody named is our
+// own trouble, and taken to be temporary.
+func (h *handler) fault(r *request, err error) *fault {
+	var f *fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, workflow.ErrNotFound):
+		return notFound(r.http.URL.Path, r.route.generation)
+	case errors.Is(err, workflow.ErrUnavailable):
+		h.Logger.WarnContext(r.ctx, "a request cannot be answered now", "request", r.id, "err", err)
+		return unavailable("the log cannot be written to")
+	case r.ctx.Err() == nil:
+		h.Logger.ErrorContext(r.ctx, "a request failed", "request", r.id, "err", err)
+	}
+	return unavailable("request id " + r.id)
+}
+
+// answer takes a request through everything that comes before its operation.
+func (h *handler) answer(r *request) (answer, error) {
+	address := h.address(r.http)
+	if wait := h.addresses.take(address, h.Now(), 0); wait > 0 {
+		h.Metrics.limited.WithLabelValues("address").Inc()
+		return answer{}, tooMany("from this address", seconds(wait))
+	}
+	path := r.http.URL.Path
+	if r.route, r.document = find(path); r.route == nil {
+		return answer{}, notFound(path, nil)
+	}
+	if r.operation = r.route.operation(r.http.Method); r.operation == nil {
+		return answer{}, newFault(http.StatusMethodNotAllowed, codeMethod, "Method not allowed: %s takes %s", path, r.route.allow())
+	}
+	if err := h.authenticate(r, address); err != nil {
+		return answer{}, err
+	}
+	if wait := h.accounts.take(string(r.account), h.Now(), 0); wait > 0 {
+		h.Metrics.limited.WithLabelValues("account").Inc()
+		return answer{}, tooMany("of this account", seconds(wait))
+	}
+	if err := h.catchUp(r); err != nil {
+		return answer{}, err
+	}
+	var err error
+	if r.params, err = readParams(r.http); err != nil {
+		return answer{}, err
+	}
+	return r.operation.do(h, r)
+}
+
+// authenticate finds out whose request it is.
+func (h *handler) authenticate(r *request, address string) error {
+	user, secret, ok := r.http.BasicAuth()
+	if !ok {
+		f := newFault(http.StatusUnauthorized, codeAuth, "Authentication Error - No credentials provided")
+		f.Detail = "Your AccountSid or AuthToken was incorrect."
+		return f
+	}
+	account, err := h.Accounts.Authenticate(user, secret)
+	switch {
+	case err == nil:
+		r.account = account
+		return nil
+	case !errors.Is(err, workflow.ErrNotFound):
+		return fmt.Errorf("authenticate: %w", err)
+	}
+	h.Metrics.failures.Inc()
+	if wait, ok := h.slow(r.ctx, address); !ok {
+		h.Metrics.limited.WithLabelValues("failures").Inc()
+		return tooMany("with wrong credentials from this address", seconds(wait))
+	}
+	f := newFault(http.StatusUnauthorized, codeAuth, "Authenticate")
+	f.Detail = "Your AccountSid or AuthToken was incorrect."
+	return f
+}
+
+// catchUp waits until the own database knows the log as far as the client does.
+func (h *handler) catchUp(r *request) error {
+	r.sequence = h.Progress.Position().Sequence
+	asked := r.http.Header.Values(headerMinSequence)
+	if len(asked) == 0 {
+		return nil
+	}
+	sequence, err := strconv.ParseUint(asked[0], 10, 64)
+	if err != nil || len(asked) > 1 {
+		return bad(codeRequest, "%s is not valid: one sequence, as %s gave it", headerMinSequence, headerSequence)
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, h.SequenceWait)
+	defer cancel()
+	if err := h.Progress.WaitApplied(ctx, sequence); err != nil {
+		return unavailable(fmt.Sprintf("this worker has read the log to %d and not to %d yet", h.Progress.Position().Sequence, sequence))
+	}
+	r.sequence = h.Progress.Position().Sequence
+	return nil
+}

@@ -1,0 +1,89 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"countersign/workflow"
+)
+
+// isSID reports whether s is two letters and 32 hex digits.
+func isSID(s, letters string) bool {
+	if len(s) != 34 || s[:2] != letters {
+		return false
+	}
+	_, err := hex.DecodeString(s[2:])
+	return err == nil
+}
+
+// newSID makes a document's sid: "PX" and a UUID of version 7 (RFC 9562, section
+// 5.7) in hex, so that documents made one after the other lie side by side.
+func newSID(now time.Time, random io.Reader) (workflow.SID, error) {
+	var u [16]byte
+	if _, err := io.ReadFull(random, u[6:]); err != nil {
+		return "", fmt.Errorf("make a sid: %w", err)
+	}
+	ms := uint64(now.UnixMilli())
+	binary.BigEndian.PutUint16(u[:], uint16(ms>>32))
+	binary.BigEndian.PutUint32(u[2:], uint32(ms))
+	return uuid(u, 7), nil
+}
+
+func uuid(u [16]byte, version byte) workflow.SID {
+	u[6] = u[6]&0x0f | version<<4
+	u[8] = u[8]&0x3f | 0x80
+	return workflow.SID("PX" + hex.EncodeToString(u[:]))
+}
+
+const maxKey = 255 // characters of an Idempotency-Key
+
+// identity is the sid and the event id of a new document. Under an
+// Idempotency-Key both follow from it: the same request again is the same
+// event, and another request under the same key is another event about the
+// same document, which the rules refuse.
+func (h *handler) identity(r *request, b workflow.Created) (sid workflow.SID, id string, err error) {
+	keys := r.http.Header.Values("Idempotency-Key")
+	if len(keys) == 0 {
+		sid, err := newSID(h.Now(), h.Random)
+		return sid, "create." + string(sid), err
+	}
+	if len(keys) > 1 || !isKey(keys[0]) {
+		return "", "", bad(codeRequest, "Idempotency-Key is not valid: one key of 1 to %d visible ASCII characters", maxKey)
+	}
+	body, err := json.Marshal(b)
+	if err != nil {
+		return "", "", fmt.Errorf("write the document: %w", err)
+	}
+	of := sha256.Sum256([]byte("idempotency-key\x00" + string(r.account) + "\x00" + keys[0]))
+	content := sha256.Sum256(body)
+	sid = uuid([16]byte(of[:16]), 8)
+	return sid, "create." + string(sid) + "." + hex.EncodeToString(content[:16]), nil
+}
+
+func isKey(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxKey
+}
+
+// requestID names a request in answers and in the log.
+func requestID(random io.Reader) string {
+	var b [16]byte
+	_, _ = io.ReadFull(random, b[:]) // an id of zeros would do
+	return "RQ" + hex.EncodeToString(b[:])
+}
+
+// The headers of our own, in canonical form.
+const (
+	headerRequestID   = "X-Request-Id"
+	headerSequence    = "X-Log-Sequence"
+	headerMinSequence = "X-Min-Log-Sequence"
+)
