@@ -3,31 +3,35 @@ package relay
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"countersign/events"
 	"countersign/workflow"
 )
 
-// send sends one mail in hand, if its time to begin has not passed.
+// send sends one mail in hand, if its time to begin has not passed. It returns
+// when the outcome stands on the log: a connection begins no mail before, so
+// that no more mails than there are connections can be sent and not recorded.
 func (r *Mails) send(ctx context.Context, j job) {
 	r.mu.Lock()
 	r.unbegun--
 	failures := r.server.failures
 	r.mu.Unlock()
+	defer r.wake()
+	outcome := workflow.MailOutcome{Mail: j.mail.ID, Outcome: workflow.Released}
 	late := time.Since(j.batch.start) > r.Deadline/4
-	if late || ctx.Err() != nil || failures > j.batch.failures {
-		j.batch.finish(workflow.MailOutcome{Mail: j.mail.ID, Outcome: workflow.Released})
-		r.wake()
-		return
+	if !late && ctx.Err() == nil && failures == j.batch.failures {
+		deadline, cancel := context.WithDeadline(context.WithoutCancel(ctx), j.batch.start.Add(r.Deadline))
+		begun := time.Now()
+		sent := r.Sender.Send(deadline, j.mail)
+		cancel()
+		r.learn(sent, time.Since(begun))
+		outcome = r.outcome(j.mail, sent)
 	}
-	deadline, cancel := context.WithDeadline(context.WithoutCancel(ctx), j.batch.start.Add(r.Deadline))
-	begun := time.Now()
-	result := r.Sender.Send(deadline, j.mail)
-	cancel()
-	r.learn(result, time.Since(begun))
-	j.batch.finish(r.outcome(j.mail, result))
-	r.wake()
+	settled := make(chan struct{})
+	r.results <- result{j.batch.seq, outcome, settled}
+	<-settled
 }
 
 func (r *Mails) wake() {
@@ -86,39 +90,65 @@ func (r *Mails) outcome(m workflow.Mail, result Result) workflow.MailOutcome {
 // doubt is how long an open claim is left to whoever made it.
 func (r *Mails) doubt() time.Duration { return r.Deadline + r.Deadline/10 }
 
-func (b *claimed) finish(o workflow.MailOutcome) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.outcomes = append(b.outcomes, o)
-	if b.left--; b.left == 0 {
-		close(b.done)
+// settle appends outcomes as they come, those that have come together in one
+// event for each claim.
+func (r *Mails) settle(ctx context.Context) {
+	var applied sync.WaitGroup
+	defer applied.Wait()
+	for first := range r.results {
+		claims, outcomes := []uint64{}, map[uint64][]workflow.MailOutcome{}
+		together := []result{first}
+		for more := true; more; {
+			select {
+			case next, ok := <-r.results:
+				if more = ok; ok {
+					together = append(together, next)
+				}
+			default:
+				more = false
+			}
+		}
+		for _, got := range together {
+			if outcomes[got.claim] == nil {
+				claims = append(claims, got.claim)
+			}
+			outcomes[got.claim] = append(outcomes[got.claim], got.outcome)
+		}
+		for _, claim := range claims {
+			r.settles++
+			seq := r.settled(ctx, fmt.Sprintf("%s.settled.%d", r.name, r.settles), claim, outcomes[claim])
+			n := len(outcomes[claim])
+			applied.Go(func() { // until then the store takes them for ours still
+				r.Store.WaitApplied(ctx, seq) // ends with ctx at the latest
+				r.letGo(claim, n)
+			})
+		}
+		for _, got := range together {
+			close(got.settled)
+		}
 	}
 }
 
-// settle appends the outcomes of a claim once all its mails have one. It tries
-// until it has succeeded; at the end of ctx, as long as the deadline.
-func (r *Mails) settle(ctx context.Context, b *claimed) {
-	<-b.done
-	id := fmt.Sprintf("%s.settled.%d", r.name, b.seq)
-	r.settled(ctx, id, b.seq, b.outcomes)
+// letGo notes that mails of our own claim have their outcome.
+func (r *Mails) letGo(claim uint64, n int) {
 	r.mu.Lock()
-	delete(r.inHand, b.seq)
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if r.inHand[claim] -= n; r.inHand[claim] <= 0 {
+		delete(r.inHand, claim)
+	}
 }
 
-// settled appends outcomes, and waits until the store has them.
-func (r *Mails) settled(ctx context.Context, id string, claim uint64, outcomes []workflow.MailOutcome) {
+// settled appends outcomes and returns the entry's sequence. It tries until it
+// has succeeded; after the end of ctx, for as long as the deadline.
+func (r *Mails) settled(ctx context.Context, id string, claim uint64, outcomes []workflow.MailOutcome) uint64 {
 	live, cancel := r.outlive(ctx)
 	defer cancel()
 	e := events.Settled(id, r.Log.Now(), workflow.Settled{Worker: r.Store.Position().Worker, Claim: claim, Outcomes: outcomes})
 	seq, err := r.Log.Append(live, e)
 	if err != nil {
 		r.Logger.Error("outcomes of mails are lost; they are in doubt", "claim", claim, "mails", len(outcomes), "err", err)
-		return
 	}
-	if ctx.Err() == nil {
-		r.Store.WaitApplied(ctx, seq) // ends with ctx at the latest
-	}
+	return seq
 }
 
 // outlive returns a context that ends a deadline after ctx does.
@@ -134,7 +164,7 @@ func (r *Mails) handBack(ctx context.Context, seq uint64, ids []workflow.MailID)
 	for i, id := range ids {
 		outcomes[i] = workflow.MailOutcome{Mail: id, Outcome: workflow.Released}
 	}
-	r.settled(ctx, fmt.Sprintf("%s.settled.%d", r.name, seq), seq, outcomes)
+	r.settled(ctx, fmt.Sprintf("%s.back.%d", r.name, seq), seq, outcomes)
 }
 
 // doubtful lists the mails of claims that were left without an outcome for too
@@ -193,7 +223,10 @@ func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, e
 		}
 	}
 	if len(over) > 0 {
-		r.settled(ctx, fmt.Sprintf("%s.abandoned.%d", r.name, seq), seq, over)
+		at := r.settled(ctx, fmt.Sprintf("%s.abandoned.%d", r.name, seq), seq, over)
+		if err := r.Store.WaitApplied(ctx, at); err != nil {
+			return nil, err
+		}
 	}
 	if len(again) > 0 {
 		r.Logger.Warn("mails in doubt are sent again", "claim", seq, "mails", len(again))

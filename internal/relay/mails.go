@@ -58,6 +58,8 @@ type Mails struct {
 	seen    map[uint64]time.Time // when an open claim was seen first, by the own monotonic clock
 	blocked map[string]time.Time // domains that the rate limit keeps waiting, and until when
 	jobs    chan job
+	results chan result
+	settles int
 	freed   chan struct{} // a mail has left our hands
 
 	mu      sync.Mutex
@@ -79,15 +81,18 @@ type job struct {
 	batch *claimed
 }
 
-// claimed is a claim of our own, until it is settled.
+// claimed is a claim of our own.
 type claimed struct {
 	seq      uint64
 	start    time.Time // before the claim was appended
 	failures int       // of the mail server, then
-	mu       sync.Mutex
-	left     int
-	outcomes []workflow.MailOutcome
-	done     chan struct{}
+}
+
+// result is the outcome of a mail in hand, on its way to the log.
+type result struct {
+	claim   uint64
+	outcome workflow.MailOutcome
+	settled chan struct{} // closed once it stands there
 }
 
 // claimMost is how many mails one claim takes in hand at the most.
@@ -99,8 +104,10 @@ func (r *Mails) Run(ctx context.Context) error {
 	r.name = r.Store.Position().Worker + "." + rand.Text()[:8]
 	r.seen, r.blocked, r.inHand = map[uint64]time.Time{}, map[string]time.Time{}, map[uint64]int{}
 	r.jobs, r.freed = make(chan job, claimMost*2), make(chan struct{}, 1)
+	r.results = make(chan result, r.Sender.Size())
 	r.pace, r.wait = 20*time.Millisecond, patience()
-	var senders, settlers sync.WaitGroup
+	var senders, settler sync.WaitGroup
+	settler.Go(func() { r.settle(ctx) })
 	for range r.Sender.Size() {
 		senders.Go(func() {
 			for j := range r.jobs {
@@ -110,7 +117,7 @@ func (r *Mails) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		changed := r.Store.Changed()
-		wait, err := r.step(ctx, &settlers)
+		wait, err := r.step(ctx)
 		if err != nil && ctx.Err() == nil {
 			r.Logger.Warn("owed mails wait", "err", err)
 			wait = time.Second
@@ -129,13 +136,14 @@ func (r *Mails) Run(ctx context.Context) error {
 	}
 	close(r.jobs)
 	senders.Wait()
-	settlers.Wait()
+	close(r.results)
+	settler.Wait()
 	return nil
 }
 
 // step claims once, if there is something to claim and it is this worker's
 // turn, and says how long to wait before the next look.
-func (r *Mails) step(ctx context.Context, settlers *sync.WaitGroup) (time.Duration, error) {
+func (r *Mails) step(ctx context.Context) (time.Duration, error) {
 	doubtful, wait, err := r.doubtful(ctx)
 	if err != nil {
 		return 0, err
@@ -156,7 +164,7 @@ func (r *Mails) step(ctx context.Context, settlers *sync.WaitGroup) (time.Durati
 	if len(ids) == 0 {
 		return min(wait, next), nil
 	}
-	return 0, r.claim(ctx, ids, settlers)
+	return 0, r.claim(ctx, ids)
 }
 
 // idle is how long to wait where nothing is known to come.
@@ -224,7 +232,7 @@ func (r *Mails) room() (int, time.Duration) {
 
 // claim takes the mails in hand, if no other worker has claimed since the last
 // claim known here.
-func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, settlers *sync.WaitGroup) error {
+func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 	r.claims++
 	p := r.Store.Position()
 	id := fmt.Sprintf("%s.claim.%d", r.name, r.claims)
@@ -251,8 +259,7 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, settlers *sync
 	r.mu.Lock()
 	failures := r.server.failures
 	r.mu.Unlock()
-	b := &claimed{seq: seq, start: start, failures: failures, left: len(mails), done: make(chan struct{})}
-	settlers.Go(func() { r.settle(ctx, b) })
+	b := &claimed{seq: seq, start: start, failures: failures}
 	for _, m := range mails {
 		r.jobs <- job{m, b}
 	}
