@@ -53,11 +53,11 @@ func (h *handler) create(r *request) (answer, error) {
 // update changes a document. A recall goes before the new content, sending it
 // again behind; where one is refused, what went before it has happened.
 func (h *handler) update(r *request) (answer, error) {
-	b, status, err := r.params.updated()
-	if err != nil {
+	if _, err := h.own(r, r.document); err != nil {
 		return answer{}, err
 	}
-	if _, err := h.own(r, r.document); err != nil {
+	b, status, err := r.params.updated()
+	if err != nil {
 		return answer{}, err
 	}
 	asked := events.StatusChanged(Source, "update."+rand.Text(), r.account, r.document, workflow.StatusChanged{Status: status})

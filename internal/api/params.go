@@ -57,22 +57,15 @@ func readForm(r *http.Request) (string, error) {
 			return "", newFault(http.StatusUnsupportedMediaType, codeRequest, "Content-Type must be application/x-www-form-urlencoded, in UTF-8")
 		}
 	}
-	if r.ContentLength > maxBody {
-		return "", tooLarge()
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return "", tooLarge()
+		return "", newFault(http.StatusRequestEntityTooLarge, codeRequest, "The post body has more than %d bytes", maxBody)
 	case err != nil:
 		return "", bad(codeRequest, "The post body broke off")
 	}
 	return string(body), nil
-}
-
-func tooLarge() *fault {
-	return newFault(http.StatusRequestEntityTooLarge, codeRequest, "The post body has more than %d bytes", maxBody)
 }
 
 func (p *params) fail(f *fault) {
@@ -115,16 +108,15 @@ func (p *params) missing(name string) {
 	p.fail(bad(codeRequest, "Missing required parameter %s in the %s", name, p.where))
 }
 
-// sids reads HostedNumberOrderSids; one given twice counts once. Whether each
-// is a sid is for the event to say.
+// sids reads HostedNumberOrderSids; one given twice counts once.
 func (p *params) sids() []workflow.SID {
 	all := p.values["HostedNumberOrderSids"]
-	if len(all) == 1 && all[0] == "" {
-		p.fail(bad(codeOrderSIDs, "HostedNumberOrderSids is not valid: a document authorizes at least one order"))
-	}
 	seen := make(map[string]bool, len(all))
 	sids := make([]workflow.SID, 0, len(all))
 	for _, s := range all {
+		if !isSID(s, "HR") {
+			p.fail(bad(codeOrderSIDs, "HostedNumberOrderSids is not valid: each is HR and 32 hex digits"))
+		}
 		if !seen[s] {
 			seen[s] = true
 			sids = append(sids, workflow.SID(s))
