@@ -34,11 +34,13 @@ var rooms = map[string]string{
 	"internal/mail":     "internal/phone workflow",
 	"internal/letter":   "internal/phone workflow",
 
-	"internal/catcher": "workflow",
-	"internal/config":  "workflow",
-	"internal/natsd":   "workflow",
-	"internal/phone":   "workflow",
-	"internal/ticket":  "workflow",
+	"internal/catcher":  "workflow",
+	"internal/certtest": "",
+	"internal/config":   "workflow",
+	"internal/httpd":    "",
+	"internal/natsd":    "workflow",
+	"internal/phone":    "workflow",
+	"internal/ticket":   "workflow",
 
 	"db":                "db/internal/sqlc db/migrations workflow .",
 	"db/internal/sqlc":  "workflow",

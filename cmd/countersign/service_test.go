@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,7 +17,10 @@ import (
 	"countersign/workflow"
 )
 
-const testAccount = workflow.SID("AC00000000000000000000000000000001")
+const (
+	testAccount  = workflow.SID("AC00000000000000000000000000000001")
+	otherAccount = workflow.SID("AC00000000000000000000000000000002")
+)
 
 func testPX(n int) workflow.SID { return workflow.SID(fmt.Sprintf("PX%032x", n)) }
 
@@ -304,62 +303,6 @@ func TestWhatIsWrongWithTheCallIsSaid(t *testing.T) {
 				}
 			}
 		})
-	}
-	w.end()
-}
-
-// TestTheAPIOfARunningWorker adds an account and uses the REST API as a plain
-// HTTP client does: a document is created, mailed, found in the list, recalled.
-func TestTheAPIOfARunningWorker(t *testing.T) {
-	x, dir := newTown(t), t.TempDir()
-	w := start(t, x.env(dir))
-	w.says("read to its end")
-	var out, errs buffer
-	if code := run(t.Context(), []string{"accounts", "add", "--sid", string(testAccount)}, x.env(dir), &out, &errs); code != exitOK {
-		t.Fatalf("exit code %d: %s", code, &errs)
-	}
-	token, base := strings.TrimSpace(out.String()), "http://"+w.address("public")
-	call := func(method, path string, form url.Values, want int) string {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(form.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.SetBasicAuth(string(testAccount), token)
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		answer, err := http.DefaultTransport.RoundTrip(r) // which follows no redirect
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		body, err := io.ReadAll(answer.Body)
-		if err != nil || answer.StatusCode != want {
-			t.Fatalf("%s %s: %d, want %d: %s, %v", method, path, answer.StatusCode, want, body, err)
-		}
-		return string(body)
-	}
-	var created struct{ SID, Status string }
-	raw := call("POST", "/HostedNumbers/AuthorizationDocuments", url.Values{
-		"HostedNumberOrderSids": {"HR00000000000000000000000000000001"}, "AddressSid": {"AD00000000000000000000000000000001"},
-		"Email": {"signer@example.com"}, "ContactTitle": {"Owner"}, "ContactPhoneNumber": {"+14155550100"},
-	}, 201)
-	if err := json.Unmarshal([]byte(raw), &created); err != nil || created.Status != "signing" {
-		t.Errorf("created: %s, %v", raw, err)
-	}
-	path := "/HostedNumbers/AuthorizationDocuments/" + created.SID
-	if body := call("GET", "/v2/HostedNumber/AuthorizationDocuments", nil, 200); !strings.Contains(body, created.SID) {
-		t.Errorf("not in the list: %s", body)
-	}
-	if body := call("POST", path, url.Values{"Email": {"other@example.com"}}, 400); !strings.Contains(body, "22107") {
-		t.Errorf("an edit of what is out: %s", body)
-	}
-	if body := call("POST", path, url.Values{"Status": {"opened"}}, 200); !strings.Contains(body, `"opened"`) {
-		t.Errorf("recalled: %s", body)
-	}
-	call("GET", "/HostedNumbers", nil, 404)
-	call("GET", "/v2//HostedNumber/AuthorizationDocuments", nil, 404)
-	if code, body := get(t, base+"/sign/none"); code != 404 || !strings.Contains(body, "<html") {
-		t.Errorf("the signing page: %d %s", code, body)
 	}
 	w.end()
 }

@@ -124,9 +124,14 @@ func (r *running) says(text string) {
 func (r *running) address(which string) string {
 	r.t.Helper()
 	r.says("countersign is up")
-	m := regexp.MustCompile(`"` + which + `":"([^"]+)"`).FindStringSubmatch(r.log.String())
+	return addressIn(r.t, r.log, which)
+}
+
+func addressIn(t *testing.T, log *buffer, which string) string {
+	t.Helper()
+	m := regexp.MustCompile(`"` + which + `":"([^"]+)"`).FindStringSubmatch(log.String())
 	if m == nil {
-		r.t.Fatalf("no %s address in %s", which, r.log)
+		t.Fatalf("no %s address in %s", which, log)
 	}
 	return m[1]
 }
@@ -168,6 +173,12 @@ func (x *town) process(env []string) *killable {
 	x.t.Cleanup(k.kill)
 	eventstest.Wait(x.t, "the process to be up", func() bool { return strings.Contains(k.log.String(), "read to its end") })
 	return k
+}
+
+// address finds where it listens, "public" or "admin".
+func (k *killable) address(which string) string {
+	k.t.Helper()
+	return addressIn(k.t, k.log, which)
 }
 
 // kill ends it as kill -9 does. It may be called again.

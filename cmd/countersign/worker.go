@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path"
 	"path/filepath"
 	"sync"
@@ -23,6 +25,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/api"
 	"countersign/internal/config"
+	"countersign/internal/httpd"
 	"countersign/internal/mail"
 	"countersign/internal/natsd"
 	"countersign/internal/relay"
@@ -47,6 +50,7 @@ type worker struct {
 	apiMetrics *api.Metrics
 
 	pool   *mail.Pool
+	tls    *tls.Config // of public; nil: in clear
 	public net.Listener
 	admin  net.Listener
 	log    atomic.Pointer[events.Log] // nil until it has been opened
@@ -75,6 +79,9 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.admin, err = listen(cfg.AdminListen, "--admin-listen"); err != nil {
 		return nil, err
 	}
+	if w.tls, err = w.tlsConfig(); err != nil {
+		return nil, err
+	}
 	if w.keys, err = ticket.LoadKeys(cfg.KeysFile); err != nil {
 		return nil, err
 	}
@@ -94,6 +101,25 @@ func listen(address, flag string) (net.Listener, error) {
 		return nil, fmt.Errorf("%w; change %s", err, flag)
 	}
 	return l, nil
+}
+
+// tlsConfig is how the public listener is secured; nil where it is not.
+func (w *worker) tlsConfig() (*tls.Config, error) {
+	switch {
+	case w.cfg.TLSCert != "":
+		c, err := httpd.FromFiles(w.cfg.TLSCert, w.cfg.TLSKey, w.logger)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+		return c, nil
+	case w.cfg.Autocert:
+		public, err := url.Parse(w.cfg.PublicURL)
+		if err != nil {
+			return nil, fmt.Errorf("--public-url: %w", err)
+		}
+		return httpd.FromACME(public.Hostname(), filepath.Join(w.cfg.DataDir, "autocert"), w.cfg.ACMEDirectory)
+	}
+	return nil, nil
 }
 
 func (w *worker) mailPool() (*mail.Pool, error) {
@@ -174,14 +200,14 @@ func (w *worker) run(ctx context.Context) error {
 	defer fail(nil)
 	var servers sync.WaitGroup
 	for _, s := range []struct {
+		httpd.Server
 		l net.Listener
-		h http.Handler
 	}{
-		{w.public, w.publicHandler()},
-		{w.admin, w.adminHandler()},
+		{httpd.Server{Handler: w.publicHandler(), TLS: w.tls, Logger: w.logger}, w.public},
+		{httpd.Server{Handler: w.adminHandler(), Logger: w.logger}, w.admin},
 	} {
 		servers.Go(func() {
-			if err := serveHTTP(ctx, s.l, s.h); err != nil {
+			if err := s.Run(ctx, s.l); err != nil {
 				fail(err)
 			}
 		})
@@ -320,6 +346,7 @@ func (w *worker) publicHandler() http.Handler {
 	rest := api.New(api.Config{
 		Documents: w.store, Progress: w.store, Log: appender{w}, Accounts: w.accounts,
 		PublicURL: w.cfg.PublicURL, Now: time.Now, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
+		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/HostedNumbers/", rest)
@@ -356,23 +383,4 @@ func (a appender) Append(ctx context.Context, e events.Event) (uint64, error) {
 		return 0, fmt.Errorf("append %s: %w: the log has not been opened yet", e.What, workflow.ErrUnavailable)
 	}
 	return log.Append(ctx, e)
-}
-
-// serveHTTP serves until ctx ends, and gives requests in hand a moment more.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-	}
-	stopped := make(chan error, 1)
-	defer context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		stopped <- s.Shutdown(grace)
-	})()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve %s: %w", l.Addr(), err)
-	}
-	<-stopped
-	return nil
 }

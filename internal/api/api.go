@@ -61,8 +61,8 @@ type Accounts interface {
 	Authenticate(user, secret string) (workflow.SID, error)
 }
 
-// Config is what the API needs. Waits and rates that are 0 have the default
-// that stands with them.
+// Config is what the API needs. Waits that are 0 have the default that stands
+// with them.
 type Config struct {
 	Documents Documents
 	Progress  Progress
@@ -82,16 +82,14 @@ type Config struct {
 	SigningWait  time.Duration // for the mail server to accept a signature mail: 3 s
 	SequenceWait time.Duration // for X-Min-Log-Sequence: 2 s
 
-	AccountRate float64 // requests of one account a second, twice as many at once: 100
-	AddressRate float64 // requests from one address a second, twice as many at once: 200
+	AccountRate float64 // requests of one account a second, twice as many at once; 0: no limit
+	AddressRate float64 // requests from one address a second, twice as many at once; 0: no limit
 }
 
 const (
 	defaultAppendWait   = 4 * time.Second
 	defaultSigningWait  = 3 * time.Second
 	defaultSequenceWait = 2 * time.Second
-	defaultAccountRate  = 100
-	defaultAddressRate  = 200
 )
 
 type handler struct {
@@ -108,8 +106,6 @@ func New(c Config) http.Handler {
 	fallback(&c.AppendWait, defaultAppendWait)
 	fallback(&c.SigningWait, defaultSigningWait)
 	fallback(&c.SequenceWait, defaultSequenceWait)
-	fallback(&c.AccountRate, defaultAccountRate)
-	fallback(&c.AddressRate, defaultAddressRate)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()
@@ -123,7 +119,7 @@ func New(c Config) http.Handler {
 	}
 }
 
-func fallback[T time.Duration | float64](v *T, d T) {
+func fallback(v *time.Duration, d time.Duration) {
 	if *v == 0 {
 		*v = d
 	}

@@ -18,8 +18,8 @@ const (
 	maxSlowed   = 256             // answers held back at a time
 )
 
-// limiter limits how often something happens for each of many keys. It
-// remembers at least the last maxKept keys and at most twice as many; a key
+// limiter limits how often something happens for each of many keys; one with
+// a rate of 0 limits nothing. It remembers at least the last maxKept keys and at most twice as many; a key
 // that is forgotten begins anew.
 type limiter struct {
 	rate  rate.Limit
@@ -36,6 +36,9 @@ func newLimiter(perSecond, burst float64) *limiter {
 // take takes one for the key, and says how long to wait before it counts. A
 // wait longer than patience takes nothing.
 func (l *limiter) take(key string, now time.Time, patience time.Duration) time.Duration {
+	if l.rate == 0 {
+		return 0
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	of, ok := l.young[key]

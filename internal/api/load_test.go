@@ -110,7 +110,6 @@ func fuzzed(f *testing.F) (*user, workflow.SID) {
 	now := time.Now()
 	s := newSite(f, func(c *api.Config) {
 		c.SigningWait, c.SequenceWait, c.Now = time.Millisecond, time.Millisecond, func() time.Time { return now }
-		c.AccountRate, c.AddressRate = 1e9, 1e9
 	})
 	u := s.user()
 	return u, u.created().sid()

@@ -122,7 +122,6 @@ func (s *site) serve(store *db.Store, edit ...func(*api.Config)) (api.Config, st
 	c := api.Config{
 		Documents: store, Progress: store, Log: s.log, Accounts: s.files, Metrics: api.NewMetrics(),
 		PublicURL: "http://" + server.Listener.Addr().String(), Now: time.Now, Random: rand.Reader, Logger: eventstest.Logger(),
-		AccountRate: 100_000, AddressRate: 100_000,
 	}
 	for _, f := range edit {
 		f(&c)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,14 @@ type Config struct {
 	AdminListen  string        // host:port
 	AccountsFile string
 	KeysFile     string
+
+	TLSCert        string // PEM file; set if and only if TLSKey is, and never with Autocert
+	TLSKey         string // PEM file
+	Autocert       bool
+	ACMEDirectory  string         // URL
+	TrustedProxies []netip.Prefix // may be empty
+	APIAccountRate float64        // requests per second of an account; 0: no limit
+	APIAddressRate float64        // requests per second from an address; 0: no limit
 
 	LogLevel  slog.Level
 	LogFormat string // LogAuto, LogJSON or LogText
@@ -185,6 +194,9 @@ func (c *Config) clashes(given map[string]bool) []error {
 		"mail-retry-first is %s, longer than mail-give-up-after, which is %s: make it shorter", c.MailRetryFirst, c.MailGiveUpAfter)
 	dkim := some("dkim-domain", "dkim-selector", "dkim-key")
 	clash(dkim == 1 || dkim == 2, "dkim-domain, dkim-selector and dkim-key go together: set all three, or none")
+	clash(some("tls-cert", "tls-key") == 1, "tls-cert and tls-key go together: set both, or none")
+	clash(c.Autocert && given["tls-cert"], "autocert fetches certificates and tls-cert names one: leave one out")
+	clash(c.Autocert && !strings.HasPrefix(c.PublicURL, "https://"), "autocert is on and public-url is %s: say the https:// origin whose host the certificate is for", c.PublicURL)
 	clash(c.Listen != "" && c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0"),
 		"listen and admin-listen are both %s: give each its own", c.Listen)
 	return faults

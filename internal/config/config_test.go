@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,9 @@ import (
 	"countersign/internal/mail"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/pflag"
+	"golang.org/x/crypto/acme/autocert"
 )
 
 // given is how one case gives its settings. In every text, DIR is a directory
@@ -76,6 +79,7 @@ func TestDefaults(t *testing.T) {
 		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
 		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
+		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200,
 	}
 	if diff := cmp.Diff(want, given{}.mustLoad(t)); diff != "" {
 		t.Error(diff)
@@ -91,6 +95,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", LinkLifetime: time.Hour, ParkingLimit: time.Minute,
 		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
+		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
 		LogLevel: slog.LevelWarn, LogFormat: config.LogText,
 	}
 	got := given{yaml: `
@@ -123,15 +129,25 @@ public-url: https://sign.example.com
 listen: :80
 admin-listen: "[::1]:0"
 keys-file: /k
+tls-cert: DIR/key.pem
+tls-key: DIR/key.pem
+autocert: off
+acme-directory: https://ca.example.com/dir
+trusted-proxies: 127.0.0.1,fd00::1/8
+api-account-rate: 0.5
+api-address-rate: 0
 log-level: warn
 log-format: text
 `}.mustLoad(t)
 	dir := filepath.Dir(got.File)
-	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey} {
+	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey, &got.TLSCert, &got.TLSKey} {
 		*field = strings.Replace(*field, dir, "DIR", 1)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Error(diff)
+	}
+	if c := (given{args: []string{"--autocert=on", "--public-url=https://h"}}).mustLoad(t); !c.Autocert {
+		t.Error("autocert stays off")
 	}
 	if c := (given{args: []string{"--nats-context=prod"}}).mustLoad(t); c.NATSContext != "prod" || !c.External() {
 		t.Errorf("nats-context: %q, external %t", c.NATSContext, c.External())
@@ -228,7 +244,7 @@ func TestFaults(t *testing.T) {
 		}},
 		{"no such file", given{args: []string{"--config=DIR/none.yaml", "--mail-rate=fast"}}, []string{
 			`DIR/none.yaml cannot be read: no such file or directory`,
-			`--mail-rate: not a number of mails per second, 0 or more: "fast"`,
+			`--mail-rate: not a number per second, 0 or more: "fast"`,
 		}},
 		{"secret twice", given{env: []string{"COUNTERSIGN_SMTP_URL=smtp://h", "COUNTERSIGN_SMTP_URL_FILE=DIR/secret"}}, []string{
 			`COUNTERSIGN_SMTP_URL and COUNTERSIGN_SMTP_URL_FILE: both are set; unset one`,
@@ -263,6 +279,13 @@ func TestFaults(t *testing.T) {
 			`mail-retry-first is 5h0m0s, longer than mail-retry-max, which is 4h0m0s: make it shorter`,
 			`mail-retry-first is 5h0m0s, longer than mail-give-up-after, which is 4h30m0s: make it shorter`,
 		}},
+		{"a TLS certificate without its key", given{args: []string{"--tls-cert=DIR/key.pem"}}, []string{
+			`tls-cert and tls-key go together: set both, or none`,
+		}},
+		{"certificates from two places, for no name", given{args: []string{"--tls-cert=DIR/key.pem", "--tls-key=DIR/key.pem", "--autocert=on"}}, []string{
+			`autocert fetches certificates and tls-cert names one: leave one out`,
+			`autocert is on and public-url is http://127.0.0.1:8080: say the https:// origin whose host the certificate is for`,
+		}},
 		{"one address for two", given{args: []string{"--listen=:80", "--admin-listen=:80"}}, []string{
 			`listen and admin-listen are both :80: give each its own`,
 		}},
@@ -293,6 +316,10 @@ func TestBadValues(t *testing.T) {
 		"parking-limit":    {"0", "10ms"},
 		"public-url":       {"", "sign.example.com", "https://h/", "https://h/x", "https://h?x", "https://u@h", "ftp://h", "https://", "https://h#x"},
 		"admin-listen":     {"", "h", "h:", "h:http", ":-1"},
+		"autocert":         {"", "yes"},
+		"acme-directory":   {"", "http://h", "h", "https://u@h"},
+		"trusted-proxies":  {"h", "127.0.0.1/33", "127.0.0.1, ::1", ","},
+		"api-account-rate": {"", "-1"},
 		"log-format":       {"", "xml"},
 	} {
 		for _, text := range texts {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/crypto/acme/autocert"
 )
 
 // A setting is one row of the table, bound to its field of a Config.
@@ -59,6 +60,13 @@ func table(c *Config) []setting {
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},
 		{"public-url", "http://127.0.0.1:8080", "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
 		{"listen", "127.0.0.1:8080", "where the REST API and the signing page are served", address(&c.Listen)},
+		{"tls-cert", "", "certificate (PEM) to serve --listen with, read again when it changes; without one it is served in clear", readable(&c.TLSCert)},
+		{"tls-key", "", "key (PEM) of that certificate", readable(&c.TLSKey)},
+		{"autocert", "off", "on: certificates for public-url's host are fetched by ACME, and whoever says so agrees to the authority's terms; its port 443 has to lead to listen", onOff(&c.Autocert)},
+		{"acme-directory", autocert.DefaultACMEDirectory, "the certificate authority, for autocert", webURL(&c.ACMEDirectory)},
+		{"trusted-proxies", "", "proxies whose X-Forwarded-For says where a request comes from, such as 127.0.0.1,10.1.0.0/16", prefixes(&c.TrustedProxies)},
+		{"api-account-rate", "100", "most requests per second of one account to the REST API, of one worker, twice as many at once; 0 for no limit", rate(&c.APIAccountRate)},
+		{"api-address-rate", "200", "the same for one address, which is a /64 with IPv6", rate(&c.APIAddressRate)},
 		{"admin-listen", "127.0.0.1:8081", "where /metrics, /healthz and /readyz are served", address(&c.AdminListen)},
 		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},
 		{"keys-file", keysInDataDir, "keys of the signing links; made if missing", path(&c.KeysFile)},

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/mail"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -89,7 +90,7 @@ func rate(field *float64) value {
 	return into(field, "per-second", func(s string) (float64, error) {
 		n, err := strconv.ParseFloat(s, 64)
 		if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
-			return 0, errors.New("not a number of mails per second, 0 or more")
+			return 0, errors.New("not a number per second, 0 or more")
 		}
 		return n, nil
 	})
@@ -137,6 +138,34 @@ func oneOf(field *string, words ...string) value {
 			return "", errors.New("not " + strings.Join(words, " or "))
 		}
 		return s, nil
+	})
+}
+
+func onOff(field *bool) value {
+	v := into(field, "on|off", func(s string) (bool, error) {
+		if s != "on" && s != "off" {
+			return false, errors.New("not on or off")
+		}
+		return s == "on", nil
+	})
+	v.get = func() string { return map[bool]string{true: "on", false: "off"}[*field] }
+	return v
+}
+
+// prefixes are addresses and networks with commas between.
+func prefixes(field *[]netip.Prefix) value {
+	return into(field, "networks", func(s string) (list []netip.Prefix, err error) {
+		for part := range strings.SplitSeq(s, ",") {
+			p, err := netip.ParsePrefix(part)
+			if a, bad := netip.ParseAddr(part); bad == nil {
+				p, err = netip.PrefixFrom(a, a.BitLen()), nil
+			}
+			if err != nil {
+				return nil, errors.New("not addresses or networks such as 127.0.0.1,10.1.0.0/16, with commas and no spaces between")
+			}
+			list = append(list, p.Masked())
+		}
+		return list, nil
 	})
 }
 
@@ -196,6 +225,16 @@ func origin(field *string) value {
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || s != u.Scheme+"://"+u.Host {
 			return "", errors.New("not an origin such as https://sign.example.com, without a path or a slash at the end")
+		}
+		return s, nil
+	})
+}
+
+func webURL(field *string) value {
+	return into(field, "url", func(s string) (string, error) {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" {
+			return "", errors.New("not a URL such as https://ca.example.com/directory")
 		}
 		return s, nil
 	})

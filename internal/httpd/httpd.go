@@ -1,0 +1,80 @@
+// Package httpd serves HTTP to the public: HTTP/1.1 and HTTP/2, in clear (h2c)
+// or over TLS, within limits that slow and greedy clients run into.
+package httpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits bound what a client may take. What is 0 has the default that stands
+// with it.
+type Limits struct {
+	Header time.Duration // to read a request's header: 5 s
+	Read   time.Duration // to read a whole request: 30 s
+	Write  time.Duration // from the end of a request's header to the end of its answer: 1 min
+	Idle   time.Duration // between two requests of a connection: 2 min
+	Grace  time.Duration // for requests in hand, once the server is to end: 5 s
+
+	HeaderBytes int // of a request's header: 32 KiB
+}
+
+func (l Limits) withDefaults() Limits {
+	fallback(&l.Header, 5*time.Second)
+	fallback(&l.Read, 30*time.Second)
+	fallback(&l.Write, time.Minute)
+	fallback(&l.Idle, 2*time.Minute)
+	fallback(&l.Grace, 5*time.Second)
+	fallback(&l.HeaderBytes, 32<<10)
+	return l
+}
+
+func fallback[T time.Duration | int](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// Server serves one handler on one listener.
+type Server struct {
+	Handler http.Handler
+	Limits  Limits
+	TLS     *tls.Config  // nil: in clear
+	Logger  *slog.Logger // gets what goes wrong with connections, at debug level
+}
+
+// Run serves until ctx ends, and gives requests in hand a moment more. It
+// fails where the listener does.
+func (s Server) Run(ctx context.Context, l net.Listener) error {
+	limits := s.Limits.withDefaults()
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Handler: s.Handler, TLSConfig: s.TLS, Protocols: protocols,
+		ReadHeaderTimeout: limits.Header, ReadTimeout: limits.Read, WriteTimeout: limits.Write, IdleTimeout: limits.Idle,
+		MaxHeaderBytes: limits.HeaderBytes, ErrorLog: slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan error, 1)
+	defer context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Grace)
+		defer cancel()
+		stopped <- server.Shutdown(grace)
+	})()
+	serve := server.Serve
+	if s.TLS != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	<-stopped // what is not finished by then is broken off
+	return nil
+}
