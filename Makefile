@@ -8,7 +8,7 @@ CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
 .PHONY: help run build test bench cover fuzz generate check \
-	format vet staticcheck deadcode generated tidy layers paths
+	format vet staticcheck deadcode generated tidy layers openapi paths
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,7 @@ generate: ## everything that is made from something else
 	go generate ./...
 	go test ./internal/config -run TestReadmeHasTheTable -update
 
-check: format vet staticcheck deadcode generated tidy layers paths ## all that a machine can judge without running the tests
+check: format vet staticcheck deadcode generated tidy layers openapi paths ## all that a machine can judge without running the tests
 	@echo "check: clean"
 
 format: # gofumpt
@@ -75,6 +75,14 @@ tidy:
 
 layers: # who imports whom; never from the cache, which does not see what go list reads
 	go test -count=1 -run TestLayers .
+
+# The packages as package-lock.json has them; npm writes this file last.
+REDOCLY := tools/node/node_modules
+$(REDOCLY)/.package-lock.json: tools/node/package-lock.json
+	npm --prefix tools/node ci --ignore-scripts --no-audit --no-fund
+
+openapi: $(REDOCLY)/.package-lock.json # the contract of the REST API, by redocly's recommended rules; needs Node.js
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(REDOCLY)/.bin/redocly lint --extends recommended docs/openapi.yaml
 
 paths: # nobody's home directory, in files of the repository
 	@! git grep --untracked -nE '(^|[^A-Za-z0-9_.])/(work|root|home|Users)/' -- . ':!*.sum' || { \

@@ -24,7 +24,8 @@ const module = "countersign"
 // workflow. Adapters do not know each other; they meet in cmd. Leaves know at
 // most the words of workflow.
 var rooms = map[string]string{
-	"cmd": "*",
+	"cmd":   "*",
+	"bench": "*", // nothing but measurements
 
 	"internal/api":      "db events internal/phone internal/ticket workflow",
 	"internal/accounts": "workflow",

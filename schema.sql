@@ -56,6 +56,7 @@ CREATE TABLE documents (
 CREATE INDEX documents_account ON documents (account_sid, place);
 CREATE INDEX documents_status ON documents (account_sid, status, place);
 CREATE INDEX documents_email ON documents (account_sid, email, place);
+CREATE INDEX documents_email_status ON documents (account_sid, email, status, place);
 
 -- Which live document each Hosted Number Order is on: one at the most.
 CREATE TABLE holders (

@@ -34,6 +34,7 @@ type site struct {
 	nats   *eventstest.Broker
 	log    *events.Log
 	store  *db.Store
+	dir    string // of store
 	box    *catcher.Catcher
 	files  *accounts.File
 	config api.Config
@@ -53,7 +54,7 @@ func newSite(t testing.TB, edit ...func(*api.Config)) *site {
 	s.box = box
 	s.run(box.Run)
 	s.files = accounts.Open(filepath.Join(t.TempDir(), "accounts"), time.Now, eventstest.Logger())
-	s.store = s.follower()
+	s.store, s.dir = s.follower()
 	s.run((&relay.Events{Store: s.store, Log: s.log, Logger: eventstest.Logger()}).Run)
 	s.run(s.mails().Run)
 	s.config, s.url = s.serve(s.store, edit...)
@@ -75,15 +76,16 @@ func (s *site) run(f func(context.Context) error) {
 }
 
 // follower is a store that follows the site's log.
-func (s *site) follower() *db.Store {
+func (s *site) follower() (store *db.Store, dir string) {
 	s.t.Helper()
-	store, err := db.Open(context.Background(), s.t.TempDir())
+	dir = s.t.TempDir()
+	store, err := db.Open(context.Background(), dir)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { store.Close() })
 	s.run(func(ctx context.Context) error { return s.log.Follow(ctx, relay.Fold{Store: store}) })
-	return store
+	return store, dir
 }
 
 type sender struct{ *mail.Pool }
