@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -50,8 +51,9 @@ type Mails struct {
 	Deadline time.Duration // from a claim to the end of its mails' dialogues
 	Hold     bool          // a mail in doubt is held, not sent again
 	Logger   *slog.Logger
+	Name     string // of this run, in the ids of its claims; a random one where it is empty
 
-	name    string // of this process, in the ids of claims
+	name    string // the worker's and the run's
 	claims  int
 	wait    time.Duration        // how long owed mails may be overdue while another worker is at work
 	last    uint64               // the last claim on the log, as far as it is known beyond the store
@@ -101,11 +103,11 @@ const claimMost = 500
 // Run claims and sends until ctx ends. Then it finishes the dialogues that
 // have begun, settles what it has in hand, and returns nil.
 func (r *Mails) Run(ctx context.Context) error {
-	r.name = r.Store.Position().Worker + "." + rand.Text()[:8]
+	r.name = r.Store.Position().Worker + "." + cmp.Or(r.Name, rand.Text()[:8])
 	r.seen, r.blocked, r.inHand = map[uint64]time.Time{}, map[string]time.Time{}, map[uint64]int{}
 	r.jobs, r.freed = make(chan job, claimMost*2), make(chan struct{}, 1)
 	r.results = make(chan result, r.Sender.Size())
-	r.pace, r.wait = 20*time.Millisecond, patience()
+	r.pace, r.wait = 20*time.Millisecond, patience(r.name)
 	var senders, settler sync.WaitGroup
 	settler.Go(func() { r.settle(ctx) })
 	for range r.Sender.Size() {

@@ -50,7 +50,7 @@ func (r *Events) Run(ctx context.Context) error {
 		case <-changed:
 		case <-sweep.C:
 			seen = r.sweep(ctx, seen)
-			sweep.Reset(patience())
+			sweep.Reset(patience(r.Store.Position().Worker))
 		case <-ctx.Done():
 		}
 	}
