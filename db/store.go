@@ -248,13 +248,15 @@ func (s *Store) WaitApplied(ctx context.Context, seq uint64) error {
 		s.mu.Lock()
 		applied, changed := s.position.Sequence, s.changed
 		s.mu.Unlock()
-		if applied >= seq {
+		switch {
+		case applied >= seq:
 			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("wait for entry %d to be applied: %w", seq, ctx.Err())
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for entry %d to be applied: %w", seq, ctx.Err())
 		}
 	}
 }

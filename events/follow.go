@@ -116,10 +116,9 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	}()
 
 	created := stream.CachedInfo().Created
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			return applied, nil
 		case <-lost:
 			return applied, errReconnected
 		case err := <-ended:
@@ -135,6 +134,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 			applied = true
 		}
 	}
+	return applied, nil
 }
 
 // consume has the server send what comes after a sequence. It is what nats.go

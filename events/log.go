@@ -168,10 +168,9 @@ func (p *pause) wait(ctx context.Context) bool {
 	p.next = min(max(2*p.next, 100*time.Millisecond), 2*time.Second)
 	select {
 	case <-ctx.Done():
-		return false
 	case <-time.After(p.next):
-		return true
 	}
+	return ctx.Err() == nil
 }
 
 // nag says of a trouble that it lasts: once after a grace, then every 30 s.

@@ -118,6 +118,10 @@ func (r *Mails) Run(ctx context.Context) error {
 		})
 	}
 	for ctx.Err() == nil {
+		select {
+		case <-r.freed: // the look that follows sees it
+		default:
+		}
 		changed := r.Store.Changed()
 		wait, err := r.step(ctx)
 		if err != nil && ctx.Err() == nil {

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"countersign/db"
@@ -215,7 +216,7 @@ func (w *world) fault() {
 	case n == 6 && r != nil:
 		w.log("%s reconnects", r.name)
 		r.reconnect()
-	case n == 7 && r != nil && w.behindOrNot(r):
+	case n == 7 && r != nil && w.idles(r):
 		w.log("%s hears nothing any more", r.name)
 		close(r.following.silent)
 	case n == 8 && !w.post.down:
@@ -232,10 +233,13 @@ func (w *world) fault() {
 	}
 }
 
-func (w *world) behindOrNot(r *run) bool {
+// idles reports whether the follower waits for entries.
+func (w *world) idles(r *run) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return r.following != nil && !r.following.closed()
+	return r.following != nil && !r.following.closed() && !slices.ContainsFunc(w.calls, func(c *call) bool {
+		return c.run == r && (c.key == "store BEGIN IMMEDIATE" || c.key == "store COMMIT")
+	})
 }
 
 // heal ends all faults: everybody is up, and what was on its way arrives or not.

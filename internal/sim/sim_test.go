@@ -1,15 +1,17 @@
 package sim
 
 import (
-	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
-var seedFlag = flag.Uint64("sim.seed", 0, "run this seed alone, and print all that happens")
-
-// run runs a seed in a bubble of its own, where time stands still unless all
-// wait for it.
+// runSeed runs a seed in a bubble of its own, where time stands still unless
+// all wait for it.
 func runSeed(t *testing.T, seed uint64, broken breakage) (w *world) {
 	t.Helper()
 	empty()
@@ -17,20 +19,57 @@ func runSeed(t *testing.T, seed uint64, broken breakage) (w *world) {
 	return w
 }
 
-func TestSimulation(t *testing.T) {
-	if *seedFlag != 0 {
-		w := runSeed(t, *seedFlag, intact)
-		t.Log("\n" + w.tail(len(w.lines)))
-		if w.wrong != nil {
-			t.Fatal(w.wrong)
-		}
-		return
+// number is an environment variable's value, or what there is without it.
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
 	}
-	for seed := uint64(1); seed <= 20; seed++ {
-		w := runSeed(t, seed, intact)
-		t.Logf("seed %d: %d steps, %d entries, %d faults, hash %x", seed, w.steps, len(w.stream.entries), w.faults, w.hash)
-		if w.wrong != nil {
-			t.Errorf("seed %d: %v\n%s", seed, w.wrong, w.tail(60))
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+func TestSimulation(t *testing.T) {
+	first, count := number(t, "SIM_FIRST", 1), number(t, "SIM_SCHEDULES", 300)
+	var next, steps, faults, doubled atomic.Uint64
+	began := time.Now()
+	t.Run("lanes", func(t *testing.T) {
+		for lane := range 2 {
+			t.Run(fmt.Sprint(lane), func(t *testing.T) {
+				t.Parallel()
+				for n := next.Add(1) - 1; n < count && !t.Failed(); n = next.Add(1) - 1 {
+					w := runSeed(t, first+n, intact)
+					steps.Add(uint64(w.steps))
+					faults.Add(uint64(w.faults))
+					for _, a := range w.post.accepted {
+						doubled.Add(uint64(max(0, len(a)-1)))
+					}
+					if w.wrong != nil {
+						t.Errorf("seed %d: %v\n%s", first+n, w.wrong, w.tail(60))
+					}
+				}
+			})
 		}
+	})
+	took := time.Since(began)
+	t.Logf("%d schedules from seed %d in %s, %.0f a second; %d steps, %d faults, %d mails doubled",
+		count, first, took.Round(time.Millisecond), float64(count)/took.Seconds(), steps.Load(), faults.Load(), doubled.Load())
+}
+
+func TestSameSeedSameSchedule(t *testing.T) {
+	for seed := number(t, "SIM_FIRST", 1); seed <= 50; seed++ {
+		one, two := runSeed(t, seed, intact), runSeed(t, seed, intact)
+		if one.hash == two.hash {
+			continue
+		}
+		at := 0
+		for at < len(one.lines) && at < len(two.lines) && one.lines[at] == two.lines[at] {
+			at++
+		}
+		t.Errorf("seed %d is different from line %d on:\n%s\n--- and\n%s", seed, at, one.from(at-8, 20), two.from(at-8, 20))
 	}
 }

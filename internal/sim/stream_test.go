@@ -126,6 +126,9 @@ var errSilence = context.DeadlineExceeded
 func (r *run) ask(ctx context.Context, key string, msgs []*nats.Msg, do func()) error {
 	w, arrived := r.w, false
 	var err error
+	if name, ok := ctx.Value(partKey{}).(string); ok {
+		key += " for " + name
+	}
 	c := &call{run: r, key: key, ctx: ctx}
 	c.late = func() {
 		err = errSilence

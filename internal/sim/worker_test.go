@@ -116,7 +116,7 @@ func (r *run) work() error {
 	if err != nil {
 		return quiet(r.ctx, err)
 	}
-	following, stop := context.WithCancel(context.Background())
+	following, stop := context.WithCancel(part(context.Background(), "follower"))
 	defer stop()
 	followed := make(chan error, 1)
 	go func() {
@@ -160,23 +160,31 @@ func (r *run) relays(log *events.Log, logger *slog.Logger) {
 		Deadline: deadline, Hold: r.w.plan.hold, Logger: logger, Name: r.name,
 	}
 	var group sync.WaitGroup
-	group.Go(func() { r.watchTail(log) })
-	group.Go(func() { (&relay.Events{Store: r.store, Log: log, Logger: logger}).Run(r.ctx) })
-	group.Go(func() { mails.Run(r.ctx) })
+	group.Go(func() { r.watchTail(part(r.ctx, "tail"), log) })
+	group.Go(func() { (&relay.Events{Store: r.store, Log: log, Logger: logger}).Run(part(r.ctx, "events")) })
+	group.Go(func() { mails.Run(part(r.ctx, "mails")) })
 	group.Wait()
 }
 
-func (r *run) watchTail(log *events.Log) {
+func (r *run) watchTail(ctx context.Context, log *events.Log) {
 	tick := time.NewTicker(7 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			log.Tail(r.ctx)
-		case <-r.ctx.Done():
+			log.Tail(ctx)
+		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+type partKey struct{}
+
+// part names the part of the program whose context it is, so that the same
+// request of two parts is not taken for one.
+func part(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, partKey{}, name)
 }
 
 // fold is the relay's, and lies where the guard is out.

@@ -213,7 +213,11 @@ func (w *world) trouble(n int) bool { return w.rng.IntN(n) == 0 && !w.calm.Load(
 // quiet lets everything run that can run without the world's doing.
 func (w *world) quiet() { synctest.Wait() }
 
-// tail is the end of the trace.
-func (w *world) tail(n int) string {
-	return strings.Join(w.lines[max(0, len(w.lines)-n):], "\n")
+// from is a part of the trace.
+func (w *world) from(first, n int) string {
+	first = min(max(first, 0), len(w.lines))
+	return strings.Join(w.lines[first:min(first+n, len(w.lines))], "\n")
 }
+
+// tail is the end of the trace.
+func (w *world) tail(n int) string { return w.from(len(w.lines)-n, n) }
