@@ -21,7 +21,7 @@ type Broker struct {
 type Conn interface {
 	Stats() nats.Statistics
 	StatusChanged(statuses ...nats.Status) chan nats.Status
-	RemoveStatusListener(listener chan (nats.Status))
+	RemoveStatusListener(listener chan nats.Status)
 }
 
 // connected is the broker behind a connection.

@@ -33,7 +33,7 @@ func (w *world) landed(by string, e workflow.Entry) {
 		}
 	case workflow.Refused:
 		w.once(e)
-		if b.Sequence >= e.Sequence {
+		if b.Sequence >= e.Sequence && !s.lostOne {
 			w.violated("I6", "%s stands before its cause", e.Subject)
 		}
 	case workflow.TimerDue:
@@ -151,6 +151,22 @@ func (d *disk) owed() (n int) {
 	return n
 }
 
+// owes lists what a disk still owes.
+func (d *disk) owes() (what []string) {
+	database := d.open(nil)
+	defer database.Close()
+	rows, err := database.QueryContext(context.Background(), `SELECT id || ' ' || state || ' ' || due_ms FROM mails WHERE settled_ms = 0
+		UNION ALL SELECT subject || ' ' || due_ms FROM owed_events WHERE settled_seq = 0`)
+	must(err)
+	defer rows.Close()
+	for rows.Next() {
+		what = append(what, "")
+		must(rows.Scan(&what[len(what)-1]))
+	}
+	must(rows.Err())
+	return what
+}
+
 // drained reports whether nothing is left to be done.
 func (w *world) drained() bool {
 	if len(w.traffic) > 0 {
@@ -173,7 +189,7 @@ func (w *world) left() string {
 		if r := k.alive(); r != nil {
 			at = r.store.Position().Sequence
 		}
-		out += fmt.Sprintf("; %s is at %d and owes %d", k.name, at, k.disk.owed())
+		out += fmt.Sprintf("; %s is at %d and owes %q", k.name, at, k.disk.owes())
 	}
 	return out
 }

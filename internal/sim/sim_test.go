@@ -33,6 +33,15 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
+// TestSeed runs the one seed that SIM_SEED names, and prints all that happens.
+func TestSeed(t *testing.T) {
+	w := runSeed(t, number(t, "SIM_SEED", 1), breakage(number(t, "SIM_BROKEN", 0)))
+	t.Log("\n" + w.tail(len(w.lines)))
+	if w.wrong != nil {
+		t.Error(w.wrong)
+	}
+}
+
 func TestSimulation(t *testing.T) {
 	first, count := number(t, "SIM_FIRST", 1), number(t, "SIM_SCHEDULES", 300)
 	var next, steps, faults, doubled atomic.Uint64
@@ -41,7 +50,7 @@ func TestSimulation(t *testing.T) {
 		for lane := range 2 {
 			t.Run(fmt.Sprint(lane), func(t *testing.T) {
 				t.Parallel()
-				for n := next.Add(1) - 1; n < count && !t.Failed(); n = next.Add(1) - 1 {
+				for n := next.Add(1) - 1; n < count; n = next.Add(1) - 1 {
 					w := runSeed(t, first+n, intact)
 					steps.Add(uint64(w.steps))
 					faults.Add(uint64(w.faults))

@@ -47,7 +47,7 @@ type world struct {
 	traffic []upstream
 	steps   int
 	calm    atomic.Bool // no more faults
-	faults  int  // that may each double as many mails as are in flight
+	faults  int         // that may each double as many mails as are in flight
 
 	lines []string // of the trace
 	hash  uint64
