@@ -238,11 +238,14 @@ var inFold = map[string]bool{
 	"GetPosition": true, "AppliedBefore": true, "GetDocument": true, "NextDueMail": true,
 }
 
-func (s stmt) QueryContext(_ context.Context, args []driver.NamedValue) (driver.Rows, error) {
+func (s stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	if name := s.name(); !inFold[name] {
 		if err := s.conn.passes(name); err != nil {
 			return nil, err
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // or database/sql fails with it, or not, as it happens
 	}
 	d := s.conn.disk
 	d.mu.Lock()

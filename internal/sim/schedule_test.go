@@ -3,7 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"strings"
 	"time"
 
 	"countersign/db"
@@ -184,7 +184,7 @@ func (w *world) restart(k *worker) {
 		k.disk.restore(k.yesterday)
 	case n == 2:
 		other := w.workers[w.rng.IntN(len(w.workers))]
-		if r := other.alive(); other != k && (r == nil || !r.committing) {
+		if r := other.alive(); other != k && (r == nil || !r.waitsTo(commit)) {
 			w.log("%s gets a copy of %s's disk", k.name, other.name)
 			k.disk.restore(other.disk.image())
 		}
@@ -196,7 +196,9 @@ func (w *world) restart(k *worker) {
 func (w *world) fault() {
 	k := w.workers[w.rng.IntN(len(w.workers))]
 	r := k.alive()
-	switch n := w.rng.IntN(11); {
+	switch n := w.rng.IntN(14); {
+	case n > 10: // in the middle of a mail
+		w.faultOfMail()
 	case n <= 2 && r != nil:
 		w.log("%s is killed", r.name)
 		w.faults++
@@ -222,7 +224,7 @@ func (w *world) fault() {
 	case n == 8 && !w.post.down:
 		w.log("the mail server is away")
 		w.post.down = true
-	case n == 9 && (r == nil || !r.committing):
+	case n == 9 && (r == nil || !r.waitsTo(commit)):
 		w.log("%s's disk is copied", k.name)
 		k.yesterday = k.disk.image()
 	case n == 10 && w.plan.tailLoss && len(w.stream.entries) > 2:
@@ -233,13 +235,30 @@ func (w *world) fault() {
 	}
 }
 
+// faultOfMail kills or freezes a worker that has a mail under way.
+func (w *world) faultOfMail() {
+	for _, c := range w.ready() {
+		if !strings.HasPrefix(c.key, "send ") || c.run.ending {
+			continue
+		}
+		w.faults++
+		if w.chance(3) {
+			w.log("%s freezes in the middle of %s", c.run.name, c.key)
+			c.run.frozen = true
+		} else {
+			w.log("%s is killed in the middle of %s", c.run.name, c.key)
+			c.run.kill()
+		}
+		return
+	}
+}
+
 // idles reports whether the follower waits for entries.
 func (w *world) idles(r *run) bool {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return r.following != nil && !r.following.closed() && !slices.ContainsFunc(w.calls, func(c *call) bool {
-		return c.run == r && (c.key == "store BEGIN IMMEDIATE" || c.key == "store COMMIT")
-	})
+	open := r.following != nil && !r.following.closed()
+	w.mu.Unlock()
+	return open && !r.waitsTo(begin, commit)
 }
 
 // heal ends all faults: everybody is up, and what was on its way arrives or not.
@@ -263,8 +282,8 @@ func (w *world) heal() {
 }
 
 const (
-	drainTime  = time.Hour
-	drainSteps = 50_000
+	drainTime  = 5 * time.Minute
+	drainSteps = 20_000
 )
 
 // drain runs on without faults until nothing is owed any more.

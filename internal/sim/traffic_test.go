@@ -31,7 +31,7 @@ func (w *world) makePlan() {
 	w.plan = plan{
 		workers: 1 + r.IntN(3), chaos: 100 + r.IntN(200), lossy: pick(5, 12, 30, 1000), deferring: pick(3, 10, 1000),
 		killing: pick(10, 20, 40, 1000), hold: w.chance(8), tailLoss: w.chance(20),
-		parking: time.Duration(15+r.IntN(60)) * time.Second,
+		parking: time.Duration(10+r.IntN(25)) * time.Second,
 		retry:   relay.Retry{First: 2 * time.Second, Max: 10 * time.Second, GiveUp: 5 * time.Minute},
 	}
 	if w.broken == noGuard {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,6 @@ type run struct {
 	following  *consumer // guarded by w.mu
 	reconnects uint64    // guarded by w.mu
 	listeners  []chan nats.Status
-	committing bool
 	ended      chan struct{}
 	err        error // why it ended by itself
 }
@@ -86,26 +86,40 @@ func (k *worker) start() {
 // at is where the store waits for its turn.
 func (r *run) at(op string) error {
 	switch op {
-	case "BEGIN IMMEDIATE", "COMMIT", "DueMails", "DueEvents", "OpenClaims", "ClaimedMails":
+	case begin, "DueMails", "DueEvents", "OpenClaims", "ClaimedMails":
+	case commit:
+		if r.w.broken != positionApart {
+			return nil // a batch that is not committed is one that was not begun
+		}
 	default:
 		if r.dead.Load() {
 			return errOver
 		}
 		return nil
 	}
-	if r.w.calm.Load() && op != "BEGIN IMMEDIATE" && op != "OpenClaims" {
+	if r.w.calm.Load() && op != begin && op != "OpenClaims" {
 		return nil
 	}
-	r.committing = op == "COMMIT"
-	err := r.w.park(&call{run: r, key: "store " + op, ctx: context.Background()})
-	r.committing = false
-	return err
+	return r.w.park(&call{run: r, key: op, ctx: context.Background()})
+}
+
+// The store's points in the middle of a batch.
+const (
+	begin  = "BEGIN IMMEDIATE"
+	commit = "COMMIT"
+)
+
+// waitsTo reports whether one of these calls of the run waits for its turn.
+func (r *run) waitsTo(keys ...string) bool {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	return slices.ContainsFunc(r.w.calls, func(c *call) bool { return c.run == r && slices.Contains(keys, c.key) })
 }
 
 // kill ends the process at once, in the middle of whatever it does.
 func (r *run) kill() {
 	r.dead.Store(true)
-	r.worker.disk.crash(r.committing)
+	r.worker.disk.crash(r.waitsTo(commit))
 }
 
 // work is what cmd/countersign does with these parts.
