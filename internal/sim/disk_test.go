@@ -44,7 +44,9 @@ func takeDisk() *disk {
 		spare.disks = spare.disks[:n-1]
 		return d
 	}
-	return &disk{raw: memory(), other: memory(), statements: map[string]*sqlite3.SQLiteStmt{}}
+	d := &disk{raw: memory(), other: memory(), statements: map[string]*sqlite3.SQLiteStmt{}}
+	d.restore(empty())
+	return d
 }
 
 func memory() *sqlite3.SQLiteConn {
@@ -89,8 +91,33 @@ func must(err error) {
 func newDisk(broken breakage) *disk {
 	d := takeDisk()
 	d.broken = broken
-	d.restore(empty())
+	d.clear()
 	return d
+}
+
+// tables lists the tables of an empty database.
+var tables = sync.OnceValue(func() (names []string) {
+	image := empty()
+	conn := memory()
+	defer conn.Close()
+	must(conn.Deserialize(image, "main"))
+	rows, err := conn.Query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%'", nil)
+	must(err)
+	defer rows.Close()
+	for row := []driver.Value{nil}; rows.Next(row) == nil; {
+		names = append(names, row[0].(string))
+	}
+	return names
+})
+
+// clear empties the tables: unlike another image in their place, that leaves
+// the statements prepared.
+func (d *disk) clear() {
+	d.crash(false)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, err := d.raw.Exec("BEGIN; DELETE FROM "+strings.Join(tables(), "; DELETE FROM ")+"; COMMIT", nil)
+	must(err)
 }
 
 // image is a copy of what is committed.

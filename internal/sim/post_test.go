@@ -57,6 +57,9 @@ func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
 		case begun:
 			dot = true
 			w.accept(s.run, m)
+			if w.trouble(w.plan.dying) {
+				w.strike(s.run)
+			}
 			return false
 		case w.post.down && !w.calm.Load():
 			r = relay.Result{Outcome: workflow.Deferred, Reply: "connection refused", Server: true}

@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"countersign/db"
@@ -178,7 +177,7 @@ func (w *world) restart(k *worker) {
 	switch n := w.rng.IntN(12); {
 	case len(k.runs) > 0 && k.runs[len(k.runs)-1].gaveUp() || n == 0:
 		w.log("%s gets an empty disk", k.name)
-		k.disk.restore(empty())
+		k.disk.clear()
 	case n == 1 && k.yesterday != nil:
 		w.log("%s gets yesterday's disk", k.name)
 		k.disk.restore(k.yesterday)
@@ -196,17 +195,9 @@ func (w *world) restart(k *worker) {
 func (w *world) fault() {
 	k := w.workers[w.rng.IntN(len(w.workers))]
 	r := k.alive()
-	switch n := w.rng.IntN(14); {
-	case n > 10: // in the middle of a mail
-		w.faultOfMail()
-	case n <= 2 && r != nil:
-		w.log("%s is killed", r.name)
-		w.faults++
-		r.kill()
-	case n == 3 && r != nil && !r.frozen:
-		w.log("%s freezes", r.name)
-		w.faults++
-		r.frozen = true
+	switch n := w.rng.IntN(11); {
+	case n <= 3 && r != nil:
+		w.strike(r)
 	case n == 4 && r != nil && !r.ending:
 		w.log("%s is told to end", r.name)
 		r.ending = true
@@ -235,22 +226,16 @@ func (w *world) fault() {
 	}
 }
 
-// faultOfMail kills or freezes a worker that has a mail under way.
-func (w *world) faultOfMail() {
-	for _, c := range w.ready() {
-		if !strings.HasPrefix(c.key, "send ") || c.run.ending {
-			continue
-		}
-		w.faults++
-		if w.chance(3) {
-			w.log("%s freezes in the middle of %s", c.run.name, c.key)
-			c.run.frozen = true
-		} else {
-			w.log("%s is killed in the middle of %s", c.run.name, c.key)
-			c.run.kill()
-		}
+// strike kills or freezes a process.
+func (w *world) strike(r *run) {
+	w.faults++
+	if w.chance(3) {
+		w.log("%s freezes", r.name)
+		r.frozen = true
 		return
 	}
+	w.log("%s is killed", r.name)
+	r.kill()
 }
 
 // idles reports whether the follower waits for entries.

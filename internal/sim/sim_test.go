@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -10,11 +11,16 @@ import (
 	"time"
 )
 
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // schedules are short, and leave little behind
+	os.Exit(m.Run())
+}
+
 // runSeed runs a seed in a bubble of its own, where time stands still unless
 // all wait for it.
 func runSeed(t *testing.T, seed uint64, broken breakage) (w *world) {
 	t.Helper()
-	empty()
+	tables() // made outside of the bubble
 	synctest.Test(t, func(*testing.T) { w = schedule(seed, broken) })
 	return w
 }

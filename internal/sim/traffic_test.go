@@ -18,6 +18,7 @@ type plan struct {
 	chaos     int // steps with faults
 	lossy     int // one request or answer in so many is lost
 	deferring int // one mail in so many is deferred
+	dying     int // one mail in so many is the last that its worker sends
 	killing   int // one step in so many is a fault of a worker or a server
 	hold      bool
 	tailLoss  bool
@@ -29,9 +30,9 @@ func (w *world) makePlan() {
 	r := w.rng
 	pick := func(of ...int) int { return of[r.IntN(len(of))] }
 	w.plan = plan{
-		workers: 1 + r.IntN(3), chaos: 100 + r.IntN(200), lossy: pick(5, 12, 30, 1000), deferring: pick(3, 10, 1000),
-		killing: pick(10, 20, 40, 1000), hold: w.chance(8), tailLoss: w.chance(20),
-		parking: time.Duration(10+r.IntN(25)) * time.Second,
+		workers: pick(1, 2, 2, 3), chaos: 80 + r.IntN(160), lossy: pick(5, 12, 30, 1000), deferring: pick(3, 10, 1000),
+		killing: pick(10, 20, 40, 1000), dying: pick(3, 10, 1000), hold: w.chance(8), tailLoss: w.chance(20),
+		parking: time.Duration(5+r.IntN(12)) * time.Second,
 		retry:   relay.Retry{First: 2 * time.Second, Max: 10 * time.Second, GiveUp: 5 * time.Minute},
 	}
 	if w.broken == noGuard {
