@@ -246,9 +246,10 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 	// A claim on its way is waited for: what it took in hand is handed back.
 	live, cancel := r.outlive(ctx)
 	defer cancel()
-	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), max(r.last, p.Claim))
+	known := max(r.last, p.Claim)
+	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), known)
 	if errors.Is(err, workflow.ErrConflict) {
-		return r.lost(live)
+		return r.lost(live, known)
 	}
 	if err != nil {
 		return err
@@ -289,14 +290,19 @@ func (r *Mails) taken(ctx context.Context, seq uint64, asked int) ([]workflow.Ma
 	return mails, err
 }
 
-// lost learns which claim was the last, and stands by.
-func (r *Mails) lost(ctx context.Context) error {
+// lost learns which claim was the last, and stands by. It fails where that is
+// an older one than the one known here: the log has lost its tail, and the
+// follower has not found out yet.
+func (r *Mails) lost(ctx context.Context, known uint64) error {
 	last, err := r.Log.LastClaim(ctx)
 	if err != nil {
 		return err
 	}
 	r.Logger.Debug("another worker claimed first", "claim", last)
 	r.last = last // once it is applied, it is known what it took
+	if last < known {
+		return fmt.Errorf("%w: claim %d is not on the log any more, the last is %d", workflow.ErrUnavailable, known, last)
+	}
 	return r.Store.WaitApplied(ctx, last)
 }
 
