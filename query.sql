@@ -208,3 +208,10 @@ SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND 
 
 -- name: TurnedDownAt :one
 SELECT * FROM turned_down WHERE sequence = @sequence;
+
+-- name: SettleOwedEventsMet :exec
+UPDATE owed_events
+SET settled_seq = (SELECT i.sequence FROM inbox AS i WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
+WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)))
+  AND EXISTS (SELECT 1 FROM inbox AS i
+    WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0);

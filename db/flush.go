@@ -107,13 +107,22 @@ func (b *batch) flushOwed(ctx context.Context) error {
 	for _, subject := range b.moot {
 		moot[subject] = true
 	}
-	for _, o := range b.owed {
+	subjects := make([]string, len(b.owed))
+	for i, o := range b.owed {
 		subject := o.Subject()
+		subjects[i] = subject
 		settled := int64(b.settled[subject])
 		if moot[subject] {
 			settled = mootSeq
 		}
 		if err := b.q.AddOwedEvent(ctx, owedRow(o, settled)); err != nil {
+			return err
+		}
+	}
+	if len(subjects) > 0 {
+		// After a log has lost its tail two replicas may owe an event at
+		// different entries: what was read back before it was owed stands already.
+		if err := b.q.SettleOwedEventsMet(ctx, encode(subjects)); err != nil {
 			return err
 		}
 	}

@@ -90,16 +90,38 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
+	if err := s.prepareWriter(ctx, rand.Text()); err != nil {
+		return err
+	}
+	return s.openReaders(ctx)
+}
+
+// OpenOn opens a store on a database that is open already and has this
+// program's tables, a file's or one in memory: all reads and writes go through
+// it. worker is the file's own name on the log, where it has none yet.
+func OpenOn(ctx context.Context, database *sql.DB, worker string) (*Store, error) {
+	s := &Store{changed: make(chan struct{}), write: database, read: database}
+	err := s.prepareWriter(ctx, worker)
+	if err == nil {
+		err = s.prepareReaders(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(explain("", err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.conn, err = s.write.Conn(ctx); err != nil {
 		return err
 	}
 	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
-	if err := s.wq.NewPosition(ctx, rand.Text()); err != nil {
+	if err := s.wq.NewPosition(ctx, worker); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}
-	return s.openReaders(ctx)
+	return nil
 }
 
 func (s *Store) openReaders(ctx context.Context) (err error) {
@@ -108,6 +130,10 @@ func (s *Store) openReaders(ctx context.Context) (err error) {
 	}
 	s.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	s.read.SetMaxIdleConns(max(4, runtime.NumCPU()))
+	return s.prepareReaders(ctx)
+}
+
+func (s *Store) prepareReaders(ctx context.Context) (err error) {
 	if s.rq, err = sqlc.Prepare(ctx, s.read); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
@@ -222,13 +248,15 @@ func (s *Store) WaitApplied(ctx context.Context, seq uint64) error {
 		s.mu.Lock()
 		applied, changed := s.position.Sequence, s.changed
 		s.mu.Unlock()
-		if applied >= seq {
+		switch {
+		case applied >= seq:
 			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("wait for entry %d to be applied: %w", seq, ctx.Err())
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for entry %d to be applied: %w", seq, ctx.Err())
 		}
 	}
 }

@@ -137,7 +137,7 @@ func (l *Log) tryBatch(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.Bat
 			marked[i].Header[key] = slices.Clone(values)
 		}
 	}
-	return jetstreamext.PublishMsgBatch(ctx, l.js, marked)
+	return l.broker.Batch(ctx, marked)
 }
 
 // appendEach appends messages one by one, several of them on their way at a
@@ -242,7 +242,7 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 func (l *Log) try(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
-	return l.js.PublishMsg(ctx, m)
+	return l.broker.JS.PublishMsg(ctx, m)
 }
 
 // answer is what an attempt to publish came to.

@@ -93,9 +93,9 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	// Whatever was read before a reconnect may come from a log that has since
 	// lost its tail, so a run ends with the connection, and the guard comes
 	// first in the next.
-	connection := l.nc.Stats().Reconnects
-	lost := l.nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
-	defer l.nc.RemoveStatusListener(lost)
+	connection := l.broker.Conn.Stats().Reconnects
+	lost := l.broker.Conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	defer l.broker.Conn.RemoveStatusListener(lost)
 
 	stream, after, err := l.guard(ctx, f)
 	if err != nil {
@@ -111,21 +111,20 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	reader.Go(func() { ended <- l.read(read, msgs, after, slot) })
 	defer func() {
 		cancel()
-		reader.Wait()
 		msgs.Stop()
+		reader.Wait()
 	}()
 
 	created := stream.CachedInfo().Created
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			return applied, nil
 		case <-lost:
 			return applied, errReconnected
 		case err := <-ended:
 			return applied, fmt.Errorf("read the log: %w", err)
 		case b := <-slot:
-			if l.nc.Stats().Reconnects != connection {
+			if l.broker.Conn.Stats().Reconnects != connection {
 				return applied, errReconnected
 			}
 			first, last := b.entries[0], b.entries[len(b.entries)-1]
@@ -135,6 +134,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 			applied = true
 		}
 	}
+	return applied, nil
 }
 
 // consume has the server send what comes after a sequence. It is what nats.go
@@ -177,7 +177,7 @@ type batch struct {
 func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after uint64, slot chan batch) error {
 	holes := nag{log: l.log}
 	for n := uint64(1); ; n++ {
-		msg, err := msgs.Next(jetstream.NextContext(ctx))
+		msg, err := msgs.Next() // ends when follow stops msgs
 		if err != nil {
 			return err
 		}

@@ -17,8 +17,7 @@ import (
 // Log is the stream that everything is written to and read from. Its methods
 // may be called by several goroutines at once.
 type Log struct {
-	nc       *nats.Conn
-	js       jetstream.JetStream
+	broker   Broker
 	replicas int
 	log      *slog.Logger
 	clock    clock
@@ -27,7 +26,6 @@ type Log struct {
 
 // Stats is what the log knows of itself without asking the server.
 type Stats struct {
-	Connected  bool
 	Last       uint64 // the last entry's sequence, as of the last Tail or entry read
 	Reconnects uint64
 }
@@ -42,11 +40,16 @@ const answerWait = 3 * time.Second
 // workflow.ErrUnavailable where ctx ends first. The connection stays the
 // caller's, to be closed after the log's last use.
 func Open(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
+	broker, err := connected(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	l := &Log{nc: nc, js: js, replicas: replicas, log: log}
+	return OpenOn(ctx, broker, replicas, log)
+}
+
+// OpenOn opens the log on a broker, as Open does.
+func OpenOn(ctx context.Context, broker Broker, replicas int, log *slog.Logger) (*Log, error) {
+	l := &Log{broker: broker, replicas: replicas, log: log}
 	waiting := nag{log: log}
 	for pause := (pause{}); ; {
 		_, err := l.stream(ctx)
@@ -98,7 +101,7 @@ const (
 func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
-	stream, err := l.js.Stream(ctx, StreamName)
+	stream, err := l.broker.JS.Stream(ctx, StreamName)
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", StreamName, err)
 	}
@@ -115,7 +118,7 @@ func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 func (l *Log) create(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*answerWait)
 	defer cancel()
-	if _, err := l.js.CreateStream(ctx, streamConfig(l.replicas)); err != nil {
+	if _, err := l.broker.JS.CreateStream(ctx, streamConfig(l.replicas)); err != nil {
 		// Another worker may have been quicker; then the next look finds its stream.
 		return fmt.Errorf("make stream %s: %w", StreamName, err)
 	}
@@ -143,7 +146,7 @@ func (l *Log) Now() time.Time { return l.clock.now() }
 
 // Stats returns what there is to know without asking the server.
 func (l *Log) Stats() Stats {
-	return Stats{Connected: l.nc.IsConnected(), Last: l.last.Load(), Reconnects: l.nc.Stats().Reconnects}
+	return Stats{Last: l.last.Load(), Reconnects: l.broker.Conn.Stats().Reconnects}
 }
 
 // saw takes note of an entry that stands on the log.
@@ -165,10 +168,9 @@ func (p *pause) wait(ctx context.Context) bool {
 	p.next = min(max(2*p.next, 100*time.Millisecond), 2*time.Second)
 	select {
 	case <-ctx.Done():
-		return false
 	case <-time.After(p.next):
-		return true
 	}
+	return ctx.Err() == nil
 }
 
 // nag says of a trouble that it lasts: once after a grace, then every 30 s.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -50,8 +51,9 @@ type Mails struct {
 	Deadline time.Duration // from a claim to the end of its mails' dialogues
 	Hold     bool          // a mail in doubt is held, not sent again
 	Logger   *slog.Logger
+	Name     string // of this run, in the ids of its claims; a random one where it is empty
 
-	name    string // of this process, in the ids of claims
+	name    string // the worker's and the run's
 	claims  int
 	wait    time.Duration        // how long owed mails may be overdue while another worker is at work
 	last    uint64               // the last claim on the log, as far as it is known beyond the store
@@ -101,11 +103,11 @@ const claimMost = 500
 // Run claims and sends until ctx ends. Then it finishes the dialogues that
 // have begun, settles what it has in hand, and returns nil.
 func (r *Mails) Run(ctx context.Context) error {
-	r.name = r.Store.Position().Worker + "." + rand.Text()[:8]
+	r.name = r.Store.Position().Worker + "." + cmp.Or(r.Name, rand.Text()[:8])
 	r.seen, r.blocked, r.inHand = map[uint64]time.Time{}, map[string]time.Time{}, map[uint64]int{}
 	r.jobs, r.freed = make(chan job, claimMost*2), make(chan struct{}, 1)
 	r.results = make(chan result, r.Sender.Size())
-	r.pace, r.wait = 20*time.Millisecond, patience()
+	r.pace, r.wait = 20*time.Millisecond, patience(r.name)
 	var senders, settler sync.WaitGroup
 	settler.Go(func() { r.settle(ctx) })
 	for range r.Sender.Size() {
@@ -116,6 +118,10 @@ func (r *Mails) Run(ctx context.Context) error {
 		})
 	}
 	for ctx.Err() == nil {
+		select {
+		case <-r.freed: // the look that follows sees it
+		default:
+		}
 		changed := r.Store.Changed()
 		wait, err := r.step(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -240,9 +246,10 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 	// A claim on its way is waited for: what it took in hand is handed back.
 	live, cancel := r.outlive(ctx)
 	defer cancel()
-	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), max(r.last, p.Claim))
+	known := max(r.last, p.Claim)
+	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), known)
 	if errors.Is(err, workflow.ErrConflict) {
-		return r.lost(live)
+		return r.lost(live, known)
 	}
 	if err != nil {
 		return err
@@ -283,14 +290,19 @@ func (r *Mails) taken(ctx context.Context, seq uint64, asked int) ([]workflow.Ma
 	return mails, err
 }
 
-// lost learns which claim was the last, and stands by.
-func (r *Mails) lost(ctx context.Context) error {
+// lost learns which claim was the last, and stands by. It fails where that is
+// an older one than the one known here: the log has lost its tail, and the
+// follower has not found out yet.
+func (r *Mails) lost(ctx context.Context, known uint64) error {
 	last, err := r.Log.LastClaim(ctx)
 	if err != nil {
 		return err
 	}
 	r.Logger.Debug("another worker claimed first", "claim", last)
 	r.last = last // once it is applied, it is known what it took
+	if last < known {
+		return fmt.Errorf("%w: claim %d is not on the log any more, the last is %d", workflow.ErrUnavailable, known, last)
+	}
 	return r.Store.WaitApplied(ctx, last)
 }
 

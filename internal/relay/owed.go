@@ -24,12 +24,15 @@ type Events struct {
 // Run appends until ctx ends, and returns nil then. Trouble with the log is
 // waited out.
 func (r *Events) Run(ctx context.Context) error {
-	var after int64           // places up to here have been appended, or left to the sweep
-	seen := map[int64]bool{}  // owed at the last sweep
-	sweep := time.NewTimer(0) // what is owed at two sweeps in a row is overdue
-	defer sweep.Stop()
+	var after int64          // places up to here have been appended, or left to the sweep
+	seen := map[int64]bool{} // owed at the last sweep
+	var next time.Time       // sweep; what is owed at two in a row is overdue
 	for ctx.Err() == nil {
 		changed := r.Store.Changed()
+		if !time.Now().Before(next) {
+			seen = r.sweep(ctx, seen)
+			next = time.Now().Add(patience(r.Store.Position().Worker))
+		}
 		if active(r.Store) {
 			due, err := r.Store.DueEvents(ctx, r.Log.Now(), after, most)
 			if err == nil {
@@ -46,13 +49,13 @@ func (r *Events) Run(ctx context.Context) error {
 				continue
 			}
 		}
+		timer := time.NewTimer(time.Until(next))
 		select {
 		case <-changed:
-		case <-sweep.C:
-			seen = r.sweep(ctx, seen)
-			sweep.Reset(patience())
+		case <-timer.C:
 		case <-ctx.Done():
 		}
+		timer.Stop()
 	}
 	return nil
 }

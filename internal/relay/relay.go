@@ -8,8 +8,8 @@ package relay
 
 import (
 	"context"
+	"hash/fnv"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"countersign/db"
@@ -43,8 +43,13 @@ func wirePosition(p db.Position) events.Position {
 // overdue is how long a standby lets owed work lie before it takes it on.
 const overdue = 3 * time.Second
 
-// patience is overdue with jitter, so that two standbys do not act at once.
-func patience() time.Duration { return overdue + rand.N(overdue/2) }
+// patience is overdue and up to half of it more, which follows from the
+// worker's name, so that two standbys do not act at once.
+func patience(worker string) time.Duration {
+	h := fnv.New32a()
+	h.Write([]byte(worker))
+	return overdue + overdue/2*time.Duration(h.Sum32()%1000)/1000
+}
 
 // active reports whether this worker made the last claim, or nobody has.
 func active(store *db.Store) bool {

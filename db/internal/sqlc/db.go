@@ -171,6 +171,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.settleOwedEventStmt, err = db.PrepareContext(ctx, settleOwedEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query SettleOwedEvent: %w", err)
 	}
+	if q.settleOwedEventsMetStmt, err = db.PrepareContext(ctx, settleOwedEventsMet); err != nil {
+		return nil, fmt.Errorf("error preparing query SettleOwedEventsMet: %w", err)
+	}
 	if q.talliesStmt, err = db.PrepareContext(ctx, tallies); err != nil {
 		return nil, fmt.Errorf("error preparing query Tallies: %w", err)
 	}
@@ -427,6 +430,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing settleOwedEventStmt: %w", cerr)
 		}
 	}
+	if q.settleOwedEventsMetStmt != nil {
+		if cerr := q.settleOwedEventsMetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing settleOwedEventsMetStmt: %w", cerr)
+		}
+	}
 	if q.talliesStmt != nil {
 		if cerr := q.talliesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing talliesStmt: %w", cerr)
@@ -525,6 +533,7 @@ type Queries struct {
 	putPositionStmt           *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
 	settleOwedEventStmt       *sql.Stmt
+	settleOwedEventsMetStmt   *sql.Stmt
 	talliesStmt               *sql.Stmt
 	turnedDownAtStmt          *sql.Stmt
 }
@@ -582,6 +591,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putPositionStmt:           q.putPositionStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
 		settleOwedEventStmt:       q.settleOwedEventStmt,
+		settleOwedEventsMetStmt:   q.settleOwedEventsMetStmt,
 		talliesStmt:               q.talliesStmt,
 		turnedDownAtStmt:          q.turnedDownAtStmt,
 	}

@@ -1712,6 +1712,19 @@ func (q *Queries) SettleOwedEvent(ctx context.Context, arg SettleOwedEventParams
 	return err
 }
 
+const settleOwedEventsMet = `-- name: SettleOwedEventsMet :exec
+UPDATE owed_events
+SET settled_seq = (SELECT i.sequence FROM inbox AS i WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
+WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+  AND EXISTS (SELECT 1 FROM inbox AS i
+    WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0)
+`
+
+func (q *Queries) SettleOwedEventsMet(ctx context.Context, subjects string) error {
+	_, err := q.exec(ctx, q.settleOwedEventsMetStmt, settleOwedEventsMet, subjects)
+	return err
+}
+
 const tallies = `-- name: Tallies :many
 SELECT what, kind, more, n FROM tallies
 `

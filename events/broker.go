@@ -1,0 +1,33 @@
+package events
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// Broker is NATS as the log sees it: a connection, or a model of one.
+type Broker struct {
+	Conn Conn
+	JS   jetstream.JetStream
+
+	// Batch publishes messages all or none, as jetstreamext.PublishMsgBatch does.
+	Batch func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error)
+}
+
+// Conn says how the connection fares. *nats.Conn is one.
+type Conn interface {
+	Stats() nats.Statistics
+	StatusChanged(statuses ...nats.Status) chan nats.Status
+	RemoveStatusListener(listener chan nats.Status)
+}
+
+// connected is the broker behind a connection.
+func connected(nc *nats.Conn) (Broker, error) {
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
+	return Broker{Conn: nc, JS: js, Batch: func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
+		return jetstreamext.PublishMsgBatch(ctx, js, msgs)
+	}}, err
+}

@@ -1,0 +1,28 @@
+package sim
+
+import "testing"
+
+// TestControls takes one mechanism out at a time: the same simulation has to
+// notice, or it would not notice its loss either.
+func TestControls(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		broken breakage
+	}{
+		{"no inbox", noInbox},
+		{"claims without compare-and-set", noClaimCheck},
+		{"owed events without an expected sequence", noOwedCheck},
+		{"position apart from the state", positionApart},
+		{"no guard", noGuard},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for seed := uint64(1); seed <= 200; seed++ {
+				if w := runSeed(t, seed, c.broken); w.wrong != nil {
+					t.Logf("noticed at seed %d: %.300v", seed, w.wrong)
+					return
+				}
+			}
+			t.Error("nothing has noticed in 200 schedules")
+		})
+	}
+}

@@ -1,0 +1,155 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"countersign/events"
+	"countersign/internal/relay"
+	"countersign/workflow"
+)
+
+// plan is what a schedule is made of.
+type plan struct {
+	workers   int
+	chaos     int // steps with faults
+	lossy     int // one request or answer in so many is lost
+	deferring int // one mail in so many is deferred
+	dying     int // one mail in so many is the last that its worker sends
+	killing   int // one step in so many is a fault of a worker or a server
+	hold      bool
+	tailLoss  bool
+	parking   time.Duration
+	retry     relay.Retry
+}
+
+func (w *world) makePlan() {
+	r := w.rng
+	pick := func(of ...int) int { return of[r.IntN(len(of))] }
+	w.plan = plan{
+		workers: pick(1, 2, 2, 3), chaos: 80 + r.IntN(160), lossy: pick(5, 12, 30, 1000), deferring: pick(3, 10, 1000),
+		killing: pick(10, 20, 40, 1000), dying: pick(3, 10, 1000), hold: w.chance(8), tailLoss: w.chance(20),
+		parking: time.Duration(5+r.IntN(12)) * time.Second,
+		retry:   relay.Retry{First: 2 * time.Second, Max: 10 * time.Second, GiveUp: 5 * time.Minute},
+	}
+	if w.broken == noGuard {
+		w.plan.tailLoss, w.plan.killing = true, pick(5, 10)
+	}
+	w.stream.cluster = w.chance(2)
+	w.makeTraffic()
+}
+
+// upstream is a message on its way from an upstream service.
+type upstream struct{ msg *nats.Msg }
+
+const account = workflow.SID("AC00000000000000000000000000000001")
+
+func sid(prefix string, n int) workflow.SID { return workflow.SID(fmt.Sprintf("%s%032x", prefix, n)) }
+
+// makeTraffic makes the lives of a handful of documents: roughly in order, with
+// repeats, and with what no service should say.
+func (w *world) makeTraffic() {
+	var lives [][]*nats.Msg
+	total := 0
+	for d := range 1 + w.rng.IntN(4) {
+		lives = append(lives, w.life(d+1))
+		total += len(lives[d])
+	}
+	for total > 0 {
+		i := w.rng.IntN(len(lives))
+		if len(lives[i]) == 0 {
+			continue
+		}
+		j := 0
+		if w.chance(6) {
+			j = w.rng.IntN(len(lives[i])) // out of order
+		}
+		m := lives[i][j]
+		lives[i] = append(lives[i][:j:j], lives[i][j+1:]...)
+		w.traffic = append(w.traffic, upstream{m})
+		total--
+	}
+	for range w.rng.IntN(4) { // sent again, with and without the same Nats-Msg-Id
+		again := copied(w.traffic[w.rng.IntN(len(w.traffic))].msg)
+		if w.chance(2) {
+			again.Header.Del("Nats-Msg-Id")
+		}
+		at := w.rng.IntN(len(w.traffic) + 1)
+		w.traffic = append(w.traffic[:at:at], append([]upstream{{again}}, w.traffic[at:]...)...)
+	}
+}
+
+// life makes one document's events.
+func (w *world) life(d int) []*nats.Msg {
+	doc, n := sid("PX", d), 0
+	var out []*nats.Msg
+	add := func(e events.Event) {
+		m, err := e.Message()
+		must(err)
+		out = append(out, m)
+	}
+	id := func() string { n++; return fmt.Sprintf("%d-%d", d, n) }
+	status := func(s workflow.Status) {
+		b := workflow.StatusChanged{Status: s, Reason: "so they say"}
+		switch s {
+		case workflow.Canceled:
+			b.CanceledBy = events.CanceledBy[w.rng.IntN(2)]
+		case workflow.Signed:
+			b.Evidence, b.Reason = json.RawMessage(`{"name":"Ann"}`), ""
+		}
+		add(events.StatusChanged("/desk", id(), account, doc, b))
+	}
+	var orders []workflow.SID
+	for range 1 + w.rng.IntN(3) {
+		orders = append(orders, sid("HR", 1+w.rng.IntN(8))) // shared between documents at times
+	}
+	cc := []string{"ops@example.com", "OPS@example.com", "nobody@example.com", "law@example.org"}[:w.rng.IntN(5)]
+	signer := fmt.Sprintf("signer%d@example.com", d)
+	if w.chance(8) {
+		signer = "nobody@example.net"
+	}
+	add(events.Created("/orders", id(), account, doc, workflow.Created{
+		AddressSID: sid("AD", 1), Email: signer, CCEmails: cc, HostedNumberOrderSIDs: unique(orders), Hold: w.chance(5),
+	}))
+	for range w.rng.IntN(5) {
+		switch w.rng.IntN(6) {
+		case 0:
+			add(events.Updated("/orders", id(), account, doc, workflow.Updated{ContactTitle: new(fmt.Sprint("Owner ", n))}))
+		case 1:
+			status(workflow.Opened)
+			status(workflow.Signing)
+		case 2:
+			status(workflow.Signing)
+		case 3:
+			add(events.OrderStatusChanged("/numbers", id(), account, doc, orders[0], workflow.OrderStatusChanged{
+				Status: workflow.OrderStatuses[w.rng.IntN(len(workflow.OrderStatuses))],
+			}))
+		case 4:
+			out = append(out, &nats.Msg{Subject: workflow.SubjectPrefix + string(account) + "." + string(doc) + ".updated", Data: []byte("not an event " + id())})
+		case 5:
+			status(workflow.Statuses[w.rng.IntN(len(workflow.Statuses))])
+		}
+	}
+	if !w.chance(5) {
+		status(workflow.Signed)
+	}
+	if w.chance(4) {
+		status([]workflow.Status{workflow.Canceled, workflow.Failed, workflow.Signed, workflow.Opened}[w.rng.IntN(4)])
+	}
+	return out
+}
+
+func unique(sids []workflow.SID) []workflow.SID {
+	seen := map[workflow.SID]bool{}
+	var out []workflow.SID
+	for _, s := range sids {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
