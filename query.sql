@@ -208,3 +208,6 @@ SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND 
 
 -- name: TurnedDownAt :one
 SELECT * FROM turned_down WHERE sequence = @sequence;
+
+-- name: NameWorker :exec
+UPDATE position SET worker = @worker WHERE worker = '';

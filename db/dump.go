@@ -10,12 +10,13 @@ import (
 )
 
 // dumped lists the tables, their columns and their rows in order. What differs between
-// two replicas of one log is left out: the worker's name, and places in the
-// outbox.
+// two replicas of one log is left out: the worker's name, and places, which
+// count what a file has held.
 var dumped = []struct{ table, columns, rows string }{
 	{"position", "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one"},
 	{"inbox", "*", "ORDER BY source, event_id"},
-	{"documents", "*", "ORDER BY place"},
+	{"documents", "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
+		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place"},
 	{"holders", "*", "ORDER BY order_sid"},
 	{"mails", "*", "ORDER BY id"},
 	{"owed_events", "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject"},

@@ -5,7 +5,6 @@ package db
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
@@ -96,7 +95,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
-	if err := s.wq.NewPosition(ctx, rand.Text()); err != nil {
+	if err := s.name(ctx); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}
 	return s.openReaders(ctx)

@@ -42,6 +42,8 @@ type worker struct {
 	nc     *nats.Conn
 	store  *db.Store
 	keys   *ticket.Keys
+	copies *snapshots
+	meters replicaMeters
 
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
@@ -81,10 +83,10 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.pool, err = w.mailPool(); err != nil {
 		return nil, err
 	}
-	if w.store, err = db.Open(ctx, cfg.DataDir); err != nil {
+	if err = w.connect(ctx); err != nil {
 		return nil, err
 	}
-	return w, w.connect(ctx)
+	return w, w.openStore(ctx)
 }
 
 // listen opens a listener; flag is what to change where the address is taken.
@@ -233,6 +235,9 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	group.Go(func() { w.watchTail(ctx, log) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
 	group.Go(func() { w.mails(log).Run(ctx) })
+	group.Go(func() {
+		(&replicas{copies: w.copies, store: w.store, log: log, every: w.cfg.SnapshotEvery, meters: &w.meters}).run(ctx)
+	})
 	group.Wait()
 }
 
@@ -305,7 +310,7 @@ func (w *worker) adminHandler() http.Handler {
 		}
 		return l
 	}
-	extra := admin.Extra{Collectors: []prometheus.Collector{w.apiMetrics}}
+	extra := admin.Extra{Collectors: []prometheus.Collector{w.apiMetrics, &w.meters}}
 	mux := http.NewServeMux()
 	if w.inbox != nil {
 		extra.Path, extra.Title = "/inbox/", "Inbox of the mail catcher"

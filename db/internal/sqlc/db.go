@@ -117,6 +117,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.metAgainStmt, err = db.PrepareContext(ctx, metAgain); err != nil {
 		return nil, fmt.Errorf("error preparing query MetAgain: %w", err)
 	}
+	if q.nameWorkerStmt, err = db.PrepareContext(ctx, nameWorker); err != nil {
+		return nil, fmt.Errorf("error preparing query NameWorker: %w", err)
+	}
 	if q.newPositionStmt, err = db.PrepareContext(ctx, newPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query NewPosition: %w", err)
 	}
@@ -337,6 +340,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing metAgainStmt: %w", cerr)
 		}
 	}
+	if q.nameWorkerStmt != nil {
+		if cerr := q.nameWorkerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nameWorkerStmt: %w", cerr)
+		}
+	}
 	if q.newPositionStmt != nil {
 		if cerr := q.newPositionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing newPositionStmt: %w", cerr)
@@ -507,6 +515,7 @@ type Queries struct {
 	loseOwedEventsAfterStmt   *sql.Stmt
 	mailsInDoubtStmt          *sql.Stmt
 	metAgainStmt              *sql.Stmt
+	nameWorkerStmt            *sql.Stmt
 	newPositionStmt           *sql.Stmt
 	newerDocumentsStmt        *sql.Stmt
 	newerOfEmailStmt          *sql.Stmt
@@ -564,6 +573,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,
 		mailsInDoubtStmt:          q.mailsInDoubtStmt,
 		metAgainStmt:              q.metAgainStmt,
+		nameWorkerStmt:            q.nameWorkerStmt,
 		newPositionStmt:           q.newPositionStmt,
 		newerDocumentsStmt:        q.newerDocumentsStmt,
 		newerOfEmailStmt:          q.newerOfEmailStmt,

@@ -990,6 +990,15 @@ func (q *Queries) MetAgain(ctx context.Context, arg MetAgainParams) error {
 	return err
 }
 
+const nameWorker = `-- name: NameWorker :exec
+UPDATE position SET worker = ?1 WHERE worker = ''
+`
+
+func (q *Queries) NameWorker(ctx context.Context, worker string) error {
+	_, err := q.exec(ctx, q.nameWorkerStmt, nameWorker, worker)
+	return err
+}
+
 const newPosition = `-- name: NewPosition :exec
 INSERT INTO position (one, worker) VALUES (1, ?1) ON CONFLICT DO NOTHING
 `
