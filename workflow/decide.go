@@ -134,7 +134,7 @@ func (d *decider) take(e Entry) {
 	d.same = false
 	result, p := Applied, (*Problem)(nil)
 	switch {
-	case doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
+	case asks(e.Body) && doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
 	case waits(doc.Status, e.Body):
 		d.park(e)
@@ -155,6 +155,17 @@ func (d *decider) take(e Entry) {
 	}
 	d.advance()
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p})
+}
+
+// asks reports whether an event asks for something, and can be refused. What
+// Countersign itself said, a refusal for one, is no question: refused in turn,
+// it would never end.
+func asks(b Body) bool {
+	switch b.(type) {
+	case Created, Updated, StatusChanged, OrderStatusChanged, Invalid:
+		return true
+	}
+	return false
 }
 
 // answer applies an event that does not have to wait.
