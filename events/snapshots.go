@@ -111,9 +111,13 @@ func (s *Snapshots) Get(ctx context.Context, name string, to io.Writer) error {
 	return nil
 }
 
-// Delete deletes a snapshot. One that is not there is no error.
+// Delete deletes a snapshot, and has the server overwrite its bytes: they may
+// hold what is to be erased. One that is not there is no error.
 func (s *Snapshots) Delete(ctx context.Context, name string) error {
 	bucket, err := s.js.ObjectStore(ctx, SnapshotsBucket)
+	if err == nil {
+		err = s.overwrite(ctx, bucket, name)
+	}
 	if err == nil {
 		err = bucket.Delete(ctx, name)
 	}
@@ -121,6 +125,22 @@ func (s *Snapshots) Delete(ctx context.Context, name string) error {
 		return fmt.Errorf("delete snapshot %s: %w", name, err)
 	}
 	return nil
+}
+
+// overwrite removes an object's chunks from its bucket's stream. Deleting the
+// object alone would leave their bytes on the disk for as long as newer chunks
+// share their file.
+func (s *Snapshots) overwrite(ctx context.Context, bucket jetstream.ObjectStore, name string) error {
+	info, err := bucket.GetInfo(ctx, name)
+	if err != nil {
+		return err
+	}
+	stream, err := s.js.Stream(ctx, "OBJ_"+SnapshotsBucket)
+	if err != nil {
+		return err
+	}
+	chunks := Range{Subject: "$O." + SnapshotsBucket + ".C." + info.NUID, Bare: true}
+	return Read(ctx, s.js.Conn(), "OBJ_"+SnapshotsBucket, chunks, func(m Message) error { return removeOne(ctx, stream, m.Sequence) })
 }
 
 func (s Snapshot) metadata() map[string]string {

@@ -60,6 +60,9 @@ func (f *foldUntil) Apply(ctx context.Context, stream time.Time, batch []workflo
 // further of the two, and compares their states there.
 func sameAt(ctx context.Context, log *events.Log, one, two string) (same bool, at uint64, err error) {
 	var states [2]string
+	if at, err = log.ErasedUpTo(ctx); err != nil { // what was erased is gone from the log before that
+		return false, at, err
+	}
 	for range 2 { // the second time around, both stand at the further position
 		for i, dir := range []string{one, two} {
 			store, err := db.Open(ctx, dir)

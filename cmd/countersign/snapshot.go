@@ -36,24 +36,20 @@ object store ` + events.SnapshotsBucket + `, with its position and hashes. The n
 		if err != nil {
 			return err
 		}
-		nc, err := dial(c.Context(), cfg)
+		b, err := a.newBench(c.Context(), cfg, false)
 		if err != nil {
 			return err
 		}
-		defer nc.Close()
-		s, err := newSnapshots(cfg, nc, logger(a.err, cfg))
-		if err != nil {
-			return err
-		}
+		defer b.close()
 		if list {
-			return a.listSnapshots(c.Context(), s, asJSON)
+			return a.listSnapshots(c.Context(), b.copies, asJSON)
 		}
 		store, err := db.OpenReader(c.Context(), cfg.DataDir)
 		if err != nil {
 			return err
 		}
 		defer store.Close()
-		taken, err := s.take(c.Context(), store, "")
+		taken, err := b.copies.take(c.Context(), store, "")
 		if err != nil {
 			return err
 		}
@@ -167,13 +163,22 @@ func fileHash(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// prune deletes all but the newest.
+// prune deletes all but the newest, and those that may hold what was erased
+// since, as soon as there is one that does not.
 func (s *snapshots) prune(ctx context.Context) error {
 	list, err := s.store.List(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	erased, err := s.store.ErasedUpTo(ctx)
 	if err != nil {
 		return err
 	}
-	for _, x := range list[min(s.keep, len(list)):] {
+	keep := min(s.keep, len(list))
+	for keep > 1 && list[0].Position.Sequence >= erased && list[keep-1].Position.Sequence < erased {
+		keep--
+	}
+	for _, x := range list[keep:] {
 		if err := s.store.Delete(ctx, x.Name); err != nil {
 			return err
 		}

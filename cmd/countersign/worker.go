@@ -130,17 +130,21 @@ func (w *worker) connect(ctx context.Context) (err error) {
 		Name: "countersign", Logger: w.logger,
 	}
 	if !w.cfg.External() {
-		w.server, err = natsd.Start(natsd.Options{
-			StoreDir: filepath.Join(w.cfg.DataDir, "nats"), Listen: w.cfg.NATSListen, Name: "countersign",
-			SyncAlways: w.cfg.NATSSync == 0, SyncInterval: w.cfg.NATSSync, Logger: w.logger,
-		})
-		if err != nil {
+		if w.server, err = startNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
 			return err
 		}
 		o.InProcess = w.server
 	}
 	w.nc, err = events.Connect(ctx, o)
 	return err
+}
+
+// startNATS starts the embedded server on the data directory's store.
+func startNATS(cfg config.Config, listen string, logger *slog.Logger) (*natsd.Server, error) {
+	return natsd.Start(natsd.Options{
+		StoreDir: filepath.Join(cfg.DataDir, "nats"), Listen: listen, Name: "countersign",
+		SyncAlways: cfg.NATSSync == 0, SyncInterval: cfg.NATSSync, Logger: logger,
+	})
 }
 
 func (w *worker) close() {
