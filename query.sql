@@ -288,3 +288,12 @@ DELETE FROM holders WHERE document_sid = @document_sid AND order_sid IN (SELECT 
 -- name: KeepHolders :exec
 INSERT INTO holders (order_sid, document_sid)
 SELECT value, CAST(@document_sid AS TEXT) FROM json_each(CAST(@sids AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+
+-- name: OwedEventsSince :many
+SELECT type, CAST(count(*) AS INTEGER) AS n FROM owed_events WHERE cause > @sequence GROUP BY type;
+
+-- name: MailsSince :many
+SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE owed_seq > @sequence AND state <> 'withdrawn' GROUP BY kind;
+
+-- name: TurnedDownSince :many
+SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > @sequence GROUP BY code;

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/nats-io/nats.go"
 
+	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
 	"countersign/internal/natsd"
+	"countersign/workflow"
 )
 
 // bench is what commands that fold the log work with.
@@ -64,4 +67,20 @@ func (b *bench) close() {
 	if b.unlock != nil {
 		b.unlock()
 	}
+}
+
+// current is a database of our own that has applied the log to its end.
+func (b *bench) current(ctx context.Context, dir string) (*db.Store, error) {
+	tail, err := b.log.Tail(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := b.ownCopy(ctx, dir)
+	if errors.Is(err, workflow.ErrNotFound) {
+		return b.fold(ctx, dir, tail, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store, foldTo(ctx, b.log, store, tail, nil)
 }

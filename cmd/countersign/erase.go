@@ -128,22 +128,6 @@ func (e *eraser) run(ctx context.Context, yes bool) (done erasure, err error) {
 	return done, err
 }
 
-// current is a database of our own that has applied the log to its end.
-func (e *eraser) current(ctx context.Context, dir string) (*db.Store, error) {
-	tail, err := e.log.Tail(ctx)
-	if err != nil {
-		return nil, err
-	}
-	store, err := e.ownCopy(ctx, dir)
-	if errors.Is(err, workflow.ErrNotFound) {
-		return e.fold(ctx, dir, tail, false)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return store, foldTo(ctx, e.log, store, tail, nil)
-}
-
 // mayGo says why the document cannot be erased, or nil, and keeps its final
 // state.
 func (e *eraser) mayGo(ctx context.Context, stand events.Standing) error {

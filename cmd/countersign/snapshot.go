@@ -93,16 +93,29 @@ func newSnapshots(cfg config.Config, nc *nats.Conn, logger *slog.Logger) (*snaps
 }
 
 // scratch makes a directory beside the database, on its disk, that ends with
-// what is done in it.
-func scratch(dir string) (string, func(), error) {
+// what is done in it. Those of processes that were killed end, too.
+func scratch(dir string) (made string, remove func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	made, err := os.MkdirTemp(dir, "scratch-")
+	old, err := filepath.Glob(filepath.Join(dir, "scratch-*"))
 	if err != nil {
+		return "", nil, err
+	}
+	for _, left := range old {
+		if unlock, err := lockDir(left); err == nil { // nobody works there
+			os.RemoveAll(left)
+			unlock()
+		}
+	}
+	if made, err = os.MkdirTemp(dir, "scratch-"); err != nil {
 		return "", nil, fmt.Errorf("make a directory to work in: %w", err)
 	}
-	return made, func() { os.RemoveAll(made) }, nil
+	unlock, err := lockDir(made)
+	if err != nil {
+		return "", nil, err
+	}
+	return made, func() { os.RemoveAll(made); unlock() }, nil
 }
 
 // take puts a copy of the store into the object store and deletes snapshots

@@ -159,6 +159,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.mailsInDoubtStmt, err = db.PrepareContext(ctx, mailsInDoubt); err != nil {
 		return nil, fmt.Errorf("error preparing query MailsInDoubt: %w", err)
 	}
+	if q.mailsSinceStmt, err = db.PrepareContext(ctx, mailsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query MailsSince: %w", err)
+	}
 	if q.metAgainStmt, err = db.PrepareContext(ctx, metAgain); err != nil {
 		return nil, fmt.Errorf("error preparing query MetAgain: %w", err)
 	}
@@ -201,6 +204,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.openClaimsStmt, err = db.PrepareContext(ctx, openClaims); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenClaims: %w", err)
 	}
+	if q.owedEventsSinceStmt, err = db.PrepareContext(ctx, owedEventsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query OwedEventsSince: %w", err)
+	}
 	if q.placeOfStmt, err = db.PrepareContext(ctx, placeOf); err != nil {
 		return nil, fmt.Errorf("error preparing query PlaceOf: %w", err)
 	}
@@ -242,6 +248,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.turnedDownAtStmt, err = db.PrepareContext(ctx, turnedDownAt); err != nil {
 		return nil, fmt.Errorf("error preparing query TurnedDownAt: %w", err)
+	}
+	if q.turnedDownSinceStmt, err = db.PrepareContext(ctx, turnedDownSince); err != nil {
+		return nil, fmt.Errorf("error preparing query TurnedDownSince: %w", err)
 	}
 	return &q, nil
 }
@@ -473,6 +482,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing mailsInDoubtStmt: %w", cerr)
 		}
 	}
+	if q.mailsSinceStmt != nil {
+		if cerr := q.mailsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing mailsSinceStmt: %w", cerr)
+		}
+	}
 	if q.metAgainStmt != nil {
 		if cerr := q.metAgainStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing metAgainStmt: %w", cerr)
@@ -543,6 +557,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openClaimsStmt: %w", cerr)
 		}
 	}
+	if q.owedEventsSinceStmt != nil {
+		if cerr := q.owedEventsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing owedEventsSinceStmt: %w", cerr)
+		}
+	}
 	if q.placeOfStmt != nil {
 		if cerr := q.placeOfStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing placeOfStmt: %w", cerr)
@@ -611,6 +630,11 @@ func (q *Queries) Close() error {
 	if q.turnedDownAtStmt != nil {
 		if cerr := q.turnedDownAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing turnedDownAtStmt: %w", cerr)
+		}
+	}
+	if q.turnedDownSinceStmt != nil {
+		if cerr := q.turnedDownSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing turnedDownSinceStmt: %w", cerr)
 		}
 	}
 	return err
@@ -697,6 +721,7 @@ type Queries struct {
 	loseInboxAfterStmt        *sql.Stmt
 	loseOwedEventsAfterStmt   *sql.Stmt
 	mailsInDoubtStmt          *sql.Stmt
+	mailsSinceStmt            *sql.Stmt
 	metAgainStmt              *sql.Stmt
 	nameWorkerStmt            *sql.Stmt
 	newPositionStmt           *sql.Stmt
@@ -711,6 +736,7 @@ type Queries struct {
 	olderOfEmailAndStatusStmt *sql.Stmt
 	olderOfStatusStmt         *sql.Stmt
 	openClaimsStmt            *sql.Stmt
+	owedEventsSinceStmt       *sql.Stmt
 	placeOfStmt               *sql.Stmt
 	putDocumentStmt           *sql.Stmt
 	putErasedStmt             *sql.Stmt
@@ -725,6 +751,7 @@ type Queries struct {
 	takeTurnedDownStmt        *sql.Stmt
 	talliesStmt               *sql.Stmt
 	turnedDownAtStmt          *sql.Stmt
+	turnedDownSinceStmt       *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
@@ -776,6 +803,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		loseInboxAfterStmt:        q.loseInboxAfterStmt,
 		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,
 		mailsInDoubtStmt:          q.mailsInDoubtStmt,
+		mailsSinceStmt:            q.mailsSinceStmt,
 		metAgainStmt:              q.metAgainStmt,
 		nameWorkerStmt:            q.nameWorkerStmt,
 		newPositionStmt:           q.newPositionStmt,
@@ -790,6 +818,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		olderOfEmailAndStatusStmt: q.olderOfEmailAndStatusStmt,
 		olderOfStatusStmt:         q.olderOfStatusStmt,
 		openClaimsStmt:            q.openClaimsStmt,
+		owedEventsSinceStmt:       q.owedEventsSinceStmt,
 		placeOfStmt:               q.placeOfStmt,
 		putDocumentStmt:           q.putDocumentStmt,
 		putErasedStmt:             q.putErasedStmt,
@@ -804,5 +833,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		takeTurnedDownStmt:        q.takeTurnedDownStmt,
 		talliesStmt:               q.talliesStmt,
 		turnedDownAtStmt:          q.turnedDownAtStmt,
+		turnedDownSinceStmt:       q.turnedDownSinceStmt,
 	}
 }

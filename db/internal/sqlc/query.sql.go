@@ -1203,6 +1203,38 @@ func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
 	return items, nil
 }
 
+const mailsSince = `-- name: MailsSince :many
+SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE owed_seq > ?1 AND state <> 'withdrawn' GROUP BY kind
+`
+
+type MailsSinceRow struct {
+	Kind workflow.MailKind
+	N    int64
+}
+
+func (q *Queries) MailsSince(ctx context.Context, sequence int64) ([]MailsSinceRow, error) {
+	rows, err := q.query(ctx, q.mailsSinceStmt, mailsSince, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MailsSinceRow{}
+	for rows.Next() {
+		var i MailsSinceRow
+		if err := rows.Scan(&i.Kind, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const metAgain = `-- name: MetAgain :exec
 UPDATE inbox SET sequence = ?1, entry_ns = ?2
 WHERE source = ?3 AND event_id = ?4 AND sequence < 0
@@ -1764,6 +1796,38 @@ func (q *Queries) OpenClaims(ctx context.Context) ([]int64, error) {
 	return items, nil
 }
 
+const owedEventsSince = `-- name: OwedEventsSince :many
+SELECT type, CAST(count(*) AS INTEGER) AS n FROM owed_events WHERE cause > ?1 GROUP BY type
+`
+
+type OwedEventsSinceRow struct {
+	Type string
+	N    int64
+}
+
+func (q *Queries) OwedEventsSince(ctx context.Context, sequence int64) ([]OwedEventsSinceRow, error) {
+	rows, err := q.query(ctx, q.owedEventsSinceStmt, owedEventsSince, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OwedEventsSinceRow{}
+	for rows.Next() {
+		var i OwedEventsSinceRow
+		if err := rows.Scan(&i.Type, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const placeOf = `-- name: PlaceOf :one
 SELECT place FROM documents WHERE sid = ?1 AND account_sid = ?2
 `
@@ -2114,4 +2178,36 @@ func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown,
 		&i.AtMS,
 	)
 	return i, err
+}
+
+const turnedDownSince = `-- name: TurnedDownSince :many
+SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > ?1 GROUP BY code
+`
+
+type TurnedDownSinceRow struct {
+	Code workflow.Code
+	N    int64
+}
+
+func (q *Queries) TurnedDownSince(ctx context.Context, sequence int64) ([]TurnedDownSinceRow, error) {
+	rows, err := q.query(ctx, q.turnedDownSinceStmt, turnedDownSince, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TurnedDownSinceRow{}
+	for rows.Next() {
+		var i TurnedDownSinceRow
+		if err := rows.Scan(&i.Code, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
