@@ -215,3 +215,92 @@ SET settled_seq = (SELECT i.sequence FROM inbox AS i WHERE i.source = 'countersi
 WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)))
   AND EXISTS (SELECT 1 FROM inbox AS i
     WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0);
+
+-- name: NameWorker :exec
+UPDATE position SET worker = @worker WHERE worker = '';
+
+-- name: LoadErased :many
+SELECT document_sid, sequence FROM erased WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+
+-- name: GetErased :one
+SELECT CAST(COALESCE(MAX(sequence), 0) AS INTEGER) AS sequence FROM erased WHERE document_sid = @document_sid;
+
+-- name: PutErased :exec
+INSERT INTO erased (document_sid, account_sid, status, sequence) VALUES (@document_sid, @account_sid, @status, @sequence)
+ON CONFLICT (document_sid) DO UPDATE SET status = excluded.status, sequence = max(sequence, excluded.sequence);
+
+-- name: AllBlocked :many
+SELECT * FROM blocked;
+
+-- name: AddBlocked :exec
+INSERT INTO blocked (sequence, order_sid, document_sid) VALUES (@sequence, @order_sid, @document_sid) ON CONFLICT DO NOTHING;
+
+-- name: DeleteBlocked :exec
+DELETE FROM blocked WHERE document_sid = @document_sid AND sequence < @below;
+
+-- name: RefusedFor :many
+SELECT sequence, code, message FROM turned_down
+WHERE code = 'order_taken' AND instr(message, CAST(@document_sid AS TEXT)) > 0 ORDER BY sequence;
+
+-- name: TakeRegisters :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'registers', '', '', -count(*) FROM inbox WHERE sequence IN (SELECT value FROM json_each(CAST(@sequences AS TEXT)))
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
+
+-- name: DeleteInbox :exec
+DELETE FROM inbox WHERE sequence IN (SELECT value FROM json_each(CAST(@sequences AS TEXT)));
+
+-- name: TakeDocument :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'documents', status, '', -count(*) FROM documents WHERE sid = @sid GROUP BY status
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
+
+-- name: DeleteDocument :exec
+DELETE FROM documents WHERE sid = @sid;
+
+-- name: TakeMails :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'mails', kind, state, -count(*) FROM mails
+WHERE id > CAST(@sid AS TEXT) || '.' AND id < CAST(@sid AS TEXT) || '/' GROUP BY kind, state
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
+
+-- name: DeleteMails :exec
+DELETE FROM mails WHERE id > CAST(@sid AS TEXT) || '.' AND id < CAST(@sid AS TEXT) || '/';
+
+-- name: TakeTurnedDown :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE document_sid = @document_sid AND sequence < @below GROUP BY code
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
+
+-- name: DeleteTurnedDown :exec
+DELETE FROM turned_down WHERE document_sid = @document_sid AND sequence < @below;
+
+-- name: AccountsNaming :many
+SELECT CAST(substr(subject, 13, 34) AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = @document_sid
+UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid = @document_sid;
+
+-- name: DeleteOwedEvents :exec
+DELETE FROM owed_events
+WHERE subject > CAST(@prefix AS TEXT) || '.' AND subject < CAST(@prefix AS TEXT) || '/' AND cause < @below;
+
+-- name: DeleteDocumentParked :exec
+DELETE FROM parked WHERE document_sid = @document_sid;
+
+-- name: DeleteJournal :exec
+DELETE FROM journal WHERE document_sid = @document_sid AND sequence < @below;
+
+-- name: DeleteHoldersOf :exec
+DELETE FROM holders WHERE document_sid = @document_sid AND order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+
+-- name: KeepHolders :exec
+INSERT INTO holders (order_sid, document_sid)
+SELECT value, CAST(@document_sid AS TEXT) FROM json_each(CAST(@sids AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+
+-- name: OwedEventsSince :many
+SELECT type, CAST(count(*) AS INTEGER) AS n FROM owed_events WHERE cause > @sequence GROUP BY type;
+
+-- name: MailsSince :many
+SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE owed_seq > @sequence AND state <> 'withdrawn' GROUP BY kind;
+
+-- name: TurnedDownSince :many
+SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > @sequence GROUP BY code;

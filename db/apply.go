@@ -30,15 +30,13 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 	s.lately = nil // whatever becomes of the batch, it changes them
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		b.q = q
-		if err := b.load(ctx, entries); err != nil {
-			return fmt.Errorf("read the batch's documents: %w", err)
-		}
-		for _, e := range entries {
-			if err := b.fold(e); err != nil {
-				return fmt.Errorf("entry %d: %w", e.Sequence, err)
+		for _, run := range runs(entries) {
+			b = b.next()
+			if err := b.apply(ctx, run); err != nil {
+				return err
 			}
 		}
-		return b.flush(ctx)
+		return nil
 	})
 	if err != nil {
 		return explain(s.path, fmt.Errorf("apply entries %d to %d: %w", entries[0].Sequence, entries[len(entries)-1].Sequence, err))
@@ -46,8 +44,30 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 	if len(b.states) <= keepLately {
 		s.lately = b.states
 	}
-	s.announce(b.pos, uint64(len(b.met)), b.duplicates)
+	if slices.ContainsFunc(entries, erases) {
+		s.dropJournal(ctx)
+	}
+	b = b.next() // counts the last run
+	s.announce(b.pos, b.applied, b.duplicates)
 	return nil
+}
+
+// next is the batch after b, in the same transaction.
+func (b *batch) next() *batch {
+	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates}
+}
+
+// apply folds the entries and writes down what they come to.
+func (b *batch) apply(ctx context.Context, entries []workflow.Entry) error {
+	if err := b.load(ctx, entries); err != nil {
+		return fmt.Errorf("read the batch's documents: %w", err)
+	}
+	for _, e := range entries {
+		if err := b.fold(e); err != nil {
+			return fmt.Errorf("entry %d: %w", e.Sequence, err)
+		}
+	}
+	return b.flush(ctx)
 }
 
 // keepLately is how many documents are kept in memory between batches.
@@ -78,7 +98,9 @@ type batch struct {
 	pos        Position
 	states     map[workflow.SID]*workflow.State
 	holders    map[workflow.SID]workflow.SID
-	known      map[identity]int64 // sequence at which an event was met before this batch
+	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
+	known      map[identity]int64          // sequence at which an event was met before this batch
+	applied    uint64                      // by the runs before this one
 	duplicates uint64
 
 	met       []meeting // new events, for the inbox
@@ -99,6 +121,7 @@ type batch struct {
 	lines     []line
 	lineNo    map[workflow.SID]int // lines written for the entry in hand
 	tallies   map[tally]int
+	erased    []workflow.Entry // events of erasure
 }
 
 // tally names what is counted.
@@ -155,6 +178,9 @@ func (b *batch) fold(e workflow.Entry) error {
 		return nil
 	}
 	b.pos.Sequence, b.pos.Time, b.pos.ID, b.pos.Source = e.Sequence, e.Time, e.ID, e.Source
+	if b.goneSince(e) {
+		return nil
+	}
 	b.lineNo = make(map[workflow.SID]int)
 	b.settle(e)
 	key := identity{e.Source, e.ID}
@@ -175,6 +201,13 @@ func (b *batch) fold(e workflow.Entry) error {
 	b.metAt[key] = len(b.met)
 	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.Unchanged})
 	return b.decide(e)
+}
+
+// goneSince reports whether an event of erasure that was foreseen takes the
+// entry off the log.
+func (b *batch) goneSince(e workflow.Entry) bool {
+	s := b.states[e.Document]
+	return !erases(e) && e.Document != "" && s != nil && s.Erased > e.Sequence
 }
 
 // settle takes note of what stands on the log by its place alone: an owed
@@ -203,8 +236,16 @@ func (b *batch) decide(e workflow.Entry) error {
 		}
 		b.pos.Rules = body.Version
 		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
-		b.met[b.metAt[identity{e.Source, e.ID}]].result = workflow.Applied
+		b.result(e, workflow.Applied)
+	case workflow.Erased:
+		b.result(e, workflow.Applied)
+		b.erased = append(b.erased, e)
+		s := b.state(e.Document)
+		*s = workflow.State{Document: workflow.Document{SID: e.Document}, Erased: max(s.Erased, e.Sequence)}
+		detail := fmt.Sprintf("%d entries are off the log", len(body.Entries))
+		b.lines = append(b.lines, line{e.Document, e.Sequence, 0, e.Time, workflow.Note{What: body.Type(), Detail: detail}})
 	case workflow.Claimed:
+		b.result(e, workflow.Applied)
 		var by ordered[workflow.SID]
 		mails := make(map[workflow.SID][]workflow.MailID)
 		for _, id := range body.Mails {
@@ -216,6 +257,7 @@ func (b *batch) decide(e workflow.Entry) error {
 			b.about(sid, e)
 		}
 	case workflow.Settled:
+		b.result(e, workflow.Applied)
 		var by ordered[workflow.SID]
 		outcomes := make(map[workflow.SID][]workflow.MailOutcome)
 		for _, o := range body.Outcomes {
@@ -232,11 +274,18 @@ func (b *batch) decide(e workflow.Entry) error {
 	return nil
 }
 
+// result sets what became of the entry. What is about the mails of many
+// documents is applied whether one of them changed or none: which ones are
+// still known must not show.
+func (b *batch) result(e workflow.Entry, r workflow.Result) {
+	b.met[b.metAt[identity{e.Source, e.ID}]].result = r
+}
+
 // about lets the rules decide an entry for one document, and keeps the answer.
 func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
-	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, ParkingLimit: b.pos.Parking})
+	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking})
 	b.keepParked(before.Parked, d.State.Parked)
 	*s = d.State
 	if !d.Unchanged && s.Document.Status != workflow.Unseen {
@@ -272,7 +321,7 @@ func (b *batch) keepVerdict(v workflow.Verdict, at time.Time) {
 	key := identity{v.Entry.Source, v.Entry.ID}
 	if i, ok := b.metAt[key]; ok {
 		if m := &b.met[i]; m.result == workflow.Unchanged || m.result == workflow.Parking {
-			m.result = v.Result // an entry about many documents is applied where one of them changed
+			m.result = v.Result
 		}
 	} else {
 		b.verdicts[key] = string(v.Result)

@@ -9,20 +9,32 @@ import (
 	"io"
 )
 
+// dumpedTable is a table as a dump has it. The first key columns tell its rows
+// apart.
+type dumpedTable struct {
+	table   string
+	key     int
+	columns string
+	rows    string
+}
+
 // dumped lists the tables, their columns and their rows in order. What differs between
-// two replicas of one log is left out: the worker's name, and places in the
-// outbox.
-var dumped = []struct{ table, columns, rows string }{
-	{"position", "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one"},
-	{"inbox", "*", "ORDER BY source, event_id"},
-	{"documents", "*", "ORDER BY place"},
-	{"holders", "*", "ORDER BY order_sid"},
-	{"mails", "*", "ORDER BY id"},
-	{"owed_events", "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject"},
-	{"parked", "*", "ORDER BY sequence"},
-	{"turned_down", "*", "ORDER BY sequence"},
-	{"journal", "*", "ORDER BY document_sid, sequence, line"},
-	{"tallies", "*", "WHERE n <> 0 ORDER BY what, kind, more"},
+// two replicas of one log is left out: the worker's name, and places, which
+// count what a file has held.
+var dumped = []dumpedTable{
+	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one"},
+	{"inbox", 2, "source, event_id, sequence, entry_ns, result", "ORDER BY source, event_id"},
+	{"documents", 1, "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
+		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place"},
+	{"holders", 1, "order_sid, document_sid", "ORDER BY order_sid"},
+	{"mails", 1, "id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, " +
+		"code, reply, settled_ms, about", "ORDER BY id"},
+	{"owed_events", 1, "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject"},
+	{"parked", 1, "sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms", "ORDER BY sequence"},
+	{"turned_down", 1, "sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence"},
+	{"journal", 3, "document_sid, sequence, line, at_ms, what, detail", "ORDER BY document_sid, sequence, line"},
+	{"erased", 1, "document_sid, account_sid, status, sequence", "ORDER BY document_sid"},
+	{"tallies", 3, "what, kind, more, n", "WHERE n <> 0 ORDER BY what, kind, more"},
 }
 
 // Dump writes the whole state, canonically: two stores that have folded the

@@ -15,6 +15,7 @@ func (b *batch) flush(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
+		{"erased documents", b.flushErased},
 		{"inbox", b.flushInbox},
 		{"documents", b.flushDocuments},
 		{"holders of orders", b.flushHolders},

@@ -25,6 +25,12 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 		if err := b.loadDocuments(ctx, encode(sids)); err != nil {
 			return err
 		}
+		if err := b.loadErased(ctx, encode(sids)); err != nil {
+			return err
+		}
+	}
+	if err := b.loadBlocked(ctx); err != nil {
+		return err
 	}
 	return b.loadHolders(ctx, entries)
 }

@@ -72,9 +72,10 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 
 // dsn carries the pragmas: set otherwise, they would reach one pooled
 // connection. synchronous=NORMAL may lose the newest batches in a power cut,
-// which the log gives back.
+// which the log gives back. secure_delete leaves nothing in the file of what was
+// erased.
 func dsn(path, extra string) string {
-	return "file:" + path + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536" + extra
+	return "file:" + path + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
 }
 
 func (s *Store) open(ctx context.Context) (err error) {
@@ -118,7 +119,7 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
-	if err := s.wq.NewPosition(ctx, worker); err != nil {
+	if err := s.name(ctx, worker); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}
 	return nil

@@ -41,6 +41,14 @@ type Fold interface {
 	Rewind(ctx context.Context, last uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error)
 }
 
+// Foresight is what a Fold may have besides, so that it folds a log from which
+// erased documents were taken to the state of one that met it all.
+type Foresight interface {
+	// Foresee is called with the events of erasure that explain a hole in the
+	// log, before an entry behind the hole is applied.
+	Foresee(ctx context.Context, erasures []workflow.Entry) error
+}
+
 const (
 	maxBatch      = 4096
 	maxBatchBytes = 8 << 20 // of payload; a batch of large messages is short
@@ -127,6 +135,11 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 			if l.broker.Conn.Stats().Reconnects != connection {
 				return applied, errReconnected
 			}
+			if s, ok := f.(Foresight); ok && len(b.ahead) > 0 {
+				if err := s.Foresee(context.WithoutCancel(ctx), b.ahead); err != nil {
+					return applied, final{err}
+				}
+			}
 			first, last := b.entries[0], b.entries[len(b.entries)-1]
 			if err := f.Apply(context.WithoutCancel(ctx), created, b.entries); err != nil {
 				return applied, final{fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err)}
@@ -168,6 +181,7 @@ func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64
 
 // batch is a run of entries, never empty on its way.
 type batch struct {
+	ahead   []workflow.Entry // events of erasure further on, that explain holes
 	entries []workflow.Entry
 	bytes   int
 }
@@ -175,7 +189,7 @@ type batch struct {
 // read decodes messages into batches while the batch before is being applied.
 // It returns when ctx ends, or when it cannot tell what comes next.
 func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after uint64, slot chan batch) error {
-	holes := nag{log: l.log}
+	holes, removed := nag{log: l.log}, missing{log: l, upTo: after}
 	for n := uint64(1); ; n++ {
 		msg, err := msgs.Next() // ends when follow stops msgs
 		if err != nil {
@@ -190,8 +204,15 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 		if meta.Sequence.Consumer != n || meta.Sequence.Stream <= after {
 			return errSilent
 		}
+		var ahead []workflow.Entry
 		if seq := meta.Sequence.Stream; seq > after+1 {
-			holes.warn("the log has a hole; entries were purged, or the server lost them", fmt.Errorf("entries %d to %d are missing", after+1, seq-1))
+			var explained bool
+			if ahead, explained, err = removed.look(ctx, after+1, seq-1); err != nil {
+				return err
+			}
+			if !explained {
+				holes.warn("the log has a hole; entries were purged, or the server lost them", fmt.Errorf("entries %d to %d are missing", after+1, seq-1))
+			}
 		}
 		after = meta.Sequence.Stream
 		l.saw(after, meta.Timestamp)
@@ -199,7 +220,7 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 			Sequence: after, Time: meta.Timestamp.UTC(),
 			Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
 		})
-		if err := put(ctx, slot, e, len(msg.Data())); err != nil {
+		if err := put(ctx, slot, ahead, e, len(msg.Data())); err != nil {
 			return err
 		}
 	}
@@ -207,18 +228,18 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 
 // put adds an entry to the batch that waits in the slot, or begins one. It
 // waits only while that batch is full. It is the slot's only sender.
-func put(ctx context.Context, slot chan batch, e workflow.Entry, size int) error {
+func put(ctx context.Context, slot chan batch, ahead []workflow.Entry, e workflow.Entry, size int) error {
 	select {
 	case b := <-slot:
 		if len(b.entries) < maxBatch && b.bytes+size <= maxBatchBytes {
-			slot <- batch{append(b.entries, e), b.bytes + size}
+			slot <- batch{append(b.ahead, ahead...), append(b.entries, e), b.bytes + size}
 			return nil
 		}
 		slot <- b
 	default:
 	}
 	select {
-	case slot <- batch{[]workflow.Entry{e}, size}:
+	case slot <- batch{ahead, []workflow.Entry{e}, size}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -45,6 +45,9 @@ func (r *reader) own(e *envelope, to topic) workflow.Body {
 		r.mails("data.mails", b.Mails)
 	case workflow.Settled:
 		r.settled(b)
+	case workflow.Erased:
+		r.agree("data.authorization_document_sid", b.DocumentSID == to.document)
+		r.agree("data.account_sid", b.AccountSID == to.account)
 	case workflow.RulesActivated:
 		if b.Version < 1 {
 			r.fail(workflow.CodeInvalid, "data.version", "%d is no version", b.Version)

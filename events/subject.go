@@ -73,6 +73,9 @@ func (t *topic) parseWhat(what string) (ok bool) {
 	case "status":
 		t.typ = workflow.TypeStatusChanged
 		return true
+	case "erased":
+		t.typ = workflow.TypeErased
+		return true
 	}
 	kind, rest, _ := strings.Cut(what, ".")
 	first, second, _ := strings.Cut(rest, ".")
@@ -119,7 +122,7 @@ func upstream(typ string) bool {
 func known(typ string) bool {
 	switch typ {
 	case workflow.TypeBecame, workflow.TypeRefused, workflow.TypeTimerDue, workflow.TypeRegister,
-		workflow.TypeMailClaimed, workflow.TypeMailSettled, workflow.TypeRulesActivated:
+		workflow.TypeMailClaimed, workflow.TypeMailSettled, workflow.TypeRulesActivated, workflow.TypeErased:
 		return true
 	}
 	return upstream(typ)

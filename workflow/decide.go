@@ -10,6 +10,7 @@ type State struct {
 	Document Document
 	Mails    []Mail   // the unsettled ones, oldest first
 	Parked   []Parked // events that wait for what they build on, oldest first
+	Erased   uint64   // sequence of the event that erased the document, 0 where none did; then all else is empty
 }
 
 // Parked is an event that arrived before the one it builds on.
@@ -20,9 +21,13 @@ type Parked struct {
 
 // Facts is what the rules need to know beyond the document.
 type Facts struct {
-	Holders      map[SID]SID   // the live document on which an order is, for every order the entry or a parked event names
-	ParkingLimit time.Duration // how long an event may stay parked
+	Holders      map[SID]SID        // the live document on which an order is, for every order the entry or a parked event names
+	Blocked      map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
+	ParkingLimit time.Duration      // how long an event may stay parked
 }
+
+// Holding is an order and the document that it is on.
+type Holding struct{ Order, Document SID }
 
 // OwedEvent is an event that has to be appended to the log, once ever.
 type OwedEvent struct {
@@ -134,7 +139,9 @@ func (d *decider) take(e Entry) {
 	d.same = false
 	result, p := Applied, (*Problem)(nil)
 	switch {
-	case doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
+	case d.state.Erased != 0:
+		p = d.erased(e)
+	case asks(e.Body) && doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
 	case waits(doc.Status, e.Body):
 		d.park(e)
@@ -155,6 +162,27 @@ func (d *decider) take(e Entry) {
 	}
 	d.advance()
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p})
+}
+
+// erased answers an event about a document that is no more. What Countersign
+// itself had on its way says nothing now.
+func (d *decider) erased(e Entry) *Problem {
+	if asks(e.Body) {
+		return problem(CodeErased, "subject", "document %s was erased; nothing can be done with it any more", e.Document)
+	}
+	d.same = true
+	return nil
+}
+
+// asks reports whether an event asks for something, and can be refused. What
+// Countersign itself said, a refusal for one, is no question: refused in turn,
+// it would never end.
+func asks(b Body) bool {
+	switch b.(type) {
+	case Created, Updated, StatusChanged, OrderStatusChanged, Invalid:
+		return true
+	}
+	return false
 }
 
 // answer applies an event that does not have to wait.

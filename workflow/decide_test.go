@@ -215,6 +215,21 @@ func TestAnotherAccountsEventIsRefused(t *testing.T) {
 	}
 }
 
+// TestARefusalIsNotRefused: the refused event of another account's event stands
+// under that account. Refused in turn, there would be one after the other for
+// ever.
+func TestARefusalIsNotRefused(t *testing.T) {
+	d := standing(t, workflow.Opened)
+	got := workflow.Decide(d.state, workflow.Entry{
+		Sequence: 100, Time: d.now, Account: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", Document: document, ID: "refused.99", Source: workflow.Source,
+		Body: workflow.Refused{Sequence: 99, Problem: workflow.Problem{Code: workflow.CodeAccount}},
+	}, workflow.Facts{})
+	want(t, "results", results(got), "unchanged")
+	if len(got.Owed) > 0 {
+		t.Errorf("it owes %v", got.Owed)
+	}
+}
+
 func TestOutcomesCountForTheLastClaimAlone(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())

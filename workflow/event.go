@@ -40,6 +40,7 @@ const (
 	TypeMailClaimed        = "mail.claimed"
 	TypeMailSettled        = "mail.settled"
 	TypeRulesActivated     = "rules.activated"
+	TypeErased             = "authorization_document.erased"
 )
 
 // OrderRef names an order that a document authorizes, with its number where
@@ -150,6 +151,34 @@ type RulesActivated struct {
 	ParkingLimitSeconds int64 `json:"parking_limit_seconds"` // how long a parked event may wait
 }
 
+// Erased is what is left of a document that was erased: all that was said of it
+// before this event is taken off the log, and out of every database. It holds
+// no personal data.
+type Erased struct {
+	DocumentSID SID           `json:"authorization_document_sid"`         // the document that is no more
+	AccountSID  SID           `json:"account_sid"`                        // whose document it was
+	Status      Status        `json:"status"`                             // where it stood: signed, canceled or failed
+	Round       int           `json:"round"`                              // its last round
+	OrderSIDs   []SID         `json:"hosted_number_order_sids,omitempty"` // the orders that it authorized; a signed one keeps them
+	Entries     []ErasedEntry `json:"entries"`                            // what is taken off the log
+	Blocked     []Blocked     `json:"blocked,omitempty"`                  // what had been refused to other documents because of it
+}
+
+// ErasedEntry is an entry that was taken off the log.
+type ErasedEntry struct {
+	Sequence uint64 `json:"sequence"`       // where it stood
+	Type     string `json:"type,omitempty"` // of the event; left out where it was unreadable
+	SHA256   string `json:"sha256"`         // of its payload, in hex
+}
+
+// Blocked is an event of another document that was refused because its order
+// was on the erased one. A database that is made again from the log has no
+// other way to know.
+type Blocked struct {
+	Sequence uint64 `json:"sequence"`                // where the refused event stands
+	OrderSID SID    `json:"hosted_number_order_sid"` // the order that was taken
+}
+
 // Invalid stands for a message that cannot be read as any event. It never
 // travels: decoding makes it, and it ends as a dead letter.
 type Invalid struct {
@@ -170,6 +199,7 @@ func (TimerDue) Type() string           { return TypeTimerDue }
 func (Claimed) Type() string            { return TypeMailClaimed }
 func (Settled) Type() string            { return TypeMailSettled }
 func (RulesActivated) Type() string     { return TypeRulesActivated }
+func (Erased) Type() string             { return TypeErased }
 func (Invalid) Type() string            { return "" }
 
 // DecodeBody reads the JSON of a body of the given type. It fails where the
@@ -195,6 +225,7 @@ var decoders = map[string]func([]byte) (Body, error){
 	TypeMailClaimed:        decode[Claimed],
 	TypeMailSettled:        decode[Settled],
 	TypeRulesActivated:     decode[RulesActivated],
+	TypeErased:             decode[Erased],
 }
 
 func decode[B Body](data []byte) (Body, error) {

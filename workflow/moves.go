@@ -12,7 +12,7 @@ func (d *decider) create(e Entry, b Created) *Problem {
 		return problem(CodeExists, "subject", "document %s was created before; send an updated event to change it", doc.SID)
 	}
 	refs := b.Orders()
-	if p := taken(doc.SID, refs, d.facts.Holders); p != nil {
+	if p := d.taken(e, refs); p != nil {
 		return p
 	}
 	*doc = Document{
@@ -39,7 +39,7 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 		return problem(CodeImmutable, "", "document %s is %s and cannot be changed%s", doc.SID, doc.Status, mend(doc.Status))
 	}
 	refs, listed := b.Orders()
-	if p := taken(doc.SID, refs, d.facts.Holders); p != nil {
+	if p := d.taken(e, refs); p != nil {
 		return p
 	}
 	next := *doc

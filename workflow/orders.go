@@ -1,6 +1,9 @@
 package workflow
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Orders returns the orders that the document is to authorize: the union of
 // its sids and its references, sids first, each once.
@@ -63,14 +66,29 @@ func OrdersNamed(b Body) []SID {
 
 // taken returns the problem of the first order that is on another live
 // document, or nil.
-func taken(doc SID, refs []OrderRef, holders map[SID]SID) *Problem {
+func (d *decider) taken(e Entry, refs []OrderRef) *Problem {
+	doc, blocked := d.state.Document.SID, d.facts.Blocked[e.Sequence]
 	for _, ref := range refs {
-		if holder := holders[ref.SID]; holder != "" && holder != doc {
-			return problem(CodeOrderTaken, "data.hosted_number_order_sids",
-				"order %s is on document %s; cancel that one first, or leave the order out", ref.SID, holder)
+		holder := d.facts.Holders[ref.SID]
+		if ref.SID == blocked.Order {
+			holder = blocked.Document
+		}
+		if holder != "" && holder != doc {
+			return problem(CodeOrderTaken, "data.hosted_number_order_sids", takenWords, ref.SID, holder)
 		}
 	}
 	return nil
+}
+
+const takenWords = "order %s is on document %s; cancel that one first, or leave the order out"
+
+// BlockedBy reads of a problem's message which order stood in an event's way,
+// and which document has it; ok is false where nothing of the kind did.
+func BlockedBy(p Problem) (by Holding, ok bool) {
+	message := strings.NewReplacer(";", " ;", ",", " ,").Replace(p.Message)
+	words := strings.NewReplacer(";", " ;", ",", " ,").Replace(takenWords)
+	n, err := fmt.Sscanf(message, words, &by.Order, &by.Document)
+	return by, p.Code == CodeOrderTaken && err == nil && n == 2
 }
 
 // list makes the orders of a document from references. An order that was on it

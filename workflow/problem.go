@@ -31,6 +31,7 @@ const (
 	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
 	CodeAccount        Code = "wrong_account"   // the document is another account's
+	CodeErased         Code = "erased"          // the document was erased, and does not come back
 )
 
 // Dead reports whether an event with this code is a dead letter; one with any

@@ -13,16 +13,19 @@ import (
 // five seconds.
 type progress interface {
 	step()
+	to(n int) // n are done in all
 	done()
 }
 
-func newProgress(w io.Writer, total int) progress {
+// newProgress counts up to total things; done says what is done to them, and
+// what they are: "published", "events".
+func newProgress(w io.Writer, total int, done, what string) progress {
 	if !terminal(w) {
-		return &plainProgress{w: w, total: total, start: time.Now(), next: time.Now().Add(plainEvery)}
+		return &plainProgress{w: w, total: total, did: done, what: what, start: time.Now(), next: time.Now().Add(plainEvery)}
 	}
 	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
 	return &bar{p, p.AddBar(int64(total),
-		mpb.PrependDecorators(decor.Name("published "), decor.CountersNoUnit("%d / %d")),
+		mpb.PrependDecorators(decor.Name(done+" "), decor.CountersNoUnit("%d / %d")),
 		mpb.AppendDecorators(decor.AverageSpeed(0, " %.0f/s"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)),
 	)}
 }
@@ -32,7 +35,8 @@ type bar struct {
 	bar *mpb.Bar
 }
 
-func (b *bar) step() { b.bar.Increment() }
+func (b *bar) step()    { b.bar.Increment() }
+func (b *bar) to(n int) { b.bar.SetCurrent(int64(n)) }
 
 // done leaves the bar as it stands, complete or not.
 func (b *bar) done() {
@@ -47,11 +51,14 @@ const plainEvery = 5 * time.Second
 type plainProgress struct {
 	w           io.Writer
 	total, n    int
+	did, what   string
 	start, next time.Time
 }
 
-func (p *plainProgress) step() {
-	p.n++
+func (p *plainProgress) step() { p.to(p.n + 1) }
+
+func (p *plainProgress) to(n int) {
+	p.n = n
 	if now := time.Now(); now.After(p.next) {
 		p.next = now.Add(plainEvery)
 		p.print()
@@ -61,5 +68,5 @@ func (p *plainProgress) step() {
 func (p *plainProgress) done() { p.print() }
 
 func (p *plainProgress) print() {
-	fmt.Fprintf(p.w, "published %d of %d events, %s\n", p.n, p.total, time.Since(p.start).Round(time.Millisecond))
+	fmt.Fprintf(p.w, "%s %d of %d %s, %s\n", p.did, p.n, p.total, p.what, time.Since(p.start).Round(time.Millisecond))
 }

@@ -149,7 +149,7 @@ func (a *app) send(ctx context.Context, nc *nats.Conn, lines []line, rate float6
 	if err != nil {
 		return err
 	}
-	s := &lineSender{js: js, wait: wait, bar: newProgress(a.err, len(lines))}
+	s := &lineSender{js: js, wait: wait, bar: newProgress(a.err, len(lines), "published", "events")}
 	defer s.bar.done()
 	start := time.Now()
 	for i, l := range lines {

@@ -45,6 +45,8 @@ type worker struct {
 	nc     *nats.Conn
 	store  *db.Store
 	keys   *ticket.Keys
+	copies *snapshots
+	meters replicaMeters
 
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
@@ -88,10 +90,10 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.pool, err = w.mailPool(); err != nil {
 		return nil, err
 	}
-	if w.store, err = db.Open(ctx, cfg.DataDir); err != nil {
+	if err = w.connect(ctx); err != nil {
 		return nil, err
 	}
-	return w, w.connect(ctx)
+	return w, w.openStore(ctx)
 }
 
 // listen opens a listener; flag is what to change where the address is taken.
@@ -154,17 +156,21 @@ func (w *worker) connect(ctx context.Context) (err error) {
 		Name: "countersign", Logger: w.logger,
 	}
 	if !w.cfg.External() {
-		w.server, err = natsd.Start(natsd.Options{
-			StoreDir: filepath.Join(w.cfg.DataDir, "nats"), Listen: w.cfg.NATSListen, Name: "countersign",
-			SyncAlways: w.cfg.NATSSync == 0, SyncInterval: w.cfg.NATSSync, Logger: w.logger,
-		})
-		if err != nil {
+		if w.server, err = startNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
 			return err
 		}
 		o.InProcess = w.server
 	}
 	w.nc, err = events.Connect(ctx, o)
 	return err
+}
+
+// startNATS starts the embedded server on the data directory's store.
+func startNATS(cfg config.Config, listen string, logger *slog.Logger) (*natsd.Server, error) {
+	return natsd.Start(natsd.Options{
+		StoreDir: filepath.Join(cfg.DataDir, "nats"), Listen: listen, Name: "countersign",
+		SyncAlways: cfg.NATSSync == 0, SyncInterval: cfg.NATSSync, Logger: logger,
+	})
 }
 
 func (w *worker) close() {
@@ -259,6 +265,9 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	group.Go(func() { w.watchTail(ctx, log) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
 	group.Go(func() { w.mails(log).Run(ctx) })
+	group.Go(func() {
+		(&replicas{copies: w.copies, store: w.store, log: log, every: w.cfg.SnapshotEvery, meters: &w.meters}).run(ctx)
+	})
 	group.Wait()
 }
 
@@ -331,7 +340,7 @@ func (w *worker) adminHandler() http.Handler {
 		}
 		return l
 	}
-	extra := admin.Extra{Collectors: []prometheus.Collector{w.apiMetrics}}
+	extra := admin.Extra{Collectors: []prometheus.Collector{w.apiMetrics, &w.meters}}
 	mux := http.NewServeMux()
 	if w.inbox != nil {
 		extra.Path, extra.Title = "/inbox/", "Inbox of the mail catcher"

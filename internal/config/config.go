@@ -51,6 +51,9 @@ type Config struct {
 	DKIMSelector    string
 	DKIMKey         string // PEM file
 
+	SnapshotEvery time.Duration // 0 is never
+	SnapshotKeep  int
+
 	LinkLifetime time.Duration
 	ParkingLimit time.Duration // at least a second
 	PublicURL    string        // an origin, without a slash at the end

@@ -38,7 +38,7 @@ func table(c *Config) []setting {
 		{"nats-cert", "", "certificate (PEM) to show to these servers", readable(&c.NATSCert)},
 		{"nats-key", "", "key (PEM) of that certificate", readable(&c.NATSKey)},
 		{"nats-listen", "127.0.0.1:4222", "where the embedded server listens for upstream services; off for nowhere", addressOrOff(&c.NATSListen)},
-		{"nats-sync", "always", "how often the embedded server syncs to disk: always, or a time such as 2m, in which a power cut takes acknowledged events with it", syncInterval(&c.NATSSync)},
+		{"nats-sync", "always", "how often the embedded server syncs to disk: always, or a time such as 2m, in which a power cut takes acknowledged events with it", durationOr("always", &c.NATSSync)},
 		{"replicas", "1", "copies of the stream in the cluster, when it is made; 1 to 5", count(&c.Replicas, 1, 5)},
 
 		{"smtp-url", "", "mail server: smtp://user:password@host:587?tls=mandatory (or opportunistic, none), or smtps://; required by serve", smtpURL(&c.SMTPURL)},
@@ -55,6 +55,9 @@ func table(c *Config) []setting {
 		{"dkim-domain", "", "domain that signs mails (DKIM)", word(&c.DKIMDomain)},
 		{"dkim-selector", "", "selector under that domain", word(&c.DKIMSelector)},
 		{"dkim-key", "", "private key (PEM, RSA or Ed25519) for it", readable(&c.DKIMKey)},
+
+		{"snapshot-every", "24h", "how often the worker at work puts a snapshot of its database into the object store; off for never", durationOr("off", &c.SnapshotEvery)},
+		{"snapshot-keep", "3", "how many snapshots are kept, 1 to 100", count(&c.SnapshotKeep, 1, 100)},
 
 		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},

@@ -115,17 +115,18 @@ func duration(field *time.Duration, least time.Duration) value {
 	})
 }
 
-func syncInterval(field *time.Duration) value {
+// durationOr is a duration, or the word for 0.
+func durationOr(word string, field *time.Duration) value {
 	v := duration(field, anyTime)
-	v.kind = "always|duration"
+	v.kind = word + "|duration"
 	parse := v.set
 	v.set = func(s string) error {
-		if s == "always" {
+		if s == word {
 			*field = 0
 			return nil
 		}
 		if parse(s) != nil {
-			return errors.New("neither always nor a time such as 30s or 2m")
+			return errors.New("neither " + word + " nor a time such as 30s or 2m")
 		}
 		return nil
 	}

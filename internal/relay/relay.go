@@ -30,6 +30,11 @@ func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entr
 	return f.Store.Apply(ctx, stream, batch)
 }
 
+// Foresee implements events.Foresight.
+func (f Fold) Foresee(ctx context.Context, erasures []workflow.Entry) error {
+	return f.Store.Foresee(ctx, erasures)
+}
+
 // Rewind implements events.Fold.
 func (f Fold) Rewind(ctx context.Context, last uint64, matches func(uint64, time.Time, string, string) (bool, error)) (events.Position, error) {
 	p, err := f.Store.Rewind(ctx, last, matches)

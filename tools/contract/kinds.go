@@ -90,6 +90,13 @@ func own() []kind {
 				Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "owner"`,
 			}}),
 		}},
+		{"erased", workflow.Erased{}, "{account}.{document}.erased", []string{"Countersign"}, []events.Event{
+			events.Erased(at, workflow.Erased{
+				DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1},
+				Entries: []workflow.ErasedEntry{{Sequence: 17, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
+				Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1}},
+			}),
+		}},
 		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", []string{itself}, []events.Event{
 			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		}},

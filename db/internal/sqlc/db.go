@@ -24,6 +24,12 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.accountsNamingStmt, err = db.PrepareContext(ctx, accountsNaming); err != nil {
+		return nil, fmt.Errorf("error preparing query AccountsNaming: %w", err)
+	}
+	if q.addBlockedStmt, err = db.PrepareContext(ctx, addBlocked); err != nil {
+		return nil, fmt.Errorf("error preparing query AddBlocked: %w", err)
+	}
 	if q.addHoldersStmt, err = db.PrepareContext(ctx, addHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query AddHolders: %w", err)
 	}
@@ -45,6 +51,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addTurnedDownStmt, err = db.PrepareContext(ctx, addTurnedDown); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTurnedDown: %w", err)
 	}
+	if q.allBlockedStmt, err = db.PrepareContext(ctx, allBlocked); err != nil {
+		return nil, fmt.Errorf("error preparing query AllBlocked: %w", err)
+	}
 	if q.appliedBeforeStmt, err = db.PrepareContext(ctx, appliedBefore); err != nil {
 		return nil, fmt.Errorf("error preparing query AppliedBefore: %w", err)
 	}
@@ -54,11 +63,38 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.claimedMailsStmt, err = db.PrepareContext(ctx, claimedMails); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimedMails: %w", err)
 	}
+	if q.deleteBlockedStmt, err = db.PrepareContext(ctx, deleteBlocked); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteBlocked: %w", err)
+	}
+	if q.deleteDocumentStmt, err = db.PrepareContext(ctx, deleteDocument); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteDocument: %w", err)
+	}
+	if q.deleteDocumentParkedStmt, err = db.PrepareContext(ctx, deleteDocumentParked); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteDocumentParked: %w", err)
+	}
 	if q.deleteHoldersStmt, err = db.PrepareContext(ctx, deleteHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteHolders: %w", err)
 	}
+	if q.deleteHoldersOfStmt, err = db.PrepareContext(ctx, deleteHoldersOf); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteHoldersOf: %w", err)
+	}
+	if q.deleteInboxStmt, err = db.PrepareContext(ctx, deleteInbox); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteInbox: %w", err)
+	}
+	if q.deleteJournalStmt, err = db.PrepareContext(ctx, deleteJournal); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteJournal: %w", err)
+	}
+	if q.deleteMailsStmt, err = db.PrepareContext(ctx, deleteMails); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteMails: %w", err)
+	}
+	if q.deleteOwedEventsStmt, err = db.PrepareContext(ctx, deleteOwedEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOwedEvents: %w", err)
+	}
 	if q.deleteParkedStmt, err = db.PrepareContext(ctx, deleteParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteParked: %w", err)
+	}
+	if q.deleteTurnedDownStmt, err = db.PrepareContext(ctx, deleteTurnedDown); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteTurnedDown: %w", err)
 	}
 	if q.documentJournalStmt, err = db.PrepareContext(ctx, documentJournal); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentJournal: %w", err)
@@ -84,11 +120,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
 	}
+	if q.getErasedStmt, err = db.PrepareContext(ctx, getErased); err != nil {
+		return nil, fmt.Errorf("error preparing query GetErased: %w", err)
+	}
 	if q.getPositionStmt, err = db.PrepareContext(ctx, getPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPosition: %w", err)
 	}
 	if q.holdersStmt, err = db.PrepareContext(ctx, holders); err != nil {
 		return nil, fmt.Errorf("error preparing query Holders: %w", err)
+	}
+	if q.keepHoldersStmt, err = db.PrepareContext(ctx, keepHolders); err != nil {
+		return nil, fmt.Errorf("error preparing query KeepHolders: %w", err)
 	}
 	if q.knownEventsStmt, err = db.PrepareContext(ctx, knownEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query KnownEvents: %w", err)
@@ -98,6 +140,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.loadDocumentsStmt, err = db.PrepareContext(ctx, loadDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadDocuments: %w", err)
+	}
+	if q.loadErasedStmt, err = db.PrepareContext(ctx, loadErased); err != nil {
+		return nil, fmt.Errorf("error preparing query LoadErased: %w", err)
 	}
 	if q.loadParkedStmt, err = db.PrepareContext(ctx, loadParked); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadParked: %w", err)
@@ -114,8 +159,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.mailsInDoubtStmt, err = db.PrepareContext(ctx, mailsInDoubt); err != nil {
 		return nil, fmt.Errorf("error preparing query MailsInDoubt: %w", err)
 	}
+	if q.mailsSinceStmt, err = db.PrepareContext(ctx, mailsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query MailsSince: %w", err)
+	}
 	if q.metAgainStmt, err = db.PrepareContext(ctx, metAgain); err != nil {
 		return nil, fmt.Errorf("error preparing query MetAgain: %w", err)
+	}
+	if q.nameWorkerStmt, err = db.PrepareContext(ctx, nameWorker); err != nil {
+		return nil, fmt.Errorf("error preparing query NameWorker: %w", err)
 	}
 	if q.newPositionStmt, err = db.PrepareContext(ctx, newPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query NewPosition: %w", err)
@@ -153,17 +204,26 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.openClaimsStmt, err = db.PrepareContext(ctx, openClaims); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenClaims: %w", err)
 	}
+	if q.owedEventsSinceStmt, err = db.PrepareContext(ctx, owedEventsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query OwedEventsSince: %w", err)
+	}
 	if q.placeOfStmt, err = db.PrepareContext(ctx, placeOf); err != nil {
 		return nil, fmt.Errorf("error preparing query PlaceOf: %w", err)
 	}
 	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
 	}
+	if q.putErasedStmt, err = db.PrepareContext(ctx, putErased); err != nil {
+		return nil, fmt.Errorf("error preparing query PutErased: %w", err)
+	}
 	if q.putMailStmt, err = db.PrepareContext(ctx, putMail); err != nil {
 		return nil, fmt.Errorf("error preparing query PutMail: %w", err)
 	}
 	if q.putPositionStmt, err = db.PrepareContext(ctx, putPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query PutPosition: %w", err)
+	}
+	if q.refusedForStmt, err = db.PrepareContext(ctx, refusedFor); err != nil {
+		return nil, fmt.Errorf("error preparing query RefusedFor: %w", err)
 	}
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
@@ -174,17 +234,42 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.settleOwedEventsMetStmt, err = db.PrepareContext(ctx, settleOwedEventsMet); err != nil {
 		return nil, fmt.Errorf("error preparing query SettleOwedEventsMet: %w", err)
 	}
+	if q.takeDocumentStmt, err = db.PrepareContext(ctx, takeDocument); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeDocument: %w", err)
+	}
+	if q.takeMailsStmt, err = db.PrepareContext(ctx, takeMails); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeMails: %w", err)
+	}
+	if q.takeRegistersStmt, err = db.PrepareContext(ctx, takeRegisters); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeRegisters: %w", err)
+	}
+	if q.takeTurnedDownStmt, err = db.PrepareContext(ctx, takeTurnedDown); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeTurnedDown: %w", err)
+	}
 	if q.talliesStmt, err = db.PrepareContext(ctx, tallies); err != nil {
 		return nil, fmt.Errorf("error preparing query Tallies: %w", err)
 	}
 	if q.turnedDownAtStmt, err = db.PrepareContext(ctx, turnedDownAt); err != nil {
 		return nil, fmt.Errorf("error preparing query TurnedDownAt: %w", err)
 	}
+	if q.turnedDownSinceStmt, err = db.PrepareContext(ctx, turnedDownSince); err != nil {
+		return nil, fmt.Errorf("error preparing query TurnedDownSince: %w", err)
+	}
 	return &q, nil
 }
 
 func (q *Queries) Close() error {
 	var err error
+	if q.accountsNamingStmt != nil {
+		if cerr := q.accountsNamingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing accountsNamingStmt: %w", cerr)
+		}
+	}
+	if q.addBlockedStmt != nil {
+		if cerr := q.addBlockedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addBlockedStmt: %w", cerr)
+		}
+	}
 	if q.addHoldersStmt != nil {
 		if cerr := q.addHoldersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addHoldersStmt: %w", cerr)
@@ -220,6 +305,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addTurnedDownStmt: %w", cerr)
 		}
 	}
+	if q.allBlockedStmt != nil {
+		if cerr := q.allBlockedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing allBlockedStmt: %w", cerr)
+		}
+	}
 	if q.appliedBeforeStmt != nil {
 		if cerr := q.appliedBeforeStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing appliedBeforeStmt: %w", cerr)
@@ -235,14 +325,59 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing claimedMailsStmt: %w", cerr)
 		}
 	}
+	if q.deleteBlockedStmt != nil {
+		if cerr := q.deleteBlockedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteBlockedStmt: %w", cerr)
+		}
+	}
+	if q.deleteDocumentStmt != nil {
+		if cerr := q.deleteDocumentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteDocumentStmt: %w", cerr)
+		}
+	}
+	if q.deleteDocumentParkedStmt != nil {
+		if cerr := q.deleteDocumentParkedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteDocumentParkedStmt: %w", cerr)
+		}
+	}
 	if q.deleteHoldersStmt != nil {
 		if cerr := q.deleteHoldersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteHoldersStmt: %w", cerr)
 		}
 	}
+	if q.deleteHoldersOfStmt != nil {
+		if cerr := q.deleteHoldersOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteHoldersOfStmt: %w", cerr)
+		}
+	}
+	if q.deleteInboxStmt != nil {
+		if cerr := q.deleteInboxStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteInboxStmt: %w", cerr)
+		}
+	}
+	if q.deleteJournalStmt != nil {
+		if cerr := q.deleteJournalStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteJournalStmt: %w", cerr)
+		}
+	}
+	if q.deleteMailsStmt != nil {
+		if cerr := q.deleteMailsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteMailsStmt: %w", cerr)
+		}
+	}
+	if q.deleteOwedEventsStmt != nil {
+		if cerr := q.deleteOwedEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOwedEventsStmt: %w", cerr)
+		}
+	}
 	if q.deleteParkedStmt != nil {
 		if cerr := q.deleteParkedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteParkedStmt: %w", cerr)
+		}
+	}
+	if q.deleteTurnedDownStmt != nil {
+		if cerr := q.deleteTurnedDownStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteTurnedDownStmt: %w", cerr)
 		}
 	}
 	if q.documentJournalStmt != nil {
@@ -285,6 +420,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getDocumentStmt: %w", cerr)
 		}
 	}
+	if q.getErasedStmt != nil {
+		if cerr := q.getErasedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getErasedStmt: %w", cerr)
+		}
+	}
 	if q.getPositionStmt != nil {
 		if cerr := q.getPositionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getPositionStmt: %w", cerr)
@@ -293,6 +433,11 @@ func (q *Queries) Close() error {
 	if q.holdersStmt != nil {
 		if cerr := q.holdersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing holdersStmt: %w", cerr)
+		}
+	}
+	if q.keepHoldersStmt != nil {
+		if cerr := q.keepHoldersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing keepHoldersStmt: %w", cerr)
 		}
 	}
 	if q.knownEventsStmt != nil {
@@ -308,6 +453,11 @@ func (q *Queries) Close() error {
 	if q.loadDocumentsStmt != nil {
 		if cerr := q.loadDocumentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loadDocumentsStmt: %w", cerr)
+		}
+	}
+	if q.loadErasedStmt != nil {
+		if cerr := q.loadErasedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loadErasedStmt: %w", cerr)
 		}
 	}
 	if q.loadParkedStmt != nil {
@@ -335,9 +485,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing mailsInDoubtStmt: %w", cerr)
 		}
 	}
+	if q.mailsSinceStmt != nil {
+		if cerr := q.mailsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing mailsSinceStmt: %w", cerr)
+		}
+	}
 	if q.metAgainStmt != nil {
 		if cerr := q.metAgainStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing metAgainStmt: %w", cerr)
+		}
+	}
+	if q.nameWorkerStmt != nil {
+		if cerr := q.nameWorkerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nameWorkerStmt: %w", cerr)
 		}
 	}
 	if q.newPositionStmt != nil {
@@ -400,6 +560,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openClaimsStmt: %w", cerr)
 		}
 	}
+	if q.owedEventsSinceStmt != nil {
+		if cerr := q.owedEventsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing owedEventsSinceStmt: %w", cerr)
+		}
+	}
 	if q.placeOfStmt != nil {
 		if cerr := q.placeOfStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing placeOfStmt: %w", cerr)
@@ -410,6 +575,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putDocumentStmt: %w", cerr)
 		}
 	}
+	if q.putErasedStmt != nil {
+		if cerr := q.putErasedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putErasedStmt: %w", cerr)
+		}
+	}
 	if q.putMailStmt != nil {
 		if cerr := q.putMailStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putMailStmt: %w", cerr)
@@ -418,6 +588,11 @@ func (q *Queries) Close() error {
 	if q.putPositionStmt != nil {
 		if cerr := q.putPositionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putPositionStmt: %w", cerr)
+		}
+	}
+	if q.refusedForStmt != nil {
+		if cerr := q.refusedForStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing refusedForStmt: %w", cerr)
 		}
 	}
 	if q.setInboxResultStmt != nil {
@@ -435,6 +610,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing settleOwedEventsMetStmt: %w", cerr)
 		}
 	}
+	if q.takeDocumentStmt != nil {
+		if cerr := q.takeDocumentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeDocumentStmt: %w", cerr)
+		}
+	}
+	if q.takeMailsStmt != nil {
+		if cerr := q.takeMailsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeMailsStmt: %w", cerr)
+		}
+	}
+	if q.takeRegistersStmt != nil {
+		if cerr := q.takeRegistersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeRegistersStmt: %w", cerr)
+		}
+	}
+	if q.takeTurnedDownStmt != nil {
+		if cerr := q.takeTurnedDownStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeTurnedDownStmt: %w", cerr)
+		}
+	}
 	if q.talliesStmt != nil {
 		if cerr := q.talliesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing talliesStmt: %w", cerr)
@@ -443,6 +638,11 @@ func (q *Queries) Close() error {
 	if q.turnedDownAtStmt != nil {
 		if cerr := q.turnedDownAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing turnedDownAtStmt: %w", cerr)
+		}
+	}
+	if q.turnedDownSinceStmt != nil {
+		if cerr := q.turnedDownSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing turnedDownSinceStmt: %w", cerr)
 		}
 	}
 	return err
@@ -484,6 +684,8 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                        DBTX
 	tx                        *sql.Tx
+	accountsNamingStmt        *sql.Stmt
+	addBlockedStmt            *sql.Stmt
 	addHoldersStmt            *sql.Stmt
 	addOwedEventStmt          *sql.Stmt
 	addParkedStmt             *sql.Stmt
@@ -491,11 +693,21 @@ type Queries struct {
 	addToInboxStmt            *sql.Stmt
 	addToJournalStmt          *sql.Stmt
 	addTurnedDownStmt         *sql.Stmt
+	allBlockedStmt            *sql.Stmt
 	appliedBeforeStmt         *sql.Stmt
 	backlogStmt               *sql.Stmt
 	claimedMailsStmt          *sql.Stmt
+	deleteBlockedStmt         *sql.Stmt
+	deleteDocumentStmt        *sql.Stmt
+	deleteDocumentParkedStmt  *sql.Stmt
 	deleteHoldersStmt         *sql.Stmt
+	deleteHoldersOfStmt       *sql.Stmt
+	deleteInboxStmt           *sql.Stmt
+	deleteJournalStmt         *sql.Stmt
+	deleteMailsStmt           *sql.Stmt
+	deleteOwedEventsStmt      *sql.Stmt
 	deleteParkedStmt          *sql.Stmt
+	deleteTurnedDownStmt      *sql.Stmt
 	documentJournalStmt       *sql.Stmt
 	documentMailsStmt         *sql.Stmt
 	documentOwedEventsStmt    *sql.Stmt
@@ -504,17 +716,22 @@ type Queries struct {
 	dueEventsStmt             *sql.Stmt
 	dueMailsStmt              *sql.Stmt
 	getDocumentStmt           *sql.Stmt
+	getErasedStmt             *sql.Stmt
 	getPositionStmt           *sql.Stmt
 	holdersStmt               *sql.Stmt
+	keepHoldersStmt           *sql.Stmt
 	knownEventsStmt           *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
 	loadDocumentsStmt         *sql.Stmt
+	loadErasedStmt            *sql.Stmt
 	loadParkedStmt            *sql.Stmt
 	loadUnsettledMailsStmt    *sql.Stmt
 	loseInboxAfterStmt        *sql.Stmt
 	loseOwedEventsAfterStmt   *sql.Stmt
 	mailsInDoubtStmt          *sql.Stmt
+	mailsSinceStmt            *sql.Stmt
 	metAgainStmt              *sql.Stmt
+	nameWorkerStmt            *sql.Stmt
 	newPositionStmt           *sql.Stmt
 	newerDocumentsStmt        *sql.Stmt
 	newerOfEmailStmt          *sql.Stmt
@@ -527,21 +744,31 @@ type Queries struct {
 	olderOfEmailAndStatusStmt *sql.Stmt
 	olderOfStatusStmt         *sql.Stmt
 	openClaimsStmt            *sql.Stmt
+	owedEventsSinceStmt       *sql.Stmt
 	placeOfStmt               *sql.Stmt
 	putDocumentStmt           *sql.Stmt
+	putErasedStmt             *sql.Stmt
 	putMailStmt               *sql.Stmt
 	putPositionStmt           *sql.Stmt
+	refusedForStmt            *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
 	settleOwedEventStmt       *sql.Stmt
 	settleOwedEventsMetStmt   *sql.Stmt
+	takeDocumentStmt          *sql.Stmt
+	takeMailsStmt             *sql.Stmt
+	takeRegistersStmt         *sql.Stmt
+	takeTurnedDownStmt        *sql.Stmt
 	talliesStmt               *sql.Stmt
 	turnedDownAtStmt          *sql.Stmt
+	turnedDownSinceStmt       *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                        tx,
 		tx:                        tx,
+		accountsNamingStmt:        q.accountsNamingStmt,
+		addBlockedStmt:            q.addBlockedStmt,
 		addHoldersStmt:            q.addHoldersStmt,
 		addOwedEventStmt:          q.addOwedEventStmt,
 		addParkedStmt:             q.addParkedStmt,
@@ -549,11 +776,21 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addToInboxStmt:            q.addToInboxStmt,
 		addToJournalStmt:          q.addToJournalStmt,
 		addTurnedDownStmt:         q.addTurnedDownStmt,
+		allBlockedStmt:            q.allBlockedStmt,
 		appliedBeforeStmt:         q.appliedBeforeStmt,
 		backlogStmt:               q.backlogStmt,
 		claimedMailsStmt:          q.claimedMailsStmt,
+		deleteBlockedStmt:         q.deleteBlockedStmt,
+		deleteDocumentStmt:        q.deleteDocumentStmt,
+		deleteDocumentParkedStmt:  q.deleteDocumentParkedStmt,
 		deleteHoldersStmt:         q.deleteHoldersStmt,
+		deleteHoldersOfStmt:       q.deleteHoldersOfStmt,
+		deleteInboxStmt:           q.deleteInboxStmt,
+		deleteJournalStmt:         q.deleteJournalStmt,
+		deleteMailsStmt:           q.deleteMailsStmt,
+		deleteOwedEventsStmt:      q.deleteOwedEventsStmt,
 		deleteParkedStmt:          q.deleteParkedStmt,
+		deleteTurnedDownStmt:      q.deleteTurnedDownStmt,
 		documentJournalStmt:       q.documentJournalStmt,
 		documentMailsStmt:         q.documentMailsStmt,
 		documentOwedEventsStmt:    q.documentOwedEventsStmt,
@@ -562,17 +799,22 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		dueEventsStmt:             q.dueEventsStmt,
 		dueMailsStmt:              q.dueMailsStmt,
 		getDocumentStmt:           q.getDocumentStmt,
+		getErasedStmt:             q.getErasedStmt,
 		getPositionStmt:           q.getPositionStmt,
 		holdersStmt:               q.holdersStmt,
+		keepHoldersStmt:           q.keepHoldersStmt,
 		knownEventsStmt:           q.knownEventsStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
 		loadDocumentsStmt:         q.loadDocumentsStmt,
+		loadErasedStmt:            q.loadErasedStmt,
 		loadParkedStmt:            q.loadParkedStmt,
 		loadUnsettledMailsStmt:    q.loadUnsettledMailsStmt,
 		loseInboxAfterStmt:        q.loseInboxAfterStmt,
 		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,
 		mailsInDoubtStmt:          q.mailsInDoubtStmt,
+		mailsSinceStmt:            q.mailsSinceStmt,
 		metAgainStmt:              q.metAgainStmt,
+		nameWorkerStmt:            q.nameWorkerStmt,
 		newPositionStmt:           q.newPositionStmt,
 		newerDocumentsStmt:        q.newerDocumentsStmt,
 		newerOfEmailStmt:          q.newerOfEmailStmt,
@@ -585,14 +827,22 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		olderOfEmailAndStatusStmt: q.olderOfEmailAndStatusStmt,
 		olderOfStatusStmt:         q.olderOfStatusStmt,
 		openClaimsStmt:            q.openClaimsStmt,
+		owedEventsSinceStmt:       q.owedEventsSinceStmt,
 		placeOfStmt:               q.placeOfStmt,
 		putDocumentStmt:           q.putDocumentStmt,
+		putErasedStmt:             q.putErasedStmt,
 		putMailStmt:               q.putMailStmt,
 		putPositionStmt:           q.putPositionStmt,
+		refusedForStmt:            q.refusedForStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
 		settleOwedEventStmt:       q.settleOwedEventStmt,
 		settleOwedEventsMetStmt:   q.settleOwedEventsMetStmt,
+		takeDocumentStmt:          q.takeDocumentStmt,
+		takeMailsStmt:             q.takeMailsStmt,
+		takeRegistersStmt:         q.takeRegistersStmt,
+		takeTurnedDownStmt:        q.takeTurnedDownStmt,
 		talliesStmt:               q.talliesStmt,
 		turnedDownAtStmt:          q.turnedDownAtStmt,
+		turnedDownSinceStmt:       q.turnedDownSinceStmt,
 	}
 }

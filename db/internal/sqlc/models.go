@@ -8,6 +8,12 @@ import (
 	"countersign/workflow"
 )
 
+type Blocked struct {
+	Sequence    int64
+	OrderSID    workflow.SID
+	DocumentSID workflow.SID
+}
+
 type Document struct {
 	Place              int64
 	SID                workflow.SID
@@ -29,6 +35,13 @@ type Document struct {
 	CreatedMS          int64
 	UpdatedMS          int64
 	SignedMS           int64
+}
+
+type Erased struct {
+	DocumentSID workflow.SID
+	AccountSID  workflow.SID
+	Status      string
+	Sequence    int64
 }
 
 type Holder struct {

@@ -11,6 +11,49 @@ import (
 	"countersign/workflow"
 )
 
+const accountsNaming = `-- name: AccountsNaming :many
+SELECT CAST(substr(subject, 13, 34) AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = ?1
+UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid = ?1
+`
+
+func (q *Queries) AccountsNaming(ctx context.Context, documentSid workflow.SID) ([]string, error) {
+	rows, err := q.query(ctx, q.accountsNamingStmt, accountsNaming, documentSid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var account_sid string
+		if err := rows.Scan(&account_sid); err != nil {
+			return nil, err
+		}
+		items = append(items, account_sid)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const addBlocked = `-- name: AddBlocked :exec
+INSERT INTO blocked (sequence, order_sid, document_sid) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING
+`
+
+type AddBlockedParams struct {
+	Sequence    int64
+	OrderSID    workflow.SID
+	DocumentSID workflow.SID
+}
+
+func (q *Queries) AddBlocked(ctx context.Context, arg AddBlockedParams) error {
+	_, err := q.exec(ctx, q.addBlockedStmt, addBlocked, arg.Sequence, arg.OrderSID, arg.DocumentSID)
+	return err
+}
+
 const addHolders = `-- name: AddHolders :exec
 INSERT INTO holders (order_sid, document_sid) SELECT value ->> 0, value ->> 1 FROM json_each(CAST(?1 AS TEXT))
 `
@@ -141,6 +184,33 @@ func (q *Queries) AddTurnedDown(ctx context.Context, events string) error {
 	return err
 }
 
+const allBlocked = `-- name: AllBlocked :many
+SELECT sequence, order_sid, document_sid FROM blocked
+`
+
+func (q *Queries) AllBlocked(ctx context.Context) ([]Blocked, error) {
+	rows, err := q.query(ctx, q.allBlockedStmt, allBlocked)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Blocked{}
+	for rows.Next() {
+		var i Blocked
+		if err := rows.Scan(&i.Sequence, &i.OrderSID, &i.DocumentSID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const appliedBefore = `-- name: AppliedBefore :many
 SELECT source, event_id, sequence, entry_ns FROM inbox
 WHERE sequence > 0 AND sequence < ?1 ORDER BY sequence DESC LIMIT ?2
@@ -264,6 +334,38 @@ func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error)
 	return items, nil
 }
 
+const deleteBlocked = `-- name: DeleteBlocked :exec
+DELETE FROM blocked WHERE document_sid = ?1 AND sequence < ?2
+`
+
+type DeleteBlockedParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) DeleteBlocked(ctx context.Context, arg DeleteBlockedParams) error {
+	_, err := q.exec(ctx, q.deleteBlockedStmt, deleteBlocked, arg.DocumentSID, arg.Below)
+	return err
+}
+
+const deleteDocument = `-- name: DeleteDocument :exec
+DELETE FROM documents WHERE sid = ?1
+`
+
+func (q *Queries) DeleteDocument(ctx context.Context, sid workflow.SID) error {
+	_, err := q.exec(ctx, q.deleteDocumentStmt, deleteDocument, sid)
+	return err
+}
+
+const deleteDocumentParked = `-- name: DeleteDocumentParked :exec
+DELETE FROM parked WHERE document_sid = ?1
+`
+
+func (q *Queries) DeleteDocumentParked(ctx context.Context, documentSid workflow.SID) error {
+	_, err := q.exec(ctx, q.deleteDocumentParkedStmt, deleteDocumentParked, documentSid)
+	return err
+}
+
 const deleteHolders = `-- name: DeleteHolders :exec
 DELETE FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
@@ -273,12 +375,87 @@ func (q *Queries) DeleteHolders(ctx context.Context, sids string) error {
 	return err
 }
 
+const deleteHoldersOf = `-- name: DeleteHoldersOf :exec
+DELETE FROM holders WHERE document_sid = ?1 AND order_sid IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
+`
+
+type DeleteHoldersOfParams struct {
+	DocumentSID workflow.SID
+	Sids        string
+}
+
+func (q *Queries) DeleteHoldersOf(ctx context.Context, arg DeleteHoldersOfParams) error {
+	_, err := q.exec(ctx, q.deleteHoldersOfStmt, deleteHoldersOf, arg.DocumentSID, arg.Sids)
+	return err
+}
+
+const deleteInbox = `-- name: DeleteInbox :exec
+DELETE FROM inbox WHERE sequence IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+`
+
+func (q *Queries) DeleteInbox(ctx context.Context, sequences string) error {
+	_, err := q.exec(ctx, q.deleteInboxStmt, deleteInbox, sequences)
+	return err
+}
+
+const deleteJournal = `-- name: DeleteJournal :exec
+DELETE FROM journal WHERE document_sid = ?1 AND sequence < ?2
+`
+
+type DeleteJournalParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) DeleteJournal(ctx context.Context, arg DeleteJournalParams) error {
+	_, err := q.exec(ctx, q.deleteJournalStmt, deleteJournal, arg.DocumentSID, arg.Below)
+	return err
+}
+
+const deleteMails = `-- name: DeleteMails :exec
+DELETE FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/'
+`
+
+func (q *Queries) DeleteMails(ctx context.Context, sid string) error {
+	_, err := q.exec(ctx, q.deleteMailsStmt, deleteMails, sid)
+	return err
+}
+
+const deleteOwedEvents = `-- name: DeleteOwedEvents :exec
+DELETE FROM owed_events
+WHERE subject > CAST(?1 AS TEXT) || '.' AND subject < CAST(?1 AS TEXT) || '/' AND cause < ?2
+`
+
+type DeleteOwedEventsParams struct {
+	Prefix string
+	Below  int64
+}
+
+func (q *Queries) DeleteOwedEvents(ctx context.Context, arg DeleteOwedEventsParams) error {
+	_, err := q.exec(ctx, q.deleteOwedEventsStmt, deleteOwedEvents, arg.Prefix, arg.Below)
+	return err
+}
+
 const deleteParked = `-- name: DeleteParked :exec
 DELETE FROM parked WHERE sequence = ?1
 `
 
 func (q *Queries) DeleteParked(ctx context.Context, sequence int64) error {
 	_, err := q.exec(ctx, q.deleteParkedStmt, deleteParked, sequence)
+	return err
+}
+
+const deleteTurnedDown = `-- name: DeleteTurnedDown :exec
+DELETE FROM turned_down WHERE document_sid = ?1 AND sequence < ?2
+`
+
+type DeleteTurnedDownParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) DeleteTurnedDown(ctx context.Context, arg DeleteTurnedDownParams) error {
+	_, err := q.exec(ctx, q.deleteTurnedDownStmt, deleteTurnedDown, arg.DocumentSID, arg.Below)
 	return err
 }
 
@@ -592,6 +769,17 @@ func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, 
 	return i, err
 }
 
+const getErased = `-- name: GetErased :one
+SELECT CAST(COALESCE(MAX(sequence), 0) AS INTEGER) AS sequence FROM erased WHERE document_sid = ?1
+`
+
+func (q *Queries) GetErased(ctx context.Context, documentSid workflow.SID) (int64, error) {
+	row := q.queryRow(ctx, q.getErasedStmt, getErased, documentSid)
+	var sequence int64
+	err := row.Scan(&sequence)
+	return sequence, err
+}
+
 const getPosition = `-- name: GetPosition :one
 
 SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms FROM position
@@ -644,6 +832,21 @@ func (q *Queries) Holders(ctx context.Context, sids string) ([]Holder, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const keepHolders = `-- name: KeepHolders :exec
+INSERT INTO holders (order_sid, document_sid)
+SELECT value, CAST(?1 AS TEXT) FROM json_each(CAST(?2 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+`
+
+type KeepHoldersParams struct {
+	DocumentSID string
+	Sids        string
+}
+
+func (q *Queries) KeepHolders(ctx context.Context, arg KeepHoldersParams) error {
+	_, err := q.exec(ctx, q.keepHoldersStmt, keepHolders, arg.DocumentSID, arg.Sids)
+	return err
 }
 
 const knownEvents = `-- name: KnownEvents :many
@@ -783,6 +986,38 @@ func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, e
 			&i.UpdatedMS,
 			&i.SignedMS,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const loadErased = `-- name: LoadErased :many
+SELECT document_sid, sequence FROM erased WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+`
+
+type LoadErasedRow struct {
+	DocumentSID workflow.SID
+	Sequence    int64
+}
+
+func (q *Queries) LoadErased(ctx context.Context, sids string) ([]LoadErasedRow, error) {
+	rows, err := q.query(ctx, q.loadErasedStmt, loadErased, sids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LoadErasedRow{}
+	for rows.Next() {
+		var i LoadErasedRow
+		if err := rows.Scan(&i.DocumentSID, &i.Sequence); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -968,6 +1203,38 @@ func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
 	return items, nil
 }
 
+const mailsSince = `-- name: MailsSince :many
+SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE owed_seq > ?1 AND state <> 'withdrawn' GROUP BY kind
+`
+
+type MailsSinceRow struct {
+	Kind workflow.MailKind
+	N    int64
+}
+
+func (q *Queries) MailsSince(ctx context.Context, sequence int64) ([]MailsSinceRow, error) {
+	rows, err := q.query(ctx, q.mailsSinceStmt, mailsSince, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MailsSinceRow{}
+	for rows.Next() {
+		var i MailsSinceRow
+		if err := rows.Scan(&i.Kind, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const metAgain = `-- name: MetAgain :exec
 UPDATE inbox SET sequence = ?1, entry_ns = ?2
 WHERE source = ?3 AND event_id = ?4 AND sequence < 0
@@ -987,6 +1254,15 @@ func (q *Queries) MetAgain(ctx context.Context, arg MetAgainParams) error {
 		arg.Source,
 		arg.EventID,
 	)
+	return err
+}
+
+const nameWorker = `-- name: NameWorker :exec
+UPDATE position SET worker = ?1 WHERE worker = ''
+`
+
+func (q *Queries) NameWorker(ctx context.Context, worker string) error {
+	_, err := q.exec(ctx, q.nameWorkerStmt, nameWorker, worker)
 	return err
 }
 
@@ -1520,6 +1796,38 @@ func (q *Queries) OpenClaims(ctx context.Context) ([]int64, error) {
 	return items, nil
 }
 
+const owedEventsSince = `-- name: OwedEventsSince :many
+SELECT type, CAST(count(*) AS INTEGER) AS n FROM owed_events WHERE cause > ?1 GROUP BY type
+`
+
+type OwedEventsSinceRow struct {
+	Type string
+	N    int64
+}
+
+func (q *Queries) OwedEventsSince(ctx context.Context, sequence int64) ([]OwedEventsSinceRow, error) {
+	rows, err := q.query(ctx, q.owedEventsSinceStmt, owedEventsSince, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OwedEventsSinceRow{}
+	for rows.Next() {
+		var i OwedEventsSinceRow
+		if err := rows.Scan(&i.Type, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const placeOf = `-- name: PlaceOf :one
 SELECT place FROM documents WHERE sid = ?1 AND account_sid = ?2
 `
@@ -1594,6 +1902,28 @@ func (q *Queries) PutDocument(ctx context.Context, arg PutDocumentParams) error 
 		arg.CreatedMS,
 		arg.UpdatedMS,
 		arg.SignedMS,
+	)
+	return err
+}
+
+const putErased = `-- name: PutErased :exec
+INSERT INTO erased (document_sid, account_sid, status, sequence) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (document_sid) DO UPDATE SET status = excluded.status, sequence = max(sequence, excluded.sequence)
+`
+
+type PutErasedParams struct {
+	DocumentSID workflow.SID
+	AccountSID  workflow.SID
+	Status      string
+	Sequence    int64
+}
+
+func (q *Queries) PutErased(ctx context.Context, arg PutErasedParams) error {
+	_, err := q.exec(ctx, q.putErasedStmt, putErased,
+		arg.DocumentSID,
+		arg.AccountSID,
+		arg.Status,
+		arg.Sequence,
 	)
 	return err
 }
@@ -1683,6 +2013,40 @@ func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error 
 	return err
 }
 
+const refusedFor = `-- name: RefusedFor :many
+SELECT sequence, code, message FROM turned_down
+WHERE code = 'order_taken' AND instr(message, CAST(?1 AS TEXT)) > 0 ORDER BY sequence
+`
+
+type RefusedForRow struct {
+	Sequence int64
+	Code     workflow.Code
+	Message  string
+}
+
+func (q *Queries) RefusedFor(ctx context.Context, documentSid string) ([]RefusedForRow, error) {
+	rows, err := q.query(ctx, q.refusedForStmt, refusedFor, documentSid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RefusedForRow{}
+	for rows.Next() {
+		var i RefusedForRow
+		if err := rows.Scan(&i.Sequence, &i.Code, &i.Message); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setInboxResult = `-- name: SetInboxResult :exec
 UPDATE inbox SET result = ?1 WHERE source = ?2 AND event_id = ?3
 `
@@ -1722,6 +2086,56 @@ WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(?1 AS TEX
 
 func (q *Queries) SettleOwedEventsMet(ctx context.Context, subjects string) error {
 	_, err := q.exec(ctx, q.settleOwedEventsMetStmt, settleOwedEventsMet, subjects)
+	return err
+}
+
+const takeDocument = `-- name: TakeDocument :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'documents', status, '', -count(*) FROM documents WHERE sid = ?1 GROUP BY status
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
+`
+
+func (q *Queries) TakeDocument(ctx context.Context, sid workflow.SID) error {
+	_, err := q.exec(ctx, q.takeDocumentStmt, takeDocument, sid)
+	return err
+}
+
+const takeMails = `-- name: TakeMails :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'mails', kind, state, -count(*) FROM mails
+WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/' GROUP BY kind, state
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
+`
+
+func (q *Queries) TakeMails(ctx context.Context, sid string) error {
+	_, err := q.exec(ctx, q.takeMailsStmt, takeMails, sid)
+	return err
+}
+
+const takeRegisters = `-- name: TakeRegisters :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'registers', '', '', -count(*) FROM inbox WHERE sequence IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
+`
+
+func (q *Queries) TakeRegisters(ctx context.Context, sequences string) error {
+	_, err := q.exec(ctx, q.takeRegistersStmt, takeRegisters, sequences)
+	return err
+}
+
+const takeTurnedDown = `-- name: TakeTurnedDown :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE document_sid = ?1 AND sequence < ?2 GROUP BY code
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
+`
+
+type TakeTurnedDownParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) TakeTurnedDown(ctx context.Context, arg TakeTurnedDownParams) error {
+	_, err := q.exec(ctx, q.takeTurnedDownStmt, takeTurnedDown, arg.DocumentSID, arg.Below)
 	return err
 }
 
@@ -1777,4 +2191,36 @@ func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown,
 		&i.AtMS,
 	)
 	return i, err
+}
+
+const turnedDownSince = `-- name: TurnedDownSince :many
+SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > ?1 GROUP BY code
+`
+
+type TurnedDownSinceRow struct {
+	Code workflow.Code
+	N    int64
+}
+
+func (q *Queries) TurnedDownSince(ctx context.Context, sequence int64) ([]TurnedDownSinceRow, error) {
+	rows, err := q.query(ctx, q.turnedDownSinceStmt, turnedDownSince, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TurnedDownSinceRow{}
+	for rows.Next() {
+		var i TurnedDownSinceRow
+		if err := rows.Scan(&i.Code, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/internal/config"
+	"countersign/internal/natsd"
+	"countersign/workflow"
+)
+
+// bench is what commands that fold the log work with.
+type bench struct {
+	*app
+	cfg    config.Config
+	unlock func()        // nil where a worker has the data directory
+	server *natsd.Server // the embedded one, where no worker runs it
+	nc     *nats.Conn
+	log    *events.Log
+	copies *snapshots
+}
+
+// newBench opens the log: by way of the worker on this data directory where
+// one runs, else by itself. alone refuses to work beside a worker.
+func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *bench, err error) {
+	b = &bench{app: a, cfg: cfg}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	logger := logger(a.err, cfg)
+	if alone || !cfg.External() {
+		if b.unlock, err = lockDir(cfg.DataDir); err != nil && alone {
+			return b, err
+		}
+	}
+	if b.unlock != nil && !cfg.External() {
+		if b.server, err = startNATS(cfg, "", logger); err != nil {
+			return b, err
+		}
+		b.nc, err = events.Connect(ctx, events.ConnectOptions{InProcess: b.server, Name: "countersign"})
+	} else {
+		b.nc, err = dial(ctx, cfg)
+	}
+	if err != nil {
+		return b, err
+	}
+	if b.log, err = events.Open(ctx, b.nc, cfg.Replicas, logger); err != nil {
+		return b, err
+	}
+	b.copies, err = newSnapshots(cfg, b.nc, logger)
+	return b, err
+}
+
+func (b *bench) close() {
+	if b.nc != nil {
+		b.nc.Close()
+	}
+	if b.server != nil {
+		b.server.Shutdown()
+	}
+	if b.unlock != nil {
+		b.unlock()
+	}
+}
+
+// current is a database of our own that has applied the log to its end.
+func (b *bench) current(ctx context.Context, dir string) (*db.Store, error) {
+	tail, err := b.log.Tail(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := b.ownCopy(ctx, dir)
+	if errors.Is(err, workflow.ErrNotFound) {
+		return b.fold(ctx, dir, tail, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store, foldTo(ctx, b.log, store, tail, nil)
+}

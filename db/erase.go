@@ -1,0 +1,222 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// Foresee takes in events of erasure that stand on the log beyond the
+// position, where what they erase has left holes in it: such a document goes
+// at once, entries about it up to its erasure are passed over, and what it had
+// stood in the way of is turned down although it is not here. The state at the
+// erasure and after is the one of a store that had met it all.
+func (s *Store) Foresee(ctx context.Context, erasures []workflow.Entry) error {
+	s.fold.Lock()
+	defer s.fold.Unlock()
+	s.lately = nil
+	position := s.Position().Sequence
+	err := s.tx(context.WithoutCancel(ctx), func(q *sqlc.Queries) error {
+		for _, e := range erasures {
+			body, ok := e.Body.(workflow.Erased)
+			if !ok || e.Sequence <= position {
+				continue
+			}
+			if err := erase(ctx, q, e, body, false); err != nil {
+				return err
+			}
+			for _, b := range body.Blocked {
+				p := sqlc.AddBlockedParams{Sequence: int64(b.Sequence), OrderSID: b.OrderSID, DocumentSID: e.Document}
+				if err := q.AddBlocked(ctx, p); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return explain(s.path, fmt.Errorf("take in erasures ahead of entry %d: %w", position, err))
+	}
+	return nil
+}
+
+// flushErased erases the document of the event that the batch consists of.
+func (b *batch) flushErased(ctx context.Context) error {
+	for _, e := range b.erased {
+		body := e.Body.(workflow.Erased)
+		if err := erase(ctx, b.q, e, body, true); err != nil {
+			return err
+		}
+		if err := b.q.DeleteBlocked(ctx, sqlc.DeleteBlockedParams{DocumentSID: e.Document, Below: int64(e.Sequence)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erase removes all that is known of a document from before the event e, and
+// keeps that it was erased. met says that the fold has come to e: from there on
+// a signed document's orders are its own again.
+func erase(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased, met bool) error {
+	if err := eraseEvents(ctx, q, e, body); err != nil {
+		return err
+	}
+	sid := e.Document
+	orders := encode(append([]workflow.SID{}, body.OrderSIDs...))
+	d, err := q.LoadDocuments(ctx, encode([]workflow.SID{sid}))
+	if err != nil {
+		return err
+	}
+	for _, r := range d {
+		before, err := document(r)
+		if err != nil {
+			return err
+		}
+		if err := q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Sids: encode(live(before))}); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func() error{
+		func() error { return q.TakeDocument(ctx, sid) },
+		func() error { return q.DeleteDocument(ctx, sid) },
+		func() error { return q.TakeMails(ctx, string(sid)) },
+		func() error { return q.DeleteMails(ctx, string(sid)) },
+		func() error {
+			if !met || body.Status.Released() {
+				return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Sids: orders})
+			}
+			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), Sids: orders})
+		},
+		func() error {
+			return q.PutErased(ctx, sqlc.PutErasedParams{
+				DocumentSID: sid, AccountSID: e.Account, Status: string(body.Status), Sequence: int64(e.Sequence),
+			})
+		},
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseEvents removes what the store knows of a document's events from before
+// e, and of what they made it owe.
+func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased) error {
+	all, registers := []uint64{}, []uint64{}
+	for _, x := range body.Entries {
+		all = append(all, x.Sequence)
+		if x.Type == workflow.TypeRegister {
+			registers = append(registers, x.Sequence)
+		}
+	}
+	sid, below := e.Document, int64(e.Sequence)
+	accounts, err := q.AccountsNaming(ctx, sid) // an event on another's document is refused there
+	if err != nil {
+		return err
+	}
+	for _, account := range append(accounts, string(e.Account)) {
+		p := sqlc.DeleteOwedEventsParams{Prefix: workflow.SubjectPrefix + account + "." + string(sid), Below: below}
+		if err := q.DeleteOwedEvents(ctx, p); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func() error{
+		func() error { return q.TakeRegisters(ctx, encode(registers)) },
+		func() error { return q.DeleteInbox(ctx, encode(all)) },
+		func() error {
+			return q.TakeTurnedDown(ctx, sqlc.TakeTurnedDownParams{DocumentSID: sid, Below: below})
+		},
+		func() error {
+			return q.DeleteTurnedDown(ctx, sqlc.DeleteTurnedDownParams{DocumentSID: sid, Below: below})
+		},
+		func() error { return q.DeleteDocumentParked(ctx, sid) },
+		func() error { return q.DeleteJournal(ctx, sqlc.DeleteJournalParams{DocumentSID: sid, Below: below}) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Erased returns the sequence of the last event that erased a document, 0
+// where none did.
+func (s *Store) Erased(ctx context.Context, sid workflow.SID) (uint64, error) {
+	seq, err := s.rq.GetErased(ctx, sid)
+	if err != nil {
+		return 0, fmt.Errorf("read whether %s was erased: %w", sid, err)
+	}
+	return uint64(seq), nil
+}
+
+// BlockedBy lists the events of other documents that were refused because an
+// order of theirs was on this one.
+func (s *Store) BlockedBy(ctx context.Context, sid workflow.SID) ([]workflow.Blocked, error) {
+	rows, err := s.rq.RefusedFor(ctx, string(sid))
+	if err != nil {
+		return nil, fmt.Errorf("read what %s stood in the way of: %w", sid, err)
+	}
+	var out []workflow.Blocked
+	for _, r := range rows {
+		if by, ok := workflow.BlockedBy(workflow.Problem{Code: r.Code, Message: r.Message}); ok && by.Document == sid {
+			out = append(out, workflow.Blocked{Sequence: uint64(r.Sequence), OrderSID: by.Order})
+		}
+	}
+	return out, nil
+}
+
+// loadErased reads which of the documents were erased, and what erased ones
+// had stood in the way of.
+func (b *batch) loadErased(ctx context.Context, sids string) error {
+	rows, err := b.q.LoadErased(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		b.state(r.DocumentSID).Erased = uint64(r.Sequence)
+	}
+	return nil
+}
+
+func (b *batch) loadBlocked(ctx context.Context) error {
+	rows, err := b.q.AllBlocked(ctx)
+	b.blocked = make(map[uint64]workflow.Holding, len(rows))
+	for _, r := range rows {
+		b.blocked[uint64(r.Sequence)] = workflow.Holding{Order: r.OrderSID, Document: r.DocumentSID}
+	}
+	return err
+}
+
+func erases(e workflow.Entry) bool {
+	_, ok := e.Body.(workflow.Erased)
+	return ok
+}
+
+// dropJournal empties SQLite's journal, which still has what was erased, unless
+// somebody is reading it just now; then it is overwritten as it fills.
+func (s *Store) dropJournal(ctx context.Context) {
+	_, _ = s.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000")
+}
+
+// runs cuts a batch so that each event of erasure is a run of its own: it
+// takes away what the entries before it have written.
+func runs(entries []workflow.Entry) (out [][]workflow.Entry) {
+	from := 0
+	for i, e := range entries {
+		if !erases(e) {
+			continue
+		}
+		if i > from {
+			out = append(out, entries[from:i])
+		}
+		out = append(out, entries[i:i+1])
+		from = i + 1
+	}
+	if from < len(entries) {
+		out = append(out, entries[from:])
+	}
+	return out
+}

@@ -1,0 +1,86 @@
+package events
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Range says which messages of a stream to read. Of From and Since at most one
+// is set; neither is from the beginning.
+type Range struct {
+	From    uint64    // sequence
+	Since   time.Time // the stream's own timestamps
+	Subject string    // subject, perhaps with wildcards; empty for all
+	Bare    bool      // without payloads
+}
+
+// Read calls f with the messages that stand on a stream when it is called,
+// oldest first. An error of f ends it.
+func Read(ctx context.Context, nc *nats.Conn, stream string, r Range, f func(Message) error) error {
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	return read(ctx, js, stream, r, f)
+}
+
+func read(ctx context.Context, js jetstream.JetStream, stream string, r Range, f func(Message) error) error {
+	c := jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckNonePolicy, FilterSubject: r.Subject, HeadersOnly: r.Bare,
+		Replicas: 1, MemoryStorage: true, InactiveThreshold: 30 * time.Second,
+	}
+	switch {
+	case r.From > 0:
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.From
+	case !r.Since.IsZero():
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.Since
+	}
+	ask, cancel := context.WithTimeout(ctx, 2*answerWait)
+	defer cancel()
+	consumer, err := js.CreateConsumer(ask, stream, c)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	left := consumer.CachedInfo().NumPending
+	if left == 0 {
+		return nil
+	}
+	msgs, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(maxPull, maxPullBytes),
+		jetstream.PullHeartbeat(500*time.Millisecond), jetstream.PullExpiry(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	defer msgs.Stop()
+	for n := uint64(1); n <= left; n++ {
+		m, err := message(ctx, msgs, n)
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", stream, err)
+		}
+		if err := f(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// message waits for the n-th message that a consumer sends.
+func message(ctx context.Context, msgs jetstream.MessagesContext, n uint64) (m Message, err error) {
+	msg, err := msgs.Next(jetstream.NextContext(ctx))
+	if err != nil {
+		return m, err
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return m, err
+	}
+	if meta.Sequence.Consumer != n {
+		return m, errSilent
+	}
+	return Message{
+		Sequence: meta.Sequence.Stream, Time: meta.Timestamp.UTC(), Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
+	}, nil
+}
