@@ -96,6 +96,7 @@ type batch struct {
 	parked    []workflow.Parked
 	unparked  []uint64
 	turned    []turn
+	closings  []closing
 	lines     []line
 	lineNo    map[workflow.SID]int // lines written for the entry in hand
 	tallies   map[tally]int
@@ -174,6 +175,7 @@ func (b *batch) fold(e workflow.Entry) error {
 	}
 	b.metAt[key] = len(b.met)
 	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.Unchanged})
+	b.close(e)
 	return b.decide(e)
 }
 

@@ -21,6 +21,7 @@ var dumped = []struct{ table, columns, rows string }{
 	{"owed_events", "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject"},
 	{"parked", "*", "ORDER BY sequence"},
 	{"turned_down", "*", "ORDER BY sequence"},
+	{"closed", "sequence, by_sequence, reason, at_ms", "ORDER BY sequence"},
 	{"journal", "*", "ORDER BY document_sid, sequence, line"},
 	{"tallies", "*", "WHERE n <> 0 ORDER BY what, kind, more"},
 }

@@ -45,6 +45,11 @@ func (r *reader) own(e *envelope, to topic) workflow.Body {
 		r.mails("data.mails", b.Mails)
 	case workflow.Settled:
 		r.settled(b)
+	case workflow.Discarded:
+		r.agree("data.sequence", b.Sequence == to.number)
+		r.present("data.reason", b.Reason)
+	case workflow.Quarantined:
+		r.agree("data.sequence", b.Sequence == to.number)
 	case workflow.RulesActivated:
 		if b.Version < 1 {
 			r.fail(workflow.CodeInvalid, "data.version", "%d is no version", b.Version)

@@ -178,6 +178,8 @@ func (d *decider) answer(e Entry) *Problem {
 		return d.timer(e, b)
 	case Register:
 		d.registered(b)
+	case Discarded:
+		d.note(b.Type(), fmt.Sprintf("entry %d: %s", b.Sequence, b.Reason))
 	default: // became and refused say what the rules said before
 		d.same = true
 	}

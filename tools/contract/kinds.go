@@ -90,6 +90,9 @@ func own() []kind {
 				Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "owner"`,
 			}}),
 		}},
+		{"discarded", workflow.Discarded{}, "{account}.{document}.discarded.{sequence}", []string{"Countersign, for an operator, once"}, []events.Event{
+			events.Discarded(account, document, at, workflow.Discarded{Sequence: 42, Reason: "The document was canceled in the meantime."}),
+		}},
 		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", []string{itself}, []events.Event{
 			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		}},
@@ -106,6 +109,9 @@ func own() []kind {
 		}},
 		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", []string{"Countersign"}, []events.Event{
 			events.RulesActivated("rules-1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86_400}),
+		}},
+		{"quarantined", workflow.Quarantined{}, "_.quarantined.{sequence}", []string{itself}, []events.Event{
+			events.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),
 		}},
 	}
 }

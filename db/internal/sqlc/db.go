@@ -24,6 +24,9 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
+		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
+	}
 	if q.addHoldersStmt, err = db.PrepareContext(ctx, addHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query AddHolders: %w", err)
 	}
@@ -53,6 +56,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.claimedMailsStmt, err = db.PrepareContext(ctx, claimedMails); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimedMails: %w", err)
+	}
+	if q.countClosedDeadStmt, err = db.PrepareContext(ctx, countClosedDead); err != nil {
+		return nil, fmt.Errorf("error preparing query CountClosedDead: %w", err)
 	}
 	if q.deleteHoldersStmt, err = db.PrepareContext(ctx, deleteHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteHolders: %w", err)
@@ -95,6 +101,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listDocumentsStmt, err = db.PrepareContext(ctx, listDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query ListDocuments: %w", err)
+	}
+	if q.listTurnedDownStmt, err = db.PrepareContext(ctx, listTurnedDown); err != nil {
+		return nil, fmt.Errorf("error preparing query ListTurnedDown: %w", err)
 	}
 	if q.loadDocumentsStmt, err = db.PrepareContext(ctx, loadDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadDocuments: %w", err)
@@ -165,6 +174,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putPositionStmt, err = db.PrepareContext(ctx, putPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query PutPosition: %w", err)
 	}
+	if q.resultAtStmt, err = db.PrepareContext(ctx, resultAt); err != nil {
+		return nil, fmt.Errorf("error preparing query ResultAt: %w", err)
+	}
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
 	}
@@ -177,11 +189,19 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.turnedDownAtStmt, err = db.PrepareContext(ctx, turnedDownAt); err != nil {
 		return nil, fmt.Errorf("error preparing query TurnedDownAt: %w", err)
 	}
+	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
+		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
+	}
 	return &q, nil
 }
 
 func (q *Queries) Close() error {
 	var err error
+	if q.addClosedStmt != nil {
+		if cerr := q.addClosedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addClosedStmt: %w", cerr)
+		}
+	}
 	if q.addHoldersStmt != nil {
 		if cerr := q.addHoldersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addHoldersStmt: %w", cerr)
@@ -230,6 +250,11 @@ func (q *Queries) Close() error {
 	if q.claimedMailsStmt != nil {
 		if cerr := q.claimedMailsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing claimedMailsStmt: %w", cerr)
+		}
+	}
+	if q.countClosedDeadStmt != nil {
+		if cerr := q.countClosedDeadStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countClosedDeadStmt: %w", cerr)
 		}
 	}
 	if q.deleteHoldersStmt != nil {
@@ -300,6 +325,11 @@ func (q *Queries) Close() error {
 	if q.listDocumentsStmt != nil {
 		if cerr := q.listDocumentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listDocumentsStmt: %w", cerr)
+		}
+	}
+	if q.listTurnedDownStmt != nil {
+		if cerr := q.listTurnedDownStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listTurnedDownStmt: %w", cerr)
 		}
 	}
 	if q.loadDocumentsStmt != nil {
@@ -417,6 +447,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putPositionStmt: %w", cerr)
 		}
 	}
+	if q.resultAtStmt != nil {
+		if cerr := q.resultAtStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing resultAtStmt: %w", cerr)
+		}
+	}
 	if q.setInboxResultStmt != nil {
 		if cerr := q.setInboxResultStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setInboxResultStmt: %w", cerr)
@@ -435,6 +470,11 @@ func (q *Queries) Close() error {
 	if q.turnedDownAtStmt != nil {
 		if cerr := q.turnedDownAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing turnedDownAtStmt: %w", cerr)
+		}
+	}
+	if q.whatBecameOfStmt != nil {
+		if cerr := q.whatBecameOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing whatBecameOfStmt: %w", cerr)
 		}
 	}
 	return err
@@ -476,6 +516,7 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                        DBTX
 	tx                        *sql.Tx
+	addClosedStmt             *sql.Stmt
 	addHoldersStmt            *sql.Stmt
 	addOwedEventStmt          *sql.Stmt
 	addParkedStmt             *sql.Stmt
@@ -486,6 +527,7 @@ type Queries struct {
 	appliedBeforeStmt         *sql.Stmt
 	backlogStmt               *sql.Stmt
 	claimedMailsStmt          *sql.Stmt
+	countClosedDeadStmt       *sql.Stmt
 	deleteHoldersStmt         *sql.Stmt
 	deleteParkedStmt          *sql.Stmt
 	documentJournalStmt       *sql.Stmt
@@ -500,6 +542,7 @@ type Queries struct {
 	holdersStmt               *sql.Stmt
 	knownEventsStmt           *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
+	listTurnedDownStmt        *sql.Stmt
 	loadDocumentsStmt         *sql.Stmt
 	loadParkedStmt            *sql.Stmt
 	loadUnsettledMailsStmt    *sql.Stmt
@@ -523,16 +566,19 @@ type Queries struct {
 	putDocumentStmt           *sql.Stmt
 	putMailStmt               *sql.Stmt
 	putPositionStmt           *sql.Stmt
+	resultAtStmt              *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
 	settleOwedEventStmt       *sql.Stmt
 	talliesStmt               *sql.Stmt
 	turnedDownAtStmt          *sql.Stmt
+	whatBecameOfStmt          *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                        tx,
 		tx:                        tx,
+		addClosedStmt:             q.addClosedStmt,
 		addHoldersStmt:            q.addHoldersStmt,
 		addOwedEventStmt:          q.addOwedEventStmt,
 		addParkedStmt:             q.addParkedStmt,
@@ -543,6 +589,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		appliedBeforeStmt:         q.appliedBeforeStmt,
 		backlogStmt:               q.backlogStmt,
 		claimedMailsStmt:          q.claimedMailsStmt,
+		countClosedDeadStmt:       q.countClosedDeadStmt,
 		deleteHoldersStmt:         q.deleteHoldersStmt,
 		deleteParkedStmt:          q.deleteParkedStmt,
 		documentJournalStmt:       q.documentJournalStmt,
@@ -557,6 +604,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		holdersStmt:               q.holdersStmt,
 		knownEventsStmt:           q.knownEventsStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
+		listTurnedDownStmt:        q.listTurnedDownStmt,
 		loadDocumentsStmt:         q.loadDocumentsStmt,
 		loadParkedStmt:            q.loadParkedStmt,
 		loadUnsettledMailsStmt:    q.loadUnsettledMailsStmt,
@@ -580,9 +628,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putDocumentStmt:           q.putDocumentStmt,
 		putMailStmt:               q.putMailStmt,
 		putPositionStmt:           q.putPositionStmt,
+		resultAtStmt:              q.resultAtStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
 		settleOwedEventStmt:       q.settleOwedEventStmt,
 		talliesStmt:               q.talliesStmt,
 		turnedDownAtStmt:          q.turnedDownAtStmt,
+		whatBecameOfStmt:          q.whatBecameOfStmt,
 	}
 }

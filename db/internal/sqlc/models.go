@@ -8,6 +8,13 @@ import (
 	"countersign/workflow"
 )
 
+type Closed struct {
+	Sequence   int64
+	BySequence int64
+	Reason     string
+	AtMS       int64
+}
+
 type Document struct {
 	Place              int64
 	SID                workflow.SID
