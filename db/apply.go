@@ -21,10 +21,34 @@ const RulesVersion = 1
 func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
 	s.fold.Lock()
 	defer s.fold.Unlock()
-	if len(entries) == 0 {
-		return nil
-	}
 	ctx = context.WithoutCancel(ctx) // one that can end costs go-sqlite3 a goroutine a statement
+	for len(entries) > 0 {
+		n := s.marker.split(entries)
+		if err := s.applyBatch(ctx, stream, entries[:n]); err != nil {
+			return err
+		}
+		entries = entries[n:]
+	}
+	return nil
+}
+
+// applyBatch applies entries in one transaction. Should that end the process,
+// the marker says of which entries.
+func (s *Store) applyBatch(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
+	returned := false
+	defer func() {
+		if returned {
+			s.marker.set(mark{})
+		} else {
+			s.marker.panicked(entries)
+		}
+	}()
+	err := s.applyTx(ctx, stream, entries)
+	returned = true
+	return err
+}
+
+func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
 	b := &batch{pos: s.Position(), states: s.lately}
 	b.pos.Stream = stream
 	s.lately = nil // whatever becomes of the batch, it changes them
@@ -34,10 +58,15 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 			return fmt.Errorf("read the batch's documents: %w", err)
 		}
 		for _, e := range entries {
+			s.marker.entry(e)
+			if onFold != nil {
+				onFold(e)
+			}
 			if err := b.fold(e); err != nil {
 				return fmt.Errorf("entry %d: %w", e.Sequence, err)
 			}
 		}
+		s.marker.set(mark{})
 		return b.flush(ctx)
 	})
 	if err != nil {

@@ -18,7 +18,10 @@ import (
 )
 
 // Fold lets the follower of the log write into the store.
-type Fold struct{ Store *db.Store }
+type Fold struct {
+	Store  *db.Store
+	Logger *slog.Logger // may be nil
+}
 
 // Position implements events.Fold.
 func (f Fold) Position(context.Context) (events.Position, error) {
@@ -27,7 +30,11 @@ func (f Fold) Position(context.Context) (events.Position, error) {
 
 // Apply implements events.Fold.
 func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
-	return f.Store.Apply(ctx, stream, batch)
+	if err := f.Store.Apply(ctx, stream, batch); err != nil {
+		return err
+	}
+	f.sayQuarantined(ctx, batch)
+	return nil
 }
 
 // Rewind implements events.Fold.
