@@ -10,9 +10,6 @@ import (
 	"countersign/workflow"
 )
 
-// RulesVersion is the version of the rules that this program decides by.
-const RulesVersion = 1
-
 // Apply folds a batch of entries, in the log's order, into the store: the
 // documents, what is owed, and the position, in one transaction. Entries at or
 // before the position are passed over. stream is when the stream was created.
@@ -228,9 +225,9 @@ func (b *batch) settle(e workflow.Entry) {
 func (b *batch) decide(e workflow.Entry) error {
 	switch body := e.Body.(type) {
 	case workflow.RulesActivated:
-		if body.Version > RulesVersion {
+		if body.Version > workflow.RulesVersion() {
 			return fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
-				workflow.ErrUnavailable, body.Version, RulesVersion)
+				workflow.ErrUnavailable, body.Version, workflow.RulesVersion())
 		}
 		b.pos.Rules = body.Version
 		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
@@ -267,7 +264,7 @@ func (b *batch) decide(e workflow.Entry) error {
 func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
-	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, ParkingLimit: b.pos.Parking})
+	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules})
 	b.keepParked(before.Parked, d.State.Parked)
 	*s = d.State
 	if !d.Unchanged && s.Document.Status != workflow.Unseen {

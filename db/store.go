@@ -103,7 +103,13 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {
 		return err
 	}
-	return s.openReaders(ctx)
+	if err := s.openReaders(ctx); err != nil {
+		return err
+	}
+	if s.position.Rules > workflow.RulesVersion() {
+		return fmt.Errorf("%w: it was folded by rules version %d, and this program knows version %d", ErrNewer, s.position.Rules, workflow.RulesVersion())
+	}
+	return nil
 }
 
 func (s *Store) openReaders(ctx context.Context) (err error) {

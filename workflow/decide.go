@@ -22,6 +22,7 @@ type Parked struct {
 type Facts struct {
 	Holders      map[SID]SID   // the live document on which an order is, for every order the entry or a parked event names
 	ParkingLimit time.Duration // how long an event may stay parked
+	Rules        int           // version of the rules in force; 0 stands for the first
 }
 
 // OwedEvent is an event that has to be appended to the log, once ever.
@@ -136,7 +137,7 @@ func (d *decider) take(e Entry) {
 	switch {
 	case doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
-	case waits(doc.Status, e.Body):
+	case waits(d.facts.Rules, doc.Status, e.Body):
 		d.park(e)
 		result = Parking
 	default:

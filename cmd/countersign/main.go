@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	}
 	config.Flags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.dead(), a.accounts(), a.version())
+	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.dead(), a.rules(), a.accounts(), a.version())
 	for _, c := range root.Commands() {
 		checkArgs(c)
 	}
