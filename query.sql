@@ -304,3 +304,36 @@ SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE owed_seq > @sequenc
 
 -- name: TurnedDownSince :many
 SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > @sequence GROUP BY code;
+
+-- name: AddClosed :exec
+INSERT INTO closed (sequence, by_sequence, reason, at_ms)
+SELECT t.sequence, @by_sequence, @reason, @at_ms FROM turned_down AS t
+WHERE t.sequence = @sequence
+  AND (CAST(@account_sid AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(@account_sid AS TEXT) OR substr(t.subject, 13, 2) <> 'AC')
+ON CONFLICT DO NOTHING;
+
+-- name: ListTurnedDown :many
+SELECT t.sequence, t.dead, t.subject, t.document_sid, t.source, t.event_id, t.code, t.message, t.field, t.at_ms,
+  CAST(COALESCE(c.by_sequence, 0) AS INTEGER) AS by_sequence, CAST(COALESCE(c.reason, '') AS TEXT) AS reason,
+  CAST(COALESCE(c.at_ms, 0) AS INTEGER) AS closed_ms
+FROM turned_down AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
+WHERE (CAST(@sequence AS INTEGER) = 0 OR t.sequence = CAST(@sequence AS INTEGER))
+  AND (CAST(@account_sid AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(@account_sid AS TEXT))
+  AND (CAST(@document_sid AS TEXT) = '' OR t.document_sid = CAST(@document_sid AS TEXT))
+  AND (CAST(@code AS TEXT) = '' OR t.code = CAST(@code AS TEXT))
+  AND (CAST(@dead AS INTEGER) < 0 OR t.dead = CAST(@dead AS INTEGER))
+  AND t.at_ms >= CAST(@since_ms AS INTEGER)
+  AND (CAST(@closed_too AS INTEGER) = 1 OR c.sequence IS NULL)
+ORDER BY t.sequence DESC LIMIT @most;
+
+-- name: CountClosedDead :one
+SELECT count(*) FROM closed AS c CROSS JOIN turned_down AS t WHERE t.sequence = c.sequence AND t.dead = 1;
+
+-- name: WhatBecameOf :one
+SELECT sequence, result FROM inbox WHERE source = @source AND event_id = @event_id;
+
+-- name: ResultAt :one
+SELECT result FROM inbox WHERE sequence = @sequence;
+
+-- name: DeleteClosed :exec
+DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM turned_down AS t WHERE t.document_sid = @document_sid AND t.sequence < @below);

@@ -139,6 +139,14 @@ CREATE TABLE turned_down (
 
 CREATE INDEX turned_down_document ON turned_down (document_sid, sequence);
 
+-- Events that were turned down and are done with.
+CREATE TABLE closed (
+  sequence    INTEGER PRIMARY KEY, -- of the event that was turned down
+  by_sequence INTEGER NOT NULL,    -- the entry that was sent in its place, or that discards it
+  reason      TEXT    NOT NULL,    -- why it was discarded; empty where it was sent again
+  at_ms       INTEGER NOT NULL
+) STRICT;
+
 -- What happened to each document, in words.
 CREATE TABLE journal (
   document_sid TEXT    NOT NULL,

@@ -10,9 +10,6 @@ import (
 	"countersign/workflow"
 )
 
-// RulesVersion is the version of the rules that this program decides by.
-const RulesVersion = 1
-
 // Apply folds a batch of entries, in the log's order, into the store: the
 // documents, what is owed, and the position, in one transaction. Entries at or
 // before the position are passed over. stream is when the stream was created.
@@ -21,10 +18,34 @@ const RulesVersion = 1
 func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
 	s.fold.Lock()
 	defer s.fold.Unlock()
-	if len(entries) == 0 {
-		return nil
-	}
 	ctx = context.WithoutCancel(ctx) // one that can end costs go-sqlite3 a goroutine a statement
+	for len(entries) > 0 {
+		n := s.marker.split(entries)
+		if err := s.applyBatch(ctx, stream, entries[:n]); err != nil {
+			return err
+		}
+		entries = entries[n:]
+	}
+	return nil
+}
+
+// applyBatch applies entries in one transaction. Should that end the process,
+// the marker says of which entries.
+func (s *Store) applyBatch(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
+	returned := false
+	defer func() {
+		if returned {
+			s.marker.set(mark{})
+		} else {
+			s.marker.panicked(entries)
+		}
+	}()
+	err := s.applyTx(ctx, stream, entries)
+	returned = true
+	return err
+}
+
+func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
 	b := &batch{pos: s.Position(), states: s.lately}
 	b.pos.Stream = stream
 	s.lately = nil // whatever becomes of the batch, it changes them
@@ -32,7 +53,7 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 		b.q = q
 		for _, run := range runs(entries) {
 			b = b.next()
-			if err := b.apply(ctx, run); err != nil {
+			if err := b.apply(ctx, run, s.begin); err != nil {
 				return err
 			}
 		}
@@ -57,12 +78,21 @@ func (b *batch) next() *batch {
 	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates}
 }
 
+// begin is called before an entry is folded.
+func (s *Store) begin(e workflow.Entry) {
+	s.marker.entry(e)
+	if onFold != nil {
+		onFold(e)
+	}
+}
+
 // apply folds the entries and writes down what they come to.
-func (b *batch) apply(ctx context.Context, entries []workflow.Entry) error {
+func (b *batch) apply(ctx context.Context, entries []workflow.Entry, begin func(workflow.Entry)) error {
 	if err := b.load(ctx, entries); err != nil {
 		return fmt.Errorf("read the batch's documents: %w", err)
 	}
 	for _, e := range entries {
+		begin(e)
 		if err := b.fold(e); err != nil {
 			return fmt.Errorf("entry %d: %w", e.Sequence, err)
 		}
@@ -118,6 +148,7 @@ type batch struct {
 	parked    []workflow.Parked
 	unparked  []uint64
 	turned    []turn
+	closings  []closing
 	lines     []line
 	lineNo    map[workflow.SID]int // lines written for the entry in hand
 	tallies   map[tally]int
@@ -200,6 +231,7 @@ func (b *batch) fold(e workflow.Entry) error {
 	}
 	b.metAt[key] = len(b.met)
 	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.Unchanged})
+	b.close(e)
 	return b.decide(e)
 }
 
@@ -230,9 +262,9 @@ func (b *batch) settle(e workflow.Entry) {
 func (b *batch) decide(e workflow.Entry) error {
 	switch body := e.Body.(type) {
 	case workflow.RulesActivated:
-		if body.Version > RulesVersion {
+		if body.Version > workflow.RulesVersion() {
 			return fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
-				workflow.ErrUnavailable, body.Version, RulesVersion)
+				workflow.ErrUnavailable, body.Version, workflow.RulesVersion())
 		}
 		b.pos.Rules = body.Version
 		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
@@ -285,7 +317,7 @@ func (b *batch) result(e workflow.Entry, r workflow.Result) {
 func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
-	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking})
+	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules})
 	b.keepParked(before.Parked, d.State.Parked)
 	*s = d.State
 	if !d.Unchanged && s.Document.Status != workflow.Unseen {

@@ -3,6 +3,7 @@ package db_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -213,7 +214,7 @@ func TestABatchThatFailsLeavesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.created(1)
-	w.add("", "_.rules.activated", workflow.RulesActivated{Version: db.RulesVersion + 1})
+	w.add("", "_.rules.activated", workflow.RulesActivated{Version: workflow.RulesVersion() + 1})
 	before := dump(t, s)
 	err := s.Apply(t.Context(), stream, w.entries)
 	if !errors.Is(err, workflow.ErrUnavailable) || !strings.Contains(err.Error(), "start a newer one") {
@@ -365,6 +366,35 @@ func TestADamagedOrNewerFileIsRefused(t *testing.T) {
 	}
 	if _, err := db.OpenReader(t.Context(), t.TempDir()); !errors.Is(err, workflow.ErrNotFound) {
 		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// TestAStoreOfANewerProgramIsRefused: one whose tables are newer, and one that
+// was folded by rules that this program does not know.
+func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
+	for name, change := range map[string]string{
+		"tables": "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)",
+		"rules":  "UPDATE position SET rules = 2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := open(t, dir).Close(); err != nil {
+				t.Fatal(err)
+			}
+			raw, err := sql.Open("sqlite3", filepath.Join(dir, db.FileName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := raw.Exec(change); err != nil {
+				t.Fatal(err)
+			}
+			if err := raw.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Open(t.Context(), dir); !errors.Is(err, db.ErrNewer) {
+				t.Errorf("opened: %v", err)
+			}
+		})
 	}
 }
 

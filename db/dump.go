@@ -32,6 +32,7 @@ var dumped = []dumpedTable{
 	{"owed_events", 1, "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject"},
 	{"parked", 1, "sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms", "ORDER BY sequence"},
 	{"turned_down", 1, "sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence"},
+	{"closed", 1, "sequence, by_sequence, reason, at_ms", "ORDER BY sequence"},
 	{"journal", 3, "document_sid, sequence, line, at_ms, what, detail", "ORDER BY document_sid, sequence, line"},
 	{"erased", 1, "document_sid, account_sid, status, sequence", "ORDER BY document_sid"},
 	{"tallies", 3, "what, kind, more, n", "WHERE n <> 0 ORDER BY what, kind, more"},

@@ -129,6 +129,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 		func() error {
 			return q.TakeTurnedDown(ctx, sqlc.TakeTurnedDownParams{DocumentSID: sid, Below: below})
 		},
+		func() error { return q.DeleteClosed(ctx, sqlc.DeleteClosedParams{DocumentSID: sid, Below: below}) },
 		func() error {
 			return q.DeleteTurnedDown(ctx, sqlc.DeleteTurnedDownParams{DocumentSID: sid, Below: below})
 		},

@@ -23,6 +23,7 @@ func (b *batch) flush(ctx context.Context) error {
 		{"owed events", b.flushOwed},
 		{"parked events", b.flushParked},
 		{"turned down events", b.flushTurned},
+		{"events that are done with", b.flushClosings},
 		{"journal", b.flushJournal},
 		{"tallies", b.flushTallies},
 		{"position", b.flushPosition},

@@ -171,6 +171,7 @@ type Counts struct {
 	Documents   map[workflow.Status]int
 	Mails       map[workflow.MailKind]map[workflow.MailState]int
 	DeadLetters int
+	OpenLetters int // dead letters that nobody has sent again or discarded
 	Refused     map[workflow.Code]int
 	Registers   int // register events that stand on the log
 	Unsettled   int // mails
@@ -205,11 +206,16 @@ func (s *Store) Counts(ctx context.Context, now time.Time) (c Counts, err error)
 		c.add(t)
 	}
 	b, err := s.rq.Backlog(ctx, ms(now))
+	if err != nil {
+		return c, err
+	}
 	c.InDoubt, c.OwedEvents, c.Parked = int(b.Doubts), int(b.Events), int(b.Parked)
 	c.OldestMail, c.OldestEvent = fromMS(b.OldestOwedMS), fromMS(b.OldestEventMS)
 	if claimed := fromMS(b.OldestClaimedMS); c.OldestMail.IsZero() || !claimed.IsZero() && claimed.Before(c.OldestMail) {
 		c.OldestMail = claimed
 	}
+	closed, err := s.rq.CountClosedDead(ctx)
+	c.OpenLetters = c.DeadLetters - int(closed)
 	return c, err
 }
 

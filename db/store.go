@@ -56,6 +56,7 @@ type Store struct {
 	changed      chan struct{} // closed when a batch has been applied
 	duplicates   uint64
 	appliedCount uint64
+	marker       *marker // of what is being folded; nil in a store that is only read
 }
 
 // Open opens the store in the directory dir, which must exist, and brings its
@@ -94,7 +95,16 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.prepareWriter(ctx, rand.Text()); err != nil {
 		return err
 	}
-	return s.openReaders(ctx)
+	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {
+		return err
+	}
+	if err := s.openReaders(ctx); err != nil {
+		return err
+	}
+	if s.position.Rules > workflow.RulesVersion() {
+		return fmt.Errorf("%w: it was folded by rules version %d, and this program knows version %d", ErrNewer, s.position.Rules, workflow.RulesVersion())
+	}
+	return nil
 }
 
 // OpenOn opens a store on a database that is open already and has this
@@ -189,7 +199,7 @@ func OpenReader(ctx context.Context, dir string) (*Store, error) {
 func (s *Store) Close() error {
 	s.fold.Lock()
 	defer s.fold.Unlock()
-	var errs []error
+	errs := []error{s.marker.close()}
 	for _, q := range []*sqlc.Queries{s.rq, s.wq} {
 		if q != nil {
 			errs = append(errs, q.Close())

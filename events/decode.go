@@ -54,6 +54,9 @@ func Decode(m Message) workflow.Entry {
 		return entry
 	}
 	entry.ID, entry.Source = e.id, e.source
+	if upstream(e.typ) && !parseNumber(e.mends, &entry.Mends) {
+		entry.Mends = 0 // it decides nothing of a document
+	}
 	return entry
 }
 

@@ -36,6 +36,8 @@ var subjects = map[string]string{
 	workflow.TypeMailClaimed:        events.Prefix + "_.mail.claimed",
 	workflow.TypeMailSettled:        events.Prefix + "_.mail.settled",
 	workflow.TypeRulesActivated:     events.Prefix + "_.rules.activated",
+	workflow.TypeDiscarded:          mine + "discarded.7",
+	workflow.TypeQuarantined:        events.Prefix + "_.quarantined.7",
 }
 
 // message makes a message of the type with the data.

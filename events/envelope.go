@@ -22,6 +22,7 @@ import (
 type envelope struct {
 	specversion, id, source, typ, subject, time string
 	datacontenttype, dataschema, schemaversion  string
+	mends                                       string
 	data                                        value
 }
 
@@ -112,8 +113,8 @@ func (r *reader) readStructured(root value, e *envelope) {
 			e.data = v
 		case name == "data_base64":
 			encoded = v
-		case name == "schemaversion" && v.kind() == "a number":
-			e.schemaversion = string(v.raw)
+		case (name == "schemaversion" || name == "mends") && v.kind() == "a number":
+			e.set(name, string(v.raw))
 		case isAttribute(name):
 			e.set(name, r.str(v))
 		}
@@ -159,6 +160,8 @@ func (e *envelope) attribute(name string) *string {
 		return &e.dataschema
 	case "schemaversion":
 		return &e.schemaversion
+	case "mends":
+		return &e.mends
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type Event struct {
 	Document   workflow.SID // "_" where there is none, and empty where none has a place
 	What       string       // the rest of the subject: "order.HR….status"
 	Body       workflow.Body
+	Mends      uint64 // sequence of the turned down event that this one is sent in place of; 0 for none
 }
 
 // Subject is where the event belongs on the log. It fails with a
@@ -89,6 +91,9 @@ func (e Event) encode() ([]byte, error) {
 	c.SetType(e.Body.Type())
 	if !e.Time.IsZero() {
 		c.SetTime(e.Time)
+	}
+	if e.Mends > 0 {
+		c.SetExtension("mends", strconv.FormatUint(e.Mends, 10))
 	}
 	var body bytes.Buffer
 	text := json.NewEncoder(&body)

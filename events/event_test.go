@@ -74,6 +74,9 @@ func whole() []events.Event {
 			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
 		}}),
 		events.RulesActivated("r1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400}),
+		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
+		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
+		events.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),
 	}
 }
 

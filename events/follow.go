@@ -216,7 +216,7 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 		}
 		after = meta.Sequence.Stream
 		l.saw(after, meta.Timestamp)
-		e := Decode(Message{
+		e := l.decode(Message{
 			Sequence: after, Time: meta.Timestamp.UTC(),
 			Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
 		})

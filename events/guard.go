@@ -34,6 +34,9 @@ func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, erro
 		l.log.Error("the server says that the log is damaged and entries are lost; restore the stream's store if a backup has them",
 			"entries", len(lost.Msgs), "first", lost.Msgs[0])
 	}
+	if err := l.loadQuarantine(ctx, stream); err != nil {
+		return nil, 0, err
+	}
 	fault, err := l.compare(ctx, stream, pos)
 	if err != nil {
 		return nil, 0, err
@@ -66,7 +69,7 @@ func (l *Log) compare(ctx context.Context, stream jetstream.Stream, pos Position
 	case pos.Sequence > last:
 		return fmt.Sprintf("the log lost its tail and ends at entry %d", last), nil
 	}
-	found, same, err := entryIs(ctx, stream, pos.Sequence, pos.Time, pos.Source, pos.ID)
+	found, same, err := l.entryIs(ctx, stream, pos.Sequence, pos.Time, pos.Source, pos.ID)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("read entry %d back: %w", pos.Sequence, err)
@@ -96,7 +99,7 @@ func (l *Log) rewind(ctx context.Context, stream jetstream.Stream, f Fold, pos P
 		if seq == 0 || seq > last {
 			return false, nil
 		}
-		_, same, err := entryIs(ctx, stream, seq, at, source, id)
+		_, same, err := l.entryIs(ctx, stream, seq, at, source, id)
 		unread = err
 		return same, err
 	}
@@ -117,9 +120,10 @@ func (l *Log) rewind(ctx context.Context, stream jetstream.Stream, f Fold, pos P
 }
 
 // entryIs reports whether the stream has an entry at seq, and whether it is
-// the one with this time and identity. Times are compared to the millisecond,
+// the one with this time and identity, which may have been read before the
+// entry came into quarantine. Times are compared to the millisecond,
 // which is what a database may keep of them.
-func entryIs(ctx context.Context, stream jetstream.Stream, seq uint64, at time.Time, source, id string) (found, same bool, err error) {
+func (l *Log) entryIs(ctx context.Context, stream jetstream.Stream, seq uint64, at time.Time, source, id string) (found, same bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	msg, err := stream.GetMsg(ctx, seq)
@@ -129,8 +133,11 @@ func entryIs(ctx context.Context, stream jetstream.Stream, seq uint64, at time.T
 	case err != nil:
 		return false, false, err
 	}
-	e := Decode(Message{Sequence: msg.Sequence, Time: msg.Time.UTC(), Subject: msg.Subject, Header: msg.Header, Data: msg.Data})
-	return true, sameInstant(msg.Time, at) && e.Source == source && e.ID == id, nil
+	m := Message{Sequence: msg.Sequence, Time: msg.Time.UTC(), Subject: msg.Subject, Header: msg.Header, Data: msg.Data}
+	for _, e := range []workflow.Entry{l.decode(m), Decode(m)} {
+		same = same || sameInstant(msg.Time, at) && e.Source == source && e.ID == id
+	}
+	return true, same, nil
 }
 
 func sameInstant(a, b time.Time) bool { return a.UnixMilli() == b.UnixMilli() }

@@ -22,6 +22,8 @@ type Log struct {
 	log      *slog.Logger
 	clock    clock
 	last     atomic.Uint64
+
+	quarantine atomic.Pointer[map[uint64]bool] // entries that make the program crash; nil until they were looked up
 }
 
 // Stats is what the log knows of itself without asking the server.

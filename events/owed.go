@@ -1,6 +1,7 @@
 package events
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -24,6 +25,28 @@ func Claimed(id string, at time.Time, b workflow.Claimed) Event {
 // Settled says what became of mails that a claim took in hand.
 func Settled(id string, at time.Time, b workflow.Settled) Event {
 	return Event{ID: id, Source: Source, Time: at, Account: nobody, What: "mail.settled", Body: b}
+}
+
+// Discarded says that the turned down event at a sequence is done with. The
+// subject's account and document are "_" where that event's names none.
+func Discarded(account, document workflow.SID, at time.Time, b workflow.Discarded) Event {
+	return FromOwed(workflow.OwedEvent{
+		Account: nobodyIfEmpty(account, document), Document: nobodyIfEmpty(document, account),
+		What: fmt.Sprintf("discarded.%d", b.Sequence), Body: b, At: at,
+	})
+}
+
+func nobodyIfEmpty(sid, other workflow.SID) workflow.SID {
+	if sid == "" || other == "" {
+		return nobody
+	}
+	return sid
+}
+
+// Quarantined says that the entry at a sequence makes the program crash.
+func Quarantined(at time.Time, b workflow.Quarantined) Event {
+	what := fmt.Sprintf("quarantined.%d", b.Sequence)
+	return Event{ID: nobody + "." + what, Source: Source, Time: at, Account: nobody, What: what, Body: b}
 }
 
 // RulesActivated switches every replica to a version of the rules.

@@ -48,6 +48,11 @@ func (r *reader) own(e *envelope, to topic) workflow.Body {
 	case workflow.Erased:
 		r.agree("data.authorization_document_sid", b.DocumentSID == to.document)
 		r.agree("data.account_sid", b.AccountSID == to.account)
+	case workflow.Discarded:
+		r.agree("data.sequence", b.Sequence == to.number)
+		r.present("data.reason", b.Reason)
+	case workflow.Quarantined:
+		r.agree("data.sequence", b.Sequence == to.number)
 	case workflow.RulesActivated:
 		if b.Version < 1 {
 			r.fail(workflow.CodeInvalid, "data.version", "%d is no version", b.Version)

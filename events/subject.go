@@ -21,7 +21,7 @@ type topic struct {
 	typ                      string
 	status                   workflow.Status // of became
 	timer                    string          // of due
-	number                   uint64          // round of became and due, sequence of refused
+	number                   uint64          // round of became and due, sequence of refused, discarded and quarantined
 }
 
 // parseSubject reads a subject, and reports whether it is one of the
@@ -44,6 +44,10 @@ func parseSubject(subject string) (t topic, ok bool) {
 			t.typ = workflow.TypeRulesActivated
 			return t, true
 		}
+		if sequence, ok := strings.CutPrefix(rest, "quarantined."); ok {
+			t.typ = workflow.TypeQuarantined
+			return t, parseNumber(sequence, &t.number)
+		}
 	}
 	document, what, _ := strings.Cut(rest, ".")
 	if isSID(account, "AC") {
@@ -58,7 +62,8 @@ func parseSubject(subject string) (t topic, ok bool) {
 	case t.account != "" && t.document != "":
 		return t, true
 	}
-	return t, t.typ == workflow.TypeRefused && account == nobody && document == nobody
+	about := t.typ == workflow.TypeRefused || t.typ == workflow.TypeDiscarded
+	return t, about && account == nobody && document == nobody
 }
 
 // parseWhat reads what follows account and document.
@@ -91,6 +96,9 @@ func (t *topic) parseWhat(what string) (ok bool) {
 	case "refused":
 		t.typ = workflow.TypeRefused
 		return parseNumber(rest, &t.number)
+	case "discarded":
+		t.typ = workflow.TypeDiscarded
+		return parseNumber(rest, &t.number)
 	}
 	return false
 }
@@ -122,7 +130,8 @@ func upstream(typ string) bool {
 func known(typ string) bool {
 	switch typ {
 	case workflow.TypeBecame, workflow.TypeRefused, workflow.TypeTimerDue, workflow.TypeRegister,
-		workflow.TypeMailClaimed, workflow.TypeMailSettled, workflow.TypeRulesActivated, workflow.TypeErased:
+		workflow.TypeMailClaimed, workflow.TypeMailSettled, workflow.TypeRulesActivated,
+		workflow.TypeDiscarded, workflow.TypeQuarantined, workflow.TypeErased:
 		return true
 	}
 	return upstream(typ)
@@ -164,4 +173,10 @@ func parseNumber(s string, n *uint64) (ok bool) {
 	v, err := strconv.ParseUint(s, 10, 64)
 	*n = v
 	return err == nil
+}
+
+// AccountOf is the account that a subject names, or "".
+func AccountOf(subject string) workflow.SID {
+	to, _ := parseSubject(subject)
+	return to.account
 }

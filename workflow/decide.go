@@ -24,6 +24,7 @@ type Facts struct {
 	Holders      map[SID]SID        // the live document on which an order is, for every order the entry or a parked event names
 	Blocked      map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
 	ParkingLimit time.Duration      // how long an event may stay parked
+	Rules        int                // version of the rules in force; 0 stands for the first
 }
 
 // Holding is an order and the document that it is on.
@@ -143,7 +144,7 @@ func (d *decider) take(e Entry) {
 		p = d.erased(e)
 	case asks(e.Body) && doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
-	case waits(doc.Status, e.Body):
+	case waits(d.facts.Rules, doc.Status, e.Body):
 		d.park(e)
 		result = Parking
 	default:
@@ -206,6 +207,8 @@ func (d *decider) answer(e Entry) *Problem {
 		return d.timer(e, b)
 	case Register:
 		d.registered(b)
+	case Discarded:
+		d.note(b.Type(), fmt.Sprintf("entry %d: %s", b.Sequence, b.Reason))
 	default: // became and refused say what the rules said before
 		d.same = true
 	}

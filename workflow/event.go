@@ -15,6 +15,7 @@ type Entry struct {
 	Document SID    // from the subject; empty where it names none
 	ID       string // ID and Source together are the event's identity
 	Source   string
+	Mends    uint64 // sequence of the turned down event that this one is sent in place of; 0 for none
 	Body     Body
 }
 
@@ -226,6 +227,8 @@ var decoders = map[string]func([]byte) (Body, error){
 	TypeMailSettled:        decode[Settled],
 	TypeRulesActivated:     decode[RulesActivated],
 	TypeErased:             decode[Erased],
+	TypeDiscarded:          decode[Discarded],
+	TypeQuarantined:        decode[Quarantined],
 }
 
 func decode[B Body](data []byte) (Body, error) {

@@ -13,7 +13,7 @@ const (
 	park   cell = 'p' // kept until it can apply
 )
 
-// machine is the whole state machine: a row is where a document stands, a
+// machine is the whole state machine, of version 1 of the rules: a row is where a document stands, a
 // column is what is asked for, in the order of Statuses. Created and updated
 // ask for opened.
 var machine = map[Status]string{
@@ -26,11 +26,11 @@ var machine = map[Status]string{
 	Failed:   "." + "." + "." + "." + "=",
 }
 
-// asked looks up the machine.
-func asked(from, to Status) cell {
+// asked looks up the machine of a version of the rules.
+func asked(rules int, from, to Status) cell {
 	for i, s := range Statuses {
 		if s == to {
-			return cell(machine[from][i])
+			return cell(machineOf(rules)[from][i])
 		}
 	}
 	return refuse
@@ -38,12 +38,12 @@ func asked(from, to Status) cell {
 
 // waits reports whether an event has to be parked: it builds on one that has
 // not come yet.
-func waits(from Status, b Body) bool {
+func waits(rules int, from Status, b Body) bool {
 	switch b := b.(type) {
 	case Updated, OrderStatusChanged:
 		return from == Unseen
 	case StatusChanged:
-		return asked(from, b.Status) == park || from == Unseen
+		return asked(rules, from, b.Status) == park || from == Unseen
 	}
 	return false
 }

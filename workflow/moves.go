@@ -84,7 +84,7 @@ func set[T any](field *T, value *T) {
 // park never reach it.
 func (d *decider) status(e Entry, b StatusChanged) *Problem {
 	doc := &d.state.Document
-	switch asked(doc.Status, b.Status) {
+	switch asked(d.facts.Rules, doc.Status, b.Status) {
 	case edit:
 		d.hold(e, b)
 	case send:

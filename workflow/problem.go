@@ -25,6 +25,7 @@ const (
 	CodeInvalid        Code = "invalid"         // dead letter: a field has a value it cannot have
 	CodeTooLarge       Code = "too_large"       // dead letter: more bytes or items than allowed
 	CodeParkedTooLong  Code = "parked_too_long" // dead letter: what it builds on never came
+	CodeCrashed        Code = "crashed"         // dead letter: the program died of it, twice
 	CodeExists         Code = "already_exists"  // the document was created before
 	CodeImmutable      Code = "immutable"       // the document is not opened
 	CodeStatus         Code = "status_conflict" // the machine has no such move
@@ -38,7 +39,7 @@ const (
 // other code was refused.
 func (c Code) Dead() bool {
 	switch c {
-	case CodeUnreadable, CodeUnknownType, CodeUnknownVersion, CodeInvalid, CodeTooLarge, CodeParkedTooLong:
+	case CodeUnreadable, CodeUnknownType, CodeUnknownVersion, CodeInvalid, CodeTooLarge, CodeParkedTooLong, CodeCrashed:
 		return true
 	}
 	return false

@@ -29,7 +29,7 @@ func (d *decider) parkingTimer(p Parked, try int) OwedEvent {
 // may let another through.
 func (d *decider) unpark() {
 	for {
-		i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return !waits(d.state.Document.Status, p.Entry.Body) })
+		i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return !waits(d.facts.Rules, d.state.Document.Status, p.Entry.Body) })
 		if i < 0 {
 			return
 		}

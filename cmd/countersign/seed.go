@@ -59,10 +59,10 @@ func (w *worker) seed(ctx context.Context) {
 			return
 		case <-ctx.Done():
 			return
-		case <-time.After(lookAgain):
+		case <-time.After(askAgain):
 		}
 	}
 }
 
-// lookAgain is the pause between two questions to a NATS that is away.
-const lookAgain = 100 * time.Millisecond
+// askAgain is the pause between two questions to a NATS that is away.
+const askAgain = 100 * time.Millisecond

@@ -18,6 +18,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/workflow"
 )
 
 func (a *app) snapshot() *cobra.Command {
@@ -231,7 +232,7 @@ var (
 
 // fetch makes a database in dir of one snapshot, all of it or none.
 func (s *snapshots) fetch(ctx context.Context, x events.Snapshot, dir string) error {
-	if x.Schema > db.SchemaVersion() || x.Rules > db.RulesVersion {
+	if x.Schema > db.SchemaVersion() || x.Rules > workflow.RulesVersion() {
 		return errNewerSnapshot
 	}
 	work, remove, err := scratch(dir)

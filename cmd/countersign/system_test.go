@@ -34,7 +34,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("AS_PROGRAM") != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	removeBuilds()
+	os.Exit(code)
 }
 
 // town is a NATS server, a mail catcher and workers, as in a small production.

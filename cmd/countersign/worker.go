@@ -242,11 +242,14 @@ func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 		return err
 	}
 	w.log.Store(log)
+	if err := relay.Quarantine(ctx, w.store, log, w.logger); err != nil {
+		return nil // ctx has ended
+	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	followed := make(chan error, 1)
 	go func() {
-		err := log.Follow(following, relay.Fold{Store: w.store})
+		err := log.Follow(following, relay.Fold{Store: w.store, Logger: w.logger})
 		if err != nil {
 			fail(err)
 		}

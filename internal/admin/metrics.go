@@ -37,6 +37,7 @@ var (
 	oldest      = desc("outbox_oldest_seconds", "Age of the oldest thing owed, by channel; 0 where nothing is.", "channel")
 	registers   = desc("register_events", "Register events that stand on the log.")
 	deadLetters = desc("dead_letters", "Events kept as dead letters.")
+	openLetters = desc("dead_letters_open", "Dead letters that nobody has sent again or discarded.")
 	refused     = desc("refused_events", "Events that were refused, by code.", "code")
 	parkedNow   = desc("parked_events", "Events that wait for the one they build on.")
 	active      = desc("active", "1 if this worker made the last claim, or nobody has.")
@@ -46,7 +47,7 @@ var (
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connected, reconnects, logLast, applied, lag, entries, duplicates, documents, mails, doubt, depth, oldest,
-		registers, deadLetters, refused, parkedNow, active,
+		registers, deadLetters, openLetters, refused, parkedNow, active,
 	} {
 		ch <- d
 	}
@@ -95,6 +96,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(oldest, age(l.Now, c.OldestEvent), "event")
 	gauge(registers, float64(c.Registers))
 	gauge(deadLetters, float64(c.DeadLetters))
+	gauge(openLetters, float64(c.OpenLetters))
 	for code, n := range c.Refused {
 		gauge(refused, float64(n), string(code))
 	}

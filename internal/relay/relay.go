@@ -18,7 +18,10 @@ import (
 )
 
 // Fold lets the follower of the log write into the store.
-type Fold struct{ Store *db.Store }
+type Fold struct {
+	Store  *db.Store
+	Logger *slog.Logger // may be nil
+}
 
 // Position implements events.Fold.
 func (f Fold) Position(context.Context) (events.Position, error) {
@@ -27,7 +30,11 @@ func (f Fold) Position(context.Context) (events.Position, error) {
 
 // Apply implements events.Fold.
 func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
-	return f.Store.Apply(ctx, stream, batch)
+	if err := f.Store.Apply(ctx, stream, batch); err != nil {
+		return err
+	}
+	f.sayQuarantined(ctx, batch)
+	return nil
 }
 
 // Foresee implements events.Foresight.
@@ -72,6 +79,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // ActivateRules puts the settings that the rules decide by on the log, where
 // they differ from what the log says. All workers decide by them from then on.
+// The version of the rules stays as it is: an operator activates a new one.
 func ActivateRules(ctx context.Context, store *db.Store, log *events.Log, parking time.Duration, logger *slog.Logger) error {
 	p := store.Position()
 	if p.Parking == parking {
@@ -80,7 +88,7 @@ func ActivateRules(ctx context.Context, store *db.Store, log *events.Log, parkin
 	logger.Info("the log gets a new parking limit", "from", p.Parking, "to", parking)
 	id := "rules." + p.Worker + "." + time.Now().UTC().Format(time.RFC3339Nano)
 	_, err := log.Append(ctx, events.RulesActivated(id, log.Now(), workflow.RulesActivated{
-		Version: db.RulesVersion, ParkingLimitSeconds: int64(parking / time.Second),
+		Version: p.Rules, ParkingLimitSeconds: int64(parking / time.Second),
 	}))
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"countersign/db"
 	"countersign/events"
 	"countersign/workflow"
 )
@@ -22,7 +21,7 @@ func schedule(seed uint64, broken breakage) *world {
 	w.log("plan %+v", w.plan)
 	if w.chance(2) { // else a worker does it, before there is anything else
 		m, err := events.RulesActivated("rules", time.Now(), workflow.RulesActivated{
-			Version: db.RulesVersion, ParkingLimitSeconds: int64(w.plan.parking / time.Second),
+			Version: workflow.RulesVersion(), ParkingLimitSeconds: int64(w.plan.parking / time.Second),
 		}).Message()
 		must(err)
 		_, _ = w.stream.append("earlier", m)

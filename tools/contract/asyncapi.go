@@ -135,12 +135,12 @@ func parameters() object {
 		statuses[i] = string(s)
 	}
 	return object{
-		"account":  object{"description": `The account, "AC" and 32 hex digits. In a refused event "_", as the document, where the refused message's subject names none.`, "examples": []string{account}},
+		"account":  object{"description": `The account, "AC" and 32 hex digits. In a refused or discarded event "_", as the document, where the subject of the message it is about names none.`, "examples": []string{account}},
 		"document": object{"description": `The Authorization Document, "PX" and 32 hex digits.`, "examples": []string{document}},
 		"order":    object{"description": `The Hosted Number Order, "HR" and 32 hex digits.`, "examples": []string{order1}},
 		"status":   object{"description": "Where the document stands.", "enum": statuses},
 		"round":    object{"description": "The document's round, from 1 on: each recall begins another. Of a parked event the try.", "examples": []string{"1"}},
-		"sequence": object{"description": "The refused message's sequence on the log.", "examples": []string{"42"}},
+		"sequence": object{"description": "The sequence on the log of the message that it is about.", "examples": []string{"42"}},
 		"timer":    object{"description": "What came due: expiry, freshness, reminder-N, or parked-N for the parked event at sequence N.", "examples": []string{"expiry", "reminder-1"}},
 	}
 }

@@ -97,6 +97,9 @@ func own() []kind {
 				Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1}},
 			}),
 		}},
+		{"discarded", workflow.Discarded{}, "{account}.{document}.discarded.{sequence}", []string{"Countersign, for an operator, once"}, []events.Event{
+			events.Discarded(account, document, at, workflow.Discarded{Sequence: 42, Reason: "The document was canceled in the meantime."}),
+		}},
 		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", []string{itself}, []events.Event{
 			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		}},
@@ -113,6 +116,9 @@ func own() []kind {
 		}},
 		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", []string{"Countersign"}, []events.Event{
 			events.RulesActivated("rules-1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86_400}),
+		}},
+		{"quarantined", workflow.Quarantined{}, "_.quarantined.{sequence}", []string{itself}, []events.Event{
+			events.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),
 		}},
 	}
 }

@@ -45,6 +45,7 @@ var limits = map[string]func(*jsonschema.Schema){
 	"timer":                      pattern(timerNames),
 	"round":                      atLeast(1),
 	"sequence":                   atLeast(1),
+	"crashes":                    atLeast(1),
 	"version":                    atLeast(1),
 	"claim":                      atLeast(0),
 	"parking_limit_seconds":      atLeast(0),

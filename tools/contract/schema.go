@@ -146,6 +146,9 @@ func envelope() *jsonschema.Schema {
 	s.Properties.Set("schemaversion", &jsonschema.Schema{
 		Enum: []any{events.SchemaVersion, json.Number(events.SchemaVersion)}, Description: "The version of this contract, which is meant where it is left out.",
 	})
+	s.Properties.Set("mends", &jsonschema.Schema{
+		Type: "string", Pattern: "^[1-9][0-9]*$", Description: "The sequence of an event of the same account that was turned down, which this one is sent in place of. It marks that one as done with, and decides nothing else.",
+	})
 	s.Properties.Set("data", &jsonschema.Schema{Type: "object", Description: "What the event says; each type has a schema for it."})
 	return s
 }

@@ -30,6 +30,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addBlockedStmt, err = db.PrepareContext(ctx, addBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query AddBlocked: %w", err)
 	}
+	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
+		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
+	}
 	if q.addHoldersStmt, err = db.PrepareContext(ctx, addHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query AddHolders: %w", err)
 	}
@@ -63,8 +66,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.claimedMailsStmt, err = db.PrepareContext(ctx, claimedMails); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimedMails: %w", err)
 	}
+	if q.countClosedDeadStmt, err = db.PrepareContext(ctx, countClosedDead); err != nil {
+		return nil, fmt.Errorf("error preparing query CountClosedDead: %w", err)
+	}
 	if q.deleteBlockedStmt, err = db.PrepareContext(ctx, deleteBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteBlocked: %w", err)
+	}
+	if q.deleteClosedStmt, err = db.PrepareContext(ctx, deleteClosed); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteClosed: %w", err)
 	}
 	if q.deleteDocumentStmt, err = db.PrepareContext(ctx, deleteDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteDocument: %w", err)
@@ -137,6 +146,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listDocumentsStmt, err = db.PrepareContext(ctx, listDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query ListDocuments: %w", err)
+	}
+	if q.listTurnedDownStmt, err = db.PrepareContext(ctx, listTurnedDown); err != nil {
+		return nil, fmt.Errorf("error preparing query ListTurnedDown: %w", err)
 	}
 	if q.loadDocumentsStmt, err = db.PrepareContext(ctx, loadDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadDocuments: %w", err)
@@ -225,6 +237,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.refusedForStmt, err = db.PrepareContext(ctx, refusedFor); err != nil {
 		return nil, fmt.Errorf("error preparing query RefusedFor: %w", err)
 	}
+	if q.resultAtStmt, err = db.PrepareContext(ctx, resultAt); err != nil {
+		return nil, fmt.Errorf("error preparing query ResultAt: %w", err)
+	}
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
 	}
@@ -255,6 +270,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.turnedDownSinceStmt, err = db.PrepareContext(ctx, turnedDownSince); err != nil {
 		return nil, fmt.Errorf("error preparing query TurnedDownSince: %w", err)
 	}
+	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
+		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
+	}
 	return &q, nil
 }
 
@@ -268,6 +286,11 @@ func (q *Queries) Close() error {
 	if q.addBlockedStmt != nil {
 		if cerr := q.addBlockedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addBlockedStmt: %w", cerr)
+		}
+	}
+	if q.addClosedStmt != nil {
+		if cerr := q.addClosedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addClosedStmt: %w", cerr)
 		}
 	}
 	if q.addHoldersStmt != nil {
@@ -325,9 +348,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing claimedMailsStmt: %w", cerr)
 		}
 	}
+	if q.countClosedDeadStmt != nil {
+		if cerr := q.countClosedDeadStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countClosedDeadStmt: %w", cerr)
+		}
+	}
 	if q.deleteBlockedStmt != nil {
 		if cerr := q.deleteBlockedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteBlockedStmt: %w", cerr)
+		}
+	}
+	if q.deleteClosedStmt != nil {
+		if cerr := q.deleteClosedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteClosedStmt: %w", cerr)
 		}
 	}
 	if q.deleteDocumentStmt != nil {
@@ -448,6 +481,11 @@ func (q *Queries) Close() error {
 	if q.listDocumentsStmt != nil {
 		if cerr := q.listDocumentsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listDocumentsStmt: %w", cerr)
+		}
+	}
+	if q.listTurnedDownStmt != nil {
+		if cerr := q.listTurnedDownStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listTurnedDownStmt: %w", cerr)
 		}
 	}
 	if q.loadDocumentsStmt != nil {
@@ -595,6 +633,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing refusedForStmt: %w", cerr)
 		}
 	}
+	if q.resultAtStmt != nil {
+		if cerr := q.resultAtStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing resultAtStmt: %w", cerr)
+		}
+	}
 	if q.setInboxResultStmt != nil {
 		if cerr := q.setInboxResultStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setInboxResultStmt: %w", cerr)
@@ -645,6 +688,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing turnedDownSinceStmt: %w", cerr)
 		}
 	}
+	if q.whatBecameOfStmt != nil {
+		if cerr := q.whatBecameOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing whatBecameOfStmt: %w", cerr)
+		}
+	}
 	return err
 }
 
@@ -686,6 +734,7 @@ type Queries struct {
 	tx                        *sql.Tx
 	accountsNamingStmt        *sql.Stmt
 	addBlockedStmt            *sql.Stmt
+	addClosedStmt             *sql.Stmt
 	addHoldersStmt            *sql.Stmt
 	addOwedEventStmt          *sql.Stmt
 	addParkedStmt             *sql.Stmt
@@ -697,7 +746,9 @@ type Queries struct {
 	appliedBeforeStmt         *sql.Stmt
 	backlogStmt               *sql.Stmt
 	claimedMailsStmt          *sql.Stmt
+	countClosedDeadStmt       *sql.Stmt
 	deleteBlockedStmt         *sql.Stmt
+	deleteClosedStmt          *sql.Stmt
 	deleteDocumentStmt        *sql.Stmt
 	deleteDocumentParkedStmt  *sql.Stmt
 	deleteHoldersStmt         *sql.Stmt
@@ -722,6 +773,7 @@ type Queries struct {
 	keepHoldersStmt           *sql.Stmt
 	knownEventsStmt           *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
+	listTurnedDownStmt        *sql.Stmt
 	loadDocumentsStmt         *sql.Stmt
 	loadErasedStmt            *sql.Stmt
 	loadParkedStmt            *sql.Stmt
@@ -751,6 +803,7 @@ type Queries struct {
 	putMailStmt               *sql.Stmt
 	putPositionStmt           *sql.Stmt
 	refusedForStmt            *sql.Stmt
+	resultAtStmt              *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
 	settleOwedEventStmt       *sql.Stmt
 	settleOwedEventsMetStmt   *sql.Stmt
@@ -761,6 +814,7 @@ type Queries struct {
 	talliesStmt               *sql.Stmt
 	turnedDownAtStmt          *sql.Stmt
 	turnedDownSinceStmt       *sql.Stmt
+	whatBecameOfStmt          *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
@@ -769,6 +823,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                        tx,
 		accountsNamingStmt:        q.accountsNamingStmt,
 		addBlockedStmt:            q.addBlockedStmt,
+		addClosedStmt:             q.addClosedStmt,
 		addHoldersStmt:            q.addHoldersStmt,
 		addOwedEventStmt:          q.addOwedEventStmt,
 		addParkedStmt:             q.addParkedStmt,
@@ -780,7 +835,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		appliedBeforeStmt:         q.appliedBeforeStmt,
 		backlogStmt:               q.backlogStmt,
 		claimedMailsStmt:          q.claimedMailsStmt,
+		countClosedDeadStmt:       q.countClosedDeadStmt,
 		deleteBlockedStmt:         q.deleteBlockedStmt,
+		deleteClosedStmt:          q.deleteClosedStmt,
 		deleteDocumentStmt:        q.deleteDocumentStmt,
 		deleteDocumentParkedStmt:  q.deleteDocumentParkedStmt,
 		deleteHoldersStmt:         q.deleteHoldersStmt,
@@ -805,6 +862,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		keepHoldersStmt:           q.keepHoldersStmt,
 		knownEventsStmt:           q.knownEventsStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
+		listTurnedDownStmt:        q.listTurnedDownStmt,
 		loadDocumentsStmt:         q.loadDocumentsStmt,
 		loadErasedStmt:            q.loadErasedStmt,
 		loadParkedStmt:            q.loadParkedStmt,
@@ -834,6 +892,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putMailStmt:               q.putMailStmt,
 		putPositionStmt:           q.putPositionStmt,
 		refusedForStmt:            q.refusedForStmt,
+		resultAtStmt:              q.resultAtStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
 		settleOwedEventStmt:       q.settleOwedEventStmt,
 		settleOwedEventsMetStmt:   q.settleOwedEventsMetStmt,
@@ -844,5 +903,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		talliesStmt:               q.talliesStmt,
 		turnedDownAtStmt:          q.turnedDownAtStmt,
 		turnedDownSinceStmt:       q.turnedDownSinceStmt,
+		whatBecameOfStmt:          q.whatBecameOfStmt,
 	}
 }

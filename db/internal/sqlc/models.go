@@ -14,6 +14,13 @@ type Blocked struct {
 	DocumentSID workflow.SID
 }
 
+type Closed struct {
+	Sequence   int64
+	BySequence int64
+	Reason     string
+	AtMS       int64
+}
+
 type Document struct {
 	Place              int64
 	SID                workflow.SID

@@ -54,6 +54,33 @@ func (q *Queries) AddBlocked(ctx context.Context, arg AddBlockedParams) error {
 	return err
 }
 
+const addClosed = `-- name: AddClosed :exec
+INSERT INTO closed (sequence, by_sequence, reason, at_ms)
+SELECT t.sequence, ?1, ?2, ?3 FROM turned_down AS t
+WHERE t.sequence = ?4
+  AND (CAST(?5 AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(?5 AS TEXT) OR substr(t.subject, 13, 2) <> 'AC')
+ON CONFLICT DO NOTHING
+`
+
+type AddClosedParams struct {
+	BySequence int64
+	Reason     string
+	AtMS       int64
+	Sequence   int64
+	AccountSID string
+}
+
+func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
+	_, err := q.exec(ctx, q.addClosedStmt, addClosed,
+		arg.BySequence,
+		arg.Reason,
+		arg.AtMS,
+		arg.Sequence,
+		arg.AccountSID,
+	)
+	return err
+}
+
 const addHolders = `-- name: AddHolders :exec
 INSERT INTO holders (order_sid, document_sid) SELECT value ->> 0, value ->> 1 FROM json_each(CAST(?1 AS TEXT))
 `
@@ -334,6 +361,17 @@ func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error)
 	return items, nil
 }
 
+const countClosedDead = `-- name: CountClosedDead :one
+SELECT count(*) FROM closed AS c CROSS JOIN turned_down AS t WHERE t.sequence = c.sequence AND t.dead = 1
+`
+
+func (q *Queries) CountClosedDead(ctx context.Context) (int64, error) {
+	row := q.queryRow(ctx, q.countClosedDeadStmt, countClosedDead)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const deleteBlocked = `-- name: DeleteBlocked :exec
 DELETE FROM blocked WHERE document_sid = ?1 AND sequence < ?2
 `
@@ -345,6 +383,20 @@ type DeleteBlockedParams struct {
 
 func (q *Queries) DeleteBlocked(ctx context.Context, arg DeleteBlockedParams) error {
 	_, err := q.exec(ctx, q.deleteBlockedStmt, deleteBlocked, arg.DocumentSID, arg.Below)
+	return err
+}
+
+const deleteClosed = `-- name: DeleteClosed :exec
+DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM turned_down AS t WHERE t.document_sid = ?1 AND t.sequence < ?2)
+`
+
+type DeleteClosedParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) DeleteClosed(ctx context.Context, arg DeleteClosedParams) error {
+	_, err := q.exec(ctx, q.deleteClosedStmt, deleteClosed, arg.DocumentSID, arg.Below)
 	return err
 }
 
@@ -937,6 +989,94 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listTurnedDown = `-- name: ListTurnedDown :many
+SELECT t.sequence, t.dead, t.subject, t.document_sid, t.source, t.event_id, t.code, t.message, t.field, t.at_ms,
+  CAST(COALESCE(c.by_sequence, 0) AS INTEGER) AS by_sequence, CAST(COALESCE(c.reason, '') AS TEXT) AS reason,
+  CAST(COALESCE(c.at_ms, 0) AS INTEGER) AS closed_ms
+FROM turned_down AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
+WHERE (CAST(?1 AS INTEGER) = 0 OR t.sequence = CAST(?1 AS INTEGER))
+  AND (CAST(?2 AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(?2 AS TEXT))
+  AND (CAST(?3 AS TEXT) = '' OR t.document_sid = CAST(?3 AS TEXT))
+  AND (CAST(?4 AS TEXT) = '' OR t.code = CAST(?4 AS TEXT))
+  AND (CAST(?5 AS INTEGER) < 0 OR t.dead = CAST(?5 AS INTEGER))
+  AND t.at_ms >= CAST(?6 AS INTEGER)
+  AND (CAST(?7 AS INTEGER) = 1 OR c.sequence IS NULL)
+ORDER BY t.sequence DESC LIMIT ?8
+`
+
+type ListTurnedDownParams struct {
+	Sequence    int64
+	AccountSID  string
+	DocumentSID string
+	Code        string
+	Dead        int64
+	SinceMS     int64
+	ClosedToo   int64
+	Most        int64
+}
+
+type ListTurnedDownRow struct {
+	Sequence    int64
+	Dead        bool
+	Subject     string
+	DocumentSID workflow.SID
+	Source      string
+	EventID     string
+	Code        workflow.Code
+	Message     string
+	Field       string
+	AtMS        int64
+	BySequence  int64
+	Reason      string
+	ClosedMS    int64
+}
+
+func (q *Queries) ListTurnedDown(ctx context.Context, arg ListTurnedDownParams) ([]ListTurnedDownRow, error) {
+	rows, err := q.query(ctx, q.listTurnedDownStmt, listTurnedDown,
+		arg.Sequence,
+		arg.AccountSID,
+		arg.DocumentSID,
+		arg.Code,
+		arg.Dead,
+		arg.SinceMS,
+		arg.ClosedToo,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListTurnedDownRow{}
+	for rows.Next() {
+		var i ListTurnedDownRow
+		if err := rows.Scan(
+			&i.Sequence,
+			&i.Dead,
+			&i.Subject,
+			&i.DocumentSID,
+			&i.Source,
+			&i.EventID,
+			&i.Code,
+			&i.Message,
+			&i.Field,
+			&i.AtMS,
+			&i.BySequence,
+			&i.Reason,
+			&i.ClosedMS,
 		); err != nil {
 			return nil, err
 		}
@@ -2047,6 +2187,17 @@ func (q *Queries) RefusedFor(ctx context.Context, documentSid string) ([]Refused
 	return items, nil
 }
 
+const resultAt = `-- name: ResultAt :one
+SELECT result FROM inbox WHERE sequence = ?1
+`
+
+func (q *Queries) ResultAt(ctx context.Context, sequence int64) (string, error) {
+	row := q.queryRow(ctx, q.resultAtStmt, resultAt, sequence)
+	var result string
+	err := row.Scan(&result)
+	return result, err
+}
+
 const setInboxResult = `-- name: SetInboxResult :exec
 UPDATE inbox SET result = ?1 WHERE source = ?2 AND event_id = ?3
 `
@@ -2223,4 +2374,25 @@ func (q *Queries) TurnedDownSince(ctx context.Context, sequence int64) ([]Turned
 		return nil, err
 	}
 	return items, nil
+}
+
+const whatBecameOf = `-- name: WhatBecameOf :one
+SELECT sequence, result FROM inbox WHERE source = ?1 AND event_id = ?2
+`
+
+type WhatBecameOfParams struct {
+	Source  string
+	EventID string
+}
+
+type WhatBecameOfRow struct {
+	Sequence int64
+	Result   string
+}
+
+func (q *Queries) WhatBecameOf(ctx context.Context, arg WhatBecameOfParams) (WhatBecameOfRow, error) {
+	row := q.queryRow(ctx, q.whatBecameOfStmt, whatBecameOf, arg.Source, arg.EventID)
+	var i WhatBecameOfRow
+	err := row.Scan(&i.Sequence, &i.Result)
+	return i, err
 }

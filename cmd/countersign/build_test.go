@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/events/eventstest"
+)
+
+// builds keeps what was built, by its tags, for the tests that share it.
+var builds sync.Map
+
+// build builds the program with build tags, once for all tests. It is built as
+// the tests are, so that most of it comes from the cache.
+func build(t *testing.T, tags string) string {
+	t.Helper()
+	once, _ := builds.LoadOrStore(tags, sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "countersign")
+		if err != nil {
+			return "", err
+		}
+		path := filepath.Join(dir, "countersign-"+tags)
+		out, err := exec.Command("go", "build", "-race", "-tags", tags, "-o", path, ".").CombinedOutput()
+		if err != nil {
+			t.Logf("%s", out)
+		}
+		return path, err
+	}))
+	path, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatalf("build with %s: %v", tags, err)
+	}
+	return path
+}
+
+// built is a worker in a process of its own, of a build of its own.
+func (x *town) built(program string, env []string) *killable {
+	x.t.Helper()
+	k := &killable{t: x.t, log: &buffer{}}
+	k.cmd = exec.Command(program, "serve")
+	k.cmd.Env, k.cmd.Stderr = env, k.log
+	if err := k.cmd.Start(); err != nil {
+		x.t.Fatal(err)
+	}
+	x.t.Cleanup(k.kill)
+	return k
+}
+
+// ends waits until the process ends by itself, and returns its exit code; -1
+// where a signal ended it.
+func (k *killable) ends() int {
+	k.t.Helper()
+	done := make(chan struct{})
+	go func() { _ = k.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+		return k.cmd.ProcessState.ExitCode()
+	case <-time.After(time.Minute):
+		k.t.Fatalf("the process does not end\n%s", k.log)
+		return 0
+	}
+}
+
+// says waits until the process's log holds a text.
+func (k *killable) says(text string) {
+	k.t.Helper()
+	eventstest.WaitFor(k.t, time.Minute, "the process to say "+text, func() bool { return contains(k.log, text) })
+}
+
+// removeBuilds removes what build has built.
+func removeBuilds() {
+	builds.Range(func(_, once any) bool {
+		if path, err := once.(func() (string, error))(); err == nil {
+			os.RemoveAll(filepath.Dir(path))
+		}
+		return true
+	})
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/internal/config"
+	"countersign/workflow"
+)
+
+func (a *app) rules() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "rules",
+		Short: "Look at the version of the rules in force, and activate a newer one",
+		Long: `A release may bring a new version of the rules by which documents are decided. It takes effect at one place on the log,
+for all workers at once, when an operator activates it: first upgrade every worker, then activate. A worker that does not
+know the version stops there and says so.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	c.AddCommand(a.rulesShow(), a.rulesActivate())
+	return c
+}
+
+func (a *app) rulesShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "show",
+		Short: "Show which version is in force, and the newest that this program knows",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return a.withStore(c, func(_ context.Context, _ config.Config, store *db.Store) error {
+			in := store.Position().Rules
+			if asJSON {
+				return json.NewEncoder(a.out).Encode(map[string]int{"in_force": in, "known": workflow.RulesVersion()})
+			}
+			_, err := fmt.Fprintf(a.out, "in force\t%d\nknown\t%d\n", in, workflow.RulesVersion())
+			return err
+		})
+	}
+	return c
+}
+
+func (a *app) rulesActivate() *cobra.Command {
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "activate VERSION",
+		Short: "Put a newer version of the rules in force; every worker must know it",
+		Args:  cobra.ExactArgs(1),
+	}
+	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to wait until the worker has it")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		version, err := strconv.Atoi(args[0])
+		if err != nil || version < 1 {
+			return usageError{fmt.Errorf("not a version of the rules: %q", args[0])}
+		}
+		if version > workflow.RulesVersion() {
+			return usageError{fmt.Errorf("this program knows the rules up to version %d; upgrade it, and every worker, first", workflow.RulesVersion())}
+		}
+		return a.withStore(c, func(ctx context.Context, cfg config.Config, store *db.Store) error {
+			p := store.Position()
+			switch {
+			case version == p.Rules:
+				_, err := fmt.Fprintf(a.out, "rules version %d is in force\n", version)
+				return err
+			case version < p.Rules:
+				return fmt.Errorf("%w: rules version %d is in force, and there is no way back", workflow.ErrConflict, p.Rules)
+			}
+			return a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
+				return a.activate(ctx, store, nc, version, wait)
+			})
+		})
+	}
+	return c
+}
+
+func (a *app) activate(ctx context.Context, store *db.Store, nc *nats.Conn, version int, wait time.Duration) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	p := store.Position()
+	e := events.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), workflow.RulesActivated{
+		Version: version, ParkingLimitSeconds: int64(p.Parking / time.Second),
+	})
+	seq, err := events.Publish(ctx, js, e)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
+	defer cancel()
+	if err := appliedBy(ctx, store, seq); err != nil {
+		return fmt.Errorf("it stands on the log as entry %d, and the worker with this data directory has not applied it in %s: %w", seq, wait, workflow.ErrUnavailable)
+	}
+	_, err = fmt.Fprintf(a.out, "rules version %d is in force from entry %d on\n", version, seq)
+	return err
+}

@@ -1,0 +1,148 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// closing says that an event which was turned down is done with.
+type closing struct {
+	sequence, by uint64
+	account      workflow.SID // who may say so; empty for Countersign itself
+	reason       string
+	at           time.Time
+}
+
+// close takes note of an entry that is sent in place of a turned down one, or
+// that discards one. The first to say so counts, and an account has a say in
+// its own events alone.
+func (b *batch) close(e workflow.Entry) {
+	switch body := e.Body.(type) {
+	case workflow.Discarded:
+		b.closings = append(b.closings, closing{sequence: body.Sequence, by: e.Sequence, reason: body.Reason, at: e.Time})
+	default:
+		if e.Mends > 0 && e.Mends < e.Sequence {
+			b.closings = append(b.closings, closing{sequence: e.Mends, by: e.Sequence, account: e.Account, at: e.Time})
+		}
+	}
+}
+
+func (b *batch) flushClosings(ctx context.Context) error {
+	for _, c := range b.closings {
+		p := sqlc.AddClosedParams{
+			Sequence: int64(c.sequence), BySequence: int64(c.by), Reason: c.reason, AtMS: ms(c.at), AccountSID: string(c.account),
+		}
+		if err := b.q.AddClosed(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TurnedFilter chooses turned down events. An empty field matches all.
+type TurnedFilter struct {
+	Sequence uint64
+	Account  workflow.SID // of the subject
+	Document workflow.SID
+	Code     workflow.Code
+	Only     TurnedKind
+	Since    time.Time // of the entry that turned it down, by the log's clock
+	Closed   bool      // those that are done with, too
+	Limit    int       // at most so many
+}
+
+// TurnedKind tells dead letters from refusals.
+type TurnedKind int
+
+// The kinds of turned down events.
+const (
+	DeadOrRefused TurnedKind = iota
+	OnlyDead
+	OnlyRefused
+)
+
+// Letter is a turned down event with its place on the log, and what became of
+// it since.
+type Letter struct {
+	Turned
+	Subject  string
+	Document workflow.SID // empty where the subject names none
+	Closed   uint64       // the entry that was sent in its place or discards it; 0 while it is open
+	Reason   string       // why it was discarded; empty where it was sent again
+	ClosedAt time.Time
+}
+
+// Letters lists turned down events, the newest first.
+func (s *Store) Letters(ctx context.Context, f TurnedFilter) ([]Letter, error) {
+	rows, err := s.rq.ListTurnedDown(ctx, sqlc.ListTurnedDownParams{
+		Sequence: int64(f.Sequence), AccountSID: string(f.Account), DocumentSID: string(f.Document), Code: string(f.Code),
+		Dead: [...]int64{DeadOrRefused: -1, OnlyDead: 1, OnlyRefused: 0}[f.Only], SinceMS: ms(f.Since),
+		ClosedToo: int64(bit(f.Closed)), Most: int64(f.Limit),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list turned down events: %w", err)
+	}
+	letters := make([]Letter, len(rows))
+	for i, r := range rows {
+		letters[i] = Letter{
+			Turned:  Turned{uint64(r.Sequence), fromMS(r.AtMS), r.Dead, r.Source, r.EventID, r.Code, r.Message, r.Field},
+			Subject: r.Subject, Document: r.DocumentSID, Closed: uint64(r.BySequence), Reason: r.Reason, ClosedAt: fromMS(r.ClosedMS),
+		}
+	}
+	return letters, nil
+}
+
+// Letter reads one turned down event, open or not. It fails with
+// workflow.ErrNotFound where the entry at the sequence was not turned down.
+func (s *Store) Letter(ctx context.Context, sequence uint64) (Letter, error) {
+	letters, err := s.Letters(ctx, TurnedFilter{Sequence: sequence, Closed: true, Limit: 1})
+	switch {
+	case err != nil:
+		return Letter{}, err
+	case sequence == 0 || len(letters) == 0:
+		return Letter{}, fmt.Errorf("%w: entry %d is neither a dead letter nor refused", workflow.ErrNotFound, sequence)
+	}
+	return letters[0], nil
+}
+
+// WhatBecame returns the result of an event, and the sequence at which it was
+// met first. It fails with workflow.ErrNotFound where it was not met yet.
+func (s *Store) WhatBecame(ctx context.Context, source, id string) (workflow.Result, uint64, error) {
+	r, err := s.rq.WhatBecameOf(ctx, sqlc.WhatBecameOfParams{Source: source, EventID: id})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", 0, fmt.Errorf("%w: event %s of %s", workflow.ErrNotFound, id, source)
+	case err != nil:
+		return "", 0, fmt.Errorf("read what became of an event: %w", err)
+	}
+	return workflow.Result(r.Result), uint64(max(r.Sequence, -r.Sequence)), nil
+}
+
+// AppliedTo reads the sequence of the last entry applied from the file: of a
+// store that another process writes to, Position knows only how it was opened.
+func (s *Store) AppliedTo(ctx context.Context) (uint64, error) {
+	p, err := s.rq.GetPosition(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the position: %w", err)
+	}
+	return uint64(p.Sequence), nil
+}
+
+// ResultAt returns what became of the entry at a sequence. It reads the whole
+// inbox, and fails with workflow.ErrNotFound where the entry was met before.
+func (s *Store) ResultAt(ctx context.Context, sequence uint64) (workflow.Result, error) {
+	r, err := s.rq.ResultAt(ctx, int64(sequence))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", fmt.Errorf("%w: no event was met first at entry %d", workflow.ErrNotFound, sequence)
+	case err != nil:
+		return "", fmt.Errorf("read what became of entry %d: %w", sequence, err)
+	}
+	return workflow.Result(r), nil
+}

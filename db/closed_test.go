@@ -1,0 +1,61 @@
+package db_test
+
+import (
+	"testing"
+
+	"countersign/db"
+	"countersign/workflow"
+)
+
+// TestWhoMayCloseATurnedDownEvent: the first entry that says so, of the account
+// whose event it was, or of Countersign.
+func TestWhoMayCloseATurnedDownEvent(t *testing.T) {
+	no := workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "no"}}
+	mine, nobodys := string(account)+"."+string(px(1))+".created", "what.is.this"
+	other := workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+	for name, test := range map[string]struct {
+		subject string
+		closing workflow.Entry
+		closed  uint64
+	}{
+		"its account":                   {mine, workflow.Entry{Account: account, Mends: 2}, 3},
+		"another account":               {mine, workflow.Entry{Account: other, Mends: 2}, 0},
+		"an account, of nobody's":       {nobodys, workflow.Entry{Account: other, Mends: 2}, 3},
+		"what was not turned down":      {mine, workflow.Entry{Account: account, Mends: 1}, 0},
+		"what has not happened yet":     {mine, workflow.Entry{Account: account, Mends: 9}, 0},
+		"Countersign, for the operator": {mine, workflow.Entry{Body: workflow.Discarded{Sequence: 2, Reason: "why"}}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &writer{}
+			w.created(7)
+			w.add(px(1), test.subject, no)
+			w.add(px(9), mine, workflow.StatusChanged{Status: workflow.Signed})
+			e := &w.entries[2]
+			e.Account, e.Mends = test.closing.Account, test.closing.Mends
+			if test.closing.Body != nil {
+				e.Body = test.closing.Body
+			}
+			w.add(px(9), mine, workflow.StatusChanged{Status: workflow.Signed})
+			w.entries[3].Mends = 2 // the second to say so
+			together, apart := open(t, t.TempDir()), open(t, t.TempDir())
+			apply(t, together, w.entries[:3]...)
+			for _, e := range w.entries[:3] {
+				apply(t, apart, e)
+			}
+			for _, s := range []*db.Store{together, apart} {
+				l, err := s.Letter(t.Context(), 2)
+				if err != nil || l.Closed != test.closed {
+					t.Errorf("closed by %d, want %d: %v", l.Closed, test.closed, err)
+				}
+			}
+			apply(t, apart, w.entries[3])
+			if l, err := apart.Letter(t.Context(), 2); err != nil || test.closed != 0 && l.Closed != test.closed {
+				t.Errorf("the second closed it: %d, want %d: %v", l.Closed, test.closed, err)
+			}
+			c, err := apart.Counts(t.Context(), start)
+			if err != nil || c.DeadLetters != 1 || c.OpenLetters != 0 {
+				t.Errorf("%d dead letters, %d open: %v", c.DeadLetters, c.OpenLetters, err)
+			}
+		})
+	}
+}

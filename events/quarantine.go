@@ -1,0 +1,91 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/workflow"
+)
+
+// quarantineSubject is where it stands that an entry makes the program crash.
+const quarantineSubject = Prefix + nobody + ".quarantined."
+
+// Quarantine says on the log that the entry at b.Sequence makes the program
+// crash; from then on Follow hands it out as a dead letter. at is the entry's
+// timestamp: where another entry stands in its place by now, nothing is said.
+// It reports whether the entry is in quarantine, tries until ctx ends, and then
+// fails with workflow.ErrUnavailable.
+func (l *Log) Quarantine(ctx context.Context, at time.Time, b workflow.Quarantined) (bool, error) {
+	for again := (pause{}); ; {
+		stands, err := l.standsAt(ctx, b.Sequence, at)
+		switch {
+		case err == nil && !stands:
+			return false, nil
+		case err == nil:
+			if _, err := l.AppendOnce(ctx, []Event{Quarantined(l.Now(), b)}); err != nil {
+				return false, fmt.Errorf("quarantine entry %d: %w", b.Sequence, err)
+			}
+			return true, nil
+		}
+		if !again.wait(ctx) {
+			return false, fmt.Errorf("quarantine entry %d: %w: %w", b.Sequence, workflow.ErrUnavailable, err)
+		}
+	}
+}
+
+func (l *Log) standsAt(ctx context.Context, seq uint64, at time.Time) (bool, error) {
+	stream, err := l.stream(ctx)
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	msg, err := stream.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	return err == nil && sameInstant(msg.Time, at), err
+}
+
+// loadQuarantine reads which entries are in quarantine. They are looked up by
+// their subjects, not met on the way: what they are about stands before them.
+func (l *Log) loadQuarantine(ctx context.Context, stream jetstream.Stream) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(quarantineSubject+">"))
+	if err != nil {
+		return fmt.Errorf("list what is in quarantine: %w", err)
+	}
+	set := make(map[uint64]bool, len(info.State.Subjects))
+	for subject := range info.State.Subjects {
+		var n uint64
+		if parseNumber(strings.TrimPrefix(subject, quarantineSubject), &n) {
+			set[n] = true
+		}
+	}
+	l.quarantine.Store(&set)
+	return nil
+}
+
+// decode reads a message as Decode does, but for one in quarantine, which is a
+// dead letter.
+func (l *Log) decode(m Message) workflow.Entry {
+	e := Decode(m)
+	if set := l.quarantine.Load(); set == nil || !(*set)[m.Sequence] {
+		return e
+	}
+	bad, ok := e.Body.(workflow.Invalid)
+	if !ok {
+		bad.EventID, bad.Origin = e.ID, e.Source
+	}
+	bad.Problem = workflow.Problem{
+		Code: workflow.CodeCrashed, Message: fmt.Sprintf("entry %d made the program crash, again and again, and is left out", m.Sequence),
+	}
+	e.ID, e.Source, e.Mends, e.Body = fingerprint(m), "", 0, bad
+	return e
+}
