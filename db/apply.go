@@ -53,7 +53,7 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 		b.q = q
 		for _, run := range runs(entries) {
 			b = b.next()
-			if err := b.apply(ctx, run, s.begin); err != nil {
+			if err := s.applyRun(ctx, b, run); err != nil {
 				return err
 			}
 		}
@@ -78,25 +78,21 @@ func (b *batch) next() *batch {
 	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates}
 }
 
-// begin is called before an entry is folded.
-func (s *Store) begin(e workflow.Entry) {
-	s.marker.entry(e)
-	if onFold != nil {
-		onFold(e)
-	}
-}
-
-// apply folds the entries and writes down what they come to.
-func (b *batch) apply(ctx context.Context, entries []workflow.Entry, begin func(workflow.Entry)) error {
+// applyRun folds the entries and writes down what they come to.
+func (s *Store) applyRun(ctx context.Context, b *batch, entries []workflow.Entry) error {
 	if err := b.load(ctx, entries); err != nil {
 		return fmt.Errorf("read the batch's documents: %w", err)
 	}
 	for _, e := range entries {
-		begin(e)
+		s.marker.entry(e)
+		if onFold != nil {
+			onFold(e)
+		}
 		if err := b.fold(e); err != nil {
 			return fmt.Errorf("entry %d: %w", e.Sequence, err)
 		}
 	}
+	s.marker.set(mark{})
 	return b.flush(ctx)
 }
 
