@@ -11,6 +11,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -240,6 +241,7 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 	// A claim on its way is waited for: what it took in hand is handed back.
 	live, cancel := r.outlive(ctx)
 	defer cancel()
+	failpoint.Hit("claim")
 	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), max(r.last, p.Claim))
 	if errors.Is(err, workflow.ErrConflict) {
 		return r.lost(live)
@@ -247,12 +249,14 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("claim-acked")
 	r.last = seq
 	mails, err := r.taken(ctx, seq, len(ids))
 	if err != nil {
 		r.handBack(live, seq, ids)
 		return err
 	}
+	failpoint.Hit("claim-applied")
 	if len(mails) == 0 {
 		return nil
 	}
