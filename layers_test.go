@@ -39,6 +39,7 @@ var rooms = map[string]string{
 	"internal/failpoint": "",
 	"internal/natsd":     "workflow",
 	"internal/phone":     "workflow",
+	"internal/proxytest": "",
 	"internal/ticket":    "workflow",
 
 	"db":                "db/internal/sqlc db/migrations internal/failpoint workflow .",
