@@ -17,6 +17,7 @@ type natsProcess struct {
 	Name, Dir, Cluster string   // Cluster is the address for the other servers, "" for one that is alone
 	Port               int      // for clients
 	Routes             []string // of the whole cluster
+	Unsynced           bool     // as NATS is by default: synced every two minutes
 }
 
 // serveNATS is the program where AS_NATS is set. It does not return.
@@ -26,7 +27,7 @@ func serveNATS(options string) {
 		panic(err)
 	}
 	so := &server.Options{
-		ServerName: o.Name, Host: "127.0.0.1", Port: o.Port, JetStream: true, StoreDir: o.Dir, SyncAlways: true, NoSigs: true,
+		ServerName: o.Name, Host: "127.0.0.1", Port: o.Port, JetStream: true, StoreDir: o.Dir, SyncAlways: !o.Unsynced, NoSigs: true,
 	}
 	if o.Cluster != "" {
 		so.Cluster = server.ClusterOpts{Name: "storm", Host: "127.0.0.1", NoAdvertise: true}
