@@ -13,7 +13,10 @@ import (
 	"countersign/events/eventstest"
 )
 
-func init() { takeover = 10 * time.Second }
+func init() {
+	takeover = 10 * time.Second
+	load.stall, load.documents, load.failing, load.memory = 10*time.Minute, 5000, 10_000, 256<<20
+}
 
 // TestSoakStorm is the storm of the closing note: 1,000 documents, two workers
 // killed and frozen at least 50 times, three NATS servers with six faults.
