@@ -20,7 +20,7 @@ build: ## bin/countersign
 	go build -trimpath -o bin/countersign ./cmd/countersign
 
 test: ## every test, with the race detector and in random order
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on -tags failpoints ./...
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
@@ -51,16 +51,18 @@ format: # gofumpt
 	@set -e; files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { \
 		printf 'not formatted; run %s gofumpt -w on these:\n%s\n' '$(TOOL)' "$$files"; exit 1; }
 
-vet:
+vet: # the program as it is, and as the tests crash it
 	go vet ./...
+	go vet -tags failpoints,soak ./...
 	go -C tools vet ./...
 
 staticcheck:
 	$(TOOL) staticcheck ./...
+	$(TOOL) staticcheck -tags failpoints,soak ./...
 	go -C tools tool staticcheck ./...
 
 deadcode: # functions that neither the program nor a test reaches
-	@set -e; dead=$$($(TOOL) deadcode -test ./...); test -z "$$dead" || { \
+	@set -e; dead=$$($(TOOL) deadcode -tags failpoints,soak -test ./...); test -z "$$dead" || { \
 		printf 'nothing calls these:\n%s\n' "$$dead"; exit 1; }
 
 generated: # what is generated is what would be generated now

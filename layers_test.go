@@ -31,21 +31,23 @@ var rooms = map[string]string{
 	"internal/accounts": "workflow",
 	"internal/admin":    "db events workflow",
 	"internal/web":      "db events internal/phone internal/ticket workflow",
-	"internal/relay":    "db events workflow",
-	"internal/mail":     "internal/phone workflow",
+	"internal/relay":    "db events internal/failpoint workflow",
+	"internal/mail":     "internal/failpoint internal/phone workflow",
 	"internal/letter":   "internal/phone workflow",
 
-	"internal/catcher":  "workflow",
-	"internal/certtest": "",
-	"internal/config":   "workflow",
-	"internal/httpd":    "",
-	"internal/natsd":    "workflow",
-	"internal/phone":    "workflow",
-	"internal/ticket":   "workflow",
+	"internal/catcher":   "workflow",
+	"internal/certtest":  "",
+	"internal/config":    "workflow",
+	"internal/failpoint": "",
+	"internal/httpd":     "",
+	"internal/natsd":     "workflow",
+	"internal/phone":     "workflow",
+	"internal/proxytest": "",
+	"internal/ticket":    "workflow",
 
-	"db":                "db/internal/sqlc db/migrations workflow .",
+	"db":                "db/internal/sqlc db/migrations internal/failpoint workflow .",
 	"db/internal/sqlc":  "workflow",
-	"events":            "workflow",
+	"events":            "internal/failpoint workflow",
 	"events/eventstest": "events internal/natsd workflow",
 
 	"workflow": "",
@@ -177,7 +179,7 @@ func TestLayersNoticeViolations(t *testing.T) {
 		{
 			"an adapter that knows another",
 			pkg{ImportPath: "countersign/internal/relay", Imports: []string{"countersign/internal/mail", "countersign/db"}},
-			[]string{`internal/relay imports internal/mail; it may import "db events workflow"`},
+			[]string{`internal/relay imports internal/mail; it may import "db events internal/failpoint workflow"`},
 		},
 		{
 			"a leaf that knows an adapter",
@@ -187,7 +189,7 @@ func TestLayersNoticeViolations(t *testing.T) {
 		{
 			"a package below that does what its folder may not",
 			pkg{ImportPath: "countersign/internal/mail/templates", Imports: []string{"countersign/db"}},
-			[]string{`internal/mail/templates imports db; it may import "internal/phone workflow"`},
+			[]string{`internal/mail/templates imports db; it may import "internal/failpoint internal/phone workflow"`},
 		},
 		{
 			"a test that runs the program",

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/db/internal/sqlc"
+	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -105,9 +106,12 @@ func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
 	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	failpoint.Hit("begun")
 	err := f(s.wq)
 	if err == nil {
+		failpoint.Hit("commit")
 		if _, err = s.conn.ExecContext(ctx, "COMMIT"); err == nil {
+			failpoint.Hit("committed")
 			return nil
 		}
 		err = fmt.Errorf("commit: %w", err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"countersign/db/internal/sqlc"
+	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -31,6 +32,7 @@ func (b *batch) flush(ctx context.Context) error {
 		if err := step.run(ctx); err != nil {
 			return fmt.Errorf("write %s: %w", step.name, err)
 		}
+		failpoint.Hit("written")
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"countersign/events"
 	"countersign/events/eventstest"
+	"countersign/internal/proxytest"
 	"countersign/workflow"
 )
 
@@ -236,11 +237,10 @@ func TestAClaimWhoseAnswerIsLost(t *testing.T) {
 	})
 	t.Run("is found when the log answers again", func(t *testing.T) {
 		broker := eventstest.Server(t)
-		var mute silence
-		proxied := newProxy(t, broker, mute.copy)
+		proxied := proxytest.Start(t, broker.URL())
 		log := eventstest.Open(t, eventstest.Connect(t, proxied), 1)
 		direct := eventstest.Connect(t, broker)
-		mute.set(true)
+		proxied.Set(proxytest.Down, proxytest.Fault{Silent: true})
 
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
@@ -257,7 +257,7 @@ func TestAClaimWhoseAnswerIsLost(t *testing.T) {
 			}
 			claimed <- err
 		}()
-		mute.set(false)
+		proxied.Heal()
 		if err := <-claimed; err != nil {
 			t.Error(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -140,6 +141,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 					return applied, final{err}
 				}
 			}
+			failpoint.Hit("batch-received")
 			first, last := b.entries[0], b.entries[len(b.entries)-1]
 			if err := f.Apply(context.WithoutCancel(ctx), created, b.entries); err != nil {
 				return applied, final{fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err)}

@@ -15,6 +15,7 @@ import (
 
 	"countersign/events"
 	"countersign/events/eventstest"
+	"countersign/internal/proxytest"
 	"countersign/workflow"
 )
 
@@ -133,7 +134,7 @@ func TestFollowGoesOnWhenItsConsumerIsDeleted(t *testing.T) {
 func TestFollowReadsAgainWhatWentMissingOnTheWay(t *testing.T) {
 	// The reply of a message says where it stands on the stream:
 	// $JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.…
-	proxied := newProxy(t, eventstest.Server(t), losing(func(line string) bool {
+	proxied := proxytest.Filter(t, eventstest.Server(t).URL(), losing(func(line string) bool {
 		_, position, ours := strings.Cut(line, " $JS.ACK."+events.StreamName+".")
 		at := strings.Split(position, ".")
 		return ours && at[2] == "5"

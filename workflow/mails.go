@@ -140,7 +140,10 @@ func (d *decider) again(m *Mail, o MailOutcome) {
 		d.finish(m, MailWithdrawn)
 		return
 	}
-	m.State, m.Due = MailOwed, d.now.Add(time.Duration(o.RetryAfterMs)*time.Millisecond)
+	m.State = MailOwed
+	if o.Outcome != Released || o.RetryAfterMs > 0 {
+		m.Due = d.now.Add(time.Duration(o.RetryAfterMs) * time.Millisecond)
+	}
 }
 
 // follow draws what follows for the document from its signature mail.

@@ -65,12 +65,6 @@ func (k *killable) ends() int {
 	}
 }
 
-// says waits until the process's log holds a text.
-func (k *killable) says(text string) {
-	k.t.Helper()
-	eventstest.WaitFor(k.t, time.Minute, "the process to say "+text, func() bool { return contains(k.log, text) })
-}
-
 // removeBuilds removes what build has built.
 func removeBuilds() {
 	builds.Range(func(_, once any) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,12 +30,17 @@ import (
 	"countersign/workflow"
 )
 
-// TestMain lets the test binary be the program itself, so that a test can kill
-// one.
+// TestMain lets the test binary be the program itself, or a NATS server, so
+// that a test can kill one.
 func TestMain(m *testing.M) {
 	if os.Getenv("AS_PROGRAM") != "" {
 		main()
 	}
+	if options := os.Getenv("AS_NATS"); options != "" {
+		serveNATS(options)
+	}
+	flag.Parse()
+	flag.Set("test.parallel", "6") // those that may are mostly waiting
 	code := m.Run()
 	removeBuilds()
 	os.Exit(code)
@@ -42,15 +49,25 @@ func TestMain(m *testing.M) {
 // town is a NATS server, a mail catcher and workers, as in a small production.
 type town struct {
 	t    *testing.T
-	nats *eventstest.Broker
+	nats *eventstest.Broker // nil where at is another
+	at   interface{ URL() string }
 	nc   *nats.Conn
 	box  *catcher.Catcher
 }
 
-func newTown(t *testing.T) *town {
+func newTown(t *testing.T, opts ...eventstest.Option) *town {
 	t.Helper()
-	x := &town{t: t, nats: eventstest.Server(t)}
-	x.nc = eventstest.Connect(t, x.nats)
+	broker := eventstest.Server(t, opts...)
+	x := townAt(t, broker)
+	x.nats = broker
+	return x
+}
+
+// townAt is a town whose log is somewhere else.
+func townAt(t *testing.T, at interface{ URL() string }) *town {
+	t.Helper()
+	x := &town{t: t, at: at}
+	x.nc = eventstest.Connect(t, at)
 	box, err := catcher.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +89,7 @@ func newTown(t *testing.T) *town {
 // env is a worker's environment.
 func (x *town) env(dir string, more ...string) []string {
 	return append([]string{
-		"COUNTERSIGN_DATA_DIR=" + dir, "COUNTERSIGN_NATS_URL=" + x.nats.URL(),
+		"COUNTERSIGN_DATA_DIR=" + dir, "COUNTERSIGN_NATS_URL=" + x.at.URL(),
 		"COUNTERSIGN_SMTP_URL=smtp://" + x.box.Addr() + "?tls=none", "COUNTERSIGN_MAIL_FROM=Team <loa@countersign.example>",
 		"COUNTERSIGN_LISTEN=127.0.0.1:0", "COUNTERSIGN_ADMIN_LISTEN=127.0.0.1:0",
 		"COUNTERSIGN_MAIL_RETRY_FIRST=100ms", "COUNTERSIGN_LOG_FORMAT=json",
@@ -156,39 +173,92 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// killable is a worker in a process of its own.
+// killable is a worker, or a NATS server, in a process of its own.
 type killable struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	log *buffer
+	t    *testing.T
+	cmd  *exec.Cmd
+	log  *buffer
+	dead chan struct{} // closed once it has ended
 }
 
+// process starts a worker and waits until it has read the log.
 func (x *town) process(env []string) *killable {
 	x.t.Helper()
-	k := &killable{t: x.t, log: &buffer{}}
-	k.cmd = exec.Command(os.Args[0], "serve")
-	k.cmd.Env = append(env, "AS_PROGRAM=1", "PATH="+os.Getenv("PATH"))
+	k := x.launch(env)
+	k.says("read to its end")
+	return k
+}
+
+// launch starts a worker and does not wait.
+func (x *town) launch(env []string) *killable {
+	x.t.Helper()
+	return launch(x.t, append(env, "AS_PROGRAM=1"), "serve")
+}
+
+// launch starts this test binary, to be what env makes of it.
+func launch(t *testing.T, env []string, args ...string) *killable {
+	t.Helper()
+	k := &killable{t: t, log: &buffer{}, dead: make(chan struct{})}
+	k.cmd = exec.Command(os.Args[0], args...)
+	k.cmd.Env = append(env, "PATH="+os.Getenv("PATH"))
 	k.cmd.Stderr = k.log
 	if err := k.cmd.Start(); err != nil {
-		x.t.Fatal(err)
+		t.Fatal(err)
 	}
-	x.t.Cleanup(k.kill)
-	eventstest.Wait(x.t, "the process to be up", func() bool { return strings.Contains(k.log.String(), "read to its end") })
+	go func() {
+		_ = k.cmd.Wait() // it is killed: that is no news
+		close(k.dead)
+	}()
+	t.Cleanup(func() {
+		k.kill()
+		if t.Failed() {
+			t.Logf("the log of process %d:\n%s", k.cmd.Process.Pid, k.log)
+		}
+	})
 	return k
+}
+
+// says waits until its log holds a text.
+func (k *killable) says(text string) {
+	k.t.Helper()
+	eventstest.WaitFor(k.t, time.Minute, "the process to say "+text, func() bool { return strings.Contains(k.log.String(), text) })
 }
 
 // address finds where it listens, "public" or "admin".
 func (k *killable) address(which string) string {
 	k.t.Helper()
+	k.says("countersign is up")
 	return addressIn(k.t, k.log, which)
 }
 
 // kill ends it as kill -9 does. It may be called again.
 func (k *killable) kill() {
-	if k.cmd.ProcessState == nil {
-		k.cmd.Process.Kill()
-		k.cmd.Wait()
+	_ = k.cmd.Process.Kill() // it may have ended
+	<-k.dead
+}
+
+// freeze stops it as a machine does that is paused; thaw lets it go on.
+func (k *killable) freeze() { _ = k.cmd.Process.Signal(syscall.SIGSTOP) }
+func (k *killable) thaw()   { _ = k.cmd.Process.Signal(syscall.SIGCONT) }
+
+// dies waits until it has ended by itself.
+func (k *killable) dies() {
+	k.t.Helper()
+	select {
+	case <-k.dead:
+	case <-time.After(time.Minute):
+		k.t.Fatalf("process %d does not end\n%s", k.cmd.Process.Pid, k.log)
 	}
+}
+
+// frozen reports whether it is stopped.
+func (k *killable) frozen() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", k.cmd.Process.Pid))
+	if err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(after, "T")
 }
 
 // theDay reads examples/day.jsonl.

@@ -10,6 +10,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
+	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -31,7 +32,9 @@ func (s *session) send(msg *gomail.Msg, until time.Time) (r Result, again bool) 
 	if err := s.conn.SetDeadline(until); err != nil {
 		return Result{Outcome: workflow.Deferred, Reply: err.Error()}, true
 	}
+	failpoint.Hit("dialogue")
 	err := s.client.SendWithSMTPClient(s.smtp, msg)
+	failpoint.Hit("answered")
 	r = classify(err, msg)
 	return r, gone(r) && !begun(err)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/events"
+	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -144,7 +145,9 @@ func (r *Mails) settled(ctx context.Context, id string, claim uint64, outcomes [
 	live, cancel := r.outlive(ctx)
 	defer cancel()
 	e := events.Settled(id, r.Log.Now(), workflow.Settled{Worker: r.Store.Position().Worker, Claim: claim, Outcomes: outcomes})
+	failpoint.Hit("settle")
 	seq, err := r.Log.Append(live, e)
+	failpoint.Hit("settled")
 	if err != nil {
 		r.Logger.Error("outcomes of mails are lost; they are in doubt", "claim", claim, "mails", len(outcomes), "err", err)
 	}

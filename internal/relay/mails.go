@@ -12,6 +12,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -246,6 +247,7 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 	// A claim on its way is waited for: what it took in hand is handed back.
 	live, cancel := r.outlive(ctx)
 	defer cancel()
+	failpoint.Hit("claim")
 	known := max(r.last, p.Claim)
 	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), known)
 	if errors.Is(err, workflow.ErrConflict) {
@@ -254,12 +256,14 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("claim-acked")
 	r.last = seq
 	mails, err := r.taken(ctx, seq, len(ids))
 	if err != nil {
 		r.handBack(live, seq, ids)
 		return err
 	}
+	failpoint.Hit("claim-applied")
 	if len(mails) == 0 {
 		return nil
 	}

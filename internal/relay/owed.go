@@ -7,6 +7,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/failpoint"
 )
 
 // most is how many owed events are read and appended at a time.
@@ -87,11 +88,14 @@ func (r *Events) append(ctx context.Context, due []db.PlacedEvent) error {
 	if len(due) == 0 {
 		return nil
 	}
+	failpoint.Hit("owed-read")
 	batch := make([]events.Event, len(due))
 	for i, o := range due {
 		batch[i] = events.FromOwed(o.OwedEvent)
 	}
+	failpoint.Hit("owed-append")
 	_, err := r.Log.AppendOnce(ctx, batch)
+	failpoint.Hit("owed-appended")
 	return err
 }
 

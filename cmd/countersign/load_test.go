@@ -1,0 +1,148 @@
+package main
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"countersign/events/eventstest"
+	"countersign/internal/catcher"
+	"countersign/internal/proxytest"
+	"countersign/workflow"
+)
+
+// load is how much the tests of this file do; make soak does more.
+var load = struct {
+	stall     time.Duration // how long the mail server says nothing
+	documents int           // that come meanwhile
+	failing   int           // documents whose mail fails again and again
+	memory    float64       // bytes that a worker may take; the race detector's share is large
+}{15 * time.Second, 400, 150, 1 << 30}
+
+// metric reads one sample of a worker's metrics.
+func (k *killable) metric(name string) float64 {
+	k.t.Helper()
+	_, body := get(k.t, "http://"+k.address("admin")+"/metrics")
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(body)
+	if m == nil {
+		k.t.Fatalf("no %s among the metrics", name)
+	}
+	v, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return v
+}
+
+// TestAStalledMailServer has the mail server fall silent while documents come.
+// The metrics tell, memory stays within its bound, and in the end every mail
+// leaves once, in the documents' order.
+func TestAStalledMailServer(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	p := proxytest.Start(t, x.box.Addr())
+	dir := t.TempDir()
+	a := x.process(x.quick(dir, "COUNTERSIGN_SMTP_URL=smtp://"+p.Addr()+"?tls=none"))
+	p.Set(proxytest.Down, proxytest.Fault{Silent: true})
+	const oldest = `countersign_outbox_oldest_seconds{channel="mail"}`
+	stalled, published := time.Now(), make(chan bool)
+	go func() {
+		x.create(1, load.documents, "signer-%d@example.com")
+		close(published)
+	}()
+	most := 0.0
+	eventstest.WaitFor(t, load.stall+3*patience, "the stall to be long enough", func() bool {
+		most = max(most, a.metric("process_resident_memory_bytes"))
+		<-time.After(100 * time.Millisecond)
+		return time.Since(stalled) > load.stall && a.metric(oldest) >= (load.stall/2).Seconds()
+	})
+	<-published
+	eventstest.WaitFor(t, patience, "the lag to be gone", func() bool { return a.metric("countersign_follower_lag_entries") == 0 })
+	t.Logf("after %s: oldest mail %.0f s, %.0f owed, at most %.0f MiB", time.Since(stalled), a.metric(oldest),
+		a.metric(`countersign_outbox_depth{channel="mail"}`), most/(1<<20))
+	if most > load.memory {
+		t.Errorf("the worker took %.0f MiB", most/(1<<20))
+	}
+	if got := a.metric(`countersign_outbox_depth{channel="mail"}`); int(got) != load.documents {
+		t.Errorf("%.0f mails are said to be owed, want %d", got, load.documents)
+	}
+	p.Heal()
+	eventstest.WaitFor(t, load.stall+3*patience, "every document to be out", func() bool {
+		<-time.After(100 * time.Millisecond)
+		return int(a.metric(`countersign_documents{status="signing"}`)) == load.documents
+	})
+	if got := x.box.Count(); got != load.documents {
+		t.Errorf("%d mails for %d documents", got, load.documents)
+	}
+	x.inOrder(dir)
+	a.kill()
+}
+
+// inOrder holds the order of the mails caught to the order of the documents.
+// Mails that were tried before wait for their next try; and each connection
+// that has to be made first may hold up the mail it is made for.
+func (x *town) inOrder(dir string) {
+	x.t.Helper()
+	retried := map[string]bool{}
+	query(x.t, dir)(`SELECT id FROM mails WHERE attempts > 1`, func(scan func(...any)) {
+		var id string
+		scan(&id)
+		retried[id] = true
+	})
+	last, kept, late := 0, 0, 0
+	for _, m := range x.box.Mails() {
+		id, _, _ := strings.Cut(strings.Trim(m.MessageID, "<>"), "@")
+		if retried[id] {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimPrefix(id[:34], "PX"), 16, 64)
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		if int(n) < last-64 {
+			late++
+		}
+		last, kept = max(last, int(n)), kept+1
+	}
+	x.t.Logf("%d mails left in order but for %d; %d had been tried before", kept, late, len(retried))
+	if late > 2*inFlight || kept < load.documents/2 {
+		x.t.Errorf("%d of %d mails came late", late, kept)
+	}
+}
+
+// TestMailsThatFailHoldNobodyUp has many documents whose mails fail again and
+// again: the next documents' mails leave all the same.
+func TestMailsThatFailHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	x.box.Script(func(s catcher.Step) error {
+		if s.Phase == catcher.RcptTo && strings.HasPrefix(s.To, "failing") {
+			return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "later"}
+		}
+		return nil
+	})
+	dir := t.TempDir()
+	a := x.process(x.quick(dir, "COUNTERSIGN_MAIL_RETRY_FIRST=2s"))
+	x.create(1, load.failing, "failing-%d@example.com")
+	tried, ask := 0, query(t, dir)
+	eventstest.WaitFor(t, load.stall+3*patience, "each of them tried", func() bool {
+		<-time.After(50 * time.Millisecond)
+		ask(`SELECT COUNT(*) FROM mails WHERE attempts > 0`, func(scan func(...any)) { scan(&tried) })
+		return tried == load.failing
+	})
+	began := time.Now()
+	x.create(load.failing+1, 20, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 20)
+	t.Logf("20 documents were out after %s, beside %d whose mails fail", time.Since(began), load.failing)
+	if got := int(a.metric(`countersign_documents{status="opened"}`)); got != load.failing {
+		t.Errorf("%d documents are still to be sent, want %d", got, load.failing)
+	}
+	if a.metric(`countersign_mails{kind="signature",state="rejected"}`) != 0 {
+		t.Error("a deferred mail was rejected")
+	}
+	a.kill()
+}

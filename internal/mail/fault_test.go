@@ -1,0 +1,156 @@
+package mail_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"countersign/internal/mail"
+	"countersign/internal/proxytest"
+	"countersign/workflow"
+)
+
+// TestOutcomeAtEachPhase has the server close the service, or the connection,
+// at every moment of a dialogue. Only after the final dot can the mail be in
+// doubt, and only a reply of the kind 5xx to it ends it.
+func TestOutcomeAtEachPhase(t *testing.T) {
+	for _, phase := range []string{"", "EHLO", "MAIL", "RCPT", "DATA", "."} {
+		for reply, want := range map[string]workflow.Outcome{
+			"421 4.3.2 closing&": workflow.Deferred, "452 4.3.1 no room": workflow.Deferred, drop: workflow.Deferred,
+			"552 5.2.2 mailbox full": workflow.Rejected,
+		} {
+			if phase == "." && reply == drop {
+				want = workflow.Unknown
+			}
+			if phase == "" || phase == "EHLO" {
+				want = workflow.Deferred // the server is at fault, and no mail of ours
+			}
+			t.Run(phase+" "+reply, func(t *testing.T) {
+				t.Parallel()
+				s := script{phase: reply}
+				if phase == "EHLO" {
+					s["HELO"] = reply
+				}
+				got := send(t, pool(t, settings(t, speak(t, s).addr)))
+				if got.Outcome != want || got.Server != (phase == "" || phase == "EHLO") {
+					t.Errorf("got %+v, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestPartingThatFails has RSET and QUIT fail: neither is anything of a mail's.
+func TestPartingThatFails(t *testing.T) {
+	for name, s := range map[string]script{
+		"RSET is refused": {"RCPT": "450 4.7.1 later", "RSET": "421 bye&"}, "RSET is dropped": {"RCPT": "450 4.7.1 later", "RSET": drop},
+		"QUIT is refused": {"QUIT": "500 no"}, "QUIT is dropped": {"QUIT": drop},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := workflow.Accepted
+			if s["RCPT"] != "" {
+				want = workflow.Deferred
+			}
+			server := speak(t, s, script{})
+			p := pool(t, settings(t, server.addr))
+			if got := send(t, p); got.Outcome != want || got.Server {
+				t.Errorf("got %+v, want %s", got, want)
+			}
+			if got := send(t, p); got.Outcome != workflow.Accepted {
+				t.Errorf("the next mail: got %+v, want accepted", got)
+			}
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestAByteASecond has the server's words arrive so slowly that no dialogue
+// ends in time, and a mail's deadline holds all the same.
+func TestAByteASecond(t *testing.T) {
+	server := catch(t)
+	slow := proxytest.Start(t, server.addr)
+	slow.Set(proxytest.Down, proxytest.Fault{PerSecond: 1})
+	done := make(chan mail.Result, 1)
+	p := pool(t, settings(t, slow.Addr()))
+	go func() { done <- sendWithin(t, p, short) }()
+	select {
+	case got := <-done:
+		if got.Outcome != workflow.Deferred || !got.Server {
+			t.Errorf("got %+v, want deferred, the server's trouble", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the dialogue outlived its deadline")
+	}
+}
+
+// TestNothingGoesOutInTheClear strips STARTTLS from a server's offers, or has
+// it fail, where TLS is mandatory: the server hears of no mail.
+func TestNothingGoesOutInTheClear(t *testing.T) {
+	offered := "250-raw.test\r\n250 STARTTLS"
+	for name, s := range map[string]script{
+		"stripped":              {},
+		"refused":               {"EHLO": offered, "STARTTLS": "454 4.7.0 not now"},
+		"refused for good":      {"EHLO": offered, "STARTTLS": "502 what"},
+		"accepted, and no TLS":  {"EHLO": offered, "STARTTLS": "220 go&"},
+		"accepted, and SMTP on": {"EHLO": offered, "STARTTLS": "220 go\r\n250 raw.test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := speak(t, s)
+			config := settings(t, server.addr)
+			config.Server.Encryption, config.Server.User, config.Server.Password = mail.Mandatory, "countersign", "open sesame"
+			got := sendWithin(t, pool(t, config), 2*time.Second)
+			if got.Outcome != workflow.Deferred || !got.Server {
+				t.Errorf("got %+v, want deferred, the server's trouble", got)
+			}
+			for _, verb := range []string{"AUTH", "MAIL", "RCPT", "DATA"} {
+				if server.heard(verb) > 0 {
+					t.Errorf("the server was sent %s in the clear", verb)
+				}
+			}
+		})
+	}
+}
+
+// TestAnExpiredCertificate is refused, as one for another name is (TestTLS).
+func TestAnExpiredCertificate(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	server := catch(t, func(_ *catcher, s *smtp.Server) {
+		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	})
+	for _, mode := range []mail.Encryption{mail.Mandatory, mail.Opportunistic} {
+		config := settings(t, server.addr)
+		config.TLS, config.Server.Encryption = &tls.Config{RootCAs: roots}, mode
+		if got := send(t, pool(t, config)); got.Outcome != workflow.Deferred || !got.Server || len(server.stored()) > 0 {
+			t.Errorf("%s: got %+v, want deferred, the server's trouble; %d mails stored", mode, got, len(server.stored()))
+		}
+	}
+}
