@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"countersign/events/eventstest"
 )
 
 // builds keeps what was built, by its tags, for the tests that share it.
