@@ -39,6 +39,7 @@ var rooms = map[string]string{
 	"internal/natsd":   "workflow",
 	"internal/phone":   "workflow",
 	"internal/ticket":  "workflow",
+	"internal/sim":     "", // all of it is tests
 
 	"db":                "db/internal/sqlc db/migrations workflow .",
 	"db/internal/sqlc":  "workflow",
