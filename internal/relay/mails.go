@@ -277,10 +277,9 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 // applied: what the log says, not what was asked for. It fails where that takes
 // too long.
 func (r *Mails) taken(ctx context.Context, seq uint64, asked int) ([]workflow.Mail, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Deadline/4)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	r.hold(seq, asked)
-	err := r.Store.WaitApplied(ctx, seq)
+	err := applied(ctx, r.Store, seq, r.Deadline/4)
 	if err != nil {
 		r.hold(seq, 0)
 		return nil, err
@@ -303,7 +302,7 @@ func (r *Mails) lost(ctx context.Context, known uint64) error {
 	if last < known {
 		return fmt.Errorf("%w: claim %d is not on the log any more, the last is %d", workflow.ErrUnavailable, known, last)
 	}
-	return r.Store.WaitApplied(ctx, last)
+	return applied(ctx, r.Store, last, r.Deadline)
 }
 
 // hold notes how many mails of our own claim have no outcome yet.

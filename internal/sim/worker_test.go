@@ -153,21 +153,11 @@ func quiet(ctx context.Context, err error) error {
 }
 
 func (r *run) relays(log *events.Log, logger *slog.Logger) {
-	for {
-		tail, err := log.Tail(r.ctx)
-		if err == nil {
-			err = r.store.WaitApplied(r.ctx, tail)
-		}
-		if err == nil {
-			err = relay.ActivateRules(r.ctx, r.store, log, r.w.plan.parking, logger)
-		}
-		if err == nil {
-			break
-		}
-		if r.ctx.Err() != nil {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
+	if _, err := relay.CatchUp(r.ctx, r.store, log, logger); err != nil {
+		return
+	}
+	if err := relay.ActivateRules(r.ctx, r.store, log, r.w.plan.parking, logger); err != nil {
+		return
 	}
 	mails := &relay.Mails{
 		Store: r.store, Log: log, Sender: sender{r}, Limits: nolimit{}, Retry: r.w.plan.retry,
