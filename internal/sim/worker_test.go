@@ -40,6 +40,7 @@ type run struct {
 
 	database   *sql.DB
 	store      *db.Store
+	applied    uint64    // the position when it was last looked at
 	following  *consumer // guarded by w.mu
 	reconnects uint64    // guarded by w.mu
 	listeners  []chan nats.Status
