@@ -69,7 +69,7 @@ func TestSimulation(t *testing.T) {
 						t.Errorf("seed %d: %v\n%s\nto see all of it: SIM_SEED=%d go test ./internal/sim -run TestSeed -v",
 							w.seed, w.wrong, w.tail(60), w.seed)
 					}
-					if n%1000 == 999 {
+					if n%500 == 499 {
 						t.Logf("seed %d: %s", w.seed, sum.since(began))
 					}
 				}
