@@ -7,7 +7,7 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test bench cover fuzz generate check \
+.PHONY: help run build test soak bench cover fuzz generate check \
 	format vet staticcheck deadcode generated tidy layers openapi paths
 
 help: ## this list
@@ -21,6 +21,10 @@ build: ## bin/countersign
 
 test: ## every test, with the race detector and in random order
 	go test -race -shuffle=on -tags failpoints ./...
+	SIM_SCHEDULES=3000 go test -count=1 -run TestSimulation ./internal/sim
+
+soak: ## what has no end: simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
+	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

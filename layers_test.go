@@ -43,6 +43,7 @@ var rooms = map[string]string{
 	"internal/natsd":     "workflow",
 	"internal/phone":     "workflow",
 	"internal/proxytest": "",
+	"internal/sim":       "", // all of it is tests
 	"internal/ticket":    "workflow",
 
 	"db":                "db/internal/sqlc db/migrations internal/failpoint workflow .",

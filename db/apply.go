@@ -253,7 +253,7 @@ func (b *batch) settle(e workflow.Entry) {
 	}
 	switch e.Body.(type) {
 	case workflow.Register, workflow.Became, workflow.Refused, workflow.TimerDue:
-		if _, ok := b.settled[e.Subject]; !ok {
+		if _, ok := b.settled[e.Subject]; !ok && !slices.Contains(b.moot, e.Subject) {
 			b.settled[e.Subject] = e.Sequence
 		}
 	}
@@ -338,7 +338,9 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 		}
 	}
 	for _, o := range d.Moot {
-		b.moot = append(b.moot, o.Subject())
+		if subject := o.Subject(); b.settled[subject] == 0 { // what came first stays, as it would from batch to batch
+			b.moot = append(b.moot, subject)
+		}
 	}
 	for _, n := range d.Notes {
 		b.lines = append(b.lines, line{sid, e.Sequence, b.lineNo[sid], e.Time, n})

@@ -303,6 +303,23 @@ func TestRewindGoesBackToWhatStillStands(t *testing.T) {
 	}
 }
 
+// A timer that came early, and then is not wanted any more.
+func TestWhatSettlesATimerDoesNotDependOnTheBatch(t *testing.T) {
+	w := &writer{}
+	w.status(1, workflow.Canceled) // parked
+	due := workflow.TimerDue{Timer: "parked-1", Round: 1, DueAt: start.Add(24 * time.Hour)}
+	w.add(px(1), string(account)+"."+string(px(1))+".due.parked-1.1", due)
+	w.created(1)
+	together, apart := open(t, t.TempDir()), open(t, t.TempDir())
+	apply(t, together, w.entries...)
+	for _, e := range w.entries {
+		apply(t, apart, e)
+	}
+	if diff := cmp.Diff(dump(t, apart), dump(t, together)); diff != "" {
+		t.Errorf("one by one, and together:\n%s", diff)
+	}
+}
+
 // After a log has lost its tail, another replica may have owed an event
 // earlier than this one does.
 func TestWhatStandsAlreadyIsNotOwed(t *testing.T) {

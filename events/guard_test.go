@@ -37,8 +37,7 @@ func TestALogThatLostItsTailIsFoldedAgainFromTheLastEntryInCommon(t *testing.T) 
 
 			restore(t, broker, older)
 			appendAll(t, log, 100, 100+test.after)
-			// The number alone may be the old position's.
-			eventstest.Wait(t, "the log's end applied", func() bool {
+			eventstest.Wait(t, "the log's end applied", func() bool { // the sequence alone may be that of before
 				return f.sequence() == uint64(10+test.after) && len(f.seen()) >= len(test.want)
 			})
 			if diff := cmp.Diff(test.want, f.seen()); diff != "" {

@@ -146,6 +146,9 @@ func TestParkingHasALimitByTheLogsClock(t *testing.T) {
 	}
 	d.do(timer)
 	want(t, "a timer before its time is owed again", d.owed(), "due.parked-1.1, due.parked-1.2")
+	if want := timer.DueAt.Add(timer.DueAt.Sub(d.events[1].At) + time.Second); !d.events[1].Due.Equal(want) {
+		t.Errorf("owed again at %s, want %s: as much later as it was early, and a second", d.events[1].Due, want)
+	}
 	d.now = d.now.Add(24 * time.Hour)
 	d.do(timer)
 	want(t, "events", d.owed(), "due.parked-1.1, due.parked-1.2, refused.1")

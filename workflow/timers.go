@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // park keeps an event until what it builds on has come, or its limit.
@@ -73,7 +74,9 @@ func (d *decider) timer(e Entry, b TimerDue) *Problem {
 }
 
 // parkingOver makes a dead letter of the event parked at sequence n. A timer
-// that came before its time by the log's clock is owed again.
+// that came before its time by the log's clock is owed again, as much later as
+// it was early and a second: the clock that set it off is ahead, for instance of
+// a new leader's, and would set it off at once.
 func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 	i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return p.Entry.Sequence == n })
 	if i < 0 {
@@ -81,7 +84,9 @@ func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 		return nil
 	}
 	if p := d.state.Parked[i]; e.Time.Before(p.Until) {
-		d.out.Owed = append(d.out.Owed, d.parkingTimer(p, b.Round+1))
+		again := d.parkingTimer(p, b.Round+1)
+		again.Due = p.Until.Add(p.Until.Sub(e.Time) + time.Second)
+		d.out.Owed = append(d.out.Owed, again)
 		d.same = true
 		return nil
 	}

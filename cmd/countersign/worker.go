@@ -293,18 +293,8 @@ func (w *worker) mails(log *events.Log) *relay.Mails {
 // catchUp reads the log to its end, and puts the settings that decide on it.
 // It fails when ctx ends.
 func (w *worker) catchUp(ctx context.Context, log *events.Log) error {
-	var tail uint64
-	for {
-		var err error
-		if tail, err = log.Tail(ctx); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		w.logger.Warn("the end of the log cannot be read", "err", err)
-	}
-	if err := w.store.WaitApplied(ctx, tail); err != nil {
+	tail, err := relay.CatchUp(ctx, w.store, log, w.logger)
+	if err != nil {
 		return err
 	}
 	if err := relay.ActivateRules(ctx, w.store, log, w.cfg.ParkingLimit, w.logger); err != nil {

@@ -227,7 +227,7 @@ func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, e
 	}
 	if len(over) > 0 {
 		at := r.settled(ctx, fmt.Sprintf("%s.abandoned.%d", r.name, seq), seq, over)
-		if err := r.Store.WaitApplied(ctx, at); err != nil {
+		if err := applied(ctx, r.Store, at, r.Deadline); err != nil {
 			return nil, err
 		}
 	}

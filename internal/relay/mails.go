@@ -151,6 +151,9 @@ func (r *Mails) Run(ctx context.Context) error {
 // step claims once, if there is something to claim and it is this worker's
 // turn, and says how long to wait before the next look.
 func (r *Mails) step(ctx context.Context) (time.Duration, error) {
+	// Before the first look at what there is to claim: a claim that is applied
+	// after it may have taken the same mails.
+	known := max(r.last, r.Store.Position().Claim)
 	doubtful, wait, err := r.doubtful(ctx)
 	if err != nil {
 		return 0, err
@@ -171,7 +174,7 @@ func (r *Mails) step(ctx context.Context) (time.Duration, error) {
 	if len(ids) == 0 {
 		return min(wait, next), nil
 	}
-	return 0, r.claim(ctx, ids)
+	return 0, r.claim(ctx, ids, known)
 }
 
 // idle is how long to wait where nothing is known to come.
@@ -237,19 +240,18 @@ func (r *Mails) room() (int, time.Duration) {
 	return room, 0
 }
 
-// claim takes the mails in hand, if no other worker has claimed since the last
-// claim known here.
-func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
+// claim takes the mails in hand, if no worker has claimed since the claim that
+// was the last known when they were chosen.
+func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, known uint64) error {
 	r.claims++
-	p := r.Store.Position()
 	id := fmt.Sprintf("%s.claim.%d", r.name, r.claims)
 	start := time.Now()
 	// A claim on its way is waited for: what it took in hand is handed back.
 	live, cancel := r.outlive(ctx)
 	defer cancel()
 	failpoint.Hit("claim")
-	known := max(r.last, p.Claim)
-	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), workflow.Claimed{Worker: p.Worker, Mails: ids}), known)
+	claim := workflow.Claimed{Worker: r.Store.Position().Worker, Mails: ids}
+	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), claim), known)
 	if errors.Is(err, workflow.ErrConflict) {
 		return r.lost(live, known)
 	}
@@ -281,10 +283,9 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID) error {
 // applied: what the log says, not what was asked for. It fails where that takes
 // too long.
 func (r *Mails) taken(ctx context.Context, seq uint64, asked int) ([]workflow.Mail, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Deadline/4)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	r.hold(seq, asked)
-	err := r.Store.WaitApplied(ctx, seq)
+	err := applied(ctx, r.Store, seq, r.Deadline/4)
 	if err != nil {
 		r.hold(seq, 0)
 		return nil, err
@@ -307,7 +308,7 @@ func (r *Mails) lost(ctx context.Context, known uint64) error {
 	if last < known {
 		return fmt.Errorf("%w: claim %d is not on the log any more, the last is %d", workflow.ErrUnavailable, known, last)
 	}
-	return r.Store.WaitApplied(ctx, last)
+	return applied(ctx, r.Store, last, r.Deadline)
 }
 
 // hold notes how many mails of our own claim have no outcome yet.

@@ -77,6 +77,36 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// tailWait is how long the end of the log is waited for before it is asked for
+// again: a log that has lost its tail ends earlier.
+const tailWait = 5 * time.Second
+
+// CatchUp waits until the store has applied the log to its end, and returns the
+// end's sequence. It fails when ctx ends.
+func CatchUp(ctx context.Context, store *db.Store, log *events.Log, logger *slog.Logger) (uint64, error) {
+	for {
+		tail, err := log.Tail(ctx)
+		if err != nil && ctx.Err() == nil {
+			logger.Warn("the end of the log cannot be read", "err", err)
+			pause(ctx, time.Second)
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if err == nil && applied(ctx, store, tail, tailWait) == nil {
+			return tail, nil
+		}
+	}
+}
+
+// applied waits until the entry at seq has been applied, but no longer than
+// most: it may be one that the log has lost.
+func applied(ctx context.Context, store *db.Store, seq uint64, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	return store.WaitApplied(ctx, seq)
+}
+
 // ActivateRules puts the settings that the rules decide by on the log, where
 // they differ from what the log says. All workers decide by them from then on.
 // The version of the rules stays as it is: an operator activates a new one.

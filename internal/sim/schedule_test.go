@@ -280,6 +280,7 @@ func (w *world) drain() {
 			return
 		}
 		if n > drainSteps || time.Since(healed) > drainTime {
+			w.judgeInboxes()
 			w.violated("I9", "%d steps and %s after the last fault not all is done: %s", n, time.Since(healed), w.left())
 			return
 		}
@@ -287,12 +288,17 @@ func (w *world) drain() {
 	}
 }
 
-// checkRuns looks for runs that ended by themselves.
+// checkRuns looks for runs that ended by themselves, and for those that go back.
 func (w *world) checkRuns() {
 	for _, k := range w.workers {
 		r := k.runs[len(k.runs)-1]
 		if r.over() && r.err != nil && !(w.stream.lostOne && r.gaveUp()) {
 			w.violated("a worker ended", "%s: %v", r.name, r.err)
 		}
+		at := r.store.Position().Sequence
+		if at < r.applied && !w.stream.lostOne {
+			w.violated("I8", "%s went back from entry %d to %d", r.name, r.applied, at)
+		}
+		r.applied = at
 	}
 }

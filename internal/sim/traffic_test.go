@@ -31,7 +31,7 @@ func (w *world) makePlan() {
 	pick := func(of ...int) int { return of[r.IntN(len(of))] }
 	w.plan = plan{
 		workers: pick(1, 2, 2, 3), chaos: 80 + r.IntN(160), lossy: pick(5, 12, 30, 1000), deferring: pick(3, 10, 1000),
-		killing: pick(10, 20, 40, 1000), dying: pick(3, 10, 1000), hold: w.chance(8), tailLoss: w.chance(20),
+		killing: pick(10, 20, 40, 1000), dying: pick(3, 10, 1000), hold: w.chance(8), tailLoss: w.chance(8),
 		parking: time.Duration(5+r.IntN(12)) * time.Second,
 		retry:   relay.Retry{First: 2 * time.Second, Max: 10 * time.Second, GiveUp: 5 * time.Minute},
 	}

@@ -40,6 +40,7 @@ type run struct {
 
 	database   *sql.DB
 	store      *db.Store
+	applied    uint64    // the position when it was last looked at
 	following  *consumer // guarded by w.mu
 	reconnects uint64    // guarded by w.mu
 	listeners  []chan nats.Status
@@ -153,21 +154,11 @@ func quiet(ctx context.Context, err error) error {
 }
 
 func (r *run) relays(log *events.Log, logger *slog.Logger) {
-	for {
-		tail, err := log.Tail(r.ctx)
-		if err == nil {
-			err = r.store.WaitApplied(r.ctx, tail)
-		}
-		if err == nil {
-			err = relay.ActivateRules(r.ctx, r.store, log, r.w.plan.parking, logger)
-		}
-		if err == nil {
-			break
-		}
-		if r.ctx.Err() != nil {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
+	if _, err := relay.CatchUp(r.ctx, r.store, log, logger); err != nil {
+		return
+	}
+	if err := relay.ActivateRules(r.ctx, r.store, log, r.w.plan.parking, logger); err != nil {
+		return
 	}
 	mails := &relay.Mails{
 		Store: r.store, Log: log, Sender: sender{r}, Limits: nolimit{}, Retry: r.w.plan.retry,
