@@ -235,13 +235,6 @@ func (b *batch) fold(e workflow.Entry) error {
 	return b.decide(e)
 }
 
-// goneSince reports whether an event of erasure that was foreseen takes the
-// entry off the log.
-func (b *batch) goneSince(e workflow.Entry) bool {
-	s := b.states[e.Document]
-	return !erases(e) && e.Document != "" && s != nil && s.Erased > e.Sequence
-}
-
 // settle takes note of what stands on the log by its place alone: an owed
 // event, or a claim, which counts as the last one even where it says nothing.
 func (b *batch) settle(e workflow.Entry) {

@@ -221,3 +221,10 @@ func runs(entries []workflow.Entry) (out [][]workflow.Entry) {
 	}
 	return out
 }
+
+// goneSince reports whether an event of erasure that was foreseen takes the
+// entry off the log.
+func (b *batch) goneSince(e workflow.Entry) bool {
+	s := b.states[e.Document]
+	return !erases(e) && e.Document != "" && s != nil && s.Erased > e.Sequence
+}

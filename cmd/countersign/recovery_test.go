@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/db"
 	"countersign/events"
@@ -414,5 +415,42 @@ func TestRebuildKilledHalfWay(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "scratch-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestALogThatWasCutOffNeedsASnapshot purges what a snapshot holds: a new worker
+// starts from that, and without one it says what is needed.
+func TestALogThatWasCutOffNeedsASnapshot(t *testing.T) {
+	x, dir, w := documentsAreDone(t)
+	w.end()
+	want := dump(t, dir)
+	x.must(dir, "snapshot")
+	js, err := jetstream.New(x.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), events.StreamName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(x.tail()-3)); err != nil {
+		t.Fatal(err)
+	}
+	with := t.TempDir()
+	b := start(t, x.env(with))
+	b.says("read to its end")
+	b.end()
+	sameState(t, want, dump(t, with))
+
+	list, err := x.snapshotsOf().List(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d snapshots, %v", len(list), err)
+	}
+	if err := x.snapshotsOf().Delete(t.Context(), list[0].Name); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := x.command(t.TempDir(), "serve")
+	if code != exitFailure || !strings.Contains(errs, "start from a snapshot of the database") {
+		t.Errorf("without a snapshot: exit code %d, %s", code, errs)
 	}
 }

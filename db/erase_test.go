@@ -1,0 +1,139 @@
+package db_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/db"
+	"countersign/workflow"
+)
+
+const stranger = workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+
+// erasedDay is the day, in which a document is erased, with what comes before
+// and after that: tries at its orders, events under another account, replays.
+// It returns the sequence of the event of erasure, too.
+func erasedDay(t *testing.T, n int) (log []workflow.Entry, at uint64) {
+	t.Helper()
+	w := &writer{entries: day()}
+	try := func(other int) {
+		w.add(px(other), string(account)+"."+string(px(other))+".created", workflow.Created{
+			AddressSID: "AD00000000000000000000000000000000", Email: "x@example.com", HostedNumberOrderSIDs: []workflow.SID{hr(2000 + other), hr(2 * n)},
+		})
+	}
+	try(42)
+	foreign := w.add(px(n), string(stranger)+"."+string(px(n))+".status", workflow.StatusChanged{Status: workflow.Signed})
+	w.entries[foreign.Sequence-1].Account = stranger
+
+	before := open(t, t.TempDir())
+	apply(t, before, w.entries...)
+	body := workflow.Erased{DocumentSID: px(n), AccountSID: account, Status: workflow.Failed}
+	if d, err := before.Document(t.Context(), px(n)); err == nil {
+		body.Status, body.Round = d.Status, d.Round
+		for _, o := range d.Orders {
+			body.OrderSIDs = append(body.OrderSIDs, o.SID)
+		}
+	}
+	for _, e := range w.entries {
+		if e.Document == px(n) {
+			body.Entries = append(body.Entries, workflow.ErasedEntry{Sequence: e.Sequence, Type: e.Body.Type()})
+		}
+	}
+	blocked, err := before.BlockedBy(t.Context(), px(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Blocked = blocked
+	w.add(px(n), string(account)+"."+string(px(n))+".erased", body)
+	at = uint64(len(w.entries))
+	try(43)
+	w.created(n)
+	w.status(n, workflow.Canceled)
+	w.entries = append(w.entries, w.entries[body.Entries[0].Sequence-1]) // replayed, under its old identity
+	w.entries[len(w.entries)-1].Sequence = uint64(len(w.entries))
+	return w.entries, at
+}
+
+// TestErasedDocumentsLeaveTheSameState: a store that met all of a document's
+// events before its erasure, and ones that met some of them, because the others
+// were off the log already, come to the same state, whichever document it was;
+// and while they have yet to come to the erasure, they owe nothing for it.
+func TestErasedDocumentsLeaveTheSameState(t *testing.T) {
+	for _, n := range []int{0, 3, 4, 5, 6, 7, 10, 12, 19, 30, 40} {
+		t.Run(fmt.Sprint("document ", n), func(t *testing.T) {
+			log, at := erasedDay(t, n)
+			whole := open(t, t.TempDir())
+			apply(t, whole, log...)
+			want := dump(t, whole)
+			if tallies := want[strings.Index(want, `["tallies"`):]; strings.Contains(tallies, `,-`) {
+				t.Errorf("counts below none:\n%s", tallies)
+			}
+			for seed := range uint64(8) {
+				random := rand.New(rand.NewPCG(seed, uint64(n)))
+				met := random.Uint64N(at)
+				if seed == 0 {
+					met = 0 // nothing, and all of it is gone
+				}
+				s := open(t, t.TempDir())
+				apply(t, s, log[:met]...)
+				if err := s.Foresee(t.Context(), log[at-1:at]); err != nil {
+					t.Fatal(err)
+				}
+				rest := slices.DeleteFunc(slices.Clone(log[met:]), func(e workflow.Entry) bool {
+					return e.Document == px(n) && e.Sequence < at && (seed == 0 || random.IntN(2) == 0)
+				})
+				for len(rest) > 0 {
+					size := 1 + random.IntN(len(rest))
+					if s.Position().Sequence < at {
+						wantNothingOwed(t, s, n)
+					}
+					apply(t, s, rest[:size]...)
+					rest = rest[size:]
+				}
+				if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(dump(t, s), "\n")); diff != "" {
+					t.Fatalf("seed %d, from entry %d on, comes to another state (-want +got):\n%s", seed, met, diff)
+				}
+			}
+		})
+	}
+}
+
+func wantNothingOwed(t *testing.T, s *db.Store, n int) {
+	t.Helper()
+	if owed := owedSubjects(t, s); strings.Contains(owed, string(px(n))) {
+		t.Fatalf("at entry %d, before its erasure, %s", s.Position().Sequence, owed)
+	}
+	mails, err := s.DueMails(t.Context(), start.AddDate(1, 0, 0), nil, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mails {
+		if m.ID.Document() == px(n) {
+			t.Fatalf("at entry %d, before its erasure, mail %s is due", s.Position().Sequence, m.ID)
+		}
+	}
+}
+
+// TestARewindBringsNothingErasedBack has the log lose its tail, the erasure
+// with it: nothing that was erased is owed again.
+func TestARewindBringsNothingErasedBack(t *testing.T) {
+	log, at := erasedDay(t, 7)
+	s := open(t, t.TempDir())
+	apply(t, s, log[:at]...)
+	if _, err := s.Rewind(t.Context(), 1000, func(seq uint64, _ time.Time, _, _ string) (bool, error) { return seq < at-20, nil }); err != nil {
+		t.Fatal(err)
+	}
+	wantNothingOwed(t, s, 7)
+	if seq, err := s.Erased(t.Context(), px(7)); err != nil || seq != at {
+		t.Errorf("erased at %d, %v", seq, err)
+	}
+	if _, err := s.Document(t.Context(), px(7)); err == nil {
+		t.Error("it is back")
+	}
+}
