@@ -7,11 +7,11 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test bench cover fuzz generate check \
+.PHONY: help run build test soak soak-storm bench cover fuzz generate check \
 	format vet staticcheck deadcode generated tidy layers paths
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## everything in one process, and a day of documents through it; Ctrl-C ends it
 	go run ./cmd/countersign dev --publish examples/day.jsonl
@@ -21,6 +21,11 @@ build: ## bin/countersign
 
 test: ## every test, with the race detector and in random order
 	go test -race -shuffle=on -tags failpoints ./...
+
+soak: soak-storm ## what takes long: each kind of soak test once
+
+soak-storm: ## 1,000 documents through a storm, a mail server silent for ten minutes, a standby's takeover; 40 minutes at most
+	go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestSoak|TestAStalled|TestMailsThatFail|TestAStandby' ./cmd/countersign
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
