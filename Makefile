@@ -7,11 +7,11 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test soak bench cover fuzz generate check \
+.PHONY: help run build test soak soak-storm bench cover fuzz fuzz-short generate check \
 	format vet staticcheck deadcode generated tidy layers openapi paths
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## everything in one process, and a day of documents through it; Ctrl-C ends it
 	go run ./cmd/countersign dev --publish examples/day.jsonl
@@ -23,8 +23,11 @@ test: ## every test, with the race detector and in random order
 	go test -race -shuffle=on -tags failpoints ./...
 	SIM_SCHEDULES=3000 go test -count=1 -run TestSimulation ./internal/sim
 
-soak: ## what has no end: simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
+soak: soak-storm ## what takes long: soak-storm, and then simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
 	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim
+
+soak-storm: ## 1,000 documents through a storm, a mail server silent for ten minutes, a standby's takeover; 40 minutes at most
+	go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestSoak|TestAStalled|TestMailsThatFail|TestAStandby' ./cmd/countersign
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

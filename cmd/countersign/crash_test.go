@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -88,6 +90,16 @@ func TestACrashAtEveryStepOfADialogue(t *testing.T) {
 	}
 	x.box.Script(habits)
 	x.inherit(w, one, len(phases)*len(hits))
+}
+
+// frozen reports whether it is stopped.
+func (k *killable) frozen() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", k.cmd.Process.Pid))
+	if err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(after, "T")
 }
 
 // TestAFrozenWorkerBeginsNoMailOfItsOldClaim freezes a worker between its claim

@@ -251,16 +251,6 @@ func (k *killable) dies() {
 	}
 }
 
-// frozen reports whether it is stopped.
-func (k *killable) frozen() bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", k.cmd.Process.Pid))
-	if err != nil {
-		return false
-	}
-	_, after, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(after, "T")
-}
-
 // theDay reads examples/day.jsonl.
 func theDay(t *testing.T) []line {
 	t.Helper()

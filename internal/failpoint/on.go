@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // Variable is the environment variable that arms one point:
@@ -66,10 +66,17 @@ func (p *point) act() {
 	case "panic":
 		panic("failpoint " + p.name)
 	case "freeze":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		time.Sleep(10 * time.Millisecond) // the signal may take this thread last
+		signal(syscall.SIGSTOP)
 	default:
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		signal(syscall.SIGKILL)
 	}
+}
+
+// signal sends the process a signal by the thread that runs this, which is
+// the first to obey: sent to the process as a whole, it may take this thread
+// last, a good deal of work later.
+func signal(s syscall.Signal) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_, _, _ = syscall.Syscall(syscall.SYS_TGKILL, uintptr(os.Getpid()), uintptr(syscall.Gettid()), uintptr(s))
 }
