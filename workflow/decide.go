@@ -135,7 +135,7 @@ func (d *decider) take(e Entry) {
 	d.same = false
 	result, p := Applied, (*Problem)(nil)
 	switch {
-	case doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
+	case doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID && !own(e.Body):
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
 	case waits(d.facts.Rules, doc.Status, e.Body):
 		d.park(e)
@@ -156,6 +156,16 @@ func (d *decider) take(e Entry) {
 	}
 	d.advance()
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p})
+}
+
+// own reports whether only Countersign itself says such a thing. What it says of
+// another account's event stands on that account's subjects.
+func own(b Body) bool {
+	switch b.(type) {
+	case Register, Became, Refused, Discarded, TimerDue:
+		return true
+	}
+	return false
 }
 
 // answer applies an event that does not have to wait.
