@@ -108,20 +108,24 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	read, cancel := context.WithCancel(ctx)
 	slot, ended := make(chan batch, 1), make(chan error, 1)
 	var reader sync.WaitGroup
+	created := stream.CachedInfo().Created
+	changed := make(chan error, 1)
 	reader.Go(func() { ended <- l.read(read, msgs, after, slot) })
+	reader.Go(func() { changed <- l.watch(read, created) })
 	defer func() {
 		cancel()
 		reader.Wait()
 		msgs.Stop()
 	}()
 
-	created := stream.CachedInfo().Created
 	for {
 		select {
 		case <-ctx.Done():
 			return applied, nil
 		case <-lost:
 			return applied, errReconnected
+		case err := <-changed:
+			return applied, err
 		case err := <-ended:
 			return applied, fmt.Errorf("read the log: %w", err)
 		case b := <-slot:
@@ -191,6 +195,11 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 			return errSilent
 		}
 		if seq := meta.Sequence.Stream; seq > after+1 {
+			if stream, err := l.stream(ctx); err != nil {
+				return err
+			} else if err := begins(stream, after); err != nil {
+				return err
+			}
 			holes.warn("the log has a hole; entries were purged, or the server lost them", fmt.Errorf("entries %d to %d are missing", after+1, seq-1))
 		}
 		after = meta.Sequence.Stream

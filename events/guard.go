@@ -46,9 +46,8 @@ func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, erro
 			return nil, 0, err
 		}
 	}
-	if first := info.State.FirstSeq; first > pos.Sequence+1 {
-		return nil, 0, final{fmt.Errorf("%w: the log begins at entry %d, the database ends at %d, and the entries between were purged: start from a snapshot of the database that reaches to %d or further",
-			ErrGuard, first, pos.Sequence, first-1)}
+	if err := begins(stream, pos.Sequence); err != nil {
+		return nil, 0, err
 	}
 	return stream, pos.Sequence, nil
 }
