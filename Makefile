@@ -7,7 +7,7 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test bench cover fuzz generate check \
+.PHONY: help run build test bench cover fuzz fuzz-short generate check \
 	format vet staticcheck deadcode generated tidy layers paths
 
 help: ## this list
@@ -38,13 +38,21 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 		done; \
 	done
 
+# What reads bytes of strangers: events, forms, tokens, and a mail server's replies.
+SHORT := ./events:FuzzDecode ./internal/api:FuzzForms ./internal/ticket:FuzzVerify ./internal/mail:FuzzDialogue
+
+fuzz-short: # those that read what strangers send, 30 s each
+	@set -e; for target in $(SHORT); do \
+		echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 30s "$${target%:*}"; \
+	done
+
 generate: ## everything that is made from something else
 	$(SQLC) generate
 	$(CONTRACT) "$(CURDIR)/docs"
 	go generate ./...
 	go test ./internal/config -run TestReadmeHasTheTable -update
 
-check: format vet staticcheck deadcode generated tidy layers paths ## all that a machine can judge without running the tests
+check: format vet staticcheck deadcode generated tidy layers paths fuzz-short ## all that a machine can judge without running the tests, and two minutes of fuzzing
 	@echo "check: clean"
 
 format: # gofumpt

@@ -278,7 +278,7 @@ func (r *recorder) mails() {
 	r.now = r.now.Add(2 * time.Minute)
 	r.settle()
 	r.says(126, r.content(126))
-	r.status(126, workflow.Canceled) // its mail is withdrawn
+	r.status(126, workflow.Canceled)                               // its mail is withdrawn
 	r.says(124, workflow.Updated{Email: new("later@example.com")}) // its mail waits for the one in hand
 	r.settle()
 }
