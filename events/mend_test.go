@@ -30,7 +30,7 @@ func TestMendKeepsTheIdentity(t *testing.T) {
 		"on another subject":      {events.Message{Subject: "authdocs.v2", Data: []byte(whole)}, events.Mending{Subject: mine + "created"}, "/orders", false},
 		"in binary mode": {events.Message{Subject: mine + "created", Data: []byte(content()), Header: nats.Header{
 			"Ce-Specversion": {"1.0"}, "ce-id": {"1"}, "ce-source": {"/a%20b"}, "ce-type": {workflow.TypeCreated},
-		}}, events.Mending{}, "/redrive", false},
+		}}, events.Mending{}, "/a b", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.old.Sequence = 42
