@@ -41,8 +41,16 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 	@set -e; for pkg in $$(go list ./...); do \
 		for name in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$name"; \
-			go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
+			go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$pkg; \
 		done; \
+	done
+
+# What reads bytes of strangers: events, forms, tokens, and a mail server's replies.
+SHORT := ./events:FuzzDecode ./internal/api:FuzzForms ./internal/ticket:FuzzVerify ./internal/mail:FuzzDialogue
+
+fuzz-short: # those that read what strangers send, 30 s each
+	@set -e; for target in $(SHORT); do \
+		echo "$$target"; go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 30s -fuzzminimizetime 50x "$${target%:*}"; \
 	done
 
 generate: ## everything that is made from something else

@@ -117,19 +117,23 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	read, cancel := context.WithCancel(ctx)
 	slot, ended := make(chan batch, 1), make(chan error, 1)
 	var reader sync.WaitGroup
+	created := stream.CachedInfo().Created
+	changed := make(chan error, 1)
 	reader.Go(func() { ended <- l.read(read, msgs, after, slot) })
+	reader.Go(func() { changed <- l.watch(read, created) })
 	defer func() {
 		cancel()
 		msgs.Stop()
 		reader.Wait()
 	}()
 
-	created := stream.CachedInfo().Created
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-lost:
 			return applied, errReconnected
+		case err := <-changed:
+			return applied, err
 		case err := <-ended:
 			return applied, fmt.Errorf("read the log: %w", err)
 		case b := <-slot:
@@ -213,6 +217,11 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 				return err
 			}
 			if !explained {
+				if stream, err := l.stream(ctx); err != nil {
+					return err
+				} else if err := begins(stream, after); err != nil {
+					return err
+				}
 				holes.warn("the log has a hole; entries were purged, or the server lost them", fmt.Errorf("entries %d to %d are missing", after+1, seq-1))
 			}
 		}

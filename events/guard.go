@@ -46,13 +46,13 @@ func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, erro
 			return nil, 0, err
 		}
 	}
-	if first := info.State.FirstSeq; first > pos.Sequence+1 {
+	if err := begins(stream, pos.Sequence); err != nil {
 		erased := missing{log: l, upTo: pos.Sequence}
-		if _, explained, err := erased.look(ctx, pos.Sequence+1, first-1); err != nil || explained {
-			return stream, pos.Sequence, err
+		_, explained, unread := erased.look(ctx, pos.Sequence+1, info.State.FirstSeq-1)
+		if unread != nil || explained {
+			return stream, pos.Sequence, unread
 		}
-		return nil, 0, final{fmt.Errorf("%w: the log begins at entry %d, the database ends at %d, and the entries between were purged: start from a snapshot of the database that reaches to %d or further (countersign snapshot --list)",
-			ErrGuard, first, pos.Sequence, first-1)}
+		return nil, 0, err
 	}
 	return stream, pos.Sequence, nil
 }

@@ -105,6 +105,9 @@ func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 	defer cancel()
 	stream, err := l.broker.JS.Stream(ctx, StreamName)
 	if err != nil {
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			err = fmt.Errorf("it was removed, or is being restored; restore it from a backup and work goes on: %w", err)
+		}
 		return nil, fmt.Errorf("look up stream %s: %w", StreamName, err)
 	}
 	info := stream.CachedInfo()

@@ -75,10 +75,16 @@ func (l *Log) loadQuarantine(ctx context.Context, stream jetstream.Stream) error
 // decode reads a message as Decode does, but for one in quarantine, which is a
 // dead letter.
 func (l *Log) decode(m Message) workflow.Entry {
-	e := Decode(m)
 	if set := l.quarantine.Load(); set == nil || !(*set)[m.Sequence] {
-		return e
+		return Decode(m)
 	}
+	return DecodeQuarantined(m)
+}
+
+// DecodeQuarantined reads a message that is in quarantine: it is a dead letter,
+// whatever it says.
+func DecodeQuarantined(m Message) workflow.Entry {
+	e := Decode(m)
 	bad, ok := e.Body.(workflow.Invalid)
 	if !ok {
 		bad.EventID, bad.Origin = e.ID, e.Source

@@ -287,3 +287,25 @@ func TestTimers(t *testing.T) {
 		})
 	}
 }
+
+// TestARefusalOfAnotherAccountsEventIsTheLastWord: what Countersign says of it
+// stands on the other account's subjects, and is not refused in its turn.
+func TestARefusalOfAnotherAccountsEventIsTheLastWord(t *testing.T) {
+	const other = workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+	d := newDesk(t)
+	d.from(other, workflow.StatusChanged{Status: workflow.Signed}) // parked, there is no document yet
+	parked := d.events[0].Body
+	d.do(created())
+	d.accept()
+	d.from(other, workflow.StatusChanged{Status: workflow.Canceled})
+	refused := d.last.Owed
+	if len(refused) != 1 || refused[0].Account != other || d.last.Verdicts[0].Problem.Code != workflow.CodeAccount {
+		t.Fatalf("another account's event: %+v", d.last)
+	}
+	for _, b := range []workflow.Body{refused[0].Body, workflow.Discarded{Sequence: 2, Reason: "x"}, parked} {
+		d.from(other, b)
+		if len(d.last.Owed) > 0 || d.last.Verdicts[0].Problem != nil {
+			t.Errorf("%s: %+v", b.Type(), d.last)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -164,4 +165,61 @@ func timers(d *desk) []workflow.TimerDue {
 		}
 	}
 	return out
+}
+
+// TestInAnyOrderEveryEventHasOneLastWord shuffles the events of a life in which
+// many contradict each other. Whatever their order, when the mails are out and
+// the limit of parking is over nothing waits, and each event is applied, changes
+// nothing, was refused or is a dead letter: one of them, once.
+func TestInAnyOrderEveryEventHasOneLastWord(t *testing.T) {
+	life := []workflow.Body{
+		created(), created(),
+		workflow.Updated{Email: new("other@example.com")},
+		workflow.StatusChanged{Status: workflow.Opened},
+		workflow.StatusChanged{Status: workflow.Signing},
+		workflow.StatusChanged{Status: workflow.Signed},
+		workflow.StatusChanged{Status: workflow.Canceled},
+		workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderVerified},
+		workflow.OrderStatusChanged{Order: "HR99999999999999999999999999999999", Status: workflow.OrderVerified},
+	}
+	for seed := range uint64(500) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		list := append([]workflow.Body(nil), life...)
+		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		if rng.IntN(4) == 0 {
+			list = list[:rng.IntN(len(list))+1]
+		}
+		d, words := newDesk(t), map[uint64][]workflow.Result{}
+		hear := func(b workflow.Body) {
+			for _, v := range d.do(b).Verdicts {
+				words[v.Entry.Sequence] = append(words[v.Entry.Sequence], v.Result)
+			}
+		}
+		var sent []uint64
+		for _, b := range list {
+			hear(b)
+			sent = append(sent, d.seq)
+			for rng.IntN(2) == 0 && len(d.state.Mails) > 0 {
+				id := d.state.Mails[0].ID
+				hear(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{id}})
+				hear(workflow.Settled{Worker: "w", Claim: d.seq, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Accepted}}})
+			}
+		}
+		d.now = d.now.Add(25 * time.Hour)
+		for _, timer := range timers(d) {
+			hear(timer)
+		}
+		if len(d.state.Parked) > 0 {
+			t.Fatalf("seed %d: %d events wait for ever", seed, len(d.state.Parked))
+		}
+		for i, seq := range sent {
+			said := words[seq]
+			if len(said) > 0 && said[0] == workflow.Parking {
+				said = said[1:]
+			}
+			if len(said) != 1 || said[0] == workflow.Parking {
+				t.Fatalf("seed %d: of %+v it was said %v", seed, list[i], words[seq])
+			}
+		}
+	}
 }
