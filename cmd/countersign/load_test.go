@@ -21,7 +21,8 @@ var load = struct {
 	documents int           // that come meanwhile
 	failing   int           // documents whose mail fails again and again
 	memory    float64       // bytes that a worker may take; the race detector's share is large
-}{15 * time.Second, 400, 150, 1 << 30}
+	deadline  string        // of a mail
+}{15 * time.Second, 400, 150, 1 << 30, "1s"}
 
 // metric reads one sample of a worker's metrics.
 func (k *killable) metric(name string) float64 {
@@ -46,7 +47,7 @@ func TestAStalledMailServer(t *testing.T) {
 	x := newTown(t)
 	p := proxytest.Start(t, x.box.Addr())
 	dir := t.TempDir()
-	a := x.process(x.quick(dir, "COUNTERSIGN_SMTP_URL=smtp://"+p.Addr()+"?tls=none"))
+	a := x.process(x.quick(dir, "COUNTERSIGN_SMTP_URL=smtp://"+p.Addr()+"?tls=none", "COUNTERSIGN_MAIL_DEADLINE="+load.deadline))
 	p.Set(proxytest.Down, proxytest.Fault{Silent: true})
 	const oldest = `countersign_outbox_oldest_seconds{channel="mail"}`
 	stalled, published := time.Now(), make(chan bool)
@@ -126,7 +127,7 @@ func TestMailsThatFailHoldNobodyUp(t *testing.T) {
 		return nil
 	})
 	dir := t.TempDir()
-	a := x.process(x.quick(dir, "COUNTERSIGN_MAIL_RETRY_FIRST=2s"))
+	a := x.process(x.quick(dir, "COUNTERSIGN_MAIL_RETRY_FIRST=20s", "COUNTERSIGN_MAIL_DEADLINE="+load.deadline))
 	x.create(1, load.failing, "failing-%d@example.com")
 	tried, ask := 0, query(t, dir)
 	eventstest.WaitFor(t, load.stall+3*patience, "each of them tried", func() bool {
