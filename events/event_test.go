@@ -73,6 +73,11 @@ func whole() []events.Event {
 		events.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
 			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
 		}}),
+		events.Erased(at, workflow.Erased{
+			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1},
+			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
+			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1}},
+		}),
 		events.RulesActivated("r1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400}),
 		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),

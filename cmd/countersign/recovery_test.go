@@ -334,7 +334,9 @@ func TestReplicasAreComparedBySnapshots(t *testing.T) {
 	x.create(6, 1, "signer-%d@example.com")
 	x.rest(one)
 	x.must(one, "snapshot")
-	b.says("is not what another's is at the same position")
+	waitLong(t, "the alarm in the log", func() bool {
+		return strings.Contains(b.log.String(), "is not what another's is at the same position")
+	})
 	waitLong(t, "the alarm in the metrics", metric("1"))
 	b.end()
 	a.end()

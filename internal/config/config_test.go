@@ -77,7 +77,7 @@ func TestDefaults(t *testing.T) {
 		DataDir: "./data", NATSListen: "127.0.0.1:4222", Replicas: 1,
 		MailPool: 8, MailDeadline: 30 * time.Second, MailRetryFirst: time.Minute, MailRetryMax: 4 * time.Hour,
 		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
-		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
+		SnapshotEvery: 24 * time.Hour, SnapshotKeep: 3, LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
 		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200,
 	}
@@ -93,7 +93,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com",
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
-		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", LinkLifetime: time.Hour, ParkingLimit: time.Minute,
+		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
 		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
@@ -123,6 +123,8 @@ mail-domain-rate: 2
 dkim-domain: example.com
 dkim-selector: loa
 dkim-key: DIR/key.pem
+snapshot-every: off
+snapshot-keep: 7
 link-lifetime: 1h
 parking-limit: 1m
 public-url: https://sign.example.com
