@@ -39,7 +39,6 @@ var subjects = map[string]string{
 	workflow.TypeRulesActivated:     events.Prefix + "_.rules.activated",
 	workflow.TypeDiscarded:          mine + "discarded.7",
 	workflow.TypeQuarantined:        events.Prefix + "_.quarantined.7",
-	workflow.TypeErased:             mine + "erased",
 }
 
 // message makes a message of the type with the data.

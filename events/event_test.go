@@ -82,11 +82,6 @@ func whole() []events.Event {
 		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		events.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),
-		events.Erased(at, workflow.Erased{
-			DocumentSID: px, AccountSID: ac, Status: workflow.Canceled, Round: 2, OrderSIDs: sids,
-			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
-			Blocked: []workflow.Blocked{{Sequence: 9, OrderSID: hr1}},
-		}),
 	}
 }
 
