@@ -9,8 +9,6 @@ import (
 	"countersign/workflow"
 )
 
-func contains(b *buffer, text string) bool { return strings.Contains(b.String(), text) }
-
 // TestPoisonIsADeadLetterAtTheThirdStart has a worker die of an event, by a
 // panic and as the kernel kills where memory is short. At the third start the
 // event is a dead letter, at its place, for that worker, for one that starts
