@@ -1,6 +1,8 @@
 package countersign_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -178,7 +180,26 @@ func (r *recorder) script() {
 	}
 	r.edits()
 	r.mails()
+	r.erases()
 	r.turnedDown()
+}
+
+// erases erases a canceled document, as countersign erase does but for taking
+// it off the log, and says something of it afterwards.
+func (r *recorder) erases() {
+	r.stand(150, workflow.Canceled)
+	b := workflow.Erased{
+		DocumentSID: goldenPX(150), AccountSID: goldenAccount, Status: workflow.Canceled, Round: 1, OrderSIDs: []workflow.SID{goldenHR(150)},
+	}
+	for _, g := range r.log {
+		if e := events.Decode(g.message()); e.Document == b.DocumentSID {
+			digest := sha256.Sum256(g.message().Data)
+			b.Entries = append(b.Entries, workflow.ErasedEntry{Sequence: g.Sequence, Type: e.Body.Type(), SHA256: hex.EncodeToString(digest[:])})
+		}
+	}
+	r.event(events.Erased(r.now, b))
+	r.says(150, r.content(150))
+	r.settle()
 }
 
 // stand brings the nth document to a status.

@@ -169,7 +169,7 @@ func TestTheGoldenLogHasEverything(t *testing.T) {
 	dump := foldGolden(t, entries, len(entries))
 	for _, word := range []string{
 		"unreadable", "unknown_type", "unknown_version", "invalid", "too_large", "parked_too_long", "crashed", "already_exists",
-		"immutable", "status_conflict", "order_taken", "order_unknown", "wrong_account",
+		"immutable", "status_conflict", "order_taken", "order_unknown", "wrong_account", "erased",
 	} {
 		if !strings.Contains(dump, `"`+word+`"`) {
 			t.Errorf("nothing was turned down as %s", word)
