@@ -21,11 +21,11 @@ import (
 // call runs the program with the arguments, as an operator does.
 func (x *town) call(dir string, want int, args ...string) (out, errs string) {
 	x.t.Helper()
-	var o, e buffer
-	if code := run(x.t.Context(), args, x.env(dir), &o, &e); code != want {
-		x.t.Errorf("countersign %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, want, &o, &e)
+	code, out, errs := x.command(dir, args...)
+	if code != want {
+		x.t.Errorf("countersign %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, want, out, errs)
 	}
-	return o.String(), e.String()
+	return out, errs
 }
 
 // send publishes bytes on a subject of the test's account, and returns their
