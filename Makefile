@@ -7,7 +7,7 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test bench cover fuzz generate check \
+.PHONY: help run build test tools bench cover fuzz generate check \
 	format vet staticcheck deadcode generated tidy layers openapi paths
 
 help: ## this list
@@ -19,8 +19,12 @@ run: ## everything in one process, and a day of documents through it; Ctrl-C end
 build: ## bin/countersign
 	go build -trimpath -o bin/countersign ./cmd/countersign
 
-test: ## every test, with the race detector and in random order
+test: tools ## every test, with the race detector and in random order
 	go test -race -shuffle=on ./...
+
+tools: # programs that tests run, from Debian's packages where they are missing
+	@command -v pdfsig >/dev/null && command -v pdftotext >/dev/null || { \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends poppler-utils; }
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
