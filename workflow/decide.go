@@ -136,6 +136,8 @@ func (d *decider) take(e Entry) {
 	switch {
 	case doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
+	case otherRound(*doc, e.Body):
+		p = problem(CodeRound, "data.round", "document %s is in round %d", doc.SID, doc.Round)
 	case waits(doc.Status, e.Body):
 		d.park(e)
 		result = Parking
