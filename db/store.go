@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,6 +75,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 // connection. synchronous=NORMAL may lose the newest batches in a power cut,
 // which the log gives back.
 func dsn(path, extra string) string {
+	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) // https://sqlite.org/uri.html, section 3.1
 	return "file:" + path + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536" + extra
 }
 
