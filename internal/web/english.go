@@ -32,7 +32,7 @@ var english = texts{
 	TheLetter: "The letter", ReadPDF: "Read the letter as a PDF", SaveSigned: "Download the signed letter (PDF)",
 	SignedOn: "Signed on",
 
-	FormTitle: "Sign the letter", Name: "Your full name", NameHelp: "Typing your name signs the letter.",
+	FormTitle: "Sign the letter", Name: "Your full name", NameHelp: "It stands under the letter as your signature.",
 	JobTitle: "Your title (optional)", TitleHelp: "Such as Owner or Office manager.",
 	Statements: "I have read the letter and agree to its statements.", Consent: "I agree to sign electronically.",
 	Draw: "Your signature, drawn (optional)", DrawHelp: "Draw with a finger, a pen or the mouse. The letter is just as valid without a drawing.",

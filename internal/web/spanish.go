@@ -32,7 +32,7 @@ var spanish = texts{
 	TheLetter: "La carta", ReadPDF: "Leer la carta en PDF", SaveSigned: "Descargar la carta firmada (PDF)",
 	SignedOn: "Firmada el",
 
-	FormTitle: "Firmar la carta", Name: "Su nombre completo", NameHelp: "Al escribir su nombre firma la carta.",
+	FormTitle: "Firmar la carta", Name: "Su nombre completo", NameHelp: "Figura al pie de la carta como su firma.",
 	JobTitle: "Su cargo (opcional)", TitleHelp: "Por ejemplo, propietaria o gerente.",
 	Statements: "He leído la carta y acepto sus declaraciones.", Consent: "Acepto firmar por medios electrónicos.",
 	Draw: "Su firma dibujada (opcional)", DrawHelp: "Dibuje con el dedo, un lápiz o el ratón. La carta es igual de válida sin dibujo.",
