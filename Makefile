@@ -7,7 +7,7 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test tools bench cover fuzz generate check \
+.PHONY: help run build test tools shots bench cover fuzz generate check \
 	format vet staticcheck deadcode generated tidy layers openapi paths
 
 help: ## this list
@@ -21,10 +21,21 @@ build: ## bin/countersign
 
 test: tools ## every test, with the race detector and in random order
 	go test -race -shuffle=on ./...
+	go -C browser test -shuffle=on ./...
 
-tools: # programs that tests run, from Debian's packages where they are missing
+AXE := browser/node_modules/.package-lock.json
+$(AXE): browser/package-lock.json
+	npm --prefix browser ci --ignore-scripts --no-audit --no-fund
+
+tools: $(AXE) # programs that tests run, from Debian's packages where they are missing
 	@command -v pdfsig >/dev/null && command -v pdftotext >/dev/null || { \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends poppler-utils; }
+	@command -v $${CHROME:-chromium-headless-shell} >/dev/null || { \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; }
+
+shots: tools ## docs/images: the signing page in every state, on phone and desktop, light and dark
+	mkdir -p docs/images
+	SHOTS="$(CURDIR)/docs/images" go -C browser test -count=1 -run 'TestEveryState|TestALinkExpires' ./...
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
@@ -58,6 +69,7 @@ format: # gofumpt
 vet:
 	go vet ./...
 	go -C tools vet ./...
+	go -C browser vet ./...
 
 staticcheck:
 	$(TOOL) staticcheck ./...
@@ -76,6 +88,7 @@ generated: # what is generated is what would be generated now
 tidy:
 	go mod tidy -diff
 	go -C tools mod tidy -diff
+	go -C browser mod tidy -diff
 
 layers: # who imports whom; never from the cache, which does not see what go list reads
 	go test -count=1 -run TestLayers .
