@@ -7,7 +7,7 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test soak soak-storm bench cover fuzz fuzz-short generate check \
+.PHONY: help run build test tools shots soak soak-storm bench cover fuzz fuzz-short generate check \
 	format vet staticcheck deadcode generated tidy layers openapi paths
 
 help: ## this list
@@ -19,9 +19,24 @@ run: ## everything in one process, and a day of documents through it; Ctrl-C end
 build: ## bin/countersign
 	go build -trimpath -o bin/countersign ./cmd/countersign
 
-test: ## every test, with the race detector and in random order
-	go test -race -shuffle=on -tags failpoints ./...
+test: tools ## every test, with the race detector and in random order
+	go test -race -shuffle=on -timeout 20m -tags failpoints ./...
 	SIM_SCHEDULES=3000 go test -count=1 -run TestSimulation ./internal/sim
+	go -C browser test -shuffle=on ./...
+
+AXE := browser/node_modules/.package-lock.json
+$(AXE): browser/package-lock.json
+	npm --prefix browser ci --ignore-scripts --no-audit --no-fund
+
+tools: $(AXE) # programs that tests run, from Debian's packages where they are missing
+	@command -v pdfsig >/dev/null && command -v pdftotext >/dev/null || { \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends poppler-utils; }
+	@command -v $${CHROME:-chromium-headless-shell} >/dev/null || { \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; }
+
+shots: tools ## docs/images: the signing page in every state, on phone and desktop, light and dark
+	mkdir -p docs/images
+	SHOTS="$(CURDIR)/docs/images" go -C browser test -count=1 -run 'TestEveryState|TestALinkExpires' ./...
 
 soak: soak-storm ## what takes long: soak-storm, and then simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
 	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim
@@ -70,6 +85,7 @@ vet: # the program as it is, and as the tests crash it
 	go vet ./...
 	go vet -tags failpoints,soak ./...
 	go -C tools vet ./...
+	go -C browser vet ./...
 
 staticcheck:
 	$(TOOL) staticcheck ./...
@@ -89,6 +105,7 @@ generated: # what is generated is what would be generated now
 tidy:
 	go mod tidy -diff
 	go -C tools mod tidy -diff
+	go -C browser mod tidy -diff
 
 layers: # who imports whom; never from the cache, which does not see what go list reads
 	go test -count=1 -run TestLayers .

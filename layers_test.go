@@ -27,22 +27,24 @@ var rooms = map[string]string{
 	"cmd":   "*",
 	"bench": "*", // nothing but measurements
 
-	"internal/api":      "db events internal/phone internal/ticket workflow",
+	"internal/api":      "db events internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/accounts": "workflow",
 	"internal/admin":    "db events workflow",
-	"internal/web":      "db events internal/phone internal/ticket workflow",
+	"internal/web":      "db events internal/loa internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/relay":    "db events internal/failpoint workflow",
 	"internal/mail":     "internal/failpoint internal/phone workflow",
-	"internal/letter":   "internal/phone workflow",
+	"internal/letter":   "internal/loa internal/phone workflow",
 
 	"internal/catcher":   "workflow",
 	"internal/certtest":  "",
 	"internal/config":    "workflow",
 	"internal/failpoint": "",
 	"internal/httpd":     "",
+	"internal/loa":       "",
 	"internal/natsd":     "workflow",
 	"internal/phone":     "workflow",
 	"internal/proxytest": "",
+	"internal/ratelimit": "",
 	"internal/sim":       "", // all of it is tests
 	"internal/ticket":    "workflow",
 

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,6 +77,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 // which the log gives back. secure_delete leaves nothing in the file of what was
 // erased.
 func dsn(path, extra string) string {
+	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) // https://sqlite.org/uri.html, section 3.1
 	return "file:" + path + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
 }
 

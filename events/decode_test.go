@@ -139,6 +139,7 @@ var faults = []struct {
 	{"reason with NUL", workflow.TypeStatusChanged, `{"status":"failed","reason":"a\u0000"}`, "data.reason", `has a control character: "a\x00"`, "", true},
 	{"evidence of another kind", workflow.TypeStatusChanged, `{"status":"signed","evidence":[]}`, "data.evidence", "want an object, got a list", "", true},
 	{"evidence nested deep", workflow.TypeStatusChanged, `{"status":"signed","evidence":{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}}`, "data.evidence", "nested more than 32 levels deep", workflow.CodeTooLarge, false},
+	{"round that is none", workflow.TypeStatusChanged, `{"status":"signed","round":0}`, "data.round", `not the number of a round, from 1 on: "0"`, "", true},
 	{"digest of another kind", workflow.TypeStatusChanged, `{"status":"signed","letter_digest":"sha256:ABC"}`, "data.letter_digest", `not sha256: and 64 hex digits: "sha256:ABC"`, "", true},
 
 	{"no order status", workflow.TypeOrderStatusChanged, `{"phone_number":"+14155550100"}`, "data.status", "missing", "", true},

@@ -57,7 +57,7 @@ func whole() []events.Event {
 			ContactPhoneNumber: new(""), HostedNumberOrderSIDs: &sids, HostedNumberOrders: &refs,
 		}),
 		events.StatusChanged("https://orders.example.com/a?b=c", "e3", ac, px, workflow.StatusChanged{
-			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest,
+			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest, Round: 2,
 		}),
 		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number"}),
 		owed(px, "order."+hr1+".register", workflow.Register{

@@ -4,6 +4,7 @@ import (
 	"net/mail"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -129,6 +130,15 @@ func (r *reader) digest(v value) string {
 		r.fail(workflow.CodeInvalid, v.path(), "not sha256: and 64 hex digits: %s", quote(s))
 	}
 	return s
+}
+
+// round reads the number of a round.
+func (r *reader) round(v value) int {
+	n, err := strconv.ParseInt(string(v.raw), 10, 32)
+	if err != nil || n < 1 {
+		r.fail(workflow.CodeInvalid, v.path(), "not the number of a round, from 1 on: %s", quote(string(v.raw)))
+	}
+	return int(n)
 }
 
 // evidence reads an object and keeps it as it came.

@@ -98,6 +98,8 @@ func (r *reader) statusChanged(data value) (b workflow.StatusChanged) {
 			b.Evidence = r.evidence(v)
 		case "letter_digest":
 			b.LetterDigest = r.digest(v)
+		case "round":
+			b.Round = r.round(v)
 		}
 	}
 	switch {

@@ -144,6 +144,8 @@ func (d *decider) take(e Entry) {
 		p = d.erased(e)
 	case asks(e.Body) && doc.Status != Unseen && e.Account != "" && e.Account != doc.AccountSID:
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
+	case otherRound(*doc, e.Body):
+		p = problem(CodeRound, "data.round", "document %s is in round %d", doc.SID, doc.Round)
 	case waits(d.facts.Rules, doc.Status, e.Body):
 		d.park(e)
 		result = Parking

@@ -309,3 +309,20 @@ func TestARefusalOfAnotherAccountsEventIsTheLastWord(t *testing.T) {
 		}
 	}
 }
+
+// TestASignatureIsForTheRoundThatWasSeen has a letter signed and declined whose
+// document was recalled and sent anew meanwhile: neither counts for the new
+// round, and neither waits for it.
+func TestASignatureIsForTheRoundThatWasSeen(t *testing.T) {
+	for _, status := range []workflow.Status{workflow.Signed, workflow.Canceled} {
+		d := standing(t, workflow.Signing)
+		d.do(workflow.StatusChanged{Status: workflow.Opened})
+		old := d.do(workflow.StatusChanged{Status: status, Round: 1})
+		want(t, "for the old round", results(old), "refused")
+		d.do(workflow.StatusChanged{Status: workflow.Signing})
+		d.accept()
+		want(t, "the new round", string(d.state.Document.Status), "signing")
+		d.do(workflow.StatusChanged{Status: status, Round: 2})
+		want(t, "for the new round", string(d.state.Document.Status), string(status))
+	}
+}

@@ -83,6 +83,7 @@ type StatusChanged struct {
 	CanceledBy   string          `json:"canceled_by,omitempty"`   // "signer" or "account"
 	Evidence     json.RawMessage `json:"evidence,omitempty"`      // an object; kept as it came
 	LetterDigest string          `json:"letter_digest,omitempty"` // "sha256:" and 64 hex digits, of the letter that was signed
+	Round        int             `json:"round,omitempty"`         // the document's round that it is about; in another the event is refused. Left out: whichever it is in
 }
 
 // OrderStatusChanged is what became of an order, from the order service. The

@@ -29,6 +29,7 @@ const (
 	CodeExists         Code = "already_exists"  // the document was created before
 	CodeImmutable      Code = "immutable"       // the document is not opened
 	CodeStatus         Code = "status_conflict" // the machine has no such move
+	CodeRound          Code = "round_conflict"  // the document is in another round
 	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
 	CodeAccount        Code = "wrong_account"   // the document is another account's

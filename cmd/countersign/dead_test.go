@@ -60,8 +60,8 @@ const content = `{"address_sid":"AD00000000000000000000000000000001","email":"%s
 
 func on(n int, what string) string { return string(testAccount) + "." + string(testPX(n)) + "." + what }
 
-// letters is a town with a worker and four events that it turned down.
-type letters struct {
+// turnedDown is a town with a worker and four events that it turned down.
+type turnedDown struct {
 	*town
 	dir                              string
 	w                                *running
@@ -69,8 +69,8 @@ type letters struct {
 	good                             string // the event that refused stands against
 }
 
-func newLetters(t *testing.T) *letters {
-	x := &letters{town: newTown(t), dir: t.TempDir()}
+func newLetters(t *testing.T) *turnedDown {
+	x := &turnedDown{town: newTown(t), dir: t.TempDir()}
 	x.w = start(t, x.env(x.dir))
 	x.w.says("read to its end")
 	x.invalid = x.send(on(1, "created"), event("c1", "created", fmt.Sprintf(content, "nobody", 1)), nil)
@@ -166,7 +166,7 @@ func TestADeadLetterIsMendedOnce(t *testing.T) {
 // sentTwice mends a dead letter behind the back of the database and of
 // JetStream's window for duplicates, with other content: its identity follows
 // from the dead letter, and it changes nothing.
-func (x *letters) sentTwice() {
+func (x *turnedDown) sentTwice() {
 	x.t.Helper()
 	sequence, err := sequenceArg(x.invalid)
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"countersign/internal/api"
 	"countersign/internal/config"
 	"countersign/internal/httpd"
+	"countersign/internal/letter"
 	"countersign/internal/mail"
 	"countersign/internal/natsd"
 	"countersign/internal/relay"
@@ -47,6 +48,7 @@ type worker struct {
 	keys   *ticket.Keys
 	copies *snapshots
 	meters replicaMeters
+	seal   letter.Seal
 
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
@@ -85,6 +87,9 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 		return nil, err
 	}
 	if w.keys, err = ticket.LoadKeys(cfg.KeysFile); err != nil {
+		return nil, err
+	}
+	if w.seal, err = w.loadSeal(); err != nil {
 		return nil, err
 	}
 	if w.pool, err = w.mailPool(); err != nil {
@@ -274,17 +279,9 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	group.Wait()
 }
 
-// sender lets the relay send through the pool.
-type sender struct{ *mail.Pool }
-
-// Send implements relay.Sender.
-func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
-	return relay.Result(s.Pool.Send(ctx, mail.Message{Mail: m}))
-}
-
 func (w *worker) mails(log *events.Log) *relay.Mails {
 	return &relay.Mails{
-		Store: w.store, Log: log, Sender: sender{w.pool}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate),
+		Store: w.store, Log: log, Sender: sender{w.pool, letters{w}}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate),
 		Retry:    relay.Retry{First: w.cfg.MailRetryFirst, Max: w.cfg.MailRetryMax, GiveUp: w.cfg.MailGiveUpAfter},
 		Deadline: w.cfg.MailDeadline, Hold: w.cfg.MailInDoubt == config.Hold, Logger: w.logger,
 	}
@@ -353,7 +350,10 @@ func (w *worker) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/HostedNumbers/", rest)
 	mux.Handle("/v2/", rest)
-	mux.Handle("/", web.Handler(w.store, w.keys, time.Now, w.logger))
+	mux.Handle("/", web.Handler(web.Config{
+		Documents: w.store, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: w.provider(),
+		Now: time.Now, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
+	}))
 	return exactly{mux, rest}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/ratelimit"
 	"countersign/workflow"
 )
 
@@ -94,10 +95,10 @@ const (
 
 type handler struct {
 	Config
-	accounts  *limiter
-	addresses *limiter
-	failures  *limiter      // failed authentications of an address
-	slowed    chan struct{} // one for each answer that is being held back
+	accounts  *ratelimit.Limiter
+	addresses *ratelimit.Limiter
+	failures  *ratelimit.Limiter // failed authentications of an address
+	slowed    chan struct{}      // one for each answer that is being held back
 }
 
 // New makes the handler. It answers every path: those that are not the API's
@@ -112,9 +113,9 @@ func New(c Config) http.Handler {
 	}
 	return &handler{
 		Config:    c,
-		accounts:  newLimiter(c.AccountRate, 2*c.AccountRate),
-		addresses: newLimiter(c.AddressRate, 2*c.AddressRate),
-		failures:  newLimiter(failureRate, 1),
+		accounts:  ratelimit.New(c.AccountRate, 2*c.AccountRate),
+		addresses: ratelimit.New(c.AddressRate, 2*c.AddressRate),
+		failures:  ratelimit.New(failureRate, 1),
 		slowed:    make(chan struct{}, maxSlowed),
 	}
 }

@@ -111,7 +111,7 @@ var another = regexp.MustCompile(`PX[0-9a-fA-F]{32}`)
 // refused says why the rules turned an event down.
 func (h *handler) refused(r *request, p *workflow.Problem) error {
 	switch p.Code {
-	case workflow.CodeImmutable, workflow.CodeStatus:
+	case workflow.CodeImmutable, workflow.CodeStatus, workflow.CodeRound:
 		return bad(codeImmutable, "Authorization Document cannot be changed: %s", p.Message)
 	case workflow.CodeOrderTaken:
 		// The sentence names the other document, which may be another account's.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"countersign/internal/ratelimit"
 	"countersign/workflow"
 )
 
@@ -116,9 +117,9 @@ func (h *handler) fault(r *request, err error) *fault {
 // answer takes a request through everything that comes before its operation.
 func (h *handler) answer(r *request) (answer, error) {
 	address := h.address(r.http)
-	if wait := h.addresses.take(address, h.Now(), 0); wait > 0 {
+	if wait := h.addresses.Take(address, h.Now(), 0); wait > 0 {
 		h.Metrics.limited.WithLabelValues("address").Inc()
-		return answer{}, tooMany("from this address", seconds(wait))
+		return answer{}, tooMany("from this address", ratelimit.Seconds(wait))
 	}
 	path := r.http.URL.Path
 	if r.route, r.document = find(path); r.route == nil {
@@ -130,9 +131,9 @@ func (h *handler) answer(r *request) (answer, error) {
 	if err := h.authenticate(r, address); err != nil {
 		return answer{}, err
 	}
-	if wait := h.accounts.take(string(r.account), h.Now(), 0); wait > 0 {
+	if wait := h.accounts.Take(string(r.account), h.Now(), 0); wait > 0 {
 		h.Metrics.limited.WithLabelValues("account").Inc()
-		return answer{}, tooMany("of this account", seconds(wait))
+		return answer{}, tooMany("of this account", ratelimit.Seconds(wait))
 	}
 	if err := h.catchUp(r); err != nil {
 		return answer{}, err
@@ -163,7 +164,7 @@ func (h *handler) authenticate(r *request, address string) error {
 	h.Metrics.failures.Inc()
 	if wait, ok := h.slow(r.ctx, address); !ok {
 		h.Metrics.limited.WithLabelValues("failures").Inc()
-		return tooMany("with wrong credentials from this address", seconds(wait))
+		return tooMany("with wrong credentials from this address", ratelimit.Seconds(wait))
 	}
 	f := newFault(http.StatusUnauthorized, codeAuth, "Authenticate")
 	f.Detail = "Your AccountSid or AuthToken was incorrect."

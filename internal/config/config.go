@@ -51,8 +51,12 @@ type Config struct {
 	DKIMSelector    string
 	DKIMKey         string // PEM file
 
-	SnapshotEvery time.Duration // 0 is never
-	SnapshotKeep  int
+	SnapshotEvery  time.Duration // 0 is never
+	SnapshotKeep   int
+	Provider       string // who hosts the messages; empty: the name in MailFrom
+	SealCert       string // PEM file; set if and only if SealKey is
+	SealKey        string // PEM file
+	LetterDelivery string // Attach or Neither
 
 	LinkLifetime time.Duration
 	ParkingLimit time.Duration // at least a second
@@ -78,6 +82,12 @@ type Config struct {
 const (
 	Resend = "resend"
 	Hold   = "hold"
+)
+
+// How the signed letter gets to the signer and to cc.
+const (
+	Attach  = "attach"
+	Neither = "neither"
 )
 
 // The formats of the log. LogAuto is text on a terminal and JSON elsewhere.
@@ -198,6 +208,7 @@ func (c *Config) clashes(given map[string]bool) []error {
 	dkim := some("dkim-domain", "dkim-selector", "dkim-key")
 	clash(dkim == 1 || dkim == 2, "dkim-domain, dkim-selector and dkim-key go together: set all three, or none")
 	clash(some("tls-cert", "tls-key") == 1, "tls-cert and tls-key go together: set both, or none")
+	clash(some("seal-cert", "seal-key") == 1, "seal-cert and seal-key go together: set both, or none")
 	clash(c.Autocert && given["tls-cert"], "autocert fetches certificates and tls-cert names one: leave one out")
 	clash(c.Autocert && !strings.HasPrefix(c.PublicURL, "https://"), "autocert is on and public-url is %s: say the https:// origin whose host the certificate is for", c.PublicURL)
 	clash(c.Listen != "" && c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0"),

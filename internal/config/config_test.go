@@ -77,7 +77,8 @@ func TestDefaults(t *testing.T) {
 		DataDir: "./data", NATSListen: "127.0.0.1:4222", Replicas: 1,
 		MailPool: 8, MailDeadline: 30 * time.Second, MailRetryFirst: time.Minute, MailRetryMax: 4 * time.Hour,
 		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
-		SnapshotEvery: 24 * time.Hour, SnapshotKeep: 3, LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
+		SnapshotEvery: 24 * time.Hour, SnapshotKeep: 3, LetterDelivery: config.Attach,
+		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
 		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200,
 	}
@@ -93,7 +94,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com",
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
-		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
+		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, Provider: "Example Messaging",
+		SealCert: "DIR/key.pem", SealKey: "DIR/key.pem", LetterDelivery: config.Neither, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
 		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
@@ -125,6 +127,10 @@ dkim-selector: loa
 dkim-key: DIR/key.pem
 snapshot-every: off
 snapshot-keep: 7
+provider: Example Messaging
+seal-cert: DIR/key.pem
+seal-key: DIR/key.pem
+letter-delivery: neither
 link-lifetime: 1h
 parking-limit: 1m
 public-url: https://sign.example.com
@@ -142,7 +148,7 @@ log-level: warn
 log-format: text
 `}.mustLoad(t)
 	dir := filepath.Dir(got.File)
-	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey, &got.TLSCert, &got.TLSKey} {
+	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey, &got.TLSCert, &got.TLSKey, &got.SealCert, &got.SealKey} {
 		*field = strings.Replace(*field, dir, "DIR", 1)
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {

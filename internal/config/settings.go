@@ -58,6 +58,10 @@ func table(c *Config) []setting {
 
 		{"snapshot-every", "24h", "how often the worker at work puts a snapshot of its database into the object store; off for never", durationOr("off", &c.SnapshotEvery)},
 		{"snapshot-keep", "3", "how many snapshots are kept, 1 to 100", count(&c.SnapshotKeep, 1, 100)},
+		{"provider", "", "messaging provider, as the letter and the signing page name it; without it the name in mail-from", name(&c.Provider)},
+		{"seal-cert", "", "certificate (PEM, with its chain) of the seal on signed letters; without one a seal is made and kept in keys-file", readable(&c.SealCert)},
+		{"seal-key", "", "key (PEM, RSA or ECDSA) of that certificate", readable(&c.SealKey)},
+		{"letter-delivery", Attach, "the signed letter in mails that say so: attach, or neither for a digest alone", oneOf(&c.LetterDelivery, Attach, Neither)},
 
 		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},
@@ -72,7 +76,7 @@ func table(c *Config) []setting {
 		{"api-address-rate", "200", "the same for one address, which is a /64 with IPv6", rate(&c.APIAddressRate)},
 		{"admin-listen", "127.0.0.1:8081", "where /metrics, /healthz and /readyz are served", address(&c.AdminListen)},
 		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},
-		{"keys-file", keysInDataDir, "keys of the signing links; made if missing", path(&c.KeysFile)},
+		{"keys-file", keysInDataDir, "keys of the signing links, and of the seal on letters; made if missing", path(&c.KeysFile)},
 
 		{"log-level", "info", "debug, info, warn or error", level(&c.LogLevel)},
 		{"log-format", LogAuto, "auto (text on a terminal, JSON elsewhere), json or text", oneOf(&c.LogFormat, LogAuto, LogJSON, LogText)},

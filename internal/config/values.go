@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A value carries a setting between its text and its field. The errors of set
@@ -45,6 +47,16 @@ func word(field *string) value {
 			return "", errors.New("not a name without spaces and slashes")
 		}
 		return s, nil
+	})
+}
+
+// name is what people call somebody, on one line.
+func name(field *string) value {
+	return into(field, "text", func(s string) (string, error) {
+		if strings.TrimSpace(s) == "" || len(s) > 200 || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+			return "", errors.New("not a name on one line of at most 200 bytes")
+		}
+		return strings.TrimSpace(s), nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
@@ -55,11 +56,13 @@ func newLetter(c Config) (letter, error) {
 
 // write makes the message of a mail. It fails where the mail names no document
 // or is of a kind that no template is written for.
-func (l letter) write(m workflow.Mail, to *netmail.Address) (outgoing, error) {
+func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
+	m := message.Mail
 	if m.About == nil {
 		return outgoing{}, errors.New("the mail says nothing of its document")
 	}
 	v := l.view(m)
+	v.Attached = message.Letter != nil
 	text, html, err := l.pages.render(m.Kind, v)
 	if err != nil {
 		return outgoing{}, err
@@ -78,6 +81,11 @@ func (l letter) write(m workflow.Mail, to *netmail.Address) (outgoing, error) {
 	msg.SetGenHeader("List-Id", "<authorization."+l.domain+">") // RFC 2919; for filters
 	msg.SetBodyWriter(gomail.TypeTextPlain, part(text))
 	msg.AddAlternativeWriter(gomail.TypeTextHTML, part(html))
+	if message.Letter != nil {
+		if err := msg.AttachReader(string(m.Document)+".pdf", bytes.NewReader(message.Letter), gomail.WithFileContentType("application/pdf")); err != nil {
+			return outgoing{}, fmt.Errorf("attach the letter: %w", err)
+		}
+	}
 	if l.dkim != nil {
 		msg.SetDKIM(l.signer())
 	}

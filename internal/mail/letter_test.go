@@ -1,6 +1,7 @@
 package mail_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -447,4 +448,38 @@ func FuzzLetter(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTheSignedLetterIsAttached attaches a PDF, byte for byte, and says so.
+func TestTheSignedLetterIsAttached(t *testing.T) {
+	server := catch(t)
+	pdf := bytes.Repeat([]byte("%PDF \x00\xff\r\n."), 10_000)
+	m := mailOf(workflow.MailSigned, signed(document()))
+	if r := pool(t, settings(t, server.addr)).Send(t.Context(), mail.Message{Mail: m, Letter: pdf}); r.Outcome != workflow.Accepted {
+		t.Fatalf("%+v", r)
+	}
+	msg, err := netmail.ReadMessage(strings.NewReader(server.stored()[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := multipart.NewReader(msg.Body, params["boundary"])
+	words, err := parts.NextPart()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(words); err != nil || !strings.Contains(string(text), "letter is attached") {
+		t.Errorf("the mail does not say what is attached (%v):\n%s", err, text)
+	}
+	file, err := parts.NextPart()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, file))
+	if err != nil || !bytes.Equal(got, pdf) || file.FileName() != string(m.Document)+".pdf" || file.Header.Get("Content-Type") != `application/pdf; name="`+file.FileName()+`"` {
+		t.Errorf("%d bytes are attached, want %d: %v, %v", len(got), len(pdf), file.Header, err)
+	}
 }

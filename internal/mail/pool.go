@@ -28,7 +28,8 @@ type Pool struct {
 
 // Message is a mail that is to be sent. About must be set.
 type Message struct {
-	Mail workflow.Mail
+	Mail   workflow.Mail
+	Letter []byte // the signed letter, a PDF to attach; nil for none
 }
 
 // patience bounds the dialogue of a mail whose context has no deadline. RFC
@@ -70,7 +71,7 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 	if err != nil {
 		return Result{Outcome: workflow.Rejected, Reply: err.Error()}
 	}
-	out, err := p.letter.write(m.Mail, to)
+	out, err := p.letter.write(m, to)
 	if err != nil {
 		return Result{Outcome: workflow.Deferred, Reply: blot(err.Error())}
 	}

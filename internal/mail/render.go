@@ -76,6 +76,7 @@ type view struct {
 	More     int // numbers that are not listed
 	Date     string
 	Digest   string // of the letter; only once it is signed
+	Attached bool   // the signed letter is in the mail
 	Link     string // only for the signer
 	Expires  string
 }

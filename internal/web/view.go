@@ -1,114 +1,132 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
 	"net/http"
 	"time"
 
+	"countersign/internal/loa"
 	"countersign/internal/phone"
 	"countersign/workflow"
 )
 
-// view is what a page says.
+// view is one page.
 type view struct {
-	Code    int    // HTTP status
-	Mood    string // class of the page: "wait", "good", "over", or none
-	Title   string
-	Status  string // of the letter, in a word or two; none where the page is not about one
-	Lead    string
-	Notice  string // stands out
-	Numbers []number
-	Facts   []fact
+	Code int    // HTTP status
+	Mood string // class of the page: "wait", "good", "over", or none
+	say
+	Notice string // stands out
+	T      *texts
+	W      loa.Words
+
+	Letter   *sheet // nil where no letter is shown
+	Form     *form  // nil where nothing can be signed
+	Download bool   // the signed letter can be had
+	SignedOn string
+	Good     string // how long the link is
+	Token    string
+	CSS      template.CSS
+	Script   template.JS
+}
+
+// sheet is a letter as the page shows it.
+type sheet struct {
+	Provider, Document, Email, Title, Phone string
+	Numbers                                 []number
+	Version                                 string // of the words
 }
 
 type number struct{ Text, Order string }
 
-type fact struct{ Name, Value string }
-
-// The pages that say the same to everybody.
-var (
-	front = view{
-		Code: http.StatusOK, Title: "Letters of authorization",
-		Lead: "Letters of authorization for phone numbers are shown here to the people who are asked to sign them. To open yours, use the link in the mail that you received.",
-	}
-	nowhere = view{
-		Code: http.StatusNotFound, Title: "There is no such page",
-		Lead: "To open a letter of authorization, use the link in the mail that you received.",
-	}
-	unknown = view{
-		Code: http.StatusNotFound, Title: "This link is not valid",
-		Lead: "Part of it may be missing. Please open it from the mail once more, or copy all of it into the address bar.",
-	}
-	replaced = view{
-		Code: http.StatusGone, Mood: "over", Title: "This link has been replaced",
-		Lead: "The letter was taken back to be changed after this link was sent. Please use the link in the newest mail about it. If there is none yet, you have nothing to do.",
-	}
-	unavailable = view{
-		Code: http.StatusServiceUnavailable, Title: "Please try again in a moment",
-		Lead: "The letter cannot be shown just now. Your link stays as it is.",
-	}
-)
-
-func expired(at time.Time) view {
-	return view{
-		Code: http.StatusGone, Mood: "over", Title: "This link has expired",
-		Lead: "It could be used until " + moment(at) + ". If the letter still has to be signed, reply to the mail and ask for a new link.",
-	}
-}
-
-func ready(doc workflow.Document, expires time.Time) view {
-	return view{
-		Code: http.StatusOK, Mood: "wait", Title: "Letter of authorization",
-		Status:  "Waiting for your signature",
-		Lead:    "You are asked to sign this letter. With it you authorize the hosting of the phone numbers below by the company that wrote to you.",
-		Notice:  "Signing on this page is not available yet. Opening it has changed nothing. If you have a question, reply to the mail that brought you here.",
-		Numbers: numbers(doc),
-		Facts:   append(facts(doc), fact{"Link good until", moment(expires)}),
-	}
-}
-
-// ended says how the letter ended. The reason is left out: it is in the words
-// of an upstream service or of a mail server, for the account and not for the signer.
-func ended(doc workflow.Document) view {
-	v := view{Code: http.StatusOK, Mood: "over", Title: "Letter of authorization", Numbers: numbers(doc), Facts: facts(doc)}
-	switch {
-	case doc.Status == workflow.Signed:
-		v.Mood, v.Status = "good", "Signed"
-		v.Lead = "This letter has been signed. There is nothing left to do."
-		if doc.DateSigned != nil {
-			v.Facts = append(v.Facts, fact{"Signed", moment(*doc.DateSigned)})
-		}
-	case doc.Status == workflow.Canceled && doc.CanceledBy == "signer":
-		v.Status = "Declined"
-		v.Lead = "The person who was asked to sign this letter has declined. It can no longer be signed."
-	case doc.Status == workflow.Canceled:
-		v.Status = "Withdrawn"
-		v.Lead = "The company that sent this letter has withdrawn it. There is nothing left to do."
-	default:
-		v.Status = "Closed"
-		v.Lead = "This letter can no longer be signed. If it should be, reply to the mail and ask for a new one."
+// plain is a page without a letter.
+func (h *handler) plain(t *texts, code int, s say) view {
+	v := view{Code: code, say: s, T: t, W: loa.Of(h.Provider, t.Language)}
+	if code == http.StatusGone {
+		v.Mood = "over"
 	}
 	return v
 }
 
-// numbers lists what the letter is about; an order whose number no event has
-// told yet goes by its sid.
-func numbers(doc workflow.Document) []number {
-	list := make([]number, len(doc.Orders))
-	for i, o := range doc.Orders {
-		list[i] = number{Text: phone.Human(o.PhoneNumber)}
-		if o.PhoneNumber == "" {
-			list[i] = number{Order: string(o.SID)}
+// letter is a page that shows one.
+func (h *handler) letter(t *texts, doc workflow.Document, token string) view {
+	v := h.plain(t, http.StatusOK, say{})
+	v.Token, v.Title = token, v.W.Title
+	v.Letter = &sheet{
+		Provider: h.Provider, Document: string(doc.SID), Email: doc.Email, Title: doc.ContactTitle,
+		Phone: phone.Human(doc.ContactPhoneNumber), Version: loa.Version,
+	}
+	for _, o := range doc.Orders {
+		v.Letter.Numbers = append(v.Letter.Numbers, number{phone.Human(o.PhoneNumber), string(o.SID)})
+	}
+	return v
+}
+
+// ready asks for the signature.
+func (h *handler) ready(t *texts, doc workflow.Document, token string, expires time.Time) view {
+	v := h.letter(t, doc, token)
+	v.Mood, v.Status = "wait", t.Ready.Status
+	v.Lead = fmt.Sprintf(t.Asks, h.Provider)
+	v.Good = fmt.Sprintf(t.Good, t.moment(expires))
+	v.Form = &form{Version: shown(h.Provider, v.W, doc), Language: t.Language, Title: doc.ContactTitle}
+	return v
+}
+
+// ended says how the letter ended. The reason is left out: it is in the words
+// of an upstream service or of a mail server, for the account and not for the
+// signer.
+func (h *handler) ended(t *texts, doc workflow.Document, token string) view {
+	v := h.letter(t, doc, token)
+	v.Mood = "over"
+	switch {
+	case doc.Status == workflow.Signed:
+		v.Mood = "good"
+		v.set(t.Signed)
+		v.Download = h.Letters.Kept(doc)
+		if doc.DateSigned != nil {
+			v.SignedOn = t.moment(*doc.DateSigned)
 		}
+	case doc.Status == workflow.Canceled && doc.CanceledBy == "signer":
+		v.set(t.Declined)
+	case doc.Status == workflow.Canceled:
+		v.set(t.Withdrawn)
+	default:
+		v.set(t.Closed)
 	}
-	return list
+	return v
 }
 
-func facts(doc workflow.Document) []fact {
-	list := []fact{{"Document", string(doc.SID)}}
-	if doc.ContactTitle != "" {
-		list = append(list, fact{"Signs as", doc.ContactTitle})
+// set takes over what s says; a title that it lacks stays.
+func (v *view) set(s say) {
+	if s.Title == "" {
+		s.Title = v.Title
 	}
-	return list
+	v.say = s
 }
 
-func moment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+// shown is the digest of the letter as the page shows it: every sentence and
+// every number of it, and the round that it is for.
+func shown(provider string, w loa.Words, doc workflow.Document) string {
+	type order struct{ SID, Number string }
+	content := struct {
+		Document            workflow.SID
+		Round               int
+		Version             string
+		Words               loa.Words
+		Provider            string
+		Email, Title, Phone string
+		Orders              []order
+	}{Document: doc.SID, Round: doc.Round, Version: loa.Version, Words: w, Provider: provider, Email: doc.Email, Title: doc.ContactTitle, Phone: doc.ContactPhoneNumber}
+	for _, o := range doc.Orders {
+		content.Orders = append(content.Orders, order{string(o.SID), o.PhoneNumber})
+	}
+	text, err := json.Marshal(content)
+	if err != nil {
+		panic(fmt.Sprintf("encode what is shown: %v", err)) // strings and numbers always encode
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

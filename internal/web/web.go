@@ -1,8 +1,10 @@
-// Package web serves the page behind a signing link, <public URL>/sign/<token>.
+// Package web serves the page behind a signing link, <public URL>/sign/<token>:
+// the letter, the form that signs or declines it, and the letter as a PDF.
 //
-// The page shows the letter that a link is for and how it stands. It changes
-// nothing, whoever opens it and however often: mail scanners follow links. It
-// loads nothing but itself. Signing on it is not available yet, and it says so.
+// GET and HEAD change nothing, whoever opens a link and however often: mail
+// scanners follow links. A POST becomes an event on the log, and is answered by
+// what the own database makes of it. The page loads nothing but itself and
+// works without JavaScript. It speaks the browser's language.
 package web
 
 import (
@@ -12,20 +14,32 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"time"
 
+	"countersign/events"
+	"countersign/internal/loa"
+	"countersign/internal/ratelimit"
 	"countersign/internal/ticket"
 	"countersign/workflow"
 )
 
-// Documents is where documents are read.
+// Source is the CloudEvents source of what the page appends.
+const Source = "/sign"
+
+// Documents is where documents are read, as far as the log was followed.
 type Documents interface {
 	// Document returns the document as it stands, or workflow.ErrNotFound. Any
 	// other error is taken to be temporary.
 	Document(ctx context.Context, sid workflow.SID) (workflow.Document, error)
+
+	WaitApplied(ctx context.Context, sequence uint64) error
+	Changed() <-chan struct{} // closed when the next batch has been applied
 }
 
 // Verifier reads the tokens of links.
@@ -35,35 +49,105 @@ type Verifier interface {
 	Verify(token string, p ticket.Purpose, now time.Time) (ticket.Claims, error)
 }
 
+// Log is where events are appended. Append tries until ctx ends;
+// workflow.ErrUnavailable says that the event may stand or not, and a
+// *workflow.Problem that it can never be an event.
+type Log interface {
+	Append(ctx context.Context, e events.Event) (sequence uint64, err error)
+}
+
+// Letters writes letters, and keeps those that are signed.
+type Letters interface {
+	// PDF returns the document's letter: the signed one where it is kept, and
+	// otherwise one to be read, in these words. It fails with
+	// workflow.ErrNotFound where the document was signed with another letter.
+	PDF(ctx context.Context, doc workflow.Document, words loa.Words) ([]byte, error)
+
+	// Kept reports whether the document's signed letter is one of ours.
+	Kept(doc workflow.Document) bool
+
+	// Sign writes the signed letter, seals it and keeps it. It returns its
+	// digest, "sha256:…", and the name that it is kept under.
+	Sign(ctx context.Context, doc workflow.Document, s Signature) (digest, name string, err error)
+}
+
+// Signature is a letter being signed, and all that the visit tells.
+type Signature struct {
+	Words   loa.Words
+	Name    string
+	Title   string
+	Drawn   []byte // PNG, or nil
+	Zone    string // the visitor's time zone, "America/New_York"; may be empty
+	At      time.Time
+	Address string // of the visitor
+	Agent   string // the browser's words for itself
+	Shown   string // digest of what was shown
+}
+
+// Config is what the pages need. A rate of 0 has the default that stands with
+// it.
+type Config struct {
+	Documents Documents
+	Keys      Verifier
+	Log       Log
+	Letters   Letters
+	Provider  string // who hosts the messages, by name
+	Now       func() time.Time
+	Logger    *slog.Logger
+
+	// Proxies are the peers whose X-Forwarded-For says where a request comes
+	// from.
+	Proxies []netip.Prefix
+
+	Wait        time.Duration // for the log to take an event, and for the own database to have it: 5 s each
+	AddressRate float64       // requests from one address a second, twenty times as many at once: 20
+	LinkRate    float64       // answers and PDFs of one link a second, twenty times as many at once: 2
+}
+
 //go:embed page.html
 var pageHTML string
 
 //go:embed page.css
 var pageCSS template.CSS
 
+//go:embed page.js
+var pageJS template.JS
+
 var page = template.Must(template.New("page").Parse(pageHTML))
 
-// policy lets a page use its own inline style and nothing else, from anywhere.
-var policy = "default-src 'none'; style-src 'sha256-" + digest(string(pageCSS)) +
-	"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// policy lets a page use its own inline style and script and nothing else,
+// from anywhere.
+var policy = "default-src 'none'; style-src 'sha256-" + digest(string(pageCSS)) + "'; script-src 'sha256-" + digest(string(pageJS)) +
+	"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 type handler struct {
-	docs Documents
-	keys Verifier
-	now  func() time.Time
-	log  *slog.Logger
+	Config
+	addresses, links *ratelimit.Limiter
+	protection       *http.CrossOriginProtection
 }
 
-// Handler serves GET and HEAD of /sign/{token}, a plain page at /, and a page
-// that says so for every other path. No token reaches the log.
-func Handler(docs Documents, keys Verifier, now func() time.Time, log *slog.Logger) http.Handler {
-	h := &handler{docs, keys, now, log}
+// Handler serves /sign/{token} and the letter below it, a plain page at /, and
+// a page that says so for every other path. No token reaches the log.
+func Handler(c Config) http.Handler {
+	fallback(&c.Wait, 5*time.Second)
+	fallback(&c.AddressRate, 20)
+	fallback(&c.LinkRate, 2)
+	h := &handler{
+		Config: c, protection: http.NewCrossOriginProtection(),
+		addresses: ratelimit.New(c.AddressRate, 20*c.AddressRate), links: ratelimit.New(c.LinkRate, 20*c.LinkRate),
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /sign/{token}", func(w http.ResponseWriter, r *http.Request) {
-		h.show(w, r, h.sign(r.Context(), r.PathValue("token")))
+	mux.HandleFunc("GET /sign/{token}", h.get)
+	mux.HandleFunc("POST /sign/{token}", h.post)
+	mux.HandleFunc("GET /sign/{token}/letter.pdf", h.pdf)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		_, t := h.speak(r)
+		h.show(w, r, h.plain(t, http.StatusOK, t.Front))
 	})
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { h.show(w, r, front) })
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { h.show(w, r, nowhere) })
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		_, t := h.speak(r)
+		h.show(w, r, h.plain(t, http.StatusNotFound, t.Nowhere))
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
@@ -71,48 +155,78 @@ func Handler(docs Documents, keys Verifier, now func() time.Time, log *slog.Logg
 		header.Set("Referrer-Policy", "no-referrer") // the address of the page is the right to sign
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("X-Robots-Tag", "noindex")
+		header.Set("Vary", "Accept-Language")
+		if wait := h.addresses.Take(ratelimit.Key(h.address(r)), h.Now(), 0); wait > 0 {
+			h.tooMany(w, r, wait)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// sign decides what the holder of a token is shown. Whoever holds a link that
-// is not good any more learns nothing about the letter: it may have been
-// recalled because its link went to the wrong person.
-func (h *handler) sign(ctx context.Context, token string) view {
-	claims, err := h.keys.Verify(token, ticket.Sign, h.now())
-	switch {
-	case errors.Is(err, ticket.ErrExpired):
-		return expired(claims.Expires)
-	case errors.Is(err, ticket.ErrInvalid):
-		return unknown
-	case err != nil:
-		h.log.ErrorContext(ctx, "cannot check a signing link", "error", err)
-		return unavailable
+func fallback[T time.Duration | float64](v *T, d T) {
+	if *v == 0 {
+		*v = d
 	}
-	doc, err := h.docs.Document(ctx, claims.Document)
+}
+
+// speak finds the visitor's language: what the address or the form asks for,
+// and else what the browser prefers.
+func (h *handler) speak(r *http.Request) (loa.Words, *texts) {
+	return speak(h.Provider, r.FormValue("lang"), r.Header.Get("Accept-Language"))
+}
+
+func (h *handler) address(r *http.Request) netip.Addr { return ratelimit.Address(r, h.Proxies) }
+
+func (h *handler) tooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	t := in(loa.Of(h.Provider, r.Header.Get("Accept-Language")).Language) // the form is not read
+	w.Header().Set("Retry-After", strconv.Itoa(ratelimit.Seconds(wait)))
+	h.show(w, r, h.plain(t, http.StatusTooManyRequests, t.TooMany))
+}
+
+func (h *handler) get(w http.ResponseWriter, r *http.Request) {
+	_, t := h.speak(r)
+	visit, v := h.visit(r.Context(), t, r.PathValue("token"))
+	if v == nil {
+		v = new(h.ready(t, visit.doc, visit.token, visit.expires))
+	}
+	h.show(w, r, *v)
+}
+
+// pdf sends the letter: to be read, or the signed one once it is signed.
+func (h *handler) pdf(w http.ResponseWriter, r *http.Request) {
+	words, t := h.speak(r)
+	visit, v := h.visit(r.Context(), t, r.PathValue("token"))
+	if visit == nil {
+		h.show(w, r, *v)
+		return
+	}
+	if wait := h.links.Take(visit.key(), h.Now(), 0); wait > 0 {
+		h.tooMany(w, r, wait)
+		return
+	}
+	pdf, err := h.Letters.PDF(r.Context(), visit.doc, words)
 	switch {
 	case errors.Is(err, workflow.ErrNotFound):
-		return unknown
-	case err != nil && ctx.Err() == nil:
-		h.log.ErrorContext(ctx, "cannot read the document of a signing link", "document", claims.Document, "error", err)
-		return unavailable
+		h.show(w, r, h.plain(t, http.StatusNotFound, t.Nowhere))
+		return
 	case err != nil:
-		return unavailable
-	case doc.Round != claims.Round:
-		return replaced
-	case doc.Status.Ended():
-		return ended(doc)
+		h.trouble(r.Context(), "cannot show the letter", visit.doc.SID, err)
+		h.show(w, r, h.plain(t, http.StatusServiceUnavailable, t.Unavailable))
+		return
 	}
-	return ready(doc, claims.Expires)
+	header := w.Header()
+	header.Set("Content-Type", "application/pdf")
+	header.Set("Content-Disposition", fmt.Sprintf(`inline; filename="%s.pdf"`, visit.doc.SID))
+	header.Set("Content-Length", strconv.Itoa(len(pdf)))
+	_, _ = w.Write(pdf) // the visitor may have left
 }
 
 func (h *handler) show(w http.ResponseWriter, r *http.Request, v view) {
+	v.CSS, v.Script = pageCSS, pageJS
 	var body bytes.Buffer
-	if err := page.Execute(&body, struct {
-		view
-		CSS template.CSS
-	}{v, pageCSS}); err != nil {
-		h.log.ErrorContext(r.Context(), "cannot write a page", "error", err)
+	if err := page.Execute(&body, v); err != nil {
+		h.Logger.ErrorContext(r.Context(), "cannot write a page", "error", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
@@ -120,6 +234,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request, v view) {
 		w.Header().Set("Retry-After", "30") // seconds
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", v.T.Language)
 	w.WriteHeader(v.Code)
 	_, _ = w.Write(body.Bytes()) // the visitor may have left
 }

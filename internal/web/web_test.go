@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -44,13 +43,21 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 	}{
 		{
 			name: "waiting", code: 200,
-			says:  []string{"Waiting for your signature", "not available yet", "(415) 555-0100", "+44 20 7946 0958", string(order), string(sid), "Managing <b>director</b>", "30 November 2026, 10:00 UTC"},
-			hides: []string{"owner@example.com", "ops@example.com", "ACaaaa"},
+			says: []string{
+				"Waiting for your signature", "Example Messaging asks you to sign", "(415) 555-0100", "+44 20 7946 0958", string(order), string(sid),
+				"Managing <b>director</b>", "owner@example.com", "30 November 2026, 10:00 UTC", "not a port", "Voice service stays", "I agree to sign this letter electronically",
+			},
+			hides: []string{"ops@example.com", "ACaaaa"},
 		},
 		{
 			name: "accepted by the mail server, but not by our own record yet", code: 200,
 			change: func(d *workflow.Document) { d.Status = workflow.Opened },
 			says:   []string{"Waiting for your signature", "(415) 555-0100"},
+		},
+		{
+			name: "held by a recall before the mail server's word", code: 410,
+			change: func(d *workflow.Document) { d.Status, d.Hold = workflow.Opened, true },
+			says:   []string{"This link has been replaced"}, hides: []string{"555-0100"},
 		},
 		{
 			name: "recalled", code: 410,
@@ -65,7 +72,7 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 		{
 			name: "signed", code: 200,
 			change: func(d *workflow.Document) { d.Status, d.DateSigned = workflow.Signed, &signed },
-			says:   []string{"This letter has been signed", "23 November 2026, 09:00 UTC", "(415) 555-0100"}, hides: []string{"not available"},
+			says:   []string{"This letter has been signed", "23 November 2026, 09:00 UTC", "(415) 555-0100"}, hides: []string{"Sign the letter"},
 		},
 		{
 			name: "declined", code: 200,
@@ -99,7 +106,7 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 			if c.change != nil {
 				c.change(&doc)
 			}
-			s := newSite(t, store{doc.SID: doc})
+			s := newSite(t, storeOf(doc))
 			if !c.at.IsZero() {
 				s.now = c.at
 			}
@@ -146,10 +153,10 @@ func TestOtherPages(t *testing.T) {
 	}
 }
 
-func TestOnlyGetAndHead(t *testing.T) {
-	s := newSite(t, store{sid: letter()})
+func TestMethods(t *testing.T) {
+	s := newSite(t, storeOf(letter()))
 	for _, path := range []string{"/", "/sign/" + s.token(t, 2)} {
-		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "PUT": 405, "PATCH": 405, "DELETE": 405, "OPTIONS": 405} {
+		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "PUT": 405, "PATCH": 405, "DELETE": 405, "OPTIONS": 405} {
 			req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, http.NoBody)
 			if err != nil {
 				t.Fatal(err)
@@ -166,7 +173,7 @@ func TestOnlyGetAndHead(t *testing.T) {
 }
 
 func TestEveryAnswerIsGuarded(t *testing.T) {
-	s := newSite(t, store{sid: letter()})
+	s := newSite(t, storeOf(letter()))
 	for name, path := range map[string]string{
 		"ready": "/sign/" + s.token(t, 2), "replaced": "/sign/" + s.token(t, 1), "forged": "/sign/x", "front": "/", "nowhere": "/x",
 	} {
@@ -176,24 +183,32 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp, body := do(t, req)
-			sum := sha256.Sum256([]byte(between(body, "<style>", "</style>")))
+			script := ""
+			if inline := between(body, "<script>", "</script>"); inline != "" {
+				script = hash(inline)
+			} else if name == "ready" {
+				t.Error("no script")
+			}
 			want := map[string]string{
 				"Cache-Control":          "no-store",
 				"Content-Type":           "text/html; charset=utf-8",
 				"Referrer-Policy":        "no-referrer",
 				"X-Content-Type-Options": "nosniff",
 				"X-Robots-Tag":           "noindex",
-				"Content-Security-Policy": "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-					"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+				"Content-Security-Policy": "default-src 'none'; style-src 'sha256-" + hash(between(body, "<style>", "</style>")) +
+					"'; script-src 'sha256-" + script + "'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 			}
 			got := make(map[string]string)
 			for name := range want {
 				got[name] = resp.Header.Get(name)
 			}
+			if script == "" { // the policy is the same on every page
+				want["Content-Security-Policy"] = got["Content-Security-Policy"]
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("header (-want +got):\n%s", diff)
 			}
-			if m := regexp.MustCompile(`(?i)(src|href|action)=["']?(?:[^d"']|"[^d])|url\(|@import|<script|\son\w+=`).FindString(body); m != "" {
+			if m := regexp.MustCompile(`(?i)(src|href|action)="(?:https?:|//)|[\s:]url\(|@import|<script\s|\son\w+="`).FindString(body); m != "" {
 				t.Errorf("loads or runs something: %q", m)
 			}
 		})
@@ -220,7 +235,7 @@ func TestUnavailable(t *testing.T) {
 }
 
 func TestNoTokenInTheLog(t *testing.T) {
-	s := newSite(t, store{sid: letter()})
+	s := newSite(t, storeOf(letter()))
 	for _, round := range []int{1, 2} {
 		s.get(t, "/sign/"+s.token(t, round))
 	}
@@ -244,17 +259,35 @@ func letter() workflow.Document {
 	}
 }
 
-type store map[workflow.SID]workflow.Document
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// still is a store that no log moves.
+type still struct{}
+
+func (still) WaitApplied(context.Context, uint64) error { return nil }
+func (still) Changed() <-chan struct{}                  { return nil }
+
+type store struct {
+	still
+	docs map[workflow.SID]workflow.Document
+}
+
+func storeOf(doc workflow.Document) store {
+	return store{docs: map[workflow.SID]workflow.Document{doc.SID: doc}}
+}
 
 func (s store) Document(_ context.Context, sid workflow.SID) (workflow.Document, error) {
-	doc, ok := s[sid]
+	doc, ok := s.docs[sid]
 	if !ok {
 		return doc, workflow.ErrNotFound
 	}
 	return doc, nil
 }
 
-type broken struct{}
+type broken struct{ still }
 
 func (broken) Document(context.Context, workflow.SID) (workflow.Document, error) {
 	return workflow.Document{}, errors.New("disk on fire")
@@ -264,18 +297,27 @@ type site struct {
 	url  string
 	keys *ticket.Keys
 	now  time.Time
-	log  bytes.Buffer
+	log  buffer
+
+	letters
 }
 
-func newSite(t *testing.T, docs web.Documents) *site {
+func newSite(t *testing.T, docs web.Documents, edit ...func(*web.Config)) *site {
 	t.Helper()
 	keys, err := ticket.LoadKeys(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &site{keys: keys, now: now}
-	log := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	srv := httptest.NewServer(web.Handler(docs, keys, func() time.Time { return s.now }, log))
+	c := web.Config{
+		Documents: docs, Keys: keys, Letters: &s.letters, Provider: "Example Messaging", Now: func() time.Time { return s.now },
+		Logger: slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Wait:   10 * time.Second, AddressRate: 1000, LinkRate: 1000,
+	}
+	for _, f := range edit {
+		f(&c)
+	}
+	srv := httptest.NewServer(web.Handler(c))
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
 	return s

@@ -61,8 +61,8 @@ func upstream() []kind {
 			timed(events.StatusChanged("/orders", "5f0c7a1e-cancel", account, document, workflow.StatusChanged{
 				Status: workflow.Canceled, Reason: "The numbers stay where they are.", CanceledBy: "account",
 			})),
-			timed(events.StatusChanged("/signing-page", "5f0c7a1e-signed", account, document, workflow.StatusChanged{
-				Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest,
+			timed(events.StatusChanged("/sign", "sign."+document+".1", account, document, workflow.StatusChanged{
+				Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest, Round: 1,
 			})),
 		}},
 		{"orderStatusChanged", workflow.OrderStatusChanged{}, "{account}.{document}.order.{order}.status", []string{orderService}, []events.Event{

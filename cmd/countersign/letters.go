@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"strings"
+
+	"countersign/events"
+	"countersign/internal/config"
+	"countersign/internal/letter"
+	"countersign/internal/loa"
+	"countersign/internal/mail"
+	"countersign/internal/relay"
+	"countersign/internal/ticket"
+	"countersign/internal/web"
+	"countersign/workflow"
+)
+
+// provider is who hosts the messages, as the letter names it.
+func (w *worker) provider() string {
+	if w.cfg.Provider != "" {
+		return w.cfg.Provider
+	}
+	from, err := netmail.ParseAddress(w.cfg.MailFrom)
+	if err != nil {
+		return w.cfg.MailFrom // the pool refuses it
+	}
+	if from.Name != "" {
+		return from.Name
+	}
+	return from.Address[strings.LastIndexByte(from.Address, '@')+1:]
+}
+
+// loadSeal reads the key that seals letters, from the files that the settings
+// name or from the keys file.
+func (w *worker) loadSeal() (letter.Seal, error) {
+	if w.cfg.SealCert == "" {
+		certificate, key, err := ticket.LoadSeal(w.cfg.KeysFile, w.provider())
+		return letter.Seal{Certificate: certificate, Key: key}, err
+	}
+	pair, err := tls.LoadX509KeyPair(w.cfg.SealCert, w.cfg.SealKey)
+	if err != nil {
+		return letter.Seal{}, fmt.Errorf("--seal-cert, --seal-key: %w", err)
+	}
+	switch pair.PrivateKey.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey:
+		return letter.Seal{Certificate: pair.Leaf, Key: pair.PrivateKey.(crypto.Signer)}, nil
+	}
+	return letter.Seal{}, errors.New("--seal-key: a key that is neither RSA nor ECDSA cannot seal a PDF")
+}
+
+// letters writes letters and keeps those that are signed.
+type letters struct{ *worker }
+
+// content is the document's letter, unsigned.
+func (l letters) content(doc workflow.Document, words loa.Words) letter.Content {
+	return letter.Content{
+		Words: words, Document: doc.SID, Created: doc.DateUpdated, Provider: l.provider(),
+		Email: doc.Email, Title: doc.ContactTitle, Phone: doc.ContactPhoneNumber, Numbers: doc.Orders,
+	}
+}
+
+// PDF implements web.Letters.
+func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words) ([]byte, error) {
+	if doc.Status != workflow.Signed {
+		return letter.Write(l.content(doc, words))
+	}
+	if !l.Kept(doc) {
+		return nil, fmt.Errorf("%w: the letter of %s was not signed here", workflow.ErrNotFound, doc.SID)
+	}
+	return l.fetch(ctx, doc)
+}
+
+// Kept implements web.Letters: the evidence of our own events names the letter.
+func (l letters) Kept(doc workflow.Document) bool {
+	var evidence struct {
+		Letter string `json:"letter"`
+	}
+	return doc.Status == workflow.Signed && doc.LetterDigest != "" && json.Unmarshal(doc.Evidence, &evidence) == nil &&
+		evidence.Letter == events.LetterName(doc.SID, doc.LetterDigest)
+}
+
+// fetch reads a signed letter back, and makes sure that it is the one that was
+// signed.
+func (l letters) fetch(ctx context.Context, doc workflow.Document) ([]byte, error) {
+	log := l.log.Load()
+	if log == nil {
+		return nil, fmt.Errorf("%w: the log has not been opened yet", workflow.ErrUnavailable)
+	}
+	pdf, err := log.Letter(ctx, events.LetterName(doc.SID, doc.LetterDigest))
+	if err == nil && sha256Of(pdf) != doc.LetterDigest {
+		err = fmt.Errorf("letter of %s: its bytes do not have the digest %s", doc.SID, doc.LetterDigest)
+	}
+	return pdf, err
+}
+
+// attachment is the letter that goes with a mail, nil where none does.
+func (l letters) attachment(ctx context.Context, m workflow.Mail) ([]byte, error) {
+	if m.Kind != workflow.MailSigned || l.cfg.LetterDelivery != config.Attach || m.About == nil || !l.Kept(*m.About) {
+		return nil, nil
+	}
+	return l.fetch(ctx, *m.About)
+}
+
+// Sign implements web.Letters.
+func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signature) (digest, name string, err error) {
+	log := l.log.Load()
+	if log == nil {
+		return "", "", fmt.Errorf("sign the letter of %s: %w: the log has not been opened yet", doc.SID, workflow.ErrUnavailable)
+	}
+	c := l.content(doc, s.Words)
+	c.Signed = &letter.Signature{Name: s.Name, Title: s.Title, Drawn: s.Drawn, At: s.At, Zone: s.Zone}
+	if c.Evidence, err = l.steps(ctx, doc, s); err != nil {
+		return "", "", err
+	}
+	pdf, err := letter.Write(c)
+	if err != nil {
+		return "", "", err
+	}
+	if pdf, err = l.seal.Apply(pdf, s.At); err != nil {
+		return "", "", err
+	}
+	digest = sha256Of(pdf)
+	name = events.LetterName(doc.SID, digest)
+	return digest, name, log.PutLetter(ctx, name, pdf)
+}
+
+// steps is what happened to the document, and the visit that signs it.
+func (l letters) steps(ctx context.Context, doc workflow.Document, s web.Signature) ([]letter.Step, error) {
+	life, err := l.store.Life(ctx, doc.SID)
+	if err != nil {
+		return nil, err
+	}
+	var steps []letter.Step
+	for _, h := range life.History {
+		step := letter.Step{At: h.Time, What: h.What, More: []string{fmt.Sprintf("log entry %d", h.Sequence)}}
+		if h.Detail != "" {
+			step.More = append(step.More, h.Detail)
+		}
+		steps = append(steps, step)
+	}
+	return append(steps, letter.Step{At: s.At, What: "signed on the signing page", More: []string{
+		"IP address " + s.Address, "user agent " + s.Agent,
+		fmt.Sprintf("statements and consent of version %s, language %s, ticked", loa.Version, s.Words.Language),
+		"digest of what was shown " + s.Shown,
+	}}), nil
+}
+
+func sha256Of(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// sender lets the relay send through the pool.
+type sender struct {
+	*mail.Pool
+	letters letters
+}
+
+// Send implements relay.Sender.
+func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
+	pdf, err := s.letters.attachment(ctx, m)
+	if err != nil { // sent without it, it could not be made good
+		return relay.Result{Outcome: workflow.Deferred, Reply: "the signed letter cannot be fetched: " + err.Error()}
+	}
+	return relay.Result(s.Pool.Send(ctx, mail.Message{Mail: m, Letter: pdf}))
+}

@@ -1,0 +1,58 @@
+package events_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/workflow"
+)
+
+func TestALetterIsKept(t *testing.T) {
+	broker := eventstest.Server(t)
+	nc := eventstest.Connect(t, broker)
+	log := eventstest.Open(t, nc, 1)
+	name := events.LetterName("PX000102030405060708090a0b0c0d0e0f", "sha256:"+strings.Repeat("ab", 32))
+	if _, err := log.Letter(t.Context(), name); !errors.Is(err, workflow.ErrNotFound) {
+		t.Errorf("before the store is made: %v", err)
+	}
+	pdf := bytes.Repeat([]byte("letter"), 100_000) // of several chunks
+	for range 2 {
+		if err := log.PutLetter(t.Context(), name, pdf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	broker.Restart()
+	eventstest.Wait(t, "the letter after a restart", func() bool {
+		got, err := log.Letter(t.Context(), name)
+		return err == nil && bytes.Equal(got, pdf)
+	})
+	if _, err := log.Letter(t.Context(), name+"0"); !errors.Is(err, workflow.ErrNotFound) {
+		t.Errorf("another name: %v", err)
+	}
+	broker.Stop()
+	if _, err := log.Letter(t.Context(), name); !errors.Is(err, workflow.ErrUnavailable) {
+		t.Errorf("without a server: %v", err)
+	}
+}
+
+func TestAStoreThatForgetsIsRefused(t *testing.T) {
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	log := eventstest.Open(t, nc, 1)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: events.LettersBucket, TTL: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.PutLetter(t.Context(), "x", []byte("y")); err == nil || !strings.Contains(err.Error(), "not safe") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,178 @@
+package letter
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+	"unicode/utf16"
+
+	"github.com/smallstep/pkcs7"
+)
+
+// Seal says that a letter is as it was when it was sealed, and by whom: a
+// PAdES signature of the baseline (ETSI EN 319 142-1, profile B-B) in an
+// incremental update (ISO 32000-1, section 7.5.6) over the whole file. Any
+// changed byte breaks it.
+type Seal struct {
+	Certificate *x509.Certificate
+	Key         crypto.Signer // of the certificate: RSA or ECDSA
+}
+
+// contentsLen is room for the signature in the file, in hexadecimal digits.
+const contentsLen = 16 << 10
+
+// Apply seals a letter that Write wrote. at is the claimed time of sealing.
+func (s Seal) Apply(pdf []byte, at time.Time) ([]byte, error) {
+	u, err := newUpdate(pdf)
+	if err != nil {
+		return nil, fmt.Errorf("seal the letter: %w", err)
+	}
+	from, to := u.write(s.Certificate.Subject.CommonName, at)
+	out := u.out.Bytes()
+	covered := make([]byte, 0, len(out))
+	covered = append(append(covered, out[:from]...), out[to:]...)
+	der, err := s.sign(covered)
+	if err != nil {
+		return nil, fmt.Errorf("seal the letter: %w", err)
+	}
+	if hex.EncodedLen(len(der)) > contentsLen {
+		return nil, fmt.Errorf("seal the letter: the signature has %d bytes, more than there is room for; use a shorter certificate", len(der))
+	}
+	hex.Encode(out[from+1:], der)
+	return out, nil
+}
+
+// idSigningCertificateV2 is the attribute that ties a signature to its
+// certificate (RFC 5035, section 3), which PAdES demands.
+var idSigningCertificateV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
+
+// Both have SHA-256 where they leave the algorithm out.
+type (
+	signingCertificateV2 struct{ Certs []essCertIDv2 }
+	essCertIDv2          struct{ CertHash []byte }
+)
+
+// sign makes a detached CMS signature (RFC 5652) without a signing time: in
+// PAdES that stands in the PDF.
+func (s Seal) sign(content []byte) ([]byte, error) {
+	data, err := pkcs7.NewSignedData(content)
+	if err != nil {
+		return nil, err
+	}
+	data.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+	digest := sha256.Sum256(s.Certificate.Raw)
+	attribute := pkcs7.Attribute{Type: idSigningCertificateV2, Value: signingCertificateV2{[]essCertIDv2{{digest[:]}}}}
+	if err := data.AddSigner(s.Certificate, s.Key, pkcs7.SignerInfoConfig{ExtraSignedAttributes: []pkcs7.Attribute{attribute}}); err != nil {
+		return nil, err
+	}
+	data.Detach()
+	return data.Finish()
+}
+
+// update is an incremental update being written behind a PDF.
+type update struct {
+	out               bytes.Buffer
+	offsets           map[int]int // of the objects written, by number
+	order             []int
+	root, info, size  int // object numbers, and the first that is free
+	page              int
+	previous          int // offset of the last cross-reference table
+	catalog, pageDict []byte
+}
+
+var (
+	rootAt  = regexp.MustCompile(`/Root (\d+) 0 R`)
+	sizeAt  = regexp.MustCompile(`/Size (\d+)`)
+	infoAt  = regexp.MustCompile(`/Info (\d+) 0 R`)
+	startAt = regexp.MustCompile(`startxref\s+(\d+)\s+%%EOF\s*$`)
+	pageAt  = regexp.MustCompile(`(?s)(\d+) 0 obj\s*<<(\s*/Type /Page\b[^s].*?)>>\s*endobj`)
+)
+
+var errNotOurs = errors.New("it is not a PDF that Write wrote")
+
+func newUpdate(pdf []byte) (*update, error) {
+	i := bytes.LastIndex(pdf, []byte("trailer"))
+	if i < 0 {
+		return nil, errNotOurs
+	}
+	u := &update{offsets: map[int]int{}}
+	for _, n := range []struct {
+		at *regexp.Regexp
+		to *int
+	}{{rootAt, &u.root}, {sizeAt, &u.size}, {infoAt, &u.info}, {startAt, &u.previous}} {
+		m := n.at.FindSubmatch(pdf[i:])
+		if m == nil {
+			return nil, errNotOurs
+		}
+		*n.to, _ = strconv.Atoi(string(m[1])) // digits
+	}
+	catalog := regexp.MustCompile(fmt.Sprintf(`(?s)\n%d 0 obj\s*<<(.*?)>>\s*endobj`, u.root)).FindSubmatch(pdf)
+	page := pageAt.FindSubmatch(pdf)
+	if catalog == nil || page == nil {
+		return nil, errNotOurs
+	}
+	u.page, _ = strconv.Atoi(string(page[1])) // digits
+	u.catalog, u.pageDict = catalog[1], page[2]
+	u.out.Write(pdf)
+	if pdf[len(pdf)-1] != '\n' {
+		u.out.WriteByte('\n')
+	}
+	return u, nil
+}
+
+// object writes an object anew.
+func (u *update) object(n int, format string, args ...any) {
+	u.offsets[n] = u.out.Len()
+	u.order = append(u.order, n)
+	fmt.Fprintf(&u.out, "%d 0 obj\n"+format+"\nendobj\n", append([]any{n}, args...)...)
+}
+
+// write writes the update, and returns where the signature's place in it
+// begins and ends, its angle brackets included.
+func (u *update) write(by string, at time.Time) (from, to int) {
+	signature, field := u.size, u.size+1
+	u.object(u.root, "<<%s/AcroForm << /Fields [%d 0 R] /SigFlags 3 >>\n>>", u.catalog, field)
+	u.object(u.page, "<<%s/Annots [%d 0 R]\n>>", u.pageDict, field)
+	u.object(field, "<< /Type /Annot /Subtype /Widget /FT /Sig /T (Seal) /F 132 /Rect [0 0 0 0] /P %d 0 R /V %d 0 R >>", u.page, signature)
+	const ranges = "%010d %010d %010d"
+	u.object(signature, "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /Name <%s> /M (D:%sZ)\n/ByteRange [0 "+ranges+"]\n/Contents <%s>\n>>",
+		utf16Hex(by), at.UTC().Format("20060102150405"), 0, 0, 0, bytes.Repeat([]byte("0"), contentsLen))
+	body := u.out.Bytes()
+	from = bytes.LastIndex(body, []byte("/Contents <")) + len("/Contents ")
+	to = from + contentsLen + 2
+	rangeAt := bytes.LastIndex(body[:from], []byte("/ByteRange [0 ")) + len("/ByteRange [0 ")
+	u.trailer()
+	body = u.out.Bytes()
+	copy(body[rangeAt:], fmt.Sprintf(ranges, from, to, len(body)-to))
+	return from, to
+}
+
+// trailer writes the cross-reference table of what was written, and the
+// trailer that leads back to the one before.
+func (u *update) trailer() {
+	start := u.out.Len()
+	u.out.WriteString("xref\n")
+	for _, n := range u.order {
+		fmt.Fprintf(&u.out, "%d 1\n%010d 00000 n \n", n, u.offsets[n])
+	}
+	fmt.Fprintf(&u.out, "trailer\n<<\n/Size %d\n/Root %d 0 R\n/Info %d 0 R\n/Prev %d\n>>\nstartxref\n%d\n%%%%EOF\n",
+		u.size+2, u.root, u.info, u.previous, start)
+}
+
+// utf16Hex writes a text string as PDF has it beyond ASCII (ISO 32000-1,
+// section 7.9.2.2).
+func utf16Hex(s string) string {
+	out := []byte("FEFF")
+	for _, unit := range utf16.Encode([]rune(s)) {
+		out = fmt.Appendf(out, "%04X", unit)
+	}
+	return string(out)
+}

@@ -1,0 +1,101 @@
+// Package ratelimit bounds how often something happens for each of many keys,
+// and finds out from where a request comes.
+package ratelimit
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// maxKept is how many keys there are in each half of a limiter.
+const maxKept = 10_000
+
+// Limiter limits how often something happens for each of many keys; one with
+// a rate of 0 limits nothing. It remembers at least the last 10,000 keys and
+// at most twice as many; a key that is forgotten begins anew. Its methods may
+// be called by several goroutines at once.
+type Limiter struct {
+	rate  rate.Limit
+	burst int
+
+	mu          sync.Mutex
+	young, aged map[string]*rate.Limiter
+}
+
+// New makes a limiter of so many a second, and burst, at least one, at once.
+func New(perSecond, burst float64) *Limiter {
+	return &Limiter{rate: rate.Limit(perSecond), burst: max(1, int(burst)), young: map[string]*rate.Limiter{}}
+}
+
+// Take takes one for the key, and says how long to wait before it counts. A
+// wait longer than patience takes nothing.
+func (l *Limiter) Take(key string, now time.Time, patience time.Duration) time.Duration {
+	if l.rate == 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of, ok := l.young[key]
+	if !ok {
+		if of, ok = l.aged[key]; !ok {
+			of = rate.NewLimiter(l.rate, l.burst)
+		}
+		if len(l.young) >= maxKept {
+			l.aged, l.young = l.young, make(map[string]*rate.Limiter)
+		}
+		l.young[key] = of
+	}
+	r := of.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > patience {
+		r.CancelAt(now)
+	}
+	return wait
+}
+
+// Seconds rounds a wait up, for Retry-After.
+func Seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// Address is where a request comes from: the peer, or, where that is one of
+// the proxies, whom it says it speaks for. It is not valid where the peer has
+// no IP address.
+func Address(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	at := peer.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && among(proxies, at); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		at = hop.Unmap()
+	}
+	return at
+}
+
+// Key is what limits go by: an IPv4 address, or the /64 of an IPv6 address,
+// which is what one customer has.
+func Key(at netip.Addr) string {
+	if at.Is6() {
+		net, _ := at.Prefix(64) // cannot fail: 64 bits are fewer than 128
+		return net.String()
+	}
+	return at.String()
+}
+
+func among(proxies []netip.Prefix, a netip.Addr) bool {
+	for _, p := range proxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

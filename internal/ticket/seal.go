@@ -1,0 +1,165 @@
+package ticket
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// sealYears is how long the certificate of a seal that LoadSeal made is valid.
+const sealYears = 20
+
+// seal is how the keys file holds the key that seals letters.
+type seal struct {
+	Key         []byte    `json:"key"`              // PKCS #8, base64
+	Certificate []byte    `json:"certificate"`      // X.509, base64
+	Created     time.Time `json:"created,omitzero"` // for people
+}
+
+// LoadSeal reads the key that seals letters, and its certificate, from the keys
+// file, where they stand under "seal" beside the links' keys. Where the file,
+// which must be there, has none, LoadSeal adds a fresh one whose certificate
+// says the name; of several processes that do so at once one adds it and all of
+// them read it. The error names the file and says the mend.
+func LoadSeal(path, name string) (*x509.Certificate, crypto.Signer, error) {
+	s, err := readSeal(path)
+	if err == nil && s == nil {
+		if err = addSeal(path, name); err == nil {
+			s, err = readSeal(path)
+		}
+		if err != nil {
+			err = fmt.Errorf("add a key that seals letters: %w; make the file and its directory writable for one start, or set seal-cert and seal-key", err)
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("keys file %s: %w", path, err)
+	}
+	certificate, key, err := s.parse()
+	if err != nil {
+		return nil, nil, fmt.Errorf(`keys file %s: what stands under "seal" is broken: %w; restore the file from a backup, or take "seal" out to have a fresh one made`, path, err)
+	}
+	return certificate, key, nil
+}
+
+// readSeal returns nil where the file has no seal.
+func readSeal(path string) (*seal, error) {
+	data, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	var f struct {
+		Seal *seal `json:"seal"`
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("it is broken: %w", err)
+	}
+	return f.Seal, nil
+}
+
+func (s *seal) parse() (*x509.Certificate, crypto.Signer, error) {
+	certificate, err := x509.ParseCertificate(s.Certificate)
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(s.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, ok := parsed.(crypto.Signer)
+	public, comparable := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !comparable || !public.Equal(key.Public()) {
+		return nil, nil, errors.New("the key is not the certificate's")
+	}
+	return certificate, key, nil
+}
+
+// addSeal writes the file anew with a fresh seal in it. Who has the file locked
+// replaces it, and who waited for the lock finds the seal there.
+func addSeal(path, name string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	data, err := readPrivate(path)
+	if err != nil {
+		return err
+	}
+	var kinds map[string]json.RawMessage // what else stands in the file stays
+	if err := json.Unmarshal(data, &kinds); err != nil {
+		return err
+	}
+	if kinds["seal"] != nil {
+		return nil
+	}
+	fresh, err := newSeal(name, time.Now().UTC().Truncate(time.Second))
+	if err != nil {
+		return err
+	}
+	if kinds["seal"], err = json.Marshal(fresh); err != nil {
+		return err
+	}
+	if data, err = json.MarshalIndent(kinds, "", "  "); err != nil {
+		return err
+	}
+	return replace(path, append(data, '\n'))
+}
+
+// newSeal makes a key and a certificate that it signs itself.
+func newSeal(name string, now time.Time) (*seal, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial := make([]byte, 16)
+	rand.Read(serial) // never fails
+	serial[0] &= 0x7f // RFC 5280, section 4.1.2.2: positive
+	template := &x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(serial), Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(sealYears, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
+	}
+	s := &seal{Created: now}
+	if s.Certificate, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key); err != nil {
+		return nil, err
+	}
+	s.Key, err = x509.MarshalPKCS8PrivateKey(key)
+	return s, err
+}
+
+// replace puts a file in the place of another, whole and on disk, with the
+// other's mode.
+func replace(path string, data []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, ".keys-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}

@@ -1,0 +1,101 @@
+package ticket_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"countersign/internal/ticket"
+)
+
+// withKeys makes a keys file, and the keys in it.
+func withKeys(t *testing.T) (string, *ticket.Keys) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys")
+	keys, err := ticket.LoadKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, keys
+}
+
+func TestLoadSealMakesOneForAll(t *testing.T) {
+	path, keys := withKeys(t)
+	certificates := make([][]byte, 16)
+	var wg sync.WaitGroup
+	for i := range certificates {
+		wg.Go(func() {
+			certificate, key, err := ticket.LoadSeal(path, "Example Messaging")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if certificate.Subject.CommonName != "Example Messaging" || key == nil {
+				t.Errorf("the seal is %s's", certificate.Subject)
+			}
+			certificates[i] = certificate.Raw
+		})
+	}
+	wg.Wait()
+	for i := range certificates {
+		if !bytes.Equal(certificates[i], certificates[0]) {
+			t.Errorf("start %d has another seal than start 0", i)
+		}
+	}
+	again, err := ticket.LoadKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if issue(t, keys, claims) != issue(t, again, claims) {
+		t.Error("the links' keys changed")
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
+		t.Errorf("%d files in the directory, want the keys file alone", len(left))
+	}
+}
+
+func TestABrokenSealSaysTheMend(t *testing.T) {
+	path, _ := withKeys(t)
+	other, _ := withKeys(t)
+	for _, p := range []string{path, other} {
+		if _, _, err := ticket.LoadSeal(p, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"another's key": strings.Replace(string(data), member(t, data, "certificate"), member(t, theirs, "certificate"), 1),
+		"no key":        strings.Replace(string(data), `"certificate": `, `"certificat": `, 1),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := ticket.LoadSeal(path, "x"); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "take \"seal\" out") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// member is the text of a member of a JSON object.
+func member(t *testing.T, data []byte, name string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(string(data), `"`+name+`": "`)
+	if !ok {
+		t.Fatalf("no %s", name)
+	}
+	text, _, _ := strings.Cut(rest, `"`)
+	return text
+}

@@ -1,0 +1,70 @@
+package web
+
+import (
+	"fmt"
+	"time"
+
+	"countersign/internal/loa"
+)
+
+// say is what a page says of how a letter stands.
+type say struct{ Status, Title, Lead string }
+
+// texts is what the pages say beside the words of the letter, in one language.
+// Each language is written as a whole.
+type texts struct {
+	Language string // as in loa.Words
+	Other    string // the other language's name, in that language
+	OtherTag string
+
+	Front, Nowhere, Unknown, Replaced, Expired, Unavailable, TooMany, Foreign say
+
+	Ready, Thanks, Signed, Declined, Withdrawn, Closed say
+
+	Changed, Busy, Failed string // notices on top of the letter
+
+	// Expired's Lead and Good have a moment in them.
+	Good string
+
+	Asks, DoesTitle, DoesNotTitle  string // Asks has the provider in it
+	Does, DoesNot                  []string
+	TheLetter, ReadPDF, SaveSigned string
+	SignedOn                       string
+
+	FormTitle, Name, NameHelp, JobTitle, TitleHelp string
+	Statements, Consent                            string // what is ticked, behind the sentences
+	Draw, DrawHelp, DrawLabel, Clear, Sign         string
+	DeclineTitle, DeclineLead, Reason, ReasonHelp  string
+	Decline, NotMe, NotMeLead                      string
+
+	Errors, ErrorPrefix                                                       string
+	NoName, BadName, BadTitle, NoAuthority, NoStatements, NoConsent, BadDrawn string
+	BadReason                                                                 string
+
+	moment func(time.Time) string
+}
+
+// in returns the texts of a language that loa has.
+func in(language string) *texts {
+	if language == spanish.Language {
+		return &spanish
+	}
+	return &english
+}
+
+// speak is the letter's words and the page's texts for a visitor.
+func speak(provider string, wishes ...string) (loa.Words, *texts) {
+	w := loa.Of(provider, wishes...)
+	return w, in(w.Language)
+}
+
+func englishMoment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+
+var spanishMonths = []string{
+	"enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
+}
+
+func spanishMoment(t time.Time) string {
+	t = t.UTC()
+	return fmt.Sprintf("%d de %s de %d, %s UTC", t.Day(), spanishMonths[t.Month()-1], t.Year(), t.Format("15:04"))
+}

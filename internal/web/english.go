@@ -1,0 +1,50 @@
+package web
+
+var english = texts{
+	Language: "en", Other: "Español", OtherTag: "es", moment: englishMoment,
+
+	Front:       say{Title: "Letters of authorization", Lead: "Letters of authorization for phone numbers are shown here to the people who are asked to sign them. To open yours, use the link in the mail that you received."},
+	Nowhere:     say{Title: "There is no such page", Lead: "To open a letter of authorization, use the link in the mail that you received."},
+	Unknown:     say{Title: "This link is not valid", Lead: "Part of it may be missing. Please open it from the mail once more, or copy all of it into the address bar."},
+	Replaced:    say{Title: "This link has been replaced", Lead: "The letter was taken back to be changed after this link was sent. Please use the link in the newest mail about it. If there is none yet, you have nothing to do."},
+	Expired:     say{Title: "This link has expired", Lead: "It could be used until %s. If the letter still has to be signed, reply to the mail and ask for a new link."},
+	Unavailable: say{Title: "Please try again in a moment", Lead: "The letter cannot be shown just now. Your link stays as it is."},
+	TooMany:     say{Title: "Too many requests", Lead: "This page was asked for very often in a short time. Please wait a moment and open it again. Your link stays as it is."},
+	Foreign:     say{Title: "This was not sent from our page", Lead: "Another website tried to answer the letter for you. Nothing has changed. Please open the link from the mail and answer there."},
+
+	Ready:     say{Status: "Waiting for your signature"},
+	Thanks:    say{Status: "Signed", Title: "Thank you, the letter is signed", Lead: "The registration of the phone numbers has begun, and the signed letter is on its way to you by mail. You can close this page."},
+	Signed:    say{Status: "Signed", Lead: "This letter has been signed. There is nothing left to do."},
+	Declined:  say{Status: "Declined", Lead: "The person who was asked to sign this letter has declined. It can no longer be signed, and nothing will be registered."},
+	Withdrawn: say{Status: "Withdrawn", Lead: "The company that sent this letter has withdrawn it. It can no longer be signed, and there is nothing left to do."},
+	Closed:    say{Status: "Closed", Lead: "This letter can no longer be signed. If it should be, reply to the mail and ask for a new one."},
+
+	Changed: "The letter changed while you read it. Nothing has been signed. Please read it once more; this is how it stands now.",
+	Busy:    "We could not be sure that your answer was recorded. Please try again in a moment: however often you send it, it counts once.",
+	Failed:  "Something went wrong on our side, and your answer was not recorded. Please try again later, or reply to the mail.",
+
+	Good: "Link good until %s",
+
+	Asks:      "%s asks you to sign this letter, so that it can host the text messages of the phone numbers below.",
+	DoesTitle: "What signing does", DoesNotTitle: "What signing does not do",
+	Does:      []string{"Text messages (SMS and MMS) of these numbers can be sent and received through the messaging provider.", "The numbers are registered for messaging as soon as you have signed."},
+	DoesNot:   []string{"It does not move a number: this is not a port.", "Voice calls, your carrier and your contract with it stay as they are."},
+	TheLetter: "The letter", ReadPDF: "Read the letter as a PDF", SaveSigned: "Download the signed letter (PDF)",
+	SignedOn: "Signed on",
+
+	FormTitle: "Sign the letter", Name: "Your full name", NameHelp: "It stands under the letter as your signature.",
+	JobTitle: "Your title (optional)", TitleHelp: "Such as Owner or Office manager.",
+	Statements: "I have read the letter and agree to its statements.", Consent: "I agree to sign electronically.",
+	Draw: "Your signature, drawn (optional)", DrawHelp: "Draw with a finger, a pen or the mouse. The letter is just as valid without a drawing.",
+	DrawLabel: "Field to draw your signature in", Clear: "Clear the drawing", Sign: "Sign the letter",
+	DeclineTitle: "I do not want to sign", DeclineLead: "You can decline. The letter ends then, and its sender is told.",
+	Reason: "Reason (optional)", ReasonHelp: "The sender will read it.", Decline: "Decline to sign",
+	NotMe: "I am not the right person", NotMeLead: "If this letter should have gone to somebody else, say so. That ends it, too.",
+
+	Errors: "Please mend this before you sign", ErrorPrefix: "Error: ",
+	NoName: "Type your full name", BadName: "Your name can have at most 120 characters, and no line breaks",
+	BadTitle: "Your title can have at most 120 characters, and no line breaks", NoAuthority: "Tick that you are the subscriber, or act for the subscriber",
+	NoStatements: "Tick that you have read the letter and agree", NoConsent: "Tick that you agree to sign electronically",
+	BadDrawn:  "The drawing could not be read; clear it and draw again, or leave it out",
+	BadReason: "The reason can have at most 1,000 characters",
+}

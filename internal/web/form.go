@@ -1,0 +1,140 @@
+package web
+
+import (
+	"bytes"
+	"encoding/base64"
+	"image"
+	"image/color"
+	"image/png"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"countersign/events"
+)
+
+const (
+	maxBody   = 512 << 10 // bytes of a form
+	maxDrawn  = 256 << 10 // bytes of a drawing, as the browser wrote it
+	maxWide   = 2000      // pixels of it
+	maxHigh   = 1000
+	maxName   = 120 // characters of a name or a title
+	maxZone   = 64
+	pngPrefix = "data:image/png;base64,"
+)
+
+// form is what a visitor typed, ticked and drew, and what is wrong with it.
+type form struct {
+	Action                        string // "sign", "decline" or "not-me"
+	Version, Language             string // of what was shown
+	Name, Title, Zone, Drawn      string
+	Authority, Statements, Ticked bool // Ticked: the consent
+	Reason                        string
+
+	Errors  []fault // in the order of the page
+	drawing []byte  // PNG of our own making, or nil
+}
+
+// fault is something wrong with one field.
+type fault struct{ Field, Text string }
+
+// Error is what is wrong with a field, or "".
+func (f *form) Error(field string) string {
+	for _, e := range f.Errors {
+		if e.Field == field {
+			return e.Text
+		}
+	}
+	return ""
+}
+
+// read takes the form from what a browser sent.
+func read(v url.Values) *form {
+	trim := func(name string) string { return strings.TrimSpace(v.Get(name)) }
+	return &form{
+		Action: v.Get("action"), Version: v.Get("version"), Language: v.Get("lang"),
+		Name: trim("name"), Title: trim("title"), Zone: zone(trim("zone")), Drawn: v.Get("drawn"),
+		Authority: v.Get("authority") != "", Statements: v.Get("statements") != "", Ticked: v.Get("consent") != "",
+		Reason: strings.ReplaceAll(trim("reason"), "\r\n", "\n"),
+	}
+}
+
+// zone is a time zone's name, or nothing.
+func zone(s string) string {
+	if len(s) > maxZone || strings.ContainsFunc(s, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/_+-", r)
+	}) {
+		return ""
+	}
+	return s
+}
+
+// check finds what is wrong with a signature.
+func (f *form) check(t *texts) {
+	fail := func(bad bool, field, text string) {
+		if bad {
+			f.Errors = append(f.Errors, fault{field, text})
+		}
+	}
+	named := strings.ContainsFunc(f.Name, unicode.IsLetter)
+	fail(!named, "name", t.NoName)
+	fail(named && !line(f.Name), "name", t.BadName)
+	fail(!line(f.Title), "title", t.BadTitle)
+	fail(!f.Authority, "authority", t.NoAuthority)
+	fail(!f.Statements, "statements", t.NoStatements)
+	fail(!f.Ticked, "consent", t.NoConsent)
+	var ok bool
+	f.drawing, ok = drawing(f.Drawn)
+	fail(!ok, "drawn", t.BadDrawn)
+	if !ok {
+		f.Drawn = ""
+	}
+}
+
+// checkReason finds what is wrong with a reason to decline.
+func (f *form) checkReason(t *texts) {
+	bad := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	if utf8.RuneCountInString(f.Reason) > events.MaxReason || !utf8.ValidString(f.Reason) || strings.ContainsFunc(f.Reason, bad) {
+		f.Errors = append(f.Errors, fault{"reason", t.BadReason})
+	}
+}
+
+func line(s string) bool {
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// drawing makes a picture of our own of one that a browser drew: black on
+// white, nothing else in the file. No drawing is none.
+func drawing(dataURL string) (drawn []byte, ok bool) {
+	if dataURL == "" {
+		return nil, true
+	}
+	text, isPNG := strings.CutPrefix(dataURL, pngPrefix)
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if !isPNG || err != nil || len(raw) > maxDrawn {
+		return nil, false
+	}
+	size, err := png.DecodeConfig(bytes.NewReader(raw))
+	if err != nil || size.Width > maxWide || size.Height > maxHigh {
+		return nil, false
+	}
+	from, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		return nil, false
+	}
+	to := image.NewGray(from.Bounds())
+	for y := to.Rect.Min.Y; y < to.Rect.Max.Y; y++ {
+		for x := to.Rect.Min.X; x < to.Rect.Max.X; x++ {
+			_, _, _, opaque := from.At(x, y).RGBA()
+			grey := color.GrayModel.Convert(from.At(x, y)).(color.Gray)
+			// Transparent is the paper.
+			to.SetGray(x, y, color.Gray{Y: uint8(min(255, uint32(grey.Y)+(0xffff-opaque)>>8))})
+		}
+	}
+	var out bytes.Buffer
+	if err := png.Encode(&out, to); err != nil {
+		return nil, false
+	}
+	return out.Bytes(), true
+}

@@ -1,0 +1,316 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"countersign/events"
+	"countersign/internal/loa"
+	"countersign/internal/ticket"
+	"countersign/workflow"
+)
+
+// visit is somebody with a link that is good.
+type visit struct {
+	token   string
+	doc     workflow.Document
+	expires time.Time
+}
+
+// key is what the limit of a link goes by.
+func (v *visit) key() string { return fmt.Sprintf("%s.%d", v.doc.SID, v.doc.Round) }
+
+// visit decides what the holder of a token may see. Whoever holds a link that
+// is not good any more learns nothing about the letter: it may have been
+// recalled because its link went to the wrong person. The view is nil where the
+// letter can be signed; the visit is nil where the letter is not shown.
+func (h *handler) visit(ctx context.Context, t *texts, token string) (*visit, *view) {
+	no := func(code int, s say) (*visit, *view) { return nil, new(h.plain(t, code, s)) }
+	claims, err := h.Keys.Verify(token, ticket.Sign, h.Now())
+	switch {
+	case errors.Is(err, ticket.ErrExpired):
+		s := t.Expired
+		s.Lead = fmt.Sprintf(s.Lead, t.moment(claims.Expires))
+		return no(http.StatusGone, s)
+	case errors.Is(err, ticket.ErrInvalid):
+		return no(http.StatusNotFound, t.Unknown)
+	case err != nil:
+		h.trouble(ctx, "cannot check a signing link", "", err)
+		return no(http.StatusServiceUnavailable, t.Unavailable)
+	}
+	doc, err := h.Documents.Document(ctx, claims.Document)
+	switch {
+	case errors.Is(err, workflow.ErrNotFound):
+		return no(http.StatusNotFound, t.Unknown)
+	case err != nil:
+		h.trouble(ctx, "cannot read the document of a signing link", claims.Document, err)
+		return no(http.StatusServiceUnavailable, t.Unavailable)
+	case doc.Round != claims.Round, doc.Hold && !doc.Status.Ended():
+		return no(http.StatusGone, t.Replaced)
+	}
+	v := &visit{token, doc, claims.Expires}
+	if doc.Status.Ended() {
+		return v, new(h.ended(t, doc, token))
+	}
+	return v, nil
+}
+
+// trouble logs what is our own fault, and nothing of a visitor who left.
+func (h *handler) trouble(ctx context.Context, what string, document workflow.SID, err error) {
+	if ctx.Err() == nil {
+		h.Logger.ErrorContext(ctx, what, "document", document, "error", err)
+	}
+}
+
+// foreign reports whether another website's page sent the request. A browser
+// too old to say Sec-Fetch-Site sends "Origin: null" from our own page, because
+// of its referrer policy; there the token, which no other site knows, decides
+// alone.
+func (h *handler) foreign(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" {
+		return false
+	}
+	return h.protection.Check(r) != nil
+}
+
+// post signs or declines.
+func (h *handler) post(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		t := in(loa.Of(h.Provider, r.Header.Get("Accept-Language")).Language)
+		var long *http.MaxBytesError
+		code := http.StatusBadRequest
+		if errors.As(err, &long) {
+			code = http.StatusRequestEntityTooLarge
+		}
+		h.show(w, r, h.plain(t, code, say{Title: t.Unavailable.Title, Lead: t.BadDrawn}))
+		return
+	}
+	words, t := h.speak(r)
+	if h.foreign(r) {
+		h.show(w, r, h.plain(t, http.StatusForbidden, t.Foreign))
+		return
+	}
+	visit, v := h.visit(r.Context(), t, r.PathValue("token"))
+	if v != nil {
+		h.show(w, r, *v)
+		return
+	}
+	if wait := h.links.Take(visit.key(), h.Now(), 0); wait > 0 {
+		h.tooMany(w, r, wait)
+		return
+	}
+	a := answering{h, r, words, t, visit, read(r.PostForm)}
+	h.show(w, r, a.answer())
+}
+
+// answering is a POST on its way.
+type answering struct {
+	*handler
+	r     *http.Request
+	words loa.Words
+	t     *texts
+	*visit
+	form *form
+}
+
+// answer checks what was sent, signs or declines, and returns what to show.
+func (a *answering) answer() view {
+	if a.form.Action == "sign" {
+		a.form.check(a.t)
+	} else {
+		a.form.checkReason(a.t)
+	}
+	if ended := a.waitForSigning(); ended != nil {
+		return *ended
+	}
+	now := shown(a.Provider, a.words, a.doc)
+	switch {
+	case a.form.Version != now:
+		a.form.Authority, a.form.Statements, a.form.Ticked = false, false, false // they were ticked for something else
+		return a.again(http.StatusConflict, a.t.Changed)
+	case len(a.form.Errors) > 0:
+		return a.again(http.StatusUnprocessableEntity, "")
+	}
+	var e events.Event
+	var err error
+	switch a.form.Action {
+	case "sign":
+		e, err = a.signed(now)
+	case "decline", "not-me":
+		e, err = a.declined(now)
+	default:
+		return a.again(http.StatusUnprocessableEntity, a.t.Failed)
+	}
+	if err == nil {
+		err = a.append(e)
+	}
+	if err != nil {
+		return a.failed(err)
+	}
+	return a.outcome()
+}
+
+// waitForSigning waits until the own database knows that the mail server took
+// the mail with the link, which the visitor must have read somewhere: what is
+// appended earlier would have to wait on the log. It returns what to show where
+// the letter has ended meanwhile, or the wait was too long.
+func (a *answering) waitForSigning() *view {
+	ctx, cancel := context.WithTimeout(a.r.Context(), a.Wait)
+	defer cancel()
+	for a.doc.Status != workflow.Signing {
+		changed := a.Documents.Changed()
+		visit, v := a.handler.visit(ctx, a.t, a.token)
+		switch {
+		case v != nil:
+			return v
+		case visit.doc.Status == workflow.Signing:
+			a.visit = visit
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return new(a.again(http.StatusServiceUnavailable, a.t.Busy))
+		}
+	}
+	return nil
+}
+
+// again shows the form once more, with what was typed.
+func (a *answering) again(code int, notice string) view {
+	v := a.ready(a.t, a.doc, a.token, a.expires)
+	v.Code, v.Notice = code, notice
+	version := v.Form.Version
+	v.Form = a.form
+	v.Form.Version, v.Form.Language = version, a.t.Language
+	if notice != "" {
+		v.Form.Errors = nil
+	}
+	return v
+}
+
+// failed says that the answer may not be recorded, or is not.
+func (a *answering) failed(err error) view {
+	if errors.Is(err, workflow.ErrUnavailable) {
+		if a.r.Context().Err() == nil {
+			a.Logger.WarnContext(a.r.Context(), "an answer to a letter waits", "document", a.doc.SID, "error", err)
+		}
+		return a.again(http.StatusServiceUnavailable, a.t.Busy)
+	}
+	a.trouble(a.r.Context(), "an answer to a letter failed", a.doc.SID, err)
+	return a.again(http.StatusInternalServerError, a.t.Failed)
+}
+
+// outcome shows what the log made of the answer: another one may have come
+// first.
+func (a *answering) outcome() view {
+	visit, v := a.handler.visit(a.r.Context(), a.t, a.token)
+	switch {
+	case v == nil:
+		return a.again(http.StatusServiceUnavailable, a.t.Busy)
+	case visit != nil && visit.doc.Status == workflow.Signed && a.form.Action == "sign":
+		v.set(a.t.Thanks)
+	}
+	return *v
+}
+
+// append puts the answer on the log, and waits until the own database has it.
+func (a *answering) append(e events.Event) error {
+	ctx, cancel := context.WithTimeout(a.r.Context(), a.Wait)
+	defer cancel()
+	sequence, err := a.Log.Append(ctx, e)
+	if err != nil {
+		return err
+	}
+	applied, done := context.WithTimeout(a.r.Context(), a.Wait)
+	defer done()
+	if err := a.Documents.WaitApplied(applied, sequence); err != nil {
+		return fmt.Errorf("%w: wait until entry %d is applied: %w", workflow.ErrUnavailable, sequence, err)
+	}
+	return nil
+}
+
+// evidence is what the event keeps of a visit.
+type evidence struct {
+	Name         string    `json:"name,omitempty"`
+	Title        string    `json:"title,omitempty"`
+	Language     string    `json:"language"`
+	WordsVersion string    `json:"words_version"`
+	Statements   []string  `json:"statements,omitempty"` // as they were shown and ticked
+	Consent      string    `json:"consent,omitempty"`    // the same
+	Drawn        bool      `json:"drawn,omitempty"`
+	Time         time.Time `json:"time"`
+	Zone         string    `json:"zone,omitempty"`
+	IP           string    `json:"ip"`
+	UserAgent    string    `json:"user_agent"`
+	Shown        string    `json:"shown"`
+	Letter       string    `json:"letter,omitempty"` // its name in the object store
+}
+
+// maxAgent is how much of a browser's words for itself is kept, in bytes.
+const maxAgent = 512
+
+func (a *answering) evidence(shown string) evidence {
+	agent := strings.ToValidUTF8(a.r.UserAgent(), "?")
+	if len(agent) > maxAgent {
+		agent = strings.ToValidUTF8(agent[:maxAgent], "")
+	}
+	return evidence{
+		Language: a.t.Language, WordsVersion: loa.Version, Time: a.Now().UTC().Truncate(time.Millisecond),
+		Zone: a.form.Zone, IP: a.address(a.r).String(), UserAgent: agent, Shown: shown,
+	}
+}
+
+// signed makes the event of a signature, once its letter is kept. Its id
+// follows from the round: whoever signs twice signs once.
+func (a *answering) signed(shown string) (events.Event, error) {
+	e := a.evidence(shown)
+	e.Name, e.Title, e.Drawn = a.form.Name, a.form.Title, a.form.drawing != nil
+	e.Statements, e.Consent = []string{a.words.Authority, a.words.Scope, a.words.NotAPort, a.words.Validity}, a.words.Consent
+	ctx, cancel := context.WithTimeout(a.r.Context(), 2*a.Wait)
+	defer cancel()
+	digest, name, err := a.Letters.Sign(ctx, a.doc, Signature{
+		Words: a.words, Name: e.Name, Title: e.Title, Drawn: a.form.drawing, Zone: e.Zone,
+		At: e.Time, Address: e.IP, Agent: e.UserAgent, Shown: shown,
+	})
+	if err != nil {
+		return events.Event{}, err
+	}
+	e.Letter = name
+	return a.event("sign", workflow.StatusChanged{Status: workflow.Signed, LetterDigest: digest}, e)
+}
+
+// The reasons of those who gave none.
+const (
+	declined = "declined"
+	notMe    = "not the right person"
+)
+
+func (a *answering) declined(shown string) (events.Event, error) {
+	reason := a.form.Reason
+	switch {
+	case a.form.Action == "not-me":
+		reason = notMe
+	case reason == "":
+		reason = declined
+	}
+	return a.event("decline", workflow.StatusChanged{Status: workflow.Canceled, CanceledBy: "signer", Reason: reason}, a.evidence(shown))
+}
+
+func (a *answering) event(what string, b workflow.StatusChanged, e evidence) (events.Event, error) {
+	raw, err := json.Marshal(e)
+	if err != nil {
+		return events.Event{}, fmt.Errorf("write the evidence: %w", err)
+	}
+	b.Evidence, b.Round = raw, a.doc.Round
+	id := fmt.Sprintf("%s.%s.%d", what, a.doc.SID, a.doc.Round)
+	made := events.StatusChanged(Source, id, a.doc.AccountSID, a.doc.SID, b)
+	made.Time = e.Time
+	return made, nil
+}

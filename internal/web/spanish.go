@@ -1,0 +1,50 @@
+package web
+
+var spanish = texts{
+	Language: "es", Other: "English", OtherTag: "en", moment: spanishMoment,
+
+	Front:       say{Title: "Cartas de autorización", Lead: "Aquí se muestran las cartas de autorización de números de teléfono a las personas que deben firmarlas. Para abrir la suya, use el enlace del correo que recibió."},
+	Nowhere:     say{Title: "Esta página no existe", Lead: "Para abrir una carta de autorización, use el enlace del correo que recibió."},
+	Unknown:     say{Title: "Este enlace no es válido", Lead: "Puede que falte una parte. Ábralo de nuevo desde el correo o cópielo entero en la barra de direcciones."},
+	Replaced:    say{Title: "Este enlace ha sido sustituido", Lead: "La carta se retiró para modificarla después de enviar este enlace. Use el enlace del correo más reciente. Si todavía no lo ha recibido, no tiene que hacer nada."},
+	Expired:     say{Title: "Este enlace ha caducado", Lead: "Podía usarse hasta el %s. Si la carta aún debe firmarse, responda al correo y pida un enlace nuevo."},
+	Unavailable: say{Title: "Inténtelo de nuevo en un momento", Lead: "En este momento no se puede mostrar la carta. Su enlace sigue siendo válido."},
+	TooMany:     say{Title: "Demasiadas solicitudes", Lead: "Se ha pedido esta página muchas veces en poco tiempo. Espere un momento y ábrala de nuevo. Su enlace sigue siendo válido."},
+	Foreign:     say{Title: "Esto no se envió desde nuestra página", Lead: "Otro sitio web intentó responder a la carta en su lugar. Nada ha cambiado. Abra el enlace del correo y responda allí."},
+
+	Ready:     say{Status: "Pendiente de su firma"},
+	Thanks:    say{Status: "Firmada", Title: "Gracias, la carta está firmada", Lead: "Ha comenzado el registro de los números de teléfono y la carta firmada va de camino a su correo. Puede cerrar esta página."},
+	Signed:    say{Status: "Firmada", Lead: "Esta carta ya está firmada. No queda nada por hacer."},
+	Declined:  say{Status: "Rechazada", Lead: "La persona a la que se pidió firmar esta carta la ha rechazado. Ya no se puede firmar y no se registrará nada."},
+	Withdrawn: say{Status: "Retirada", Lead: "La empresa que envió esta carta la ha retirado. Ya no se puede firmar y no queda nada por hacer."},
+	Closed:    say{Status: "Cerrada", Lead: "Esta carta ya no se puede firmar. Si debiera firmarse, responda al correo y pida una nueva."},
+
+	Changed: "La carta cambió mientras la leía. No se ha firmado nada. Léala de nuevo; así está ahora.",
+	Busy:    "No pudimos asegurarnos de que su respuesta quedara registrada. Inténtelo de nuevo en un momento: aunque la envíe varias veces, cuenta una sola vez.",
+	Failed:  "Algo falló por nuestra parte y su respuesta no quedó registrada. Inténtelo más tarde o responda al correo.",
+
+	Good: "Enlace válido hasta el %s",
+
+	Asks:      "%s le pide que firme esta carta para poder alojar los mensajes de texto de los números de teléfono que figuran más abajo.",
+	DoesTitle: "Qué implica firmar", DoesNotTitle: "Qué no implica firmar",
+	Does:      []string{"Los mensajes de texto (SMS y MMS) de estos números podrán enviarse y recibirse a través del proveedor de mensajería.", "Los números se registran para mensajería en cuanto usted firma."},
+	DoesNot:   []string{"No se traslada ningún número: esto no es una portabilidad.", "Las llamadas de voz, su operador y su contrato con él no cambian."},
+	TheLetter: "La carta", ReadPDF: "Leer la carta en PDF", SaveSigned: "Descargar la carta firmada (PDF)",
+	SignedOn: "Firmada el",
+
+	FormTitle: "Firmar la carta", Name: "Su nombre completo", NameHelp: "Figura al pie de la carta como su firma.",
+	JobTitle: "Su cargo (opcional)", TitleHelp: "Por ejemplo, propietaria o gerente.",
+	Statements: "He leído la carta y acepto sus declaraciones.", Consent: "Acepto firmar por medios electrónicos.",
+	Draw: "Su firma dibujada (opcional)", DrawHelp: "Dibuje con el dedo, un lápiz o el ratón. La carta es igual de válida sin dibujo.",
+	DrawLabel: "Campo para dibujar su firma", Clear: "Borrar el dibujo", Sign: "Firmar la carta",
+	DeclineTitle: "No quiero firmar", DeclineLead: "Puede rechazar la carta. Entonces termina y se avisa a quien la envió.",
+	Reason: "Motivo (opcional)", ReasonHelp: "Lo leerá quien envió la carta.", Decline: "Rechazar la firma",
+	NotMe: "No soy la persona indicada", NotMeLead: "Si esta carta debía llegar a otra persona, indíquelo. Eso también la termina.",
+
+	Errors: "Corrija lo siguiente antes de firmar", ErrorPrefix: "Error en el formulario: ",
+	NoName: "Escriba su nombre completo", BadName: "Su nombre puede tener como máximo 120 caracteres, sin saltos de línea",
+	BadTitle: "Su cargo puede tener como máximo 120 caracteres, sin saltos de línea", NoAuthority: "Marque que es titular o que actúa en nombre del titular",
+	NoStatements: "Marque que ha leído la carta y la acepta", NoConsent: "Marque que acepta firmar por medios electrónicos",
+	BadDrawn:  "No se pudo leer el dibujo; bórrelo y dibuje de nuevo, o déjelo en blanco",
+	BadReason: "El motivo puede tener como máximo 1000 caracteres",
+}
