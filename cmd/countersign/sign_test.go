@@ -31,8 +31,8 @@ import (
 	"countersign/workflow"
 )
 
-// signer is a person with a mailbox and a browser without JavaScript.
-type signer struct {
+// visitor is a person with a mailbox and a browser without JavaScript.
+type visitor struct {
 	t    *testing.T
 	url  string // of the page
 	from string // X-Forwarded-For; empty: nobody's
@@ -42,9 +42,9 @@ var linkInMail = regexp.MustCompile(`https?://[^/\s]+(/sign/\S+)`)
 
 // signer waits for the signature mail of a document's round and follows its
 // link to the worker at public.
-func (x *town) signer(public string, document workflow.SID, round int) *signer {
+func (x *town) signer(public string, document workflow.SID, round int) *visitor {
 	x.t.Helper()
-	s := &signer{t: x.t}
+	s := &visitor{t: x.t}
 	eventstest.WaitFor(x.t, time.Minute, "the signature mail of "+string(document), func() bool {
 		for _, m := range x.box.Mails() {
 			if strings.HasPrefix(m.MessageID, fmt.Sprintf("<%s.%d.signature.", document, round)) {
@@ -58,7 +58,7 @@ func (x *town) signer(public string, document workflow.SID, round int) *signer {
 }
 
 // do sends a request and reads the answer.
-func (s *signer) do(method, path string, form url.Values) (int, string, error) {
+func (s *visitor) do(method, path string, form url.Values) (int, string, error) {
 	r, err := http.NewRequest(method, s.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, "", err
@@ -79,7 +79,7 @@ func (s *signer) do(method, path string, form url.Values) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
-func (s *signer) must(method, path string, form url.Values, want int) string {
+func (s *visitor) must(method, path string, form url.Values, want int) string {
 	s.t.Helper()
 	code, body, err := s.do(method, path, form)
 	if err != nil || code != want {
@@ -89,7 +89,7 @@ func (s *signer) must(method, path string, form url.Values, want int) string {
 }
 
 // form fills in the form on the page.
-func (s *signer) form(action string) url.Values {
+func (s *visitor) form(action string) url.Values {
 	s.t.Helper()
 	page := s.must("GET", "", nil, 200)
 	version := regexp.MustCompile(`name="version" value="([^"]+)"`).FindStringSubmatch(page)
