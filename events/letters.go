@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -63,6 +64,28 @@ func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: letter %s", workflow.ErrNotFound, name)
 	}
 	return nil, fmt.Errorf("read letter %s: %w: %w", name, workflow.ErrUnavailable, err)
+}
+
+// RemoveLetters removes every letter of a document from the store, and has the
+// server overwrite their bytes. Where there is none that is no error.
+func (l *Log) RemoveLetters(ctx context.Context, document workflow.SID) error {
+	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
+	var kept []*jetstream.ObjectInfo
+	if err == nil {
+		kept, err = store.List(ctx)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return fmt.Errorf("list the letters of %s: %w", document, err)
+	}
+	for _, x := range kept {
+		if !strings.HasPrefix(x.Name, string(document)+"/") {
+			continue
+		}
+		if err := removeObject(ctx, l.broker.JS, LettersBucket, x.Name); err != nil {
+			return fmt.Errorf("remove letter %s: %w", x.Name, err)
+		}
+	}
+	return nil
 }
 
 // letters looks up the store, or makes it where it is missing.

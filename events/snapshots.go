@@ -112,35 +112,43 @@ func (s *Snapshots) Get(ctx context.Context, name string, to io.Writer) error {
 }
 
 // Delete deletes a snapshot, and has the server overwrite its bytes: they may
-// hold what is to be erased. One that is not there is no error.
+// hold what was erased since. One that is not there is no error.
 func (s *Snapshots) Delete(ctx context.Context, name string) error {
-	bucket, err := s.js.ObjectStore(ctx, SnapshotsBucket)
-	if err == nil {
-		err = s.overwrite(ctx, bucket, name)
-	}
-	if err == nil {
-		err = bucket.Delete(ctx, name)
-	}
-	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) && !errors.Is(err, jetstream.ErrBucketNotFound) {
+	if err := removeObject(ctx, s.js, SnapshotsBucket, name); err != nil {
 		return fmt.Errorf("delete snapshot %s: %w", name, err)
 	}
 	return nil
 }
 
-// overwrite removes an object's chunks from its bucket's stream. Deleting the
-// object alone would leave their bytes on the disk for as long as newer chunks
-// share their file.
-func (s *Snapshots) overwrite(ctx context.Context, bucket jetstream.ObjectStore, name string) error {
+// removeObject removes an object's chunks from its bucket's stream, and then
+// the object; one that is not there is no error. Deleting the object alone
+// would leave its bytes on the disk for as long as newer chunks share their
+// file.
+func removeObject(ctx context.Context, js jetstream.JetStream, in, name string) error {
+	bucket, err := js.ObjectStore(ctx, in)
+	if err == nil {
+		err = overwrite(ctx, js, bucket, in, name)
+	}
+	if err == nil {
+		err = bucket.Delete(ctx, name)
+	}
+	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil
+	}
+	return err
+}
+
+func overwrite(ctx context.Context, js jetstream.JetStream, bucket jetstream.ObjectStore, in, name string) error {
 	info, err := bucket.GetInfo(ctx, name)
 	if err != nil {
 		return err
 	}
-	stream, err := s.js.Stream(ctx, "OBJ_"+SnapshotsBucket)
+	stream, err := js.Stream(ctx, "OBJ_"+in)
 	if err != nil {
 		return err
 	}
-	chunks := Range{Subject: "$O." + SnapshotsBucket + ".C." + info.NUID, Bare: true}
-	return Read(ctx, s.js.Conn(), "OBJ_"+SnapshotsBucket, chunks, func(m Message) error { return removeOne(ctx, stream, m.Sequence) })
+	chunks := Range{Subject: "$O." + in + ".C." + info.NUID, Bare: true}
+	return read(ctx, js, "OBJ_"+in, chunks, func(m Message) error { return removeOne(ctx, stream, m.Sequence) })
 }
 
 func (s Snapshot) metadata() map[string]string {

@@ -298,8 +298,8 @@ func TestWritersOverAKilledWorker(t *testing.T) {
 		if err := k.cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
 		}
-		if err := k.cmd.Wait(); err != nil {
-			t.Errorf("a worker ended with %v", err)
+		if code := k.dies(); code != exitOK {
+			t.Errorf("a worker ended with %d", code)
 		}
 	}
 }

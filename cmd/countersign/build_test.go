@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 )
 
 // builds keeps what was built, by its tags, for the tests that share it.
@@ -38,29 +37,7 @@ func build(t *testing.T, tags string) string {
 // built is a worker in a process of its own, of a build of its own.
 func (x *town) built(program string, env []string) *killable {
 	x.t.Helper()
-	k := &killable{t: x.t, log: &buffer{}}
-	k.cmd = exec.Command(program, "serve")
-	k.cmd.Env, k.cmd.Stderr = env, k.log
-	if err := k.cmd.Start(); err != nil {
-		x.t.Fatal(err)
-	}
-	x.t.Cleanup(k.kill)
-	return k
-}
-
-// ends waits until the process ends by itself, and returns its exit code; -1
-// where a signal ended it.
-func (k *killable) ends() int {
-	k.t.Helper()
-	done := make(chan struct{})
-	go func() { _ = k.cmd.Wait(); close(done) }()
-	select {
-	case <-done:
-		return k.cmd.ProcessState.ExitCode()
-	case <-time.After(time.Minute):
-		k.t.Fatalf("the process does not end\n%s", k.log)
-		return 0
-	}
+	return spawn(x.t, program, env, "serve")
 }
 
 // removeBuilds removes what build has built.

@@ -118,6 +118,9 @@ func (e *eraser) run(ctx context.Context, yes bool) (done erasure, err error) {
 			err = e.log.Remove(ctx, sequencesOf(stand.Entries))
 		}
 		if err == nil {
+			err = e.log.RemoveLetters(ctx, e.sid)
+		}
+		if err == nil {
 			done.Snapshot, err = e.freshSnapshot(ctx)
 		}
 		done.Done = err == nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -100,7 +101,8 @@ func TestThePermissionsOfTheReadmeAreEnough(t *testing.T) {
 		}))
 	}
 	x.statuses(dir, workflow.Signing, 2)
-	say(events.StatusChanged("/desk", "signed", account, testPX(0), workflow.StatusChanged{Status: workflow.Signed}))
+	signer := x.signer(w.address("public"), testPX(0), 1)
+	signer.must("POST", "", signer.form("sign"), 200)
 	say(events.StatusChanged("/desk", "canceled", account, testPX(1), workflow.StatusChanged{Status: workflow.Canceled}))
 	consumer, err := orders.CreateConsumer(t.Context(), events.StreamName, jetstream.ConsumerConfig{
 		Durable: "orders", FilterSubject: "authdocs.v1.*.*.order.*.register", AckPolicy: jetstream.AckExplicitPolicy,
@@ -133,6 +135,20 @@ func TestThePermissionsOfTheReadmeAreEnough(t *testing.T) {
 		{"erase", "--yes", string(testPX(1))},
 	} {
 		x.must(dir, args...)
+	}
+	letters, err := broker.connect(t, "countersign").ObjectStore(t.Context(), events.LettersBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := letters.List(t.Context()); err != nil || len(kept) != 1 {
+		t.Errorf("%d letters are kept: %v", len(kept), err)
+	}
+	waitLong(t, "the signed document to be finished, and erased", func() bool {
+		code, _, _ := x.command(dir, "erase", "--yes", string(testPX(0)))
+		return code == exitOK
+	})
+	if kept, err := letters.List(t.Context()); !errors.Is(err, jetstream.ErrNoObjectsFound) {
+		t.Errorf("erased, and %d letters are kept: %v", len(kept), err)
 	}
 	second := t.TempDir()
 	v := start(t, x.env(second))

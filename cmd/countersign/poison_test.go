@@ -49,7 +49,7 @@ func (x *town) quarantined(program, dir, kills string) *killable {
 	env := x.env(dir, "POISON=poison", "POISON_KILLS="+kills)
 	for range 2 {
 		w := x.built(program, env)
-		if code := w.ends(); code == exitOK || code == exitFailure {
+		if code := w.dies(); code == exitOK || code == exitFailure {
 			x.t.Fatalf("exit code %d\n%s", code, w.log)
 		}
 	}

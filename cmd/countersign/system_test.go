@@ -198,8 +198,14 @@ func (x *town) launch(env []string) *killable {
 // launch starts this test binary, to be what env makes of it.
 func launch(t *testing.T, env []string, args ...string) *killable {
 	t.Helper()
+	return spawn(t, os.Args[0], env, args...)
+}
+
+// spawn starts a program.
+func spawn(t *testing.T, program string, env []string, args ...string) *killable {
+	t.Helper()
 	k := &killable{t: t, log: &buffer{}, dead: make(chan struct{})}
-	k.cmd = exec.Command(os.Args[0], args...)
+	k.cmd = exec.Command(program, args...)
 	k.cmd.Env = append(env, "PATH="+os.Getenv("PATH"))
 	k.cmd.Stderr = k.log
 	if err := k.cmd.Start(); err != nil {
@@ -241,14 +247,16 @@ func (k *killable) kill() {
 func (k *killable) freeze() { _ = k.cmd.Process.Signal(syscall.SIGSTOP) }
 func (k *killable) thaw()   { _ = k.cmd.Process.Signal(syscall.SIGCONT) }
 
-// dies waits until it has ended by itself.
-func (k *killable) dies() {
+// dies waits until it has ended by itself, and returns its exit code; -1 where
+// a signal ended it.
+func (k *killable) dies() int {
 	k.t.Helper()
 	select {
 	case <-k.dead:
 	case <-time.After(time.Minute):
 		k.t.Fatalf("process %d does not end\n%s", k.cmd.Process.Pid, k.log)
 	}
+	return k.cmd.ProcessState.ExitCode()
 }
 
 // theDay reads examples/day.jsonl.
