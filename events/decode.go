@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -137,9 +138,12 @@ func cut(s string, n int) string {
 // bounded makes a string fit to be kept: valid UTF-8, of MaxIdentity bytes at most.
 func bounded(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	for len(s) > MaxIdentity {
-		last := strings.LastIndexFunc(s[:MaxIdentity+1], func(rune) bool { return true })
-		s = s[:last]
+	if len(s) <= MaxIdentity {
+		return s
 	}
-	return s
+	end := MaxIdentity
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }

@@ -159,6 +159,7 @@ func TestADeadLetterIsMendedOnce(t *testing.T) {
 		t.Errorf("redriving again appended %d entries", x.tail()-tail)
 	}
 	x.sentTwice()
+	x.rest(x.dir)
 	x.w.end()
 	x.wantRebuilt(x.dir)
 }

@@ -124,6 +124,7 @@ func TestMessagesOfEveryBadShapeAreDeadLetters(t *testing.T) {
 		out, _ := x.call(dir, exitOK, "dead", "list", "--dead")
 		return strings.Count(out, "\n") == len(bad)+1
 	})
+	x.rest(dir)
 	w.end()
 	x.wantRebuilt(dir)
 }
