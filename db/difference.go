@@ -59,7 +59,7 @@ func (d Differing) String() string {
 func columnsOf(table string) []string {
 	for _, t := range dumped {
 		if t.table == table {
-			return strings.Split(t.columns, ", ")
+			return strings.Split(t.all(), ", ")
 		}
 	}
 	return nil
@@ -116,14 +116,14 @@ func parseLine(line []byte) (table, key string, row map[string]string, err error
 	}
 	_ = json.Unmarshal(values[0], &table) // a table that is not ours has no columns
 	columns := columnsOf(table)
-	if len(columns) != len(values)-1 {
+	i := slices.IndexFunc(dumped, func(t dumpedTable) bool { return t.table == table })
+	if n := len(values) - 1; i < 0 || n != len(columns) && n != dumped[i].short() {
 		return "", "", nil, fmt.Errorf("a dump of another version of countersign: table %q has %d columns", table, len(values)-1)
 	}
 	row = make(map[string]string, len(columns))
-	for i, c := range columns {
-		row[c] = strings.Trim(string(values[i+1]), `"`)
+	for i, v := range values[1:] {
+		row[columns[i]] = strings.Trim(string(v), `"`)
 	}
-	i := slices.IndexFunc(dumped, func(t dumpedTable) bool { return t.table == table })
 	var parts []string
 	for _, c := range columns[:dumped[i].key] {
 		parts = append(parts, row[c])
