@@ -115,12 +115,14 @@ FROM json_each(CAST(@lines AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: DueMails :many
 SELECT id, domain, due_ms FROM mails
-WHERE state = 'owed' AND due_ms <= @now_ms
+WHERE state = 'owed' AND (attempts > 0) = @again AND due_ms <= @now_ms
   AND domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT)))
 ORDER BY due_ms, owed_seq, owed_index LIMIT @most;
 
 -- name: NextDueMail :one
-SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM mails WHERE state = 'owed';
+SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (
+  SELECT MIN(due_ms) AS due_ms FROM mails WHERE state = 'owed' AND (attempts > 0) = 0
+  UNION ALL SELECT MIN(due_ms) FROM mails WHERE state = 'owed' AND (attempts > 0) = 1);
 
 -- name: ClaimedMails :many
 SELECT * FROM mails WHERE state = 'claimed' AND claim = @claim ORDER BY owed_seq, owed_index;

@@ -260,6 +260,51 @@ func TestWhatIsOwedAndWhatIsSettled(t *testing.T) {
 	}
 }
 
+// TestMailsThatAreTriedAgainKeepAQuarterOfThePlaces has eight documents whose
+// mails were deferred and are due again, and eight whose mails are new.
+func TestMailsThatAreTriedAgainKeepAQuarterOfThePlaces(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	var deferred []workflow.MailID
+	for n := range 8 {
+		w.created(n)
+		deferred = append(deferred, mailID(n, 1, workflow.MailSignature, 0))
+	}
+	w.mails(workflow.Deferred, deferred...)
+	for i := range deferred { // due again before the others are owed
+		w.entries[len(w.entries)-1].Body.(workflow.Settled).Outcomes[i].RetryAfterMs = 0
+	}
+	for n := range 8 {
+		w.created(8 + n)
+	}
+	apply(t, s, w.entries...)
+	for most, want := range map[int][]int{
+		16: {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7},
+		12: {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3},
+		8:  {8, 9, 10, 11, 12, 13, 0, 1},
+		4:  {8, 9, 10, 0},
+		2:  {0, 1}, // the longest due
+	} {
+		due, err := s.DueMails(t.Context(), start.Add(time.Hour), nil, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, ids []workflow.MailID
+		for _, d := range due {
+			got = append(got, d.ID)
+		}
+		for _, n := range want {
+			ids = append(ids, mailID(n, 1, workflow.MailSignature, 0))
+		}
+		if diff := cmp.Diff(ids, got); diff != "" {
+			t.Errorf("of %d places (-want +got):\n%s", most, diff)
+		}
+	}
+	if next, err := s.NextDueMail(t.Context()); err != nil || next.After(start.Add(time.Hour)) {
+		t.Errorf("the next is due at %v, %v", next, err)
+	}
+}
+
 func TestRewindGoesBackToWhatStillStands(t *testing.T) {
 	log := day()
 	s := open(t, t.TempDir())

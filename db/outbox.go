@@ -1,8 +1,10 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"countersign/db/internal/sqlc"
@@ -16,19 +18,36 @@ type DueMail struct {
 	Due    time.Time
 }
 
-// DueMails lists at most most mails that are due at now, the longest due
-// first, but for those to one of the domains in but.
+// DueMails lists at most most mails that are due at now, but for those to one
+// of the domains in but. Mails that were never tried come before those that are
+// tried again, each kind the longest due first; as long as there are both, a
+// quarter of the places is kept for the second kind, so that neither holds up
+// the other. Where there are fewer than four places, only the time counts.
 func (s *Store) DueMails(ctx context.Context, now time.Time, but []string, most int) ([]DueMail, error) {
 	if but == nil {
 		but = []string{}
 	}
-	rows, err := s.rq.DueMails(ctx, sqlc.DueMailsParams{NowMS: ms(now), ButDomains: encode(but), Most: int64(most)})
+	p := sqlc.DueMailsParams{NowMS: ms(now), ButDomains: encode(but), Most: int64(most)}
+	first, err := s.rq.DueMails(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("read due mails: %w", err)
 	}
-	due := make([]DueMail, len(rows))
-	for i, r := range rows {
-		due[i] = DueMail{r.ID, r.Domain, fromMS(r.DueMS)}
+	p.Again = 1
+	again, err := s.rq.DueMails(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("read mails due again: %w", err)
+	}
+	if most >= 4 {
+		again = again[:min(len(again), max(most-len(first), most/4))]
+		first = first[:min(len(first), most-len(again))]
+	}
+	rows := append(first, again...)
+	if most < 4 {
+		slices.SortStableFunc(rows, func(a, b sqlc.DueMailsRow) int { return cmp.Compare(a.DueMS, b.DueMS) })
+	}
+	due := make([]DueMail, min(most, len(rows)))
+	for i := range due {
+		due[i] = DueMail{rows[i].ID, rows[i].Domain, fromMS(rows[i].DueMS)}
 	}
 	return due, nil
 }

@@ -749,12 +749,13 @@ func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEve
 
 const dueMails = `-- name: DueMails :many
 SELECT id, domain, due_ms FROM mails
-WHERE state = 'owed' AND due_ms <= ?1
-  AND domain NOT IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
-ORDER BY due_ms, owed_seq, owed_index LIMIT ?3
+WHERE state = 'owed' AND (attempts > 0) = ?1 AND due_ms <= ?2
+  AND domain NOT IN (SELECT value FROM json_each(CAST(?3 AS TEXT)))
+ORDER BY due_ms, owed_seq, owed_index LIMIT ?4
 `
 
 type DueMailsParams struct {
+	Again      int64
 	NowMS      int64
 	ButDomains string
 	Most       int64
@@ -767,7 +768,12 @@ type DueMailsRow struct {
 }
 
 func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsRow, error) {
-	rows, err := q.query(ctx, q.dueMailsStmt, dueMails, arg.NowMS, arg.ButDomains, arg.Most)
+	rows, err := q.query(ctx, q.dueMailsStmt, dueMails,
+		arg.Again,
+		arg.NowMS,
+		arg.ButDomains,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -1663,7 +1669,9 @@ func (q *Queries) NextDueEvent(ctx context.Context, afterMs int64) (int64, error
 }
 
 const nextDueMail = `-- name: NextDueMail :one
-SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM mails WHERE state = 'owed'
+SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (
+  SELECT MIN(due_ms) AS due_ms FROM mails WHERE state = 'owed' AND (attempts > 0) = 0
+  UNION ALL SELECT MIN(due_ms) FROM mails WHERE state = 'owed' AND (attempts > 0) = 1)
 `
 
 func (q *Queries) NextDueMail(ctx context.Context) (int64, error) {
