@@ -257,6 +257,37 @@ func TestAPowerCut(t *testing.T) {
 	broker.up[0].kill()
 }
 
+// TestADiskThatFails: every read and write of the database's disk is an I/O
+// error. The worker does not trust what the kernel still holds: it says where it
+// is, and ends. With the disk back it goes on from what is on it.
+func TestADiskThatFails(t *testing.T) {
+	t.Parallel()
+	if !alone(t) {
+		return
+	}
+	disk, reboot := plugged(t)
+	if reboot == nil {
+		return
+	}
+	x := newTown(t)
+	w := newWork(x)
+	dir := filepath.Join(disk, "worker")
+	faults := 2
+	for range faults {
+		a := x.process(x.quick(dir))
+		w.publish(5)
+		unplug(t, disk)
+		w.publish(5)
+		if code := a.dies(); code != exitFailure || !a.said(dir) || !a.said("input/output error") && !a.said("disk I/O error") {
+			t.Errorf("exit code %d; it does not name the disk: %s", code, a.log)
+		}
+		reboot()
+	}
+	a := x.process(x.quick(dir))
+	w.settle(faults*inFlight, dir)
+	a.kill()
+}
+
 // TestAPowerCutOfABrokerThatDoesNotSync: what NATS acknowledged by default is
 // not all there. The worker, whose disk has not lost it, says so, and takes up
 // again from the newest entry in common.

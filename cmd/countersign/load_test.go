@@ -138,7 +138,7 @@ func TestMailsThatFailHoldNobodyUp(t *testing.T) {
 		return nil
 	})
 	dir := t.TempDir()
-	a := x.process(x.quick(dir, "COUNTERSIGN_MAIL_RETRY_FIRST=20s", "COUNTERSIGN_MAIL_DEADLINE="+load.deadline))
+	a := x.process(x.quick(dir, "COUNTERSIGN_MAIL_RETRY_FIRST=1s", "COUNTERSIGN_MAIL_RETRY_MAX=1s", "COUNTERSIGN_MAIL_DEADLINE="+load.deadline))
 	x.create(1, load.failing, "failing-%d@example.com")
 	tried, ask := 0, query(t, dir)
 	eventstest.WaitFor(t, load.stall+3*patience, "each of them tried", func() bool {

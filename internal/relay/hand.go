@@ -119,8 +119,12 @@ func (r *Mails) settle(ctx context.Context) {
 			r.settles++
 			seq := r.settled(ctx, fmt.Sprintf("%s.settled.%d", r.name, r.settles), claim, outcomes[claim])
 			n := len(outcomes[claim])
-			applied.Go(func() { // until then the store takes them for ours still
-				r.Store.WaitApplied(ctx, seq) // ends with ctx at the latest
+			applied.Go(func() {
+				// Until then the store takes them for ours still. A log that loses
+				// its tail may never show the outcome again.
+				wait, cancel := context.WithTimeout(ctx, r.doubt())
+				defer cancel()
+				r.Store.WaitApplied(wait, seq)
 				r.letGo(claim, n)
 			})
 		}
@@ -188,12 +192,15 @@ func (r *Mails) doubtful(ctx context.Context) ([]workflow.MailID, time.Duration,
 		r.mu.Lock()
 		_, ours := r.inHand[seq]
 		r.mu.Unlock()
+		if ours {
+			continue
+		}
 		left := time.Until(seen[seq].Add(r.doubt()))
 		if !active(r.Store) {
 			left += overdue
 		}
-		if ours || left > 0 {
-			wait = min(wait, max(left, time.Millisecond))
+		if left > 0 {
+			wait = min(wait, left)
 			continue
 		}
 		again, err := r.abandoned(ctx, seq)

@@ -48,6 +48,19 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// TestSeedsThatFoundSomething runs the schedules in which something was wrong
+// once. Most were found by the thousand, and a change of the simulation makes
+// other schedules of them; those that still show what they found are here.
+func TestSeedsThatFoundSomething(t *testing.T) {
+	for _, seed := range []uint64{
+		1_006_620, // the log's tail, and with it an outcome, is lost, and the worker takes the mail for its own for ever
+	} {
+		if w := runSeed(t, seed, intact); w.wrong != nil {
+			t.Errorf("seed %d: %v\n%s", seed, w.wrong, w.tail(60))
+		}
+	}
+}
+
 // TestSimulation runs SIM_SCHEDULES schedules, without end where it is 0, the
 // seeds counted up from SIM_FIRST.
 func TestSimulation(t *testing.T) {
