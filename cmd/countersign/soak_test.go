@@ -1,9 +1,11 @@
-//go:build soak
+//go:build soak && failpoints
 
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,4 +112,43 @@ func (s *natsServers) killAll(x *town, c *counts) {
 		s.start(i)
 	}
 	s.leader(x)
+}
+
+// TestSoakCrashes kills a worker at each step twenty times, each time when the
+// step has been reached for another, random time.
+func TestSoakCrashes(t *testing.T) {
+	seed := newSeed(t)
+	for name, points := range steps {
+		t.Run(name, func(t *testing.T) {
+			x := newTown(t)
+			w := newWork(x)
+			one, faults := t.TempDir(), 0
+			r := rand.New(rand.NewPCG(seed, uint64(len(name))))
+			for _, point := range points {
+				if strings.Contains(point, ":") {
+					continue
+				}
+				for range 20 {
+					a := x.launch(x.quick(one, at(fmt.Sprint(point, ":", 1+r.IntN(20)))))
+					for began := time.Now(); !a.over(50 * time.Millisecond); w.publish(1) {
+						if time.Since(began) > time.Minute {
+							t.Fatalf("%s is not reached so often", point)
+						}
+					}
+					faults++
+				}
+			}
+			x.inherit(w, one, faults)
+		})
+	}
+}
+
+// over reports whether it has ended, within a time.
+func (k *killable) over(within time.Duration) bool {
+	select {
+	case <-k.dead:
+		return true
+	case <-time.After(within):
+		return false
+	}
 }

@@ -1,0 +1,316 @@
+package db
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"countersign/db/internal/sqlc"
+	"countersign/workflow"
+)
+
+// batch is a fold in memory of what a batch of entries touches, written down
+// at the end.
+type batch struct {
+	q          *sqlc.Queries
+	pos        Position
+	states     map[workflow.SID]*workflow.State
+	holders    map[workflow.SID]workflow.SID
+	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
+	known      map[identity]int64          // sequence at which an event was met before this batch
+	applied    uint64                      // by the runs before this one
+	duplicates uint64
+
+	met       []meeting // new events, for the inbox
+	metAt     map[identity]int
+	again     []meeting           // met before at a place that the log has lost
+	verdicts  map[identity]string // later results of events parked before this batch
+	documents ordered[workflow.SID]
+	passed    ordered[workflow.SID] // orders that came to a document or left one
+	mails     map[workflow.MailID]workflow.Mail
+	mailOrder ordered[workflow.MailID]
+	owed      []workflow.OwedEvent
+	owedAt    map[string]int
+	settled   map[string]uint64
+	moot      []string
+	parked    []workflow.Parked
+	unparked  []uint64
+	turned    []turn
+	closings  []closing
+	lines     []line
+	lineNo    map[workflow.SID]int // lines written for the entry in hand
+	tallies   map[tally]int
+	erased    []workflow.Entry // events of erasure
+}
+
+// tally names what is counted.
+type tally struct{ what, kind, more string }
+
+const (
+	tallyDocuments = "documents"
+	tallyMails     = "mails"
+	tallyTurned    = "turned_down"
+	tallyRegisters = "registers"
+)
+
+type identity struct{ source, id string }
+
+type meeting struct {
+	identity
+	sequence uint64
+	at       time.Time
+	result   workflow.Result
+}
+
+type turn struct {
+	verdict workflow.Verdict
+	at      time.Time
+}
+
+type line struct {
+	document workflow.SID
+	sequence uint64
+	number   int
+	at       time.Time
+	note     workflow.Note
+}
+
+// ordered is a set that remembers the order of its first additions.
+type ordered[K comparable] struct {
+	list []K
+	has  map[K]bool
+}
+
+func (o *ordered[K]) add(k K) {
+	if o.has == nil {
+		o.has = make(map[K]bool)
+	}
+	if !o.has[k] {
+		o.has[k] = true
+		o.list = append(o.list, k)
+	}
+}
+
+// fold applies one entry to what was loaded.
+func (b *batch) fold(e workflow.Entry) error {
+	if e.Sequence <= b.pos.Sequence {
+		return nil
+	}
+	b.pos.Sequence, b.pos.Time, b.pos.ID, b.pos.Source = e.Sequence, e.Time, e.ID, e.Source
+	if b.goneSince(e) {
+		return nil
+	}
+	b.lineNo = make(map[workflow.SID]int)
+	b.settle(e)
+	key := identity{e.Source, e.ID}
+	if _, twice := b.metAt[key]; twice {
+		b.duplicates++
+		return nil
+	}
+	if seq, before := b.known[key]; before {
+		b.duplicates++
+		if seq < 0 {
+			b.again = append(b.again, meeting{key, e.Sequence, e.Time, ""})
+		}
+		return nil
+	}
+	if _, ok := e.Body.(workflow.Register); ok {
+		b.count(tally{tallyRegisters, "", ""}, 1)
+	}
+	b.metAt[key] = len(b.met)
+	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.Unchanged})
+	b.close(e)
+	return b.decide(e)
+}
+
+// settle takes note of what stands on the log by its place alone: an owed
+// event, or a claim, which counts as the last one even where it says nothing.
+func (b *batch) settle(e workflow.Entry) {
+	if e.Subject == workflow.ClaimsSubject {
+		b.pos.Claim, b.pos.ClaimWorker = e.Sequence, ""
+		if c, ok := e.Body.(workflow.Claimed); ok {
+			b.pos.ClaimWorker = c.Worker
+		}
+	}
+	switch e.Body.(type) {
+	case workflow.Register, workflow.Became, workflow.Refused, workflow.TimerDue:
+		if _, ok := b.settled[e.Subject]; !ok && !slices.Contains(b.moot, e.Subject) {
+			b.settled[e.Subject] = e.Sequence
+		}
+	}
+}
+
+func (b *batch) decide(e workflow.Entry) error {
+	switch body := e.Body.(type) {
+	case workflow.RulesActivated:
+		if body.Version > workflow.RulesVersion() {
+			return fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
+				workflow.ErrUnavailable, body.Version, workflow.RulesVersion())
+		}
+		b.pos.Rules = body.Version
+		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
+		b.result(e, workflow.Applied)
+	case workflow.Erased:
+		b.result(e, workflow.Applied)
+		b.erased = append(b.erased, e)
+		s := b.state(e.Document)
+		*s = workflow.State{Document: workflow.Document{SID: e.Document}, Erased: max(s.Erased, e.Sequence)}
+		detail := fmt.Sprintf("%d entries are off the log", len(body.Entries))
+		b.lines = append(b.lines, line{e.Document, e.Sequence, 0, e.Time, workflow.Note{What: body.Type(), Detail: detail}})
+	case workflow.Claimed:
+		b.result(e, workflow.Applied)
+		var by ordered[workflow.SID]
+		mails := make(map[workflow.SID][]workflow.MailID)
+		for _, id := range body.Mails {
+			by.add(id.Document())
+			mails[id.Document()] = append(mails[id.Document()], id)
+		}
+		for _, sid := range by.list {
+			e.Body = workflow.Claimed{Worker: body.Worker, Mails: mails[sid]}
+			b.about(sid, e)
+		}
+	case workflow.Settled:
+		b.result(e, workflow.Applied)
+		var by ordered[workflow.SID]
+		outcomes := make(map[workflow.SID][]workflow.MailOutcome)
+		for _, o := range body.Outcomes {
+			by.add(o.Mail.Document())
+			outcomes[o.Mail.Document()] = append(outcomes[o.Mail.Document()], o)
+		}
+		for _, sid := range by.list {
+			e.Body = workflow.Settled{Worker: body.Worker, Claim: body.Claim, Outcomes: outcomes[sid]}
+			b.about(sid, e)
+		}
+	default:
+		b.about(e.Document, e)
+	}
+	return nil
+}
+
+// result sets what became of the entry. What is about the mails of many
+// documents is applied whether one of them changed or none: which ones are
+// still known must not show.
+func (b *batch) result(e workflow.Entry, r workflow.Result) {
+	b.met[b.metAt[identity{e.Source, e.ID}]].result = r
+}
+
+// about lets the rules decide an entry for one document, and keeps the answer.
+func (b *batch) about(sid workflow.SID, e workflow.Entry) {
+	s := b.state(sid)
+	before := *s
+	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules})
+	b.keepParked(before.Parked, d.State.Parked)
+	*s = d.State
+	if !d.Unchanged && s.Document.Status != workflow.Unseen {
+		b.keepDocument(before.Document, s.Document)
+	}
+	b.tallyMails(before.Mails, d.Mails)
+	for _, m := range d.Mails {
+		if old, ok := b.mails[m.ID]; ok && m.About == nil {
+			m.About = old.About
+		}
+		b.mails[m.ID] = m
+		b.mailOrder.add(m.ID)
+	}
+	for _, o := range d.Owed {
+		if _, twice := b.owedAt[o.Subject()]; !twice {
+			b.owedAt[o.Subject()] = len(b.owed)
+			b.owed = append(b.owed, o)
+		}
+	}
+	for _, o := range d.Moot {
+		if subject := o.Subject(); b.settled[subject] == 0 { // what came first stays, as it would from batch to batch
+			b.moot = append(b.moot, subject)
+		}
+	}
+	for _, n := range d.Notes {
+		b.lines = append(b.lines, line{sid, e.Sequence, b.lineNo[sid], e.Time, n})
+		b.lineNo[sid]++
+	}
+	for _, v := range d.Verdicts {
+		b.keepVerdict(v, e.Time)
+	}
+}
+
+func (b *batch) keepVerdict(v workflow.Verdict, at time.Time) {
+	key := identity{v.Entry.Source, v.Entry.ID}
+	if i, ok := b.metAt[key]; ok {
+		if m := &b.met[i]; m.result == workflow.Unchanged || m.result == workflow.Parking {
+			m.result = v.Result
+		}
+	} else {
+		b.verdicts[key] = string(v.Result)
+	}
+	if v.Problem != nil {
+		b.turned = append(b.turned, turn{v, at})
+		b.count(tally{tallyTurned, string(v.Problem.Code), ""}, 1)
+	}
+}
+
+func (b *batch) keepParked(before, after []workflow.Parked) {
+	old := make(map[uint64]bool, len(before))
+	for _, p := range before {
+		old[p.Entry.Sequence] = true
+	}
+	for _, p := range after {
+		if !old[p.Entry.Sequence] {
+			b.parked = append(b.parked, p)
+		}
+		delete(old, p.Entry.Sequence)
+	}
+	for seq := range old {
+		b.unparked = append(b.unparked, seq)
+	}
+}
+
+func (b *batch) keepDocument(before, after workflow.Document) {
+	b.documents.add(after.SID)
+	if before.Status != after.Status {
+		b.count(tally{tallyDocuments, string(before.Status), ""}, -1)
+		b.count(tally{tallyDocuments, string(after.Status), ""}, 1)
+	}
+	had, has := live(before), live(after)
+	if slices.Equal(had, has) {
+		return
+	}
+	for _, order := range had {
+		delete(b.holders, order)
+		b.passed.add(order)
+	}
+	for _, order := range has {
+		b.holders[order] = after.SID
+		b.passed.add(order)
+	}
+}
+
+// live lists the orders that a document holds.
+func live(d workflow.Document) []workflow.SID {
+	if d.Status.Released() {
+		return nil
+	}
+	sids := make([]workflow.SID, len(d.Orders))
+	for i, o := range d.Orders {
+		sids[i] = o.SID
+	}
+	return sids
+}
+
+func (b *batch) tallyMails(before, after []workflow.Mail) {
+	old := make(map[workflow.MailID]workflow.MailState, len(before))
+	for _, m := range before {
+		old[m.ID] = m.State
+	}
+	for _, m := range after {
+		if state, known := old[m.ID]; known {
+			b.count(tally{tallyMails, string(m.Kind), string(state)}, -1)
+		}
+		b.count(tally{tallyMails, string(m.Kind), string(m.State)}, 1)
+	}
+}
+
+func (b *batch) count(t tally, n int) {
+	if t.what == tallyDocuments && t.kind == "" {
+		return // unseen ones are not counted
+	}
+	b.tallies[t] += n
+}
