@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// MailKind says what a mail is about; a template is written for each.
+// MailKind says what a mail is about; words are written for each.
 type MailKind string
 
 // The kinds of mail.

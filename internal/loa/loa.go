@@ -46,13 +46,21 @@ func Languages() []string { return []string{english.Language, spanish.Language} 
 
 var matcher = language.NewMatcher([]language.Tag{language.English, language.Spanish})
 
-// Of returns the words in the first language that can be served, English where
-// none can. A wish is a locale, "es" or "es-MX", or an Accept-Language header
-// (RFC 9110, section 12.5.4); an empty one is none. provider is the name of
-// who hosts the messages.
-func Of(provider string, wishes ...string) Words {
+// Language is the first language that can be served, English where none can.
+// A wish is a locale, "es" or "es-MX", or an Accept-Language header (RFC 9110,
+// section 12.5.4); an empty one is none.
+func Language(wishes ...string) string {
 	_, i := language.MatchStrings(matcher, wishes...)
-	w := []Words{english, spanish}[i]
+	return Languages()[i]
+}
+
+// Of returns the words in the language that Language finds. provider is the
+// name of who hosts the messages.
+func Of(provider string, wishes ...string) Words {
+	w := english
+	if Language(wishes...) == spanish.Language {
+		w = spanish
+	}
 	for _, sentence := range []*string{&w.Subtitle, &w.Authority, &w.Scope, &w.NotAPort, &w.Validity, &w.Consent, &w.EvidenceLead} {
 		*sentence = strings.ReplaceAll(*sentence, "{provider}", provider)
 	}

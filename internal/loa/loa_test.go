@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/internal/loa"
 )
@@ -51,6 +52,18 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 		w := loa.Of("Example Messaging", tag)
 		if !slices.ContainsFunc([]string{w.Scope, w.Validity}, func(s string) bool { return strings.Contains(s, "Example Messaging") }) {
 			t.Errorf("%s: no statement names the provider", tag)
+		}
+	}
+}
+
+func TestDatesAreInUTC(t *testing.T) {
+	at := time.Date(2026, 3, 1, 23, 30, 0, 0, time.FixedZone("", -3600))
+	for language, want := range map[string][2]string{
+		"en": {"2 March 2026", "2 March 2026, 00:30 UTC"},
+		"es": {"2 de marzo de 2026", "2 de marzo de 2026, 00:30 UTC"},
+	} {
+		if got := [2]string{loa.Date(language, at), loa.Moment(language, at)}; got != want {
+			t.Errorf("%s: %q, want %q", language, got, want)
 		}
 	}
 }

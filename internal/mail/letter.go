@@ -55,15 +55,21 @@ func newLetter(c Config) (letter, error) {
 }
 
 // write makes the message of a mail. It fails where the mail names no document
-// or is of a kind that no template is written for.
+// or is of a kind that there are no words for.
 func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	m := message.Mail
 	if m.About == nil {
 		return outgoing{}, errors.New("the mail says nothing of its document")
 	}
-	v := l.view(m)
+	w := &english
+	say, ok := w.kinds[m.Kind]
+	if !ok {
+		return outgoing{}, fmt.Errorf("there are no words for %q mails", m.Kind)
+	}
+	v := l.view(w, m)
 	v.Attached = message.Letter != nil
-	text, html, err := l.pages.render(m.Kind, v)
+	said := say(v)
+	text, html, err := l.pages.render(content{v, said, w})
 	if err != nil {
 		return outgoing{}, err
 	}
@@ -73,7 +79,7 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	if l.replyTo != nil {
 		msg.ReplyToMailAddress(l.replyTo)
 	}
-	msg.Subject(v.Subject)
+	msg.Subject(said.Subject)
 	msg.SetDate()
 	l.identify(msg, m)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834

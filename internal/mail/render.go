@@ -9,7 +9,9 @@ import (
 	texttemplate "text/template"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
+	"countersign/internal/loa"
 	"countersign/internal/phone"
 	"countersign/workflow"
 )
@@ -17,45 +19,43 @@ import (
 //go:embed templates
 var files embed.FS
 
-// pages are the templates of one kind of mail each.
-type pages map[workflow.MailKind]page
-
-type page struct {
+// pages are the two parts of every mail.
+type pages struct {
 	text *texttemplate.Template
 	html *htmltemplate.Template
 }
 
-// parse reads the templates of every kind.
+// parse reads the templates.
 func parse() (pages, error) {
-	out := make(pages, len(workflow.MailKinds))
-	for _, kind := range workflow.MailKinds {
-		text, err := texttemplate.ParseFS(files, "templates/layout.txt", "templates/"+string(kind)+".txt")
-		if err != nil {
-			return nil, fmt.Errorf("read the text of %s mails: %w", kind, err)
-		}
-		html, err := htmltemplate.ParseFS(files, "templates/layout.html", "templates/"+string(kind)+".html")
-		if err != nil {
-			return nil, fmt.Errorf("read the page of %s mails: %w", kind, err)
-		}
-		out[kind] = page{text, html}
+	join := map[string]any{"join": strings.Join}
+	text, err := texttemplate.New("layout.txt").Funcs(join).Funcs(map[string]any{"upper": strings.ToUpper, "wrap": wrap}).ParseFS(files, "templates/layout.txt")
+	if err != nil {
+		return pages{}, fmt.Errorf("read the text of mails: %w", err)
 	}
-	return out, nil
+	html, err := htmltemplate.New("layout.html").Funcs(join).ParseFS(files, "templates/layout.html")
+	if err != nil {
+		return pages{}, fmt.Errorf("read the page of mails: %w", err)
+	}
+	return pages{text, html}, nil
+}
+
+// content is what both parts of a mail show.
+type content struct {
+	view
+	said
+	*language
 }
 
 // render writes both parts of a mail.
-func (p pages) render(kind workflow.MailKind, v view) (text, html []byte, err error) {
-	page, ok := p[kind]
-	if !ok {
-		return nil, nil, fmt.Errorf("there is no template for %q mails", kind)
-	}
+func (p pages) render(c content) (text, html []byte, err error) {
 	var b bytes.Buffer
 	b.Grow(usual)
-	if err := page.text.Execute(&b, v); err != nil {
-		return nil, nil, fmt.Errorf("write the text of a %s mail: %w", kind, err)
+	if err := p.text.Execute(&b, c); err != nil {
+		return nil, nil, fmt.Errorf("write the text of a mail: %w", err)
 	}
 	n := b.Len()
-	if err := page.html.Execute(&b, v); err != nil {
-		return nil, nil, fmt.Errorf("write the page of a %s mail: %w", kind, err)
+	if err := p.html.Execute(&b, c); err != nil {
+		return nil, nil, fmt.Errorf("write the page of a mail: %w", err)
 	}
 	return b.Bytes()[:n], b.Bytes()[n:], nil
 }
@@ -63,22 +63,35 @@ func (p pages) render(kind workflow.MailKind, v view) (text, html []byte, err er
 // usual is how many bytes the two parts of a mail seldom exceed together.
 const usual = 16 << 10
 
-// view is what the templates show.
+// Outlook draws with Word, which knows no greatest width and takes a serif
+// where it does not know a font. These comments are for it alone;
+// html/template would drop them.
+const (
+	outlookFont  = htmltemplate.HTML(`<!--[if mso]><style>body,table,td,p,h1,a{font-family:Arial,sans-serif !important;}</style><![endif]-->`)
+	outlookOpen  = htmltemplate.HTML(`<!--[if mso]><table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0"><tr><td><![endif]-->`)
+	outlookClose = htmltemplate.HTML(`<!--[if mso]></td></tr></table><![endif]-->`)
+)
+
+// OutlookFont, OutlookOpen and OutlookClose are what Outlook reads.
+func (content) OutlookFont() htmltemplate.HTML  { return outlookFont }
+func (content) OutlookOpen() htmltemplate.HTML  { return outlookOpen }
+func (content) OutlookClose() htmltemplate.HTML { return outlookClose }
+
+// view is what a mail can tell, in its language.
 type view struct {
-	Subject  string
 	Sender   string
 	Document workflow.SID
-	Title    string // of the signer; may be empty
-	Signer   string // address
+	Role     string // who is to sign: "Owner, owner@example.com"
 	Mine     bool   // the recipient is the signer
 	Numbers  []string
-	Columns  int // in which the numbers are set, 1 or 2
-	More     int // numbers that are not listed
-	Date     string
+	More     int    // numbers that are not listed
+	Date     string // of what the mail tells
 	Digest   string // of the letter; only once it is signed
 	Attached bool   // the signed letter is in the mail
 	Link     string // only for the signer
 	Expires  string
+	columns  int
+	language *language
 }
 
 // maxListed is how many numbers a mail lists.
@@ -86,86 +99,73 @@ const maxListed = 20
 
 // view gathers what a mail says. The link goes into the mails that ask for the
 // signature, and nowhere else: who reads it can sign.
-func (l letter) view(m workflow.Mail) view {
+func (l letter) view(w *language, m workflow.Mail) view {
 	d := m.About
 	v := view{
-		Sender: l.sender, Document: d.SID, Title: plain(d.ContactTitle), Signer: plain(d.Email),
-		Mine: strings.EqualFold(m.Recipient, d.Email), Date: date(m.OwedAt),
+		Sender: l.sender, Document: d.SID, Role: plain(d.Email), Mine: strings.EqualFold(m.Recipient, d.Email),
+		Date: loa.Date(w.Language, m.OwedAt), language: w,
 	}
-	v.Numbers, v.Columns = numbers(d.Orders[:min(len(d.Orders), maxListed)])
+	if title := plain(d.ContactTitle); title != "" {
+		v.Role = title + ", " + v.Role
+	}
+	v.Numbers, v.columns = w.numbers(d.Orders[:min(len(d.Orders), maxListed)])
 	v.More = len(d.Orders) - len(v.Numbers)
-	what := "letter of authorization" + v.about()
 	switch m.Kind {
-	case workflow.MailSignature:
-		v.Subject = "Please sign: " + what
-	case workflow.MailReminder:
-		v.Subject = "Reminder, please sign: " + what
-	case workflow.MailSent:
-		v.Subject = "Sent for signature: " + what
-	case workflow.MailSigned:
-		v.Subject, v.Digest = "Signed: "+what, plain(d.LetterDigest)
-		if d.DateSigned != nil {
-			v.Date = date(*d.DateSigned)
-		}
-	}
-	if m.Kind == workflow.MailSignature || m.Kind == workflow.MailReminder {
+	case workflow.MailSignature, workflow.MailReminder:
 		var expires time.Time
 		v.Link, expires = l.link(m.Document, m.Round, m.OwedAt)
-		v.Expires = date(expires)
+		v.Expires = loa.Date(w.Language, expires)
+	case workflow.MailSigned:
+		v.Digest = plain(d.LetterDigest)
+		if d.DateSigned != nil {
+			v.Date = loa.Date(w.Language, *d.DateSigned)
+		}
 	}
 	return v
 }
 
-// about says in a few words which numbers a mail is about.
-func (v view) about() string {
-	switch n := len(v.Numbers) + v.More; n {
-	case 0:
-		return ""
-	case 1:
-		return " for " + v.Numbers[0]
-	default:
-		return fmt.Sprintf(" for %d phone numbers", n)
+// count is how many numbers the letter is for.
+func (v view) count() int { return len(v.Numbers) + v.More }
+
+// list is the fact that lists the numbers.
+func (v view) list(one, many string) []fact {
+	if v.count() == 0 {
+		return nil
 	}
+	f := fact{Label: pick(v.count(), "", one, many), Values: v.Numbers, Columns: v.columns}
+	if v.More > 0 {
+		f.More = fmt.Sprintf(v.language.more, v.More)
+	}
+	return []fact{f}
 }
 
-// These is what a sentence calls the numbers that are listed below it.
-func (v view) These() string {
-	switch len(v.Numbers) {
-	case 0:
-		return "phone numbers"
-	case 1:
-		return "the phone number below"
-	}
-	return "the phone numbers below"
+// day is a fact that is a day.
+func (v view) day(label, date string) fact {
+	f := is(label, date)
+	f.Aside = v.language.utc
+	return f
 }
 
-// Rows sets the numbers in columns, line by line.
-func (v view) Rows() [][]string {
-	var rows [][]string
-	for i := 0; i < len(v.Numbers); i += v.Columns {
-		rows = append(rows, v.Numbers[i:min(i+v.Columns, len(v.Numbers))])
+// digest is the fact that the letter has a digest.
+func (v view) digest(label string) []fact {
+	if v.Digest == "" {
+		return nil
 	}
-	return rows
-}
-
-// Role says who is to sign: "Owner, owner@example.com".
-func (v view) Role() string {
-	if v.Title == "" {
-		return v.Signer
-	}
-	return v.Title + ", " + v.Signer
+	f := is(label, v.Digest)
+	f.Code = true
+	return []fact{f}
 }
 
 // numbers writes the numbers of orders as people do. An order whose number is
 // not known yet goes by its sid.
-func numbers(orders []workflow.Order) (list []string, columns int) {
+func (w *language) numbers(orders []workflow.Order) (list []string, columns int) {
 	columns = 2
 	if len(orders) < 4 {
 		columns = 1
 	}
 	for _, o := range orders {
 		if o.PhoneNumber == "" {
-			list, columns = append(list, "Order "+string(o.SID)), 1
+			list, columns = append(list, w.order+string(o.SID)), 1
 			continue
 		}
 		list = append(list, plain(phone.Human(o.PhoneNumber)))
@@ -173,8 +173,30 @@ func numbers(orders []workflow.Order) (list []string, columns int) {
 	return list, columns
 }
 
-// date writes a day as people do. All mails count days in UTC.
-func date(t time.Time) string { return t.UTC().Format("2 January 2006") }
+// maxLine is how long a line of the text part is, in runes; RFC 3676 asks for
+// 78 at most.
+const maxLine = 72
+
+// wrap writes a paragraph in lines.
+func wrap(p paragraph) string {
+	var b strings.Builder
+	length := 0
+	for _, word := range strings.Fields(p.Strong + " " + p.Text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case length == 0:
+		case length+1+n > maxLine:
+			b.WriteByte('\n')
+			length = 0
+		default:
+			b.WriteByte(' ')
+			length++
+		}
+		b.WriteString(word)
+		length += n
+	}
+	return b.String()
+}
 
 // maxWords is how much of a text from outside a mail shows, in runes.
 const maxWords = 120

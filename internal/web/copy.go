@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"time"
 
 	"countersign/internal/loa"
@@ -40,9 +39,10 @@ type texts struct {
 	Errors, ErrorPrefix                                                       string
 	NoName, BadName, BadTitle, NoAuthority, NoStatements, NoConsent, BadDrawn string
 	BadReason                                                                 string
-
-	moment func(time.Time) string
 }
+
+// moment writes a moment, in UTC.
+func (t *texts) moment(at time.Time) string { return loa.Moment(t.Language, at) }
 
 // in returns the texts of a language that loa has.
 func in(language string) *texts {
@@ -56,15 +56,4 @@ func in(language string) *texts {
 func speak(provider string, wishes ...string) (loa.Words, *texts) {
 	w := loa.Of(provider, wishes...)
 	return w, in(w.Language)
-}
-
-func englishMoment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
-
-var spanishMonths = []string{
-	"enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
-}
-
-func spanishMoment(t time.Time) string {
-	t = t.UTC()
-	return fmt.Sprintf("%d de %s de %d, %s UTC", t.Day(), spanishMonths[t.Month()-1], t.Year(), t.Format("15:04"))
 }

@@ -1,7 +1,7 @@
 package web
 
 var english = texts{
-	Language: "en", Other: "Español", OtherTag: "es", moment: englishMoment,
+	Language: "en", Other: "Español", OtherTag: "es",
 
 	Front:       say{Title: "Letters of authorization", Lead: "Letters of authorization for phone numbers are shown here to the people who are asked to sign them. To open yours, use the link in the mail that you received."},
 	Nowhere:     say{Title: "There is no such page", Lead: "To open a letter of authorization, use the link in the mail that you received."},

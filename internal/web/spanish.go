@@ -1,7 +1,7 @@
 package web
 
 var spanish = texts{
-	Language: "es", Other: "English", OtherTag: "en", moment: spanishMoment,
+	Language: "es", Other: "English", OtherTag: "en",
 
 	Front:       say{Title: "Cartas de autorización", Lead: "Aquí se muestran las cartas de autorización de números de teléfono a las personas que deben firmarlas. Para abrir la suya, use el enlace del correo que recibió."},
 	Nowhere:     say{Title: "Esta página no existe", Lead: "Para abrir una carta de autorización, use el enlace del correo que recibió."},
