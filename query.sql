@@ -60,16 +60,16 @@ SELECT order_sid, document_sid FROM holders WHERE order_sid IN (SELECT value FRO
 -- name: PutDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms)
+  signed_ms, details)
 VALUES (@sid, @account_sid, @status, @round, @hold, @address_sid, @email, @cc_emails, @hosted_number_orders,
   @contact_title, @contact_phone_number, @reason, @canceled_by, @evidence, @letter_digest, @letter_stale,
-  @created_ms, @updated_ms, @signed_ms)
+  @created_ms, @updated_ms, @signed_ms, @details)
 ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
   address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
   hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
   contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
   evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms;
+  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, details = excluded.details;
 
 -- name: DeleteHolders :exec
 DELETE FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));

@@ -39,7 +39,7 @@ CREATE TABLE documents (
   address_sid          TEXT    NOT NULL,
   email                TEXT    NOT NULL,
   cc_emails            TEXT    NOT NULL, -- JSON array of addresses
-  hosted_number_orders TEXT    NOT NULL, -- JSON array: sid, phone_number, status, failure_reason
+  hosted_number_orders TEXT    NOT NULL, -- JSON array: sid, phone_number, status, failure_reason, current_carrier
   contact_title        TEXT    NOT NULL,
   contact_phone_number TEXT    NOT NULL,
   reason               TEXT    NOT NULL,
@@ -49,7 +49,8 @@ CREATE TABLE documents (
   letter_stale         INTEGER NOT NULL CHECK (letter_stale IN (0, 1)),
   created_ms           INTEGER NOT NULL,
   updated_ms           INTEGER NOT NULL,
-  signed_ms            INTEGER NOT NULL  -- 0 while unsigned
+  signed_ms            INTEGER NOT NULL, -- 0 while unsigned
+  details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address; empty where there is none
 ) STRICT;
 
 -- Lists: each filter has the index that gives its order.

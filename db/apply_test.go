@@ -73,10 +73,15 @@ func (w *writer) add(doc workflow.SID, subject string, b workflow.Body) workflow
 }
 
 func (w *writer) created(n int) {
-	w.add(px(n), string(account)+"."+string(px(n))+".created", workflow.Created{
+	b := workflow.Created{
 		AddressSID: "AD00000000000000000000000000000000", Email: fmt.Sprintf("s%d@example.com", n), CCEmails: []string{"cc@Example.com"},
 		HostedNumberOrderSIDs: []workflow.SID{hr(2 * n), hr(2*n + 1)},
-	})
+	}
+	if n%2 == 1 { // whose numbers they are
+		b.Locale, b.Subscriber, b.ServiceAddress = "es-MX", fmt.Sprint("Subscriber ", n), workflow.ServiceAddress{City: "Oakland", Country: "US"}
+		b.HostedNumberOrders = []workflow.OrderRef{{SID: hr(2 * n), CurrentCarrier: "Pacific Voice"}}
+	}
+	w.add(px(n), string(account)+"."+string(px(n))+".created", b)
 }
 
 func (w *writer) status(n int, s workflow.Status) {
@@ -469,6 +474,9 @@ func TestLifeTellsEverything(t *testing.T) {
 	}
 	if l.Document == nil || l.Document.Status != workflow.Signed || len(l.Mails) == 0 || len(l.History) == 0 || len(l.Events) != len(l.Settled) {
 		t.Errorf("life of a signed document: %+v", l)
+	}
+	if d := l.Document; d.Locale != "es-MX" || d.Subscriber != "Subscriber 7" || d.ServiceAddress.City != "Oakland" || d.Orders[0].CurrentCarrier != "Pacific Voice" {
+		t.Errorf("whose numbers they are: %+v", d)
 	}
 	if l, err := s.Life(t.Context(), px(30)); err != nil || l.Document != nil || len(l.Parked) != 2 {
 		t.Errorf("life of a document that was not created: %+v, %v", l, err)

@@ -40,7 +40,7 @@ var dumped = []dumpedTable{
 	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", ""},
 	{"inbox", 2, "source, event_id, sequence, entry_ns, result", "ORDER BY source, event_id", ""},
 	{"documents", 1, "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
-		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", ""},
+		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "details"},
 	{"holders", 1, "order_sid, document_sid", "ORDER BY order_sid", ""},
 	{"mails", 1, "id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, " +
 		"code, reply, settled_ms, about", "ORDER BY id", ""},

@@ -72,7 +72,21 @@ func documentRow(d workflow.Document) sqlc.PutDocumentParams {
 	if d.DateSigned != nil {
 		r.SignedMS = ms(*d.DateSigned)
 	}
+	if more := detailsOf(d); more != (details{}) {
+		r.Details = encode(more)
+	}
 	return r
+}
+
+// details is what few documents have; it shares one column.
+type details struct {
+	Locale         string                  `json:"locale,omitempty"`
+	Subscriber     string                  `json:"subscriber,omitempty"`
+	ServiceAddress workflow.ServiceAddress `json:"service_address,omitzero"`
+}
+
+func detailsOf(d workflow.Document) details {
+	return details{d.Locale, d.Subscriber, d.ServiceAddress}
 }
 
 // document is what documentRow wrote.
@@ -89,6 +103,13 @@ func document(r sqlc.Document) (workflow.Document, error) {
 	if r.SignedMS != 0 {
 		signed := fromMS(r.SignedMS)
 		d.DateSigned = &signed
+	}
+	if r.Details != "" {
+		var more details
+		if err := json.Unmarshal([]byte(r.Details), &more); err != nil {
+			return d, fmt.Errorf("details of %s: %w", r.SID, err)
+		}
+		d.Locale, d.Subscriber, d.ServiceAddress = more.Locale, more.Subscriber, more.ServiceAddress
 	}
 	if err := json.Unmarshal([]byte(r.CCEmails), &d.CCEmails); err != nil {
 		return d, fmt.Errorf("cc emails of %s: %w", r.SID, err)

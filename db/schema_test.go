@@ -53,7 +53,7 @@ func objects(t *testing.T, db *sql.DB) []string {
 			t.Fatal(err)
 		}
 		s = strings.Join(strings.Fields(comment.ReplaceAllString(s, "")), " ")
-		out = append(out, strings.ReplaceAll(s, " ,", ",")) // as ALTER TABLE leaves it
+		out = append(out, strings.NewReplacer(" ,", ",", " )", ")").Replace(s)) // as ALTER TABLE leaves it
 	}
 	return out
 }

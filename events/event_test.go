@@ -28,17 +28,20 @@ var at = time.Date(2026, 11, 23, 15, 4, 5, 600_000_000, time.UTC)
 
 const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+var serviceAddress = workflow.ServiceAddress{Street: "1 Market Street, Suite 5", City: "San Francisco", Region: "CA", PostalCode: "94105", Country: "US"}
+
 // whole has an event of every type, with every field set.
 func whole() []events.Event {
 	doc := workflow.Document{
 		SID: px, AccountSID: ac, Status: workflow.Canceled, Round: 2, Hold: true, AddressSID: ad,
 		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
-		Orders: []workflow.Order{{SID: hr1, PhoneNumber: "+14155550101", Status: workflow.OrderFailed, FailureReason: "no such number"}},
+		Locale: "es-MX", Subscriber: "Bayview Law", ServiceAddress: serviceAddress,
+		Orders: []workflow.Order{{SID: hr1, PhoneNumber: "+14155550101", Status: workflow.OrderFailed, FailureReason: "no such number", CurrentCarrier: "Pacific Voice"}},
 		Reason: "moved", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O"}`), LetterDigest: digest, LetterStale: true,
 		DateCreated: at, DateUpdated: at, DateSigned: &at,
 	}
 	sids := []workflow.SID{hr1, hr2}
-	refs := []workflow.OrderRef{{SID: hr1, PhoneNumber: "+14155550101"}}
+	refs := []workflow.OrderRef{{SID: hr1, PhoneNumber: "+14155550101", CurrentCarrier: "Pacific Voice"}}
 	owed := func(doc, what string, b workflow.Body) events.Event {
 		acc := workflow.SID(ac)
 		if doc == "_" {
@@ -51,10 +54,12 @@ func whole() []events.Event {
 		events.Created("/orders", "e1", ac, px, workflow.Created{
 			AddressSID: ad, Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner",
 			ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: sids, HostedNumberOrders: refs, Hold: true,
+			Locale: "es-MX", Subscriber: "Bayview Law", ServiceAddress: serviceAddress,
 		}),
 		events.Updated("urn:x:orders", "é/2", ac, px, workflow.Updated{
 			AddressSID: new(workflow.SID(ad)), Email: new("owner@example.com"), CCEmails: new([]string{}), ContactTitle: new(""),
 			ContactPhoneNumber: new(""), HostedNumberOrderSIDs: &sids, HostedNumberOrders: &refs,
+			Locale: new(""), Subscriber: new(""), ServiceAddress: new(serviceAddress),
 		}),
 		events.StatusChanged("https://orders.example.com/a?b=c", "e3", ac, px, workflow.StatusChanged{
 			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest, Round: 2,

@@ -79,6 +79,8 @@ func isHost(domain string) bool {
 var (
 	phonePattern  = regexp.MustCompile(PhonePattern)
 	digestPattern = regexp.MustCompile(DigestPattern)
+	localePattern = regexp.MustCompile(LocalePattern)
+	countries     = regexp.MustCompile(CountryPattern)
 )
 
 // phone reads a phone number, and returns it in E.164; "" stands for none.
@@ -99,6 +101,46 @@ func ungrouped(s string) string {
 		return s
 	}
 	return strings.NewReplacer(" ", "", ".", "", "-", "").Replace(s)
+}
+
+// locale reads a language tag; "" stands for none.
+func (r *reader) locale(v value) string {
+	s := r.str(v)
+	if r.problem == nil && s != "" && (len(s) > MaxLocale || !localePattern.MatchString(s)) {
+		r.fail(workflow.CodeInvalid, v.path(), "not a language tag like en or es-MX: %s", quote(s))
+	}
+	return s
+}
+
+// serviceAddress reads a postal address, of which each part may be left out.
+func (r *reader) serviceAddress(object value) (a workflow.ServiceAddress) {
+	for v := range r.members(object) {
+		if v.isNull() {
+			continue
+		}
+		switch string(v.name) {
+		case "street":
+			a.Street = r.line(v, MaxStreet)
+		case "city":
+			a.City = r.line(v, MaxPlace)
+		case "region":
+			a.Region = r.line(v, MaxPlace)
+		case "postal_code":
+			a.PostalCode = r.line(v, MaxPostal)
+		case "country":
+			a.Country = r.country(v)
+		}
+	}
+	return a
+}
+
+// country reads the code of a country; "" stands for none.
+func (r *reader) country(v value) string {
+	s := r.str(v)
+	if r.problem == nil && s != "" && !countries.MatchString(s) {
+		r.fail(workflow.CodeInvalid, v.path(), "not a country's two capital letters (ISO 3166-1), like US: %s", quote(s))
+	}
+	return s
 }
 
 // line reads a text that stands on one line.

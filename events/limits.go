@@ -9,6 +9,11 @@ const (
 	MaxCC       = 50        // addresses in cc_emails
 	MaxOrders   = 1000      // orders of a document, over both lists
 	MaxTitle    = 256       // characters of contact_title
+	MaxLocale   = 35        // characters of locale, by RFC 5646, section 4.4.1
+	MaxName     = 256       // characters of subscriber and current_carrier
+	MaxStreet   = 256       // characters of the street of a service address
+	MaxPlace    = 128       // characters of its city and region, each
+	MaxPostal   = 32        // characters of its postal code
 	MaxReason   = 1000      // characters of reason and failure_reason
 	MaxDepth    = 32        // levels of nesting within evidence
 )
@@ -28,6 +33,12 @@ const (
 	// PhonePattern is the international notation of ITU-T E.123: a plus and the
 	// digits of E.164, which single spaces, hyphens or dots may group.
 	PhonePattern = `^\+[1-9](?:[ .-]?[0-9]){6,14}$`
+	// LocalePattern is a language tag of BCP 47 (RFC 5646), as far as its shape
+	// goes: a language and what narrows it down. Which subtags there are changes
+	// with time.
+	LocalePattern = `^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`
+	// CountryPattern is a code of ISO 3166-1 alpha-2.
+	CountryPattern = "^[A-Z]{2}$"
 	// DigestPattern is the digest of a letter.
 	DigestPattern = "^sha256:[0-9a-f]{64}$"
 )

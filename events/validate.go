@@ -22,6 +22,12 @@ func (r *reader) created(data value) (b workflow.Created) {
 			b.ContactTitle = r.line(v, MaxTitle)
 		case "contact_phone_number":
 			b.ContactPhoneNumber = r.phone(v)
+		case "locale":
+			b.Locale = r.locale(v)
+		case "subscriber":
+			b.Subscriber = r.line(v, MaxName)
+		case "service_address":
+			b.ServiceAddress = r.serviceAddress(v)
 		case "hosted_number_order_sids":
 			b.HostedNumberOrderSIDs = r.orderSIDs(v)
 		case "hosted_number_orders":
@@ -57,6 +63,12 @@ func (r *reader) updated(data value) (b workflow.Updated) {
 			b.ContactTitle = new(r.line(v, MaxTitle))
 		case "contact_phone_number":
 			b.ContactPhoneNumber = new(r.phone(v))
+		case "locale":
+			b.Locale = new(r.locale(v))
+		case "subscriber":
+			b.Subscriber = new(r.line(v, MaxName))
+		case "service_address":
+			b.ServiceAddress = new(r.serviceAddress(v))
 		case "hosted_number_order_sids":
 			b.HostedNumberOrderSIDs = new(r.orderSIDs(v))
 			r.atLeastOne(v, len(*b.HostedNumberOrderSIDs))
@@ -187,6 +199,8 @@ func (r *reader) order(object value) (ref workflow.OrderRef) {
 			ref.SID = r.sid(v, "HR")
 		case "phone_number":
 			ref.PhoneNumber = r.phone(v)
+		case "current_carrier":
+			ref.CurrentCarrier = r.line(v, MaxName)
 		}
 	}
 	if ref.SID == "" {

@@ -167,6 +167,30 @@ func results(d workflow.Decision) string {
 	return strings.Join(out, ", ")
 }
 
+func TestWhoseNumbersTheyAre(t *testing.T) {
+	d := newDesk(t)
+	c := created()
+	c.Hold, c.Locale, c.Subscriber = true, "es-MX", "Bayview Law"
+	c.ServiceAddress = workflow.ServiceAddress{Street: "1 Market Street", City: "Oakland", Region: "CA", PostalCode: "94607", Country: "US"}
+	c.HostedNumberOrders = []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550100", CurrentCarrier: "Pacific Voice"}}
+	d.do(c)
+	doc := &d.state.Document
+	want(t, "whose they are", fmt.Sprint(doc.Locale, ", ", doc.Subscriber, ", ", strings.Join(doc.ServiceAddress.Lines(), " / ")),
+		"es-MX, Bayview Law, 1 Market Street / Oakland, CA 94607 / US")
+	want(t, "carrier", doc.Orders[0].CurrentCarrier, "Pacific Voice")
+	d.do(workflow.Updated{HostedNumberOrderSIDs: &[]workflow.SID{order1, order2}})
+	want(t, "carrier of an order that is listed again", doc.Orders[0].CurrentCarrier, "Pacific Voice")
+	d.do(workflow.Updated{HostedNumberOrders: &[]workflow.OrderRef{{SID: order1, CurrentCarrier: "Bay Telephone"}}})
+	want(t, "carrier and number", doc.Orders[0].CurrentCarrier+" "+doc.Orders[0].PhoneNumber, "Bay Telephone +14155550100")
+	d.do(workflow.Updated{Locale: new(""), Subscriber: new("Bayview Law LLP"), ServiceAddress: &workflow.ServiceAddress{City: "Reno", PostalCode: "89501"}})
+	want(t, "after an update", fmt.Sprintf("%q, %s, %v", doc.Locale, doc.Subscriber, doc.ServiceAddress.Lines()), `"", Bayview Law LLP, [Reno, 89501]`)
+	for _, u := range []workflow.Updated{{Subscriber: new("Bayview Law LLP")}, {Locale: new("")}, {ServiceAddress: new(doc.ServiceAddress)}} {
+		if out := d.do(u); !out.Unchanged {
+			t.Errorf("%+v changes something", u)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	other := workflow.SID("PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	for _, tt := range []struct {

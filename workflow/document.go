@@ -65,6 +65,29 @@ type Order struct {
 	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164; empty until an event tells it
 	Status        OrderStatus `json:"status"`                   // where the order stands
 	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
+
+	CurrentCarrier string `json:"current_carrier,omitempty"` // who carries the number's voice; empty until an event tells it
+}
+
+// ServiceAddress is a postal address at which telephone service is provided.
+// Each part may be left out.
+type ServiceAddress struct {
+	Street     string `json:"street,omitempty"`      // with house, suite and floor
+	City       string `json:"city,omitempty"`        // city or town
+	Region     string `json:"region,omitempty"`      // state, province or the like, as it is written in addresses there
+	PostalCode string `json:"postal_code,omitempty"` // ZIP or postal code
+	Country    string `json:"country,omitempty"`     // ISO 3166-1 alpha-2: two capital letters
+}
+
+// Lines writes the address as it stands on an envelope, without empty lines.
+func (a ServiceAddress) Lines() []string {
+	place := strings.Join(filled(a.City, strings.Join(filled(a.Region, a.PostalCode), " ")), ", ")
+	return filled(a.Street, place, a.Country)
+}
+
+// filled leaves out what is empty.
+func filled(parts ...string) []string {
+	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 }
 
 // Document is an Authorization Document as it stands at one moment. Its JSON
@@ -80,6 +103,9 @@ type Document struct {
 	CCEmails           []string        `json:"cc_emails"`                      // who is told when it is sent and signed
 	ContactTitle       string          `json:"contact_title,omitempty"`        // of the contact at the signer
 	ContactPhoneNumber string          `json:"contact_phone_number,omitempty"` // of the contact at the signer, E.164
+	Locale             string          `json:"locale,omitempty"`               // language of page, letter and mails, a BCP 47 tag; empty for the reader's choice
+	Subscriber         string          `json:"subscriber,omitempty"`           // the customer of the carrier, whose numbers they are
+	ServiceAddress     ServiceAddress  `json:"service_address,omitzero"`       // the subscriber's, where the numbers' service is
 	Orders             []Order         `json:"hosted_number_orders"`           // the orders that it authorizes
 	Reason             string          `json:"reason,omitempty"`               // why it was canceled or failed
 	CanceledBy         string          `json:"canceled_by,omitempty"`          // "signer" or "account"
@@ -123,5 +149,6 @@ func recipients(addresses ...string) []string {
 // equal reports whether two states of a document have the same content.
 func (d Document) equal(o Document) bool {
 	return d.AddressSID == o.AddressSID && d.Email == o.Email && slices.Equal(d.CCEmails, o.CCEmails) &&
-		d.ContactTitle == o.ContactTitle && d.ContactPhoneNumber == o.ContactPhoneNumber && slices.Equal(d.Orders, o.Orders)
+		d.ContactTitle == o.ContactTitle && d.ContactPhoneNumber == o.ContactPhoneNumber && d.Locale == o.Locale &&
+		d.Subscriber == o.Subscriber && d.ServiceAddress == o.ServiceAddress && slices.Equal(d.Orders, o.Orders)
 }

@@ -44,36 +44,43 @@ const (
 	TypeErased             = "authorization_document.erased"
 )
 
-// OrderRef names an order that a document authorizes, with its number where
-// the publisher knows it.
+// OrderRef names an order that a document authorizes, with its number and the
+// number's carrier where the publisher knows them.
 type OrderRef struct {
-	SID         SID    `json:"sid"`                    // the Hosted Number Order
-	PhoneNumber string `json:"phone_number,omitempty"` // E.164; left out where the publisher does not know it
+	SID            SID    `json:"sid"`                       // the Hosted Number Order
+	PhoneNumber    string `json:"phone_number,omitempty"`    // E.164; left out where the publisher does not know it
+	CurrentCarrier string `json:"current_carrier,omitempty"` // name of the carrier that the number is with, and stays with
 }
 
 // Created is a new document with its content. Its orders may be given as sids,
 // as references with numbers, or as both; the union counts, sids first.
 type Created struct {
-	AddressSID            SID        `json:"address_sid"`                        // where the numbers are used
-	Email                 string     `json:"email"`                              // the signer
-	CCEmails              []string   `json:"cc_emails,omitempty"`                // who is told when it is sent and signed; at most 50
-	ContactTitle          string     `json:"contact_title,omitempty"`            // of the contact at the signer, "Owner"
-	ContactPhoneNumber    string     `json:"contact_phone_number,omitempty"`     // of the contact at the signer, E.164
-	HostedNumberOrderSIDs []SID      `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes; at most 1,000 in both lists
-	HostedNumberOrders    []OrderRef `json:"hosted_number_orders,omitempty"`     // the same, with the numbers that mails and the letter name
-	Hold                  bool       `json:"hold,omitempty"`                     // keep it opened and unsent until a status event asks for signing
+	AddressSID            SID            `json:"address_sid"`                        // where the numbers are used
+	Email                 string         `json:"email"`                              // the signer
+	CCEmails              []string       `json:"cc_emails,omitempty"`                // who is told when it is sent and signed; at most 50
+	ContactTitle          string         `json:"contact_title,omitempty"`            // of the contact at the signer, "Owner"
+	ContactPhoneNumber    string         `json:"contact_phone_number,omitempty"`     // of the contact at the signer, E.164
+	Locale                string         `json:"locale,omitempty"`                   // language of page, letter and mails, a BCP 47 tag such as "es" or "es-MX"; one that there is not falls back to English
+	Subscriber            string         `json:"subscriber,omitempty"`               // name of the customer of the carrier, whose numbers they are; the letter names it
+	ServiceAddress        ServiceAddress `json:"service_address,omitzero"`           // the subscriber's, where the numbers' service is; the letter names it
+	HostedNumberOrderSIDs []SID          `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes; at most 1,000 in both lists
+	HostedNumberOrders    []OrderRef     `json:"hosted_number_orders,omitempty"`     // the same, with the numbers that mails and the letter name
+	Hold                  bool           `json:"hold,omitempty"`                     // keep it opened and unsent until a status event asks for signing
 }
 
 // Updated carries new values for the fields that are present. A list replaces
 // the old list.
 type Updated struct {
-	AddressSID            *SID        `json:"address_sid,omitempty"`              // where the numbers are used
-	Email                 *string     `json:"email,omitempty"`                    // the signer
-	CCEmails              *[]string   `json:"cc_emails,omitempty"`                // who is told when it is sent and signed; an empty list tells nobody
-	ContactTitle          *string     `json:"contact_title,omitempty"`            // of the contact at the signer; "" clears it
-	ContactPhoneNumber    *string     `json:"contact_phone_number,omitempty"`     // of the contact at the signer, E.164; "" clears it
-	HostedNumberOrderSIDs *[]SID      `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes from now on
-	HostedNumberOrders    *[]OrderRef `json:"hosted_number_orders,omitempty"`     // the same, with their numbers; the union of both lists counts
+	AddressSID            *SID            `json:"address_sid,omitempty"`              // where the numbers are used
+	Email                 *string         `json:"email,omitempty"`                    // the signer
+	CCEmails              *[]string       `json:"cc_emails,omitempty"`                // who is told when it is sent and signed; an empty list tells nobody
+	ContactTitle          *string         `json:"contact_title,omitempty"`            // of the contact at the signer; "" clears it
+	ContactPhoneNumber    *string         `json:"contact_phone_number,omitempty"`     // of the contact at the signer, E.164; "" clears it
+	Locale                *string         `json:"locale,omitempty"`                   // language of page, letter and mails, a BCP 47 tag; "" clears it
+	Subscriber            *string         `json:"subscriber,omitempty"`               // name of the customer of the carrier, whose numbers they are; "" clears it
+	ServiceAddress        *ServiceAddress `json:"service_address,omitempty"`          // the subscriber's, in place of the whole old one; {} clears it
+	HostedNumberOrderSIDs *[]SID          `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes from now on
+	HostedNumberOrders    *[]OrderRef     `json:"hosted_number_orders,omitempty"`     // the same, with their numbers; the union of both lists counts
 }
 
 // StatusChanged asks for a document to stand at Status.

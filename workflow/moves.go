@@ -19,6 +19,7 @@ func (d *decider) create(e Entry, b Created) *Problem {
 		SID: e.Document, AccountSID: e.Account, Status: Opened, Round: 1, Hold: b.Hold,
 		AddressSID: b.AddressSID, Email: b.Email, CCEmails: b.CCEmails,
 		ContactTitle: b.ContactTitle, ContactPhoneNumber: b.ContactPhoneNumber,
+		Locale: b.Locale, Subscriber: b.Subscriber, ServiceAddress: b.ServiceAddress,
 		Orders: list(nil, refs), DateCreated: d.now, DateUpdated: d.now,
 	}
 	if doc.CCEmails == nil {
@@ -48,6 +49,9 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	set(&next.CCEmails, b.CCEmails)
 	set(&next.ContactTitle, b.ContactTitle)
 	set(&next.ContactPhoneNumber, b.ContactPhoneNumber)
+	set(&next.Locale, b.Locale)
+	set(&next.Subscriber, b.Subscriber)
+	set(&next.ServiceAddress, b.ServiceAddress)
 	if listed {
 		next.Orders = list(doc.Orders, refs)
 	}

@@ -38,7 +38,7 @@ func union(sids []SID, refs []OrderRef) []OrderRef {
 	}
 	for _, ref := range refs {
 		if i, seen := at[ref.SID]; seen {
-			out[i].PhoneNumber = ref.PhoneNumber
+			out[i] = ref
 			continue
 		}
 		at[ref.SID] = len(out)
@@ -92,7 +92,7 @@ func BlockedBy(p Problem) (by Holding, ok bool) {
 }
 
 // list makes the orders of a document from references. An order that was on it
-// before keeps its status and, where none is given, its number.
+// before keeps its status and, where none is given, its number and carrier.
 func list(before []Order, refs []OrderRef) []Order {
 	old := make(map[SID]Order, len(before))
 	for _, o := range before {
@@ -106,6 +106,9 @@ func list(before []Order, refs []OrderRef) []Order {
 		}
 		if ref.PhoneNumber != "" {
 			o.PhoneNumber = ref.PhoneNumber
+		}
+		if ref.CurrentCarrier != "" {
+			o.CurrentCarrier = ref.CurrentCarrier
 		}
 		out[i] = o
 	}

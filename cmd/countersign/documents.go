@@ -143,9 +143,9 @@ func showLife(w io.Writer, sid workflow.SID, l db.Life) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	showState(t, sid, l)
 	if l.Document != nil {
-		fmt.Fprintln(t, "\nORDER\tSTATUS\tNUMBER\tFAILURE")
+		fmt.Fprintln(t, "\nORDER\tSTATUS\tNUMBER\tCARRIER\tFAILURE")
 		for _, o := range l.Document.Orders {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.SID, o.Status, o.PhoneNumber, o.FailureReason)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.SID, o.Status, o.PhoneNumber, o.CurrentCarrier, o.FailureReason)
 		}
 	}
 	if len(l.Mails) > 0 {
@@ -186,6 +186,9 @@ func showState(w io.Writer, sid workflow.SID, l db.Life) {
 		{"signer", d.Email},
 		{"cc", strings.Join(d.CCEmails, ", ")},
 		{"address", string(d.AddressSID)},
+		{"locale", d.Locale},
+		{"subscriber", d.Subscriber},
+		{"service address", strings.Join(d.ServiceAddress.Lines(), ", ")},
 		{"contact", strings.Trim(d.ContactTitle+", "+d.ContactPhoneNumber, ", ")},
 		{"reason", d.Reason},
 		{"canceled by", d.CanceledBy},

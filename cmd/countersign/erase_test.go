@@ -67,6 +67,7 @@ func (x *town) lives(dir string, middle func()) {
 		return events.Created("/test", fmt.Sprint("created-", n), testAccount, testPX(n), workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("private-%d@example.com", n),
 			CCEmails: []string{fmt.Sprintf("cc-%d@example.com", n)}, ContactTitle: "Owner", HostedNumberOrderSIDs: []workflow.SID{testHR(order)},
+			Subscriber: fmt.Sprintf("private-%d@example.com Inc.", n), ServiceAddress: workflow.ServiceAddress{Street: fmt.Sprintf("1 private-%d@example.com Street", n)},
 		})
 	}
 	x.say(named(1, 1), named(2, 1), named(3, 3), named(5, 3), named(6, 6))

@@ -65,6 +65,7 @@ type letters struct{ *worker }
 func (l letters) content(doc workflow.Document, words loa.Words) letter.Content {
 	return letter.Content{
 		Words: words, Document: doc.SID, Created: doc.DateUpdated, Provider: l.provider(),
+		Subscriber: doc.Subscriber, Address: strings.Join(doc.ServiceAddress.Lines(), "\n"),
 		Email: doc.Email, Title: doc.ContactTitle, Phone: doc.ContactPhoneNumber, Numbers: doc.Orders,
 	}
 }

@@ -32,8 +32,7 @@ type Content struct {
 
 	Provider   string
 	Subscriber string
-	Address    string // may have several lines
-	Carrier    string
+	Address    string // of the service; may have several lines
 
 	Email    string // of the signer
 	Title    string
@@ -135,14 +134,19 @@ func (p *page) heading() {
 
 // section begins a part of the letter; room is kept for what follows, in mm.
 func (p *page) section(title string, room float64) {
-	_, high := p.GetPageSize()
-	if p.GetY()+10+room > high-margin-6 {
+	if p.below(10 + room) {
 		p.AddPage()
 	}
 	p.Ln(5)
 	p.style("B", 12, 0)
 	p.MultiCell(0, 6, title, "B", "L", false)
 	p.Ln(1.5)
+}
+
+// below reports whether what is so high, in mm, would not fit on this page.
+func (p *page) below(high float64) bool {
+	_, page := p.GetPageSize()
+	return p.GetY()+high > page-margin-6
 }
 
 // fact is a line with a name and a value, which may have several lines.
@@ -163,7 +167,6 @@ func (p *page) parties() {
 	p.fact(w.Provider, c.Provider)
 	p.fact(w.Subscriber, c.Subscriber)
 	p.fact(w.Address, c.Address)
-	p.fact(w.Carrier, c.Carrier)
 	p.section(w.Signer, 25)
 	name, title := "", c.Title
 	if c.Signed != nil {
@@ -178,21 +181,53 @@ func (p *page) parties() {
 func (p *page) numbers() {
 	w := p.c.Words
 	p.section(fmt.Sprintf("%s (%d)", w.Numbers, len(p.c.Numbers)), 20)
-	const first = 60.0
-	p.style("", 9, 90)
-	p.CellFormat(first, 5, w.Number, "", 0, "L", false, 0, "")
-	p.CellFormat(0, 5, w.Order, "", 1, "L", false, 0, "")
+	p.numbersHead()
 	for _, o := range p.c.Numbers {
-		number := phone.Human(o.PhoneNumber)
-		p.style("B", 10.5, 0)
-		if number == "" {
-			number = w.OrderUnknown
-			p.style("I", 10, 60)
-		}
-		p.CellFormat(first, 5.5, number, "", 0, "L", false, 0, "")
-		p.style("", 9, 60)
-		p.CellFormat(0, 5.5, string(o.SID), "", 1, "L", false, 0, "")
+		p.number(o)
 	}
+}
+
+// The columns of the numbers, in mm; the order has the rest of the line.
+const (
+	numberWidth  = 48.0
+	carrierWidth = 58.0
+	rowHeight    = 5.5
+)
+
+func (p *page) numbersHead() {
+	w := p.c.Words
+	p.style("", 9, 90)
+	p.CellFormat(numberWidth, 5, w.Number, "", 0, "L", false, 0, "")
+	p.CellFormat(carrierWidth, 5, w.Carrier, "", 0, "L", false, 0, "")
+	p.CellFormat(0, 5, w.Order, "", 1, "L", false, 0, "")
+}
+
+// number is a row of one number. It stays on one page, below the head.
+func (p *page) number(o workflow.Order) {
+	w := p.c.Words
+	carrier := o.CurrentCarrier
+	if carrier == "" {
+		carrier = w.NotGiven
+	}
+	p.style("", 9, 60)
+	high := rowHeight * float64(len(p.SplitText(carrier, carrierWidth)))
+	if p.below(high) {
+		p.AddPage()
+		p.numbersHead()
+	}
+	top := p.GetY()
+	number := phone.Human(o.PhoneNumber)
+	p.style("B", 10.5, 0)
+	if number == "" {
+		number = w.OrderUnknown
+		p.style("I", 10, 60)
+	}
+	p.CellFormat(numberWidth, rowHeight, number, "", 0, "L", false, 0, "")
+	p.style("", 9, 60)
+	p.MultiCell(carrierWidth, rowHeight, carrier, "", "L", false)
+	p.SetXY(margin+numberWidth+carrierWidth, top)
+	p.CellFormat(0, rowHeight, string(o.SID), "", 0, "L", false, 0, "")
+	p.SetXY(margin, top+high)
 }
 
 func (p *page) statements() {

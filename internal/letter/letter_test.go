@@ -32,7 +32,7 @@ var at = time.Date(2026, 11, 24, 15, 4, 5, 0, time.UTC)
 func content(language string, numbers int) letter.Content {
 	c := letter.Content{
 		Words: loa.Of("Example Messaging", language), Document: "PX000102030405060708090a0b0c0d0e0f", Created: at.Add(-time.Hour),
-		Provider: "Example Messaging", Subscriber: "Zoë's Bäckerei & Söhne", Address: "12 Main Street\nSpringfield, IL 62701\nUSA", Carrier: "Prairie Telephone",
+		Provider: "Example Messaging", Subscriber: "Zoë's Bäckerei & Söhne", Address: "12 Main Street\nSpringfield, IL 62701\nUSA",
 		Email: "zoe@example.com", Title: "Owner", Phone: "+14155550100",
 		Signed: &letter.Signature{Name: "Zoë Łukasz-Παπαδοπούλου", Title: "Owner", At: at, Zone: "America/Chicago"},
 		Evidence: []letter.Step{
@@ -42,8 +42,13 @@ func content(language string, numbers int) letter.Content {
 	}
 	for i := range numbers {
 		o := workflow.Order{SID: workflow.SID(fmt.Sprintf("HR%032x", i)), PhoneNumber: fmt.Sprintf("+1415555%04d", i)}
-		if i%7 == 3 {
+		switch i % 7 {
+		case 3:
 			o.PhoneNumber = ""
+		case 4:
+			o.CurrentCarrier = "Prairie Telephone"
+		case 5:
+			o.CurrentCarrier = strings.Repeat("Long Distance Carrier 255 ", 9)
 		}
 		c.Numbers = append(c.Numbers, o)
 	}
@@ -89,7 +94,7 @@ func TestTheLetterSaysEverything(t *testing.T) {
 		w := c.Words
 		want := []string{
 			w.Title, w.Subtitle, w.Authority, w.Scope, w.NotAPort, w.Validity, w.Consent, w.WordsVersion + " " + loa.Version,
-			c.Provider, c.Subscriber, "12 Main Street", "Springfield, IL 62701", c.Carrier, c.Signed.Name, c.Email, "(415) 555-0100",
+			c.Provider, c.Subscriber, "12 Main Street", "Springfield, IL 62701", "Prairie Telephone", "Long Distance Carrier 255 Long Distance", c.Signed.Name, c.Email, "(415) 555-0100",
 			w.SignedBy, "2026-11-24 15:04:05 UTC", "2026-11-24 09:04:05 -06:00 America/Chicago", w.Evidence, "250 2.0.0 queued as 4711",
 			"192.0.2.7", "sha256:" + strings.Repeat("ab", 32), string(c.Document), w.OrderUnknown,
 		}
@@ -129,7 +134,7 @@ func TestTheSameContentIsTheSameBytes(t *testing.T) {
 	if bytes.Equal(a, write(t, c)) {
 		t.Error("another name is the same letter")
 	}
-	if info := squeezed(run(t, a, "pdfinfo", "PDF")); !strings.Contains(info, "Pages: 7 ") {
+	if info := squeezed(run(t, a, "pdfinfo", "PDF")); !strings.Contains(info, "Pages: 12 ") {
 		t.Errorf("200 orders make %s", info)
 	}
 }

@@ -20,6 +20,8 @@ type visit struct {
 	token   string
 	doc     workflow.Document
 	expires time.Time
+	words   loa.Words
+	t       *texts
 }
 
 // key is what the limit of a link goes by.
@@ -29,7 +31,9 @@ func (v *visit) key() string { return fmt.Sprintf("%s.%d", v.doc.SID, v.doc.Roun
 // is not good any more learns nothing about the letter: it may have been
 // recalled because its link went to the wrong person. The view is nil where the
 // letter can be signed; the visit is nil where the letter is not shown.
-func (h *handler) visit(ctx context.Context, t *texts, token string) (*visit, *view) {
+func (h *handler) visit(r *http.Request) (*visit, *view) {
+	ctx, token := r.Context(), r.PathValue("token")
+	_, t := h.speak(r, "")
 	no := func(code int, s say) (*visit, *view) { return nil, new(h.plain(t, code, s)) }
 	claims, err := h.Keys.Verify(token, ticket.Sign, h.Now())
 	switch {
@@ -50,10 +54,12 @@ func (h *handler) visit(ctx context.Context, t *texts, token string) (*visit, *v
 	case err != nil:
 		h.trouble(ctx, "cannot read the document of a signing link", claims.Document, err)
 		return no(http.StatusServiceUnavailable, t.Unavailable)
-	case doc.Round != claims.Round, doc.Hold && !doc.Status.Ended():
+	}
+	words, t := h.speak(r, doc.Locale)
+	if doc.Round != claims.Round || doc.Hold && !doc.Status.Ended() {
 		return no(http.StatusGone, t.Replaced)
 	}
-	v := &visit{token, doc, claims.Expires}
+	v := &visit{token, doc, claims.Expires, words, t}
 	if doc.Status.Ended() {
 		return v, new(h.ended(t, doc, token))
 	}
@@ -91,12 +97,12 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 		h.show(w, r, h.plain(t, code, say{Title: t.Unavailable.Title, Lead: t.BadDrawn}))
 		return
 	}
-	words, t := h.speak(r)
 	if h.foreign(r) {
+		_, t := h.speak(r, "")
 		h.show(w, r, h.plain(t, http.StatusForbidden, t.Foreign))
 		return
 	}
-	visit, v := h.visit(r.Context(), t, r.PathValue("token"))
+	visit, v := h.visit(r)
 	if v != nil {
 		h.show(w, r, *v)
 		return
@@ -105,16 +111,14 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 		h.tooMany(w, r, wait)
 		return
 	}
-	a := answering{h, r, words, t, visit, read(r.PostForm)}
+	a := answering{h, r, visit, read(r.PostForm)}
 	h.show(w, r, a.answer())
 }
 
 // answering is a POST on its way.
 type answering struct {
 	*handler
-	r     *http.Request
-	words loa.Words
-	t     *texts
+	r *http.Request
 	*visit
 	form *form
 }
@@ -165,7 +169,7 @@ func (a *answering) waitForSigning() *view {
 	defer cancel()
 	for a.doc.Status != workflow.Signing {
 		changed := a.Documents.Changed()
-		visit, v := a.handler.visit(ctx, a.t, a.token)
+		visit, v := a.handler.visit(a.r.WithContext(ctx))
 		switch {
 		case v != nil:
 			return v
@@ -210,7 +214,7 @@ func (a *answering) failed(err error) view {
 // outcome shows what the log made of the answer: another one may have come
 // first.
 func (a *answering) outcome() view {
-	visit, v := a.handler.visit(a.r.Context(), a.t, a.token)
+	visit, v := a.handler.visit(a.r)
 	switch {
 	case v == nil:
 		return a.again(http.StatusServiceUnavailable, a.t.Busy)

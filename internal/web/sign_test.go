@@ -471,6 +471,33 @@ func TestThePageSpeaksSpanish(t *testing.T) {
 	}
 }
 
+func TestTheDocumentsLocaleComesBeforeTheBrowsers(t *testing.T) {
+	for _, tt := range []struct{ locale, query, accept, says string }{
+		{"es-MX", "", "en-US,en;q=0.9", "Carta de autorización"},
+		{"en", "", "es", "Letter of Authorization"},
+		{"es", "?lang=en", "es", "Letter of Authorization"},
+		{"fr", "", "es", "Carta de autorización"},
+		{"fr", "", "", "Letter of Authorization"},
+	} {
+		doc := letter()
+		doc.Locale = tt.locale
+		s := newSite(t, storeOf(doc))
+		for path, says := range map[string]string{
+			"/sign/" + s.token(t, 2): tt.says,
+			"/sign/" + s.token(t, 1): map[string]string{"Carta de autorización": "Este enlace", "Letter of Authorization": "This link"}[tt.says],
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path+tt.query, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Accept-Language", tt.accept)
+			if _, body := do(t, req); !strings.Contains(words(t, body), says) {
+				t.Errorf("locale %s, %q, browser %q: %s lacks %q", tt.locale, tt.query, tt.accept, path[:6], says)
+			}
+		}
+	}
+}
+
 // line is a PNG with a line in it.
 func line(t *testing.T, wide, high int) []byte {
 	t.Helper()

@@ -36,11 +36,13 @@ type view struct {
 // sheet is a letter as the page shows it.
 type sheet struct {
 	Provider, Document, Email, Title, Phone string
+	Subscriber                              string
+	Address                                 []string // lines
 	Numbers                                 []number
 	Version                                 string // of the words
 }
 
-type number struct{ Text, Order string }
+type number struct{ Text, Carrier, Order string }
 
 // plain is a page without a letter.
 func (h *handler) plain(t *texts, code int, s say) view {
@@ -58,9 +60,10 @@ func (h *handler) letter(t *texts, doc workflow.Document, token string) view {
 	v.Letter = &sheet{
 		Provider: h.Provider, Document: string(doc.SID), Email: doc.Email, Title: doc.ContactTitle,
 		Phone: phone.Human(doc.ContactPhoneNumber), Version: loa.Version,
+		Subscriber: doc.Subscriber, Address: doc.ServiceAddress.Lines(),
 	}
 	for _, o := range doc.Orders {
-		v.Letter.Numbers = append(v.Letter.Numbers, number{phone.Human(o.PhoneNumber), string(o.SID)})
+		v.Letter.Numbers = append(v.Letter.Numbers, number{phone.Human(o.PhoneNumber), o.CurrentCarrier, string(o.SID)})
 	}
 	return v
 }
@@ -110,7 +113,7 @@ func (v *view) set(s say) {
 // shown is the digest of the letter as the page shows it: every sentence and
 // every number of it, and the round that it is for.
 func shown(provider string, w loa.Words, doc workflow.Document) string {
-	type order struct{ SID, Number string }
+	type order struct{ SID, Number, Carrier string }
 	content := struct {
 		Document            workflow.SID
 		Round               int
@@ -118,10 +121,15 @@ func shown(provider string, w loa.Words, doc workflow.Document) string {
 		Words               loa.Words
 		Provider            string
 		Email, Title, Phone string
+		Subscriber          string
+		Address             workflow.ServiceAddress
 		Orders              []order
-	}{Document: doc.SID, Round: doc.Round, Version: loa.Version, Words: w, Provider: provider, Email: doc.Email, Title: doc.ContactTitle, Phone: doc.ContactPhoneNumber}
+	}{
+		Document: doc.SID, Round: doc.Round, Version: loa.Version, Words: w, Provider: provider, Email: doc.Email,
+		Title: doc.ContactTitle, Phone: doc.ContactPhoneNumber, Subscriber: doc.Subscriber, Address: doc.ServiceAddress,
+	}
 	for _, o := range doc.Orders {
-		content.Orders = append(content.Orders, order{string(o.SID), o.PhoneNumber})
+		content.Orders = append(content.Orders, order{string(o.SID), o.PhoneNumber, o.CurrentCarrier})
 	}
 	text, err := json.Marshal(content)
 	if err != nil {

@@ -4,7 +4,8 @@
 // GET and HEAD change nothing, whoever opens a link and however often: mail
 // scanners follow links. A POST becomes an event on the log, and is answered by
 // what the own database makes of it. The page loads nothing but itself and
-// works without JavaScript. It speaks the browser's language.
+// works without JavaScript. It speaks the document's language, or else the
+// browser's.
 package web
 
 import (
@@ -141,11 +142,11 @@ func Handler(c Config) http.Handler {
 	mux.HandleFunc("POST /sign/{token}", h.post)
 	mux.HandleFunc("GET /sign/{token}/letter.pdf", h.pdf)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		_, t := h.speak(r)
+		_, t := h.speak(r, "")
 		h.show(w, r, h.plain(t, http.StatusOK, t.Front))
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		_, t := h.speak(r)
+		_, t := h.speak(r, "")
 		h.show(w, r, h.plain(t, http.StatusNotFound, t.Nowhere))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -171,9 +172,9 @@ func fallback[T time.Duration | float64](v *T, d T) {
 }
 
 // speak finds the visitor's language: what the address or the form asks for,
-// and else what the browser prefers.
-func (h *handler) speak(r *http.Request) (loa.Words, *texts) {
-	return speak(h.Provider, r.FormValue("lang"), r.Header.Get("Accept-Language"))
+// else the document's locale, and else what the browser prefers.
+func (h *handler) speak(r *http.Request, locale string) (loa.Words, *texts) {
+	return speak(h.Provider, r.FormValue("lang"), locale, r.Header.Get("Accept-Language"))
 }
 
 func (h *handler) address(r *http.Request) netip.Addr { return ratelimit.Address(r, h.Proxies) }
@@ -185,18 +186,16 @@ func (h *handler) tooMany(w http.ResponseWriter, r *http.Request, wait time.Dura
 }
 
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
-	_, t := h.speak(r)
-	visit, v := h.visit(r.Context(), t, r.PathValue("token"))
+	visit, v := h.visit(r)
 	if v == nil {
-		v = new(h.ready(t, visit.doc, visit.token, visit.expires))
+		v = new(h.ready(visit.t, visit.doc, visit.token, visit.expires))
 	}
 	h.show(w, r, *v)
 }
 
 // pdf sends the letter: to be read, or the signed one once it is signed.
 func (h *handler) pdf(w http.ResponseWriter, r *http.Request) {
-	words, t := h.speak(r)
-	visit, v := h.visit(r.Context(), t, r.PathValue("token"))
+	visit, v := h.visit(r)
 	if visit == nil {
 		h.show(w, r, *v)
 		return
@@ -205,14 +204,14 @@ func (h *handler) pdf(w http.ResponseWriter, r *http.Request) {
 		h.tooMany(w, r, wait)
 		return
 	}
-	pdf, err := h.Letters.PDF(r.Context(), visit.doc, words)
+	pdf, err := h.Letters.PDF(r.Context(), visit.doc, visit.words)
 	switch {
 	case errors.Is(err, workflow.ErrNotFound):
-		h.show(w, r, h.plain(t, http.StatusNotFound, t.Nowhere))
+		h.show(w, r, h.plain(visit.t, http.StatusNotFound, visit.t.Nowhere))
 		return
 	case err != nil:
 		h.trouble(r.Context(), "cannot show the letter", visit.doc.SID, err)
-		h.show(w, r, h.plain(t, http.StatusServiceUnavailable, t.Unavailable))
+		h.show(w, r, h.plain(visit.t, http.StatusServiceUnavailable, visit.t.Unavailable))
 		return
 	}
 	header := w.Header()

@@ -45,7 +45,7 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 			name: "waiting", code: 200,
 			says: []string{
 				"Waiting for your signature", "Example Messaging asks you to sign", "(415) 555-0100", "+44 20 7946 0958", string(order), string(sid),
-				"Managing <b>director</b>", "owner@example.com", "30 November 2026, 10:00 UTC", "not a port", "Voice service stays", "I agree to sign this letter electronically",
+				"Managing <b>director</b>", "Bay & View <i>Law</i>", "1 Market Street San Francisco, CA 94105 US", "Present carrier: Pacific <b>Voice</b>", "owner@example.com", "30 November 2026, 10:00 UTC", "not a port", "Voice service stays", "I agree to sign this letter electronically",
 			},
 			hides: []string{"ops@example.com", "ACaaaa"},
 		},
@@ -251,8 +251,9 @@ func letter() workflow.Document {
 	return workflow.Document{
 		SID: sid, AccountSID: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Status: workflow.Signing, Round: 2,
 		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Managing <b>director</b>",
+		Subscriber: "Bay & View <i>Law</i>", ServiceAddress: workflow.ServiceAddress{Street: "1 Market Street", City: "San Francisco", Region: "CA", PostalCode: "94105", Country: "US"},
 		Orders: []workflow.Order{
-			{SID: "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", PhoneNumber: "+14155550100"},
+			{SID: "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", PhoneNumber: "+14155550100", CurrentCarrier: "Pacific <b>Voice</b>"},
 			{SID: "HRbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", PhoneNumber: "+442079460958"},
 			{SID: order},
 		},

@@ -34,6 +34,10 @@ const (
 	itself       = "Countersign, once"
 )
 
+var serviceAddress = workflow.ServiceAddress{
+	Street: "1 Market Street, Suite 5", City: "San Francisco", Region: "CA", PostalCode: "94105", Country: "US",
+}
+
 var at = time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
 
 // kinds lists every kind of event, upstream's first.
@@ -48,12 +52,16 @@ func upstream() []kind {
 			})),
 			timed(events.Created("/orders", "81d3b0aa-created", account, document, workflow.Created{
 				AddressSID: address, Email: "owner@example.com",
-				HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550101"}, {SID: order2}}, Hold: true,
+				HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550101", CurrentCarrier: "Pacific Voice"}, {SID: order2}}, Hold: true,
+				Locale: "es-MX", Subscriber: "Bayview Law LLP", ServiceAddress: serviceAddress,
 			})),
 		}},
 		{"updated", workflow.Updated{}, "{account}.{document}.updated", []string{anyUpstream, restAPI}, []events.Event{
 			timed(events.Updated("/orders", "5f0c7a1e-updated-2", account, document, workflow.Updated{
 				Email: new("new.owner@example.com"), CCEmails: new([]string{}),
+			})),
+			timed(events.Updated("/orders", "81d3b0aa-updated-2", account, document, workflow.Updated{
+				Locale: new("en"), Subscriber: new("Bayview Law LLP"), ServiceAddress: new(serviceAddress),
 			})),
 		}},
 		{"statusChanged", workflow.StatusChanged{}, "{account}.{document}.status", []string{anyUpstream, restAPI, signingPage}, []events.Event{
@@ -136,7 +144,8 @@ func signed() workflow.Document {
 	return workflow.Document{
 		SID: document, AccountSID: account, Status: workflow.Signed, Round: 1, AddressSID: address, Email: "owner@example.com",
 		CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
-		Orders:   []workflow.Order{{SID: order1, PhoneNumber: "+14155550101", Status: workflow.OrderPendingLOA}},
+		Locale: "es-MX", Subscriber: "Bayview Law LLP", ServiceAddress: serviceAddress,
+		Orders:   []workflow.Order{{SID: order1, PhoneNumber: "+14155550101", Status: workflow.OrderPendingLOA, CurrentCarrier: "Pacific Voice"}},
 		Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest,
 		DateCreated: at.Add(-time.Hour), DateUpdated: at, DateSigned: &at,
 	}

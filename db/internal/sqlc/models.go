@@ -42,6 +42,7 @@ type Document struct {
 	CreatedMS          int64
 	UpdatedMS          int64
 	SignedMS           int64
+	Details            string
 }
 
 type Erased struct {

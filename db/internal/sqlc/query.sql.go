@@ -796,7 +796,7 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 }
 
 const getDocument = `-- name: GetDocument :one
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE sid = ?1
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE sid = ?1
 `
 
 func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, error) {
@@ -823,6 +823,7 @@ func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, 
 		&i.CreatedMS,
 		&i.UpdatedMS,
 		&i.SignedMS,
+		&i.Details,
 	)
 	return i, err
 }
@@ -942,7 +943,7 @@ func (q *Queries) KnownEvents(ctx context.Context, keys string) ([]KnownEventsRo
 }
 
 const listDocuments = `-- name: ListDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents
 WHERE (CAST(?1 AS TEXT) = '' OR account_sid = CAST(?1 AS TEXT))
   AND (CAST(?2 AS TEXT) = '' OR status = CAST(?2 AS TEXT))
   AND (CAST(?3 AS TEXT) = '' OR email = CAST(?3 AS TEXT))
@@ -995,6 +996,7 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1098,7 +1100,7 @@ func (q *Queries) ListTurnedDown(ctx context.Context, arg ListTurnedDownParams) 
 }
 
 const loadDocuments = `-- name: LoadDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
 func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, error) {
@@ -1131,6 +1133,7 @@ func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, e
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1422,7 +1425,7 @@ func (q *Queries) NewPosition(ctx context.Context, worker string) error {
 }
 
 const newerDocuments = `-- name: NewerDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
 `
 
 type NewerDocumentsParams struct {
@@ -1461,6 +1464,7 @@ func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) 
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1476,7 +1480,7 @@ func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) 
 }
 
 const newerOfEmail = `-- name: NewerOfEmail :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfEmailParams struct {
@@ -1521,6 +1525,7 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]D
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1536,7 +1541,7 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]D
 }
 
 const newerOfEmailAndStatus = `-- name: NewerOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
 `
 
 type NewerOfEmailAndStatusParams struct {
@@ -1583,6 +1588,7 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1598,7 +1604,7 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 }
 
 const newerOfStatus = `-- name: NewerOfStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfStatusParams struct {
@@ -1643,6 +1649,7 @@ func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1682,7 +1689,7 @@ func (q *Queries) NextDueMail(ctx context.Context) (int64, error) {
 }
 
 const olderDocuments = `-- name: OlderDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
 `
 
 type OlderDocumentsParams struct {
@@ -1721,6 +1728,7 @@ func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) 
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1736,7 +1744,7 @@ func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) 
 }
 
 const olderOfEmail = `-- name: OlderOfEmail :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfEmailParams struct {
@@ -1781,6 +1789,7 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]D
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1796,7 +1805,7 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]D
 }
 
 const olderOfEmailAndStatus = `-- name: OlderOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
 `
 
 type OlderOfEmailAndStatusParams struct {
@@ -1843,6 +1852,7 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1858,7 +1868,7 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 }
 
 const olderOfStatus = `-- name: OlderOfStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms FROM documents WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfStatusParams struct {
@@ -1903,6 +1913,7 @@ func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -1995,16 +2006,16 @@ func (q *Queries) PlaceOf(ctx context.Context, arg PlaceOfParams) (int64, error)
 const putDocument = `-- name: PutDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms)
+  signed_ms, details)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
   ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-  ?17, ?18, ?19)
+  ?17, ?18, ?19, ?20)
 ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
   address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
   hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
   contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
   evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms
+  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, details = excluded.details
 `
 
 type PutDocumentParams struct {
@@ -2027,6 +2038,7 @@ type PutDocumentParams struct {
 	CreatedMS          int64
 	UpdatedMS          int64
 	SignedMS           int64
+	Details            string
 }
 
 func (q *Queries) PutDocument(ctx context.Context, arg PutDocumentParams) error {
@@ -2050,6 +2062,7 @@ func (q *Queries) PutDocument(ctx context.Context, arg PutDocumentParams) error 
 		arg.CreatedMS,
 		arg.UpdatedMS,
 		arg.SignedMS,
+		arg.Details,
 	)
 	return err
 }
