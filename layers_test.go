@@ -41,6 +41,7 @@ var rooms = map[string]string{
 	"internal/failpoint": "",
 	"internal/httpd":     "",
 	"internal/loa":       "",
+	"internal/logtest":   "",
 	"internal/natsd":     "workflow",
 	"internal/phone":     "workflow",
 	"internal/proxytest": "",

@@ -1,7 +1,6 @@
 package events_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 
 	"countersign/events"
 	"countersign/events/eventstest"
+	"countersign/internal/logtest"
 	"countersign/internal/natsd"
 )
 
@@ -87,7 +86,7 @@ func TestConnect(t *testing.T) {
 
 func TestConnectKeepsPasswordsOutOfTheLog(t *testing.T) {
 	broker := eventstest.Server(t)
-	var log syncBuffer
+	var log logtest.Buffer
 	nc, err := events.Connect(t.Context(), events.ConnectOptions{
 		URL:    strings.Replace(broker.URL(), "nats://", "nats://me:s3cret@", 1),
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
@@ -150,22 +149,4 @@ func tlsServer(t *testing.T) (url string, files events.ConnectOptions) {
 		t.Fatal("the TLS server does not answer")
 	}
 	return "nats://" + srv.Addr().String(), files
-}
-
-// syncBuffer takes a log from several goroutines.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

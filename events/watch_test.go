@@ -13,6 +13,7 @@ import (
 
 	"countersign/events"
 	"countersign/events/eventstest"
+	"countersign/internal/logtest"
 )
 
 // TestWhatIsDoneToTheStreamWhileItIsFollowed: somebody changes the stream under
@@ -74,7 +75,7 @@ func look(t *testing.T, js jetstream.JetStream) jetstream.Stream {
 // in by another stream of the name.
 func TestAStreamThatIsRemovedIsMissed(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
-	var said syncBuffer
+	var said logtest.Buffer
 	log, err := events.Open(t.Context(), nc, 1, slog.New(slog.NewTextHandler(&said, nil)))
 	if err != nil {
 		t.Fatal(err)

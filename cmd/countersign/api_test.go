@@ -19,6 +19,7 @@ import (
 
 	"countersign/events/eventstest"
 	"countersign/internal/certtest"
+	"countersign/internal/logtest"
 	"countersign/workflow"
 )
 
@@ -39,7 +40,7 @@ type apiUser struct {
 // user adds an account to the accounts file that env names.
 func user(t *testing.T, env []string, sid workflow.SID) *apiUser {
 	t.Helper()
-	var out, errs buffer
+	var out, errs logtest.Buffer
 	if code := run(t.Context(), []string{"accounts", "add", "--sid", string(sid)}, env, &out, &errs); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, &errs)
 	}
@@ -184,7 +185,7 @@ func TestTheAPIOverTLS(t *testing.T) {
 	u.call(t, "GET", previewPath, nil, 200)
 	w.end()
 
-	var errs buffer
+	var errs logtest.Buffer
 	env := append(x.env(dir), "COUNTERSIGN_TLS_CERT="+certFile, "COUNTERSIGN_TLS_KEY="+certFile)
 	if code := run(t.Context(), []string{"serve"}, env, io.Discard, &errs); code != exitFailure || !strings.Contains(errs.String(), "--tls-cert") {
 		t.Errorf("exit code %d: %s", code, &errs)

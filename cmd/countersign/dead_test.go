@@ -15,6 +15,7 @@ import (
 
 	"countersign/events"
 	"countersign/events/eventstest"
+	"countersign/internal/logtest"
 	"countersign/workflow"
 )
 
@@ -48,7 +49,7 @@ func (x *town) send(subject, payload string, header nats.Header) string {
 func (x *town) turnedDown(dir, entry string) {
 	x.t.Helper()
 	eventstest.Wait(x.t, "entry "+entry+" to be turned down", func() bool {
-		return run(x.t.Context(), []string{"dead", "show", entry}, x.env(dir), &buffer{}, &buffer{}) == exitOK
+		return run(x.t.Context(), []string{"dead", "show", entry}, x.env(dir), &logtest.Buffer{}, &logtest.Buffer{}) == exitOK
 	})
 }
 

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"countersign/events/eventstest"
+	"countersign/internal/logtest"
 )
 
 // running is a worker in this process.
@@ -21,14 +20,14 @@ type running struct {
 	t    *testing.T
 	stop context.CancelFunc
 	done chan int
-	log  *buffer
+	log  *logtest.Buffer
 }
 
 // start runs a worker with the given environment, in this process.
 func start(t *testing.T, env []string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{t: t, stop: stop, done: make(chan int, 1), log: &buffer{}}
+	r := &running{t: t, stop: stop, done: make(chan int, 1), log: &logtest.Buffer{}}
 	go func() { r.done <- run(ctx, []string{"serve"}, env, io.Discard, r.log) }()
 	t.Cleanup(func() {
 		stop()
@@ -66,7 +65,7 @@ func (r *running) address(which string) string {
 	return addressIn(r.t, r.log, which)
 }
 
-func addressIn(t *testing.T, log *buffer, which string) string {
+func addressIn(t *testing.T, log *logtest.Buffer, which string) string {
 	t.Helper()
 	m := regexp.MustCompile(`"` + which + `":"([^"]+)"`).FindStringSubmatch(log.String())
 	if m == nil {
@@ -75,29 +74,11 @@ func addressIn(t *testing.T, log *buffer, which string) string {
 	return m[1]
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // killable is a worker, or a NATS server, in a process of its own.
 type killable struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	log  *buffer
+	log  *logtest.Buffer
 	dead chan struct{} // closed once it has ended
 }
 
@@ -124,7 +105,7 @@ func launch(t *testing.T, env []string, args ...string) *killable {
 // spawn starts a program.
 func spawn(t *testing.T, program string, env []string, args ...string) *killable {
 	t.Helper()
-	k := &killable{t: t, log: &buffer{}, dead: make(chan struct{})}
+	k := &killable{t: t, log: &logtest.Buffer{}, dead: make(chan struct{})}
 	k.cmd = exec.Command(program, args...)
 	k.cmd.Env = append(env, "PATH="+os.Getenv("PATH"))
 	k.cmd.Stderr = k.log

@@ -14,6 +14,7 @@ import (
 	"countersign/events"
 	"countersign/events/eventstest"
 	"countersign/internal/catcher"
+	"countersign/internal/logtest"
 	"countersign/workflow"
 )
 
@@ -293,7 +294,7 @@ func TestWhatIsWrongWithTheCallIsSaid(t *testing.T) {
 		{"a file that is not there", []string{"publish", "none.jsonl"}, nil, exitFailure, []string{"none.jsonl"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var out, errs buffer
+			var out, errs logtest.Buffer
 			if code := run(t.Context(), tt.args, tt.env, &out, &errs); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}

@@ -23,6 +23,7 @@ import (
 	"countersign/events"
 	"countersign/events/eventstest"
 	"countersign/internal/api"
+	"countersign/internal/logtest"
 	"countersign/internal/relay"
 	"countersign/workflow"
 )
@@ -473,7 +474,7 @@ func (b broken) Refusal(context.Context, uint64) (*workflow.Problem, error) { re
 // TestTroubleOfOurOwn has a request panic, and one fail for no reason that has
 // a name.
 func TestTroubleOfOurOwn(t *testing.T) {
-	var log buffer
+	var log logtest.Buffer
 	for _, c := range []struct {
 		name         string
 		fail         func() error

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -297,22 +296,4 @@ func (s *site) append(e events.Event) {
 func (s *site) sign(account, document workflow.SID) {
 	s.t.Helper()
 	s.append(events.StatusChanged("/sign", rand.Text(), account, document, workflow.StatusChanged{Status: workflow.Signed}))
-}
-
-// buffer is a log that several goroutines write to.
-type buffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -16,38 +17,49 @@ import (
 	"time"
 )
 
-// Files writes cert.pem and key.pem into dir, in place of those that are
-// there: a certificate with this serial number, good for an hour, for
-// 127.0.0.1 and localhost, that trusts itself. It returns their paths and what
-// trusts the certificate.
-func Files(t testing.TB, dir string, serial int64) (certFile, keyFile string, roots *x509.CertPool) {
+// New makes a certificate, good for an hour, for 127.0.0.1 and localhost, and
+// what trusts it. Each edit changes it before it signs itself.
+func New(t testing.TB, edits ...func(*x509.Certificate)) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	for _, edit := range edits {
+		edit(template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(der)
+	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, roots
+}
+
+// Files writes cert.pem and key.pem of a new certificate with this serial
+// number into dir, in place of those that are there. It returns their paths and
+// what trusts the certificate.
+func Files(t testing.TB, dir string, serial int64) (certFile, keyFile string, roots *x509.CertPool) {
+	t.Helper()
+	cert, roots := New(t, func(c *x509.Certificate) { c.SerialNumber = big.NewInt(serial) })
+	private, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	replace(t, certFile, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+	replace(t, certFile, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
 	replace(t, keyFile, &pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	roots = x509.NewCertPool()
-	roots.AddCert(cert)
 	return certFile, keyFile, roots
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/certtest"
 	"countersign/internal/httpd"
+	"countersign/internal/logtest"
 )
 
 // TestCertificatesAreFetched fetches one from a certificate authority on this
@@ -108,7 +109,7 @@ func process(t *testing.T, program string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
-	said := &buffer{}
+	said := &logtest.Buffer{}
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

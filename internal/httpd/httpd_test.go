@@ -2,7 +2,6 @@ package httpd_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,12 +13,12 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"countersign/internal/certtest"
 	"countersign/internal/httpd"
+	"countersign/internal/logtest"
 )
 
 // serve runs a server until the test ends, and returns its address.
@@ -227,7 +226,7 @@ func TestEndFinishesRequestsInHand(t *testing.T) {
 func TestANewCertificateIsTakenUp(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile, _ := certtest.Files(t, dir, 1)
-	logged := &buffer{}
+	logged := &logtest.Buffer{}
 	config, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -280,22 +279,4 @@ func wait(t *testing.T, what string, cond func() bool) {
 		case <-look.C:
 		}
 	}
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -1,18 +1,14 @@
 package mail_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"math/big"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
+	"countersign/internal/certtest"
 	"countersign/internal/mail"
 	"countersign/internal/proxytest"
 	"countersign/workflow"
@@ -124,27 +120,11 @@ func TestNothingGoesOutInTheClear(t *testing.T) {
 
 // TestAnExpiredCertificate is refused, as one for another name is (TestTLS).
 func TestAnExpiredCertificate(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(parsed)
+	cert, roots := certtest.New(t, func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+	})
 	server := catch(t, func(_ *catcher, s *smtp.Server) {
-		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 	})
 	for _, mode := range []mail.Encryption{mail.Mandatory, mail.Opportunistic} {
 		config := settings(t, server.addr)

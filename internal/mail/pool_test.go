@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
 
+	"countersign/internal/certtest"
 	"countersign/internal/mail"
 	"countersign/workflow"
 )
@@ -448,8 +449,8 @@ func TestClose(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	cert, roots := certificate(t)
-	_, strangers := certificate(t)
+	cert, roots := certtest.New(t)
+	_, strangers := certtest.New(t)
 	starttls := func(_ *catcher, s *smtp.Server) {
 		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 	}
@@ -493,7 +494,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestImplicitTLS(t *testing.T) {
-	cert, roots := certificate(t)
+	cert, roots := certtest.New(t)
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
 	if err != nil {
 		t.Fatal(err)
@@ -520,7 +521,7 @@ func TestImplicitTLS(t *testing.T) {
 }
 
 func TestAuth(t *testing.T) {
-	cert, roots := certificate(t)
+	cert, roots := certtest.New(t)
 	for _, c := range []struct {
 		name, mechanism, user, password string
 		secure                          bool

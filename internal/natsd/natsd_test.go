@@ -1,17 +1,16 @@
 package natsd_test
 
 import (
-	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"countersign/internal/logtest"
 	"countersign/internal/natsd"
 )
 
@@ -86,7 +85,7 @@ func TestStartRefusesADamagedStore(t *testing.T) {
 		"checksum removed":          func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "meta.sum")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			var logged lines
+			var logged logtest.Buffer
 			options := natsd.Options{StoreDir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&logged, nil))}
 			srv := start(t, options)
 			publish(t, srv, 10)
@@ -170,22 +169,4 @@ func remove(t *testing.T, path string) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// lines takes a log from several goroutines.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

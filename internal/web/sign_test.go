@@ -49,23 +49,6 @@ func (l *letters) Sign(_ context.Context, _ workflow.Document, s web.Signature) 
 	return pdfDigest, "name of the letter", l.err
 }
 
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // office is a site on a log of its own, with a document that is signing in
 // round 2.
 type office struct {

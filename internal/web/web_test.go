@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"countersign/internal/logtest"
 	"countersign/internal/ticket"
 	"countersign/internal/web"
 	"countersign/workflow"
@@ -298,7 +299,7 @@ type site struct {
 	url  string
 	keys *ticket.Keys
 	now  time.Time
-	log  buffer
+	log  logtest.Buffer
 
 	letters
 }
