@@ -285,6 +285,9 @@ UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid =
 DELETE FROM owed_events
 WHERE subject > CAST(@prefix AS TEXT) || '.' AND subject < CAST(@prefix AS TEXT) || '/' AND cause < @below;
 
+-- name: DeleteOwedSubjects :exec
+DELETE FROM owed_events WHERE subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)));
+
 -- name: DeleteDocumentParked :exec
 DELETE FROM parked WHERE document_sid = @document_sid;
 
@@ -339,3 +342,17 @@ SELECT result FROM inbox WHERE sequence = @sequence;
 
 -- name: DeleteClosed :exec
 DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM turned_down AS t WHERE t.document_sid = @document_sid AND t.sequence < @below);
+
+-- name: AttemptedMails :many
+SELECT id FROM mails WHERE attempts > 0 AND id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)));
+
+-- name: AddBounces :exec
+INSERT INTO bounces (mail_id, sequence, at_ms, action, status, diagnostic)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+FROM json_each(CAST(@bounces AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+
+-- name: DocumentBounces :many
+SELECT * FROM bounces WHERE mail_id > CAST(@sid AS TEXT) || '.' AND mail_id < CAST(@sid AS TEXT) || '/' ORDER BY sequence;
+
+-- name: DeleteBounces :exec
+DELETE FROM bounces WHERE mail_id > CAST(@sid AS TEXT) || '.' AND mail_id < CAST(@sid AS TEXT) || '/';

@@ -98,6 +98,22 @@ func (w *writer) mails(outcome workflow.Outcome, ids ...workflow.MailID) {
 	w.add("", "_.mail.settled", workflow.Settled{Worker: "w", Claim: c.Sequence, Outcomes: outcomes})
 }
 
+// reports has mails reported on, and sent again.
+func (w *writer) reports() {
+	for _, n := range []int{3, 4, 5, 7, 8, 30} {
+		id := mailID(n, 1, workflow.MailSignature, 0)
+		w.add(px(n), string(account)+"."+string(px(n))+".bounced", workflow.Bounced{Mail: id, Action: workflow.ActionDelayed, Status: "4.4.1"})
+		e := w.add(px(n), "_."+string(px(n))+".bounced", workflow.Bounced{Mail: id, Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 no"})
+		w.entries[e.Sequence-1].Account = ""
+		w.add(px(n), string(account)+"."+string(px(n))+".resend", workflow.Resend{})
+	}
+	w.add(px(9), string(account)+"."+string(px(9))+".resend", workflow.Resend{})
+	w.mails(workflow.Accepted, mailID(9, 1, workflow.MailSent, 0))
+	again := mailID(9, 1, workflow.MailSignature, len(w.entries)-2)
+	w.mails(workflow.Accepted, again)
+	w.add(px(9), string(account)+"."+string(px(9))+".bounced", workflow.Bounced{Mail: again, Action: workflow.ActionFailed, Status: "5.7.1"})
+}
+
 func mailID(n, round int, kind workflow.MailKind, i int) workflow.MailID {
 	return workflow.MailID(fmt.Sprintf("%s.%d.%s.%d", px(n), round, kind, i))
 }
@@ -131,6 +147,7 @@ func day() []workflow.Entry {
 	w.add(px(6), "x", workflow.Updated{CCEmails: &[]string{}, HostedNumberOrders: &[]workflow.OrderRef{{SID: hr(12), PhoneNumber: "+14155550101"}}})
 	w.status(6, workflow.Signing)
 	w.add(px(30), "x", workflow.OrderStatusChanged{Order: hr(99), Status: workflow.OrderFailed})
+	w.reports()
 	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600})
 	return w.entries
 }
@@ -142,7 +159,10 @@ func TestHoweverALogIsCutTheStateIsTheSame(t *testing.T) {
 	whole := open(t, t.TempDir())
 	apply(t, whole, log...)
 	want := dump(t, whole)
-	for _, line := range []string{`"canceled"`, `"order_taken"`, `"dead_letter"`, `"withdrawn"`, `"parked"`, `completed`, `"rejected"`} {
+	for _, line := range []string{
+		`"canceled"`, `"order_taken"`, `"dead_letter"`, `"withdrawn"`, `"parked"`, `completed`, `"rejected"`, `"mail_unknown"`,
+		`["bounces",`, "the signature mail came back: 5.7.1",
+	} {
 		if !strings.Contains(want, line) {
 			t.Errorf("the day has no %s", line)
 		}
@@ -478,6 +498,9 @@ func TestLifeTellsEverything(t *testing.T) {
 	if d := l.Document; d.Locale != "es-MX" || d.Subscriber != "Subscriber 7" || d.ServiceAddress.City != "Oakland" || d.Orders[0].CurrentCarrier != "Pacific Voice" {
 		t.Errorf("whose numbers they are: %+v", d)
 	}
+	if l, err := s.Life(t.Context(), px(8)); err != nil || len(l.Bounces) != 2 || l.Bounces[1].Diagnostic != "550 no" || l.Bounces[0].Action != workflow.ActionDelayed {
+		t.Errorf("life of a document whose mail came back: %+v, %v", l.Bounces, err)
+	}
 	if l, err := s.Life(t.Context(), px(30)); err != nil || l.Document != nil || len(l.Parked) != 2 {
 		t.Errorf("life of a document that was not created: %+v, %v", l, err)
 	}
@@ -485,7 +508,7 @@ func TestLifeTellsEverything(t *testing.T) {
 		t.Errorf("an unknown document: %v", err)
 	}
 	docs, err := s.Documents(t.Context(), db.Filter{Status: workflow.Failed, Limit: 10})
-	if err != nil || len(docs) != 1 || docs[0].SID != px(12) || len(docs[0].Orders) != 2 {
+	if err != nil || len(docs) != 4 || docs[0].SID != px(12) || len(docs[0].Orders) != 2 {
 		t.Errorf("failed documents: %+v, %v", docs, err)
 	}
 }

@@ -37,6 +37,8 @@ type batch struct {
 	unparked  []uint64
 	turned    []turn
 	closings  []closing
+	bounces   []workflow.Bounce
+	attempted map[workflow.MailID]bool // of the mails that bounced events name: begun before this batch
 	lines     []line
 	lineNo    map[workflow.SID]int // lines written for the entry in hand
 	tallies   map[tally]int
@@ -198,7 +200,9 @@ func (b *batch) result(e workflow.Entry, r workflow.Result) {
 func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
-	d := workflow.Decide(*s, e, workflow.Facts{Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules})
+	d := workflow.Decide(*s, e, workflow.Facts{
+		Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules, Attempted: b.begun(e.Body),
+	})
 	b.keepParked(before.Parked, d.State.Parked)
 	*s = d.State
 	if !d.Unchanged && s.Document.Status != workflow.Unseen {
@@ -223,6 +227,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 			b.moot = append(b.moot, subject)
 		}
 	}
+	b.bounces = append(b.bounces, d.Bounces...)
 	for _, n := range d.Notes {
 		b.lines = append(b.lines, line{sid, e.Sequence, b.lineNo[sid], e.Time, n})
 		b.lineNo[sid]++

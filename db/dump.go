@@ -49,6 +49,7 @@ var dumped = []dumpedTable{
 	{"turned_down", 1, "sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence", ""},
 	{"closed", 1, "sequence, by_sequence, reason, at_ms", "ORDER BY sequence", ""},
 	{"journal", 3, "document_sid, sequence, line, at_ms, what, detail", "ORDER BY document_sid, sequence, line", ""},
+	{"bounces", 2, "mail_id, sequence, at_ms, action, status, diagnostic", "ORDER BY mail_id, sequence", ""},
 	{"erased", 1, "document_sid, account_sid, status, sequence", "ORDER BY document_sid", ""},
 	{"tallies", 3, "what, kind, more, n", "WHERE n <> 0 ORDER BY what, kind, more", ""},
 }

@@ -83,6 +83,7 @@ func erase(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow
 		func() error { return q.DeleteDocument(ctx, sid) },
 		func() error { return q.TakeMails(ctx, string(sid)) },
 		func() error { return q.DeleteMails(ctx, string(sid)) },
+		func() error { return q.DeleteBounces(ctx, string(sid)) },
 		func() error {
 			if !met || body.Status.Released() {
 				return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Sids: orders})
@@ -105,11 +106,14 @@ func erase(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow
 // eraseEvents removes what the store knows of a document's events from before
 // e, and of what they made it owe.
 func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased) error {
-	all, registers := []uint64{}, []uint64{}
+	all, registers, nobodys := []uint64{}, []uint64{}, []string{}
 	for _, x := range body.Entries {
 		all = append(all, x.Sequence)
-		if x.Type == workflow.TypeRegister {
+		switch x.Type {
+		case workflow.TypeRegister:
 			registers = append(registers, x.Sequence)
+		case workflow.TypeBounced: // where it names no account, its refusal does not either
+			nobodys = append(nobodys, fmt.Sprintf("%s_._.refused.%d", workflow.SubjectPrefix, x.Sequence))
 		}
 	}
 	sid, below := e.Document, int64(e.Sequence)
@@ -124,6 +128,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 		}
 	}
 	for _, step := range []func() error{
+		func() error { return q.DeleteOwedSubjects(ctx, encode(nobodys)) },
 		func() error { return q.TakeRegisters(ctx, encode(registers)) },
 		func() error { return q.DeleteInbox(ctx, encode(all)) },
 		func() error {

@@ -21,6 +21,7 @@ func (b *batch) flush(ctx context.Context) error {
 		{"documents", b.flushDocuments},
 		{"holders of orders", b.flushHolders},
 		{"mails", b.flushMails},
+		{"reports on mails", b.flushBounces},
 		{"owed events", b.flushOwed},
 		{"parked events", b.flushParked},
 		{"turned down events", b.flushTurned},

@@ -32,6 +32,9 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	if err := b.loadBlocked(ctx); err != nil {
 		return err
 	}
+	if err := b.loadAttempted(ctx, entries); err != nil {
+		return err
+	}
 	return b.loadHolders(ctx, entries)
 }
 

@@ -74,6 +74,7 @@ type Turned struct {
 type Life struct {
 	Document *workflow.Document   // nil where it has not been created
 	Mails    []workflow.Mail      // oldest first
+	Bounces  []Bounce             // what was reported of them, oldest first
 	Events   []workflow.OwedEvent // owed because of it, oldest first
 	Settled  []int64              // for each of Events: its sequence; 0 while owed, -1 where it is not wanted any more
 	Parked   []workflow.Parked
@@ -101,6 +102,9 @@ func (s *Store) Life(ctx context.Context, sid workflow.SID) (l Life, err error) 
 		return l, err
 	}
 	if l.Mails, err = each(mails, mail); err != nil {
+		return l, err
+	}
+	if l.Bounces, err = s.bounces(ctx, sid); err != nil {
 		return l, err
 	}
 	if l.Document != nil {

@@ -21,6 +21,20 @@ func StatusChanged(source, id string, account, document workflow.SID, b workflow
 	return Event{ID: id, Source: source, Account: account, Document: document, What: "status", Body: b}
 }
 
+// Resend asks for the signature mail of a document to be sent once more.
+func Resend(source, id string, account, document workflow.SID, b workflow.Resend) Event {
+	return Event{ID: id, Source: source, Account: account, Document: document, What: "resend", Body: b}
+}
+
+// Bounced says what a mail server reports of a mail. The account may be left
+// empty by who does not know it: a mail's id does not tell.
+func Bounced(source, id string, account workflow.SID, b workflow.Bounced) Event {
+	if account == "" {
+		account = nobody
+	}
+	return Event{ID: id, Source: source, Account: account, Document: b.Mail.Document(), What: "bounced", Body: b}
+}
+
 // OrderStatusChanged says what became of an order that is on the document.
 func OrderStatusChanged(source, id string, account, document, order workflow.SID, b workflow.OrderStatusChanged) Event {
 	b.Order = order

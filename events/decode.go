@@ -88,6 +88,10 @@ func (r *reader) body(e *envelope, to topic) workflow.Body {
 		return r.statusChanged(e.data)
 	case workflow.TypeOrderStatusChanged:
 		return r.orderStatusChanged(e.data, to.order)
+	case workflow.TypeResend:
+		return r.resend(e.data)
+	case workflow.TypeBounced:
+		return r.bounced(e.data, to.document)
 	}
 	return r.own(e, to)
 }

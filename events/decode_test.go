@@ -33,6 +33,8 @@ var subjects = map[string]string{
 	workflow.TypeBecame:             mine + "became.signed.2",
 	workflow.TypeRefused:            mine + "refused.7",
 	workflow.TypeTimerDue:           mine + "due.reminder-2.3",
+	workflow.TypeResend:             mine + "resend",
+	workflow.TypeBounced:            mine + "bounced",
 	workflow.TypeErased:             mine + "erased",
 	workflow.TypeMailClaimed:        events.Prefix + "_.mail.claimed",
 	workflow.TypeMailSettled:        events.Prefix + "_.mail.settled",
@@ -44,7 +46,8 @@ var subjects = map[string]string{
 // message makes a message of the type with the data.
 func message(typ, data string) events.Message {
 	source := events.Source
-	if typ == workflow.TypeCreated || typ == workflow.TypeUpdated || strings.HasSuffix(typ, "status_changed") {
+	switch typ {
+	case workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged, workflow.TypeResend, workflow.TypeBounced:
 		source = "/orders"
 	}
 	return events.Message{
@@ -161,6 +164,16 @@ var faults = []struct {
 	{"unknown order status", workflow.TypeOrderStatusChanged, `{"status":"signed"}`, "data.status", `want one of ["twilio-processing" "received" "pending-verification" "verified" "pending-loa" "carrier-processing" "testing" "completed" "failed" "action-required"], got "signed"`, "", true},
 	{"order phone", workflow.TypeOrderStatusChanged, `{"status":"failed","phone_number":"x"}`, "data.phone_number", `not a phone number like +14155550100: "x"`, "", true},
 	{"failure reason too long", workflow.TypeOrderStatusChanged, `{"status":"failed","failure_reason":"` + strings.Repeat("x", 1001) + `"}`, "data.failure_reason", "1001 characters are more than 1000", "", true},
+
+	{"resend of no round", workflow.TypeResend, `{"round":"1"}`, "data.round", `not the number of a round, from 1 on: "\"1\""`, "", true},
+	{"bounce of nothing", workflow.TypeBounced, `{"action":"failed","status":"5.1.1"}`, "data.mail", "missing", "", true},
+	{"bounce of no mail of ours", workflow.TypeBounced, `{"mail":"<x@example.com>","action":"failed","status":"5.1.1"}`, "data.mail", `not the id of a mail: "<x@example.com>"`, "", true},
+	{"bounce of another document's mail", workflow.TypeBounced, `{"mail":"PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.1.sent.2","action":"failed","status":"5.1.1"}`, "data.mail", "does not agree with the subject", "", false},
+	{"bounce without an action", workflow.TypeBounced, `{"mail":"` + px + `.1.sent.2","status":"5.1.1"}`, "data.action", "missing", "", true},
+	{"unknown action", workflow.TypeBounced, `{"mail":"` + px + `.1.sent.2","action":"lost","status":"5.1.1"}`, "data.action", `want one of ["failed" "delayed" "delivered" "relayed" "expanded"], got "lost"`, "", true},
+	{"bounce without a status", workflow.TypeBounced, `{"mail":"` + px + `.1.sent.2","action":"failed"}`, "data.status", `not a status code such as 5.1.1: ""`, "", true},
+	{"reply code for a status", workflow.TypeBounced, `{"mail":"` + px + `.1.sent.2","action":"failed","status":"550"}`, "data.status", `not a status code such as 5.1.1: "550"`, "", true},
+	{"diagnostic too long", workflow.TypeBounced, `{"mail":"` + px + `.1.sent.2","action":"failed","status":"5.1.1","diagnostic":"` + strings.Repeat("x", 1001) + `"}`, "data.diagnostic", "1001 characters are more than 1000", "", true},
 
 	{"became another status", workflow.TypeBecame, `{"sid":"` + px + `","account_sid":"` + ac + `","status":"failed","round":2}`, "data.status", "does not agree with the subject", "", false},
 	{"became another round", workflow.TypeBecame, `{"sid":"` + px + `","account_sid":"` + ac + `","status":"signed","round":1}`, "data.round", "does not agree with the subject", "", false},
@@ -504,6 +517,10 @@ func TestSubjects(t *testing.T) {
 		{mine + "order." + hr1 + ".status", ac, px, workflow.TypeOrderStatusChanged},
 		{mine + "refused.7", ac, px, workflow.TypeRefused},
 		{events.Prefix + "_._.refused.7", "", "", workflow.TypeRefused},
+		{mine + "bounced", ac, px, workflow.TypeBounced},
+		{events.Prefix + "_." + px + ".bounced", "", px, workflow.TypeBounced},
+		{events.Prefix + "_._.bounced", "", "", ""},
+		{events.Prefix + "_." + px + ".resend", "", px, ""},
 		{mine + "created.x", ac, px, ""},
 		{mine + "refused.07", ac, px, ""},
 		{mine + "refused.0", ac, px, ""},
@@ -525,7 +542,10 @@ func TestSubjects(t *testing.T) {
 		{"", "", "", ""},
 	} {
 		t.Run(tt.subject, func(t *testing.T) {
-			data := map[string]string{workflow.TypeCreated: content(), workflow.TypeOrderStatusChanged: `{"status":"failed"}`, workflow.TypeRefused: `{"sequence":7,"code":"invalid","message":""}`}
+			data := map[string]string{
+				workflow.TypeCreated: content(), workflow.TypeOrderStatusChanged: `{"status":"failed"}`, workflow.TypeRefused: `{"sequence":7,"code":"invalid","message":""}`,
+				workflow.TypeBounced: `{"mail":"` + px + `.1.sent.2","action":"failed","status":"5.1.1"}`, workflow.TypeResend: `{}`,
+			}
 			fits := ""
 			for typ, data := range data {
 				m := message(typ, data)

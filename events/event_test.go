@@ -65,6 +65,9 @@ func whole() []events.Event {
 			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest, Round: 2,
 		}),
 		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number"}),
+		events.Resend("/ops", "e5", ac, px, workflow.Resend{Round: 2}),
+		events.Bounced("/mx", "e6", ac, workflow.Bounced{Mail: px + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 <…>\nunknown"}),
+		events.Bounced("/mx", "e7", "", workflow.Bounced{Mail: px + ".1.sent.3", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "x"}),
 		owed(px, "order."+hr1+".register", workflow.Register{
 			OrderSID: hr1, PhoneNumber: "+14155550101", DocumentSID: px, AccountSID: ac, AddressSID: ad, Email: "owner@example.com",
 			ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", DateSigned: at, LetterDigest: digest,
@@ -107,7 +110,10 @@ func TestEveryEventComesBackAsItWasSaid(t *testing.T) {
 			got := events.Decode(events.Message{Sequence: 3, Time: at, Subject: msg.Subject, Header: msg.Header, Data: msg.Data})
 			want := workflow.Entry{Sequence: 3, Time: at, Subject: msg.Subject, Account: e.Account, Document: e.Document, ID: e.ID, Source: e.Source, Body: e.Body}
 			if want.Account == "_" {
-				want.Account, want.Document = "", ""
+				want.Account = ""
+			}
+			if want.Document == "_" {
+				want.Document = ""
 			}
 			if diff := cmp.Diff(want, got, equateBodies); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)

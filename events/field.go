@@ -81,6 +81,7 @@ var (
 	digestPattern = regexp.MustCompile(DigestPattern)
 	localePattern = regexp.MustCompile(LocalePattern)
 	countries     = regexp.MustCompile(CountryPattern)
+	statusPattern = regexp.MustCompile(StatusPattern)
 )
 
 // phone reads a phone number, and returns it in E.164; "" stands for none.

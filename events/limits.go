@@ -41,4 +41,6 @@ const (
 	CountryPattern = "^[A-Z]{2}$"
 	// DigestPattern is the digest of a letter.
 	DigestPattern = "^sha256:[0-9a-f]{64}$"
+	// StatusPattern is a status code of RFC 3463.
+	StatusPattern = `^[245]\.[0-9]{1,3}\.[0-9]{1,3}$`
 )

@@ -62,8 +62,13 @@ func parseSubject(subject string) (t topic, ok bool) {
 	case t.account != "" && t.document != "":
 		return t, true
 	}
-	about := t.typ == workflow.TypeRefused || t.typ == workflow.TypeDiscarded
-	return t, about && account == nobody && document == nobody
+	switch t.typ {
+	case workflow.TypeRefused, workflow.TypeDiscarded:
+		return t, account == nobody && document == nobody
+	case workflow.TypeBounced: // a mail's id does not say whose it is
+		return t, account == nobody && t.document != ""
+	}
+	return t, false
 }
 
 // parseWhat reads what follows account and document.
@@ -77,6 +82,12 @@ func (t *topic) parseWhat(what string) (ok bool) {
 		return true
 	case "status":
 		t.typ = workflow.TypeStatusChanged
+		return true
+	case "resend":
+		t.typ = workflow.TypeResend
+		return true
+	case "bounced":
+		t.typ = workflow.TypeBounced
 		return true
 	case "erased":
 		t.typ = workflow.TypeErased
@@ -120,7 +131,8 @@ func (t *topic) parseOrder(order, what string) (ok bool) {
 // upstream reports whether events of the type come from other services too.
 func upstream(typ string) bool {
 	switch typ {
-	case workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged:
+	case workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged,
+		workflow.TypeResend, workflow.TypeBounced:
 		return true
 	}
 	return false

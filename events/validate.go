@@ -151,6 +151,46 @@ func (r *reader) orderStatusChanged(data value, order workflow.SID) workflow.Ord
 	return b
 }
 
+func (r *reader) resend(data value) (b workflow.Resend) {
+	for v := range r.members(data) {
+		if !v.isNull() && string(v.name) == "round" {
+			b.Round = r.round(v)
+		}
+	}
+	return b
+}
+
+func (r *reader) bounced(data value, document workflow.SID) (b workflow.Bounced) {
+	for v := range r.members(data) {
+		if v.isNull() {
+			continue
+		}
+		switch string(v.name) {
+		case "mail":
+			b.Mail = workflow.MailID(r.str(v))
+		case "action":
+			b.Action = oneOf(r, v, workflow.Actions)
+		case "status":
+			b.Status = r.str(v)
+		case "diagnostic":
+			b.Diagnostic = r.prose(v, MaxReason)
+		}
+	}
+	switch {
+	case r.problem != nil:
+	case b.Mail == "":
+		r.fail(workflow.CodeInvalid, "data.mail", "missing")
+	case !b.Mail.Valid():
+		r.fail(workflow.CodeInvalid, "data.mail", "not the id of a mail: %s", quote(string(b.Mail)))
+	case b.Action == "":
+		r.fail(workflow.CodeInvalid, "data.action", "missing")
+	case !statusPattern.MatchString(b.Status):
+		r.fail(workflow.CodeInvalid, "data.status", "not a status code such as 5.1.1: %s", quote(b.Status))
+	}
+	r.agree("data.mail", b.Mail.Document() == document)
+	return b
+}
+
 func (r *reader) addresses(list value) []string {
 	out := []string{}
 	for v := range r.list(list) {

@@ -25,6 +25,7 @@ type Facts struct {
 	Blocked      map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
 	ParkingLimit time.Duration      // how long an event may stay parked
 	Rules        int                // version of the rules in force; 0 stands for the first
+	Attempted    bool               // the mail that a bounced event names has been begun by a worker
 }
 
 // Holding is an order and the document that it is on.
@@ -79,6 +80,7 @@ type Decision struct {
 	Mails     []Mail      // the mails that are new or changed, settled ones too
 	Owed      []OwedEvent // to be appended
 	Moot      []OwedEvent // timers owed before that are not wanted any more; only their subjects count
+	Bounces   []Bounce    // what was reported of mails
 	Notes     []Note      // for the document's history
 	Verdicts  []Verdict   // on the entry, and on parked events that it let through
 	Unchanged bool        // nothing of the document or its mails changed
@@ -182,7 +184,7 @@ func (d *decider) erased(e Entry) *Problem {
 // it would never end.
 func asks(b Body) bool {
 	switch b.(type) {
-	case Created, Updated, StatusChanged, OrderStatusChanged, Invalid:
+	case Created, Updated, StatusChanged, OrderStatusChanged, Resend, Bounced, Invalid:
 		return true
 	}
 	return false
@@ -209,6 +211,10 @@ func (d *decider) answer(e Entry) *Problem {
 		return d.timer(e, b)
 	case Register:
 		d.registered(b)
+	case Resend:
+		return d.resend(e)
+	case Bounced:
+		return d.bounced(e, b)
 	case Discarded:
 		d.note(b.Type(), fmt.Sprintf("entry %d: %s", b.Sequence, b.Reason))
 	default: // became and refused say what the rules said before

@@ -237,6 +237,8 @@ var decoders = map[string]func([]byte) (Body, error){
 	TypeErased:             decode[Erased],
 	TypeDiscarded:          decode[Discarded],
 	TypeQuarantined:        decode[Quarantined],
+	TypeResend:             decode[Resend],
+	TypeBounced:            decode[Bounced],
 }
 
 func decode[B Body](data []byte) (Body, error) {

@@ -51,6 +51,12 @@ func waits(rules int, from Status, b Body) bool {
 // otherRound reports whether an event is about another round than the one that
 // the document is in: who signed or declined then has not seen this one.
 func otherRound(d Document, b Body) bool {
-	s, ok := b.(StatusChanged)
-	return ok && s.Round != 0 && d.Status != Unseen && s.Round != d.Round
+	round := 0
+	switch b := b.(type) {
+	case StatusChanged:
+		round = b.Round
+	case Resend:
+		round = b.Round
+	}
+	return round != 0 && d.Status != Unseen && round != d.Round
 }

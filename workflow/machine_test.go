@@ -139,7 +139,11 @@ func (d *desk) from(account workflow.SID, b workflow.Body) workflow.Decision {
 	case workflow.Claimed, workflow.Settled:
 		e.Account, e.Document = "", ""
 	}
-	d.last = workflow.Decide(d.state, e, workflow.Facts{Holders: d.holders, ParkingLimit: 24 * time.Hour})
+	f := workflow.Facts{Holders: d.holders, ParkingLimit: 24 * time.Hour}
+	if b, ok := b.(workflow.Bounced); ok {
+		f.Attempted = d.sent[b.Mail].Attempts > 0
+	}
+	d.last = workflow.Decide(d.state, e, f)
 	d.state = d.last.State
 	for _, m := range d.last.Mails {
 		if _, known := d.sent[m.ID]; !known {

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,15 @@ var MailKinds = []MailKind{MailSignature, MailReminder, MailSent, MailSigned}
 // same mail. It holds no address.
 type MailID string
 
+// MailIDPattern is the shape of a MailID, as a regular expression of ECMA-262
+// and RE2 alike.
+const MailIDPattern = `^PX[0-9a-fA-F]{32}\.[1-9][0-9]{0,8}\.[a-z_]{1,32}\.[0-9]{1,20}$`
+
+var mailIDPattern = regexp.MustCompile(MailIDPattern)
+
+// Valid reports whether the id has the shape of one of ours.
+func (id MailID) Valid() bool { return mailIDPattern.MatchString(string(id)) }
+
 // Document returns the sid of the document that the mail is about, or "" where
 // the id is not one of ours.
 func (id MailID) Document() SID {
@@ -43,6 +53,15 @@ func (id MailID) Round() int {
 	round, _, _ := strings.Cut(rest, ".")
 	n, _ := strconv.Atoi(round)
 	return n
+}
+
+// Kind returns the kind of the mail, or "" where the id is not one of ours.
+func (id MailID) Kind() MailKind {
+	parts := strings.Split(string(id), ".")
+	if len(parts) != 4 {
+		return ""
+	}
+	return MailKind(parts[2])
 }
 
 func mailID(doc *Document, kind MailKind, n int) MailID {

@@ -32,6 +32,7 @@ const (
 	CodeRound          Code = "round_conflict"  // the document is in another round
 	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
+	CodeMailUnknown    Code = "mail_unknown"    // no such mail has been sent about the document
 	CodeAccount        Code = "wrong_account"   // the document is another account's
 	CodeErased         Code = "erased"          // the document was erased, and does not come back
 )

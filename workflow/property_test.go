@@ -123,7 +123,7 @@ func accepted(d *desk, round int) bool {
 
 // anything is a random event, biased to what a document can meet.
 func anything(rng *rand.Rand, d *desk) workflow.Body {
-	switch rng.IntN(9) {
+	switch rng.IntN(11) {
 	case 0:
 		c := created()
 		c.Hold = rng.IntN(2) == 0
@@ -143,11 +143,16 @@ func anything(rng *rand.Rand, d *desk) workflow.Body {
 			return due[len(due)-1]
 		}
 		return workflow.TimerDue{Timer: []string{fmt.Sprint("reminder-", d.seq), "expiry", "freshness"}[rng.IntN(3)], Round: d.state.Document.Round}
+	case 6:
+		return workflow.Resend{Round: rng.IntN(2) * d.state.Document.Round}
 	}
 	if len(d.order) == 0 {
 		return created()
 	}
 	id := d.order[rng.IntN(len(d.order))]
+	if rng.IntN(6) == 0 {
+		return workflow.Bounced{Mail: id, Action: workflow.Actions[rng.IntN(2)], Status: []string{"5.1.1", "4.2.2"}[rng.IntN(2)]}
+	}
 	if rng.IntN(2) == 0 {
 		return workflow.Claimed{Worker: "w", Mails: []workflow.MailID{id}}
 	}

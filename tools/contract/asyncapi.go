@@ -94,7 +94,8 @@ func channelOf(k *kind) object {
 // others write too, and sends the rest.
 func operationOf(k *kind, description string) object {
 	action := "send"
-	if k.writers[0] == anyUpstream || k.writers[0] == orderService {
+	switch k.writers[0] {
+	case anyUpstream, orderService, bounceService:
 		action = "receive"
 	}
 	return object{
@@ -135,7 +136,7 @@ func parameters() object {
 		statuses[i] = string(s)
 	}
 	return object{
-		"account":  object{"description": `The account, "AC" and 32 hex digits. In a refused or discarded event "_", as the document, where the subject of the message it is about names none.`, "examples": []string{account}},
+		"account":  object{"description": `The account, "AC" and 32 hex digits. In a refused or discarded event "_", as the document, where the subject of the message it is about names none. In a bounced event "_" where its publisher does not know whose mail it is.`, "examples": []string{account}},
 		"document": object{"description": `The Authorization Document, "PX" and 32 hex digits.`, "examples": []string{document}},
 		"order":    object{"description": `The Hosted Number Order, "HR" and 32 hex digits.`, "examples": []string{order1}},
 		"status":   object{"description": "Where the document stands.", "enum": statuses},

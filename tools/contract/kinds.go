@@ -27,11 +27,12 @@ const (
 )
 
 const (
-	anyUpstream  = "upstream services"
-	orderService = "the order service"
-	restAPI      = "Countersign's REST API"
-	signingPage  = "Countersign's signing page"
-	itself       = "Countersign, once"
+	anyUpstream   = "upstream services"
+	orderService  = "the order service"
+	bounceService = "a service that receives reports on mails"
+	restAPI       = "Countersign's REST API"
+	signingPage   = "Countersign's signing page"
+	itself        = "Countersign, once"
 )
 
 var serviceAddress = workflow.ServiceAddress{
@@ -76,6 +77,17 @@ func upstream() []kind {
 		{"orderStatusChanged", workflow.OrderStatusChanged{}, "{account}.{document}.order.{order}.status", []string{orderService}, []events.Event{
 			timed(events.OrderStatusChanged("/carrier", "77-failed", account, document, order1, workflow.OrderStatusChanged{
 				Status: workflow.OrderFailed, PhoneNumber: "+14155550101", FailureReason: "The carrier does not know the number.",
+			})),
+		}},
+		{"resend", workflow.Resend{}, "{account}.{document}.resend", []string{anyUpstream, "countersign documents resend"}, []events.Event{
+			timed(events.Resend("/orders", "5f0c7a1e-resend-1", account, document, workflow.Resend{Round: 1})),
+		}},
+		{"bounced", workflow.Bounced{}, "{account}.{document}.bounced", []string{bounceService, "countersign bounce"}, []events.Event{
+			timed(events.Bounced("/mx", "20261123150405.4F2A@mx.example.com", account, workflow.Bounced{
+				Mail: document + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 5.1.1 <…>: user unknown",
+			})),
+			timed(events.Bounced("/mx", "20261123190405.4F2B@mx.example.com", "", workflow.Bounced{
+				Mail: document + ".1.sent.0", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "connection timed out",
 			})),
 		}},
 	}

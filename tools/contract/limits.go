@@ -63,6 +63,8 @@ var limits = map[string]func(*jsonschema.Schema){
 	"worker":                      func(s *jsonschema.Schema) { s.MinLength = new(uint64(1)) },
 	"mails[]":                     pattern(mailPattern()),
 	"outcomes[].mail":             pattern(mailPattern()),
+	"mail":                        pattern(workflow.MailIDPattern),
+	"diagnostic":                  text(events.MaxReason, onManyLines),
 }
 
 func sid(letters string) func(*jsonschema.Schema) {
@@ -108,6 +110,9 @@ func whole(b workflow.Body, s *jsonschema.Schema) {
 				p.Value.Pattern = "^$|" + p.Value.Pattern
 			}
 		}
+	case workflow.Bounced:
+		status, _ := s.Properties.Get("status")
+		status.Pattern = events.StatusPattern
 	case workflow.StatusChanged:
 		canceled := jsonschema.NewProperties()
 		canceled.Set("status", &jsonschema.Schema{Const: workflow.Canceled})

@@ -76,6 +76,8 @@ func words(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Enum: list(workflow.Statuses)}
 	case reflect.TypeFor[workflow.OrderStatus]():
 		return &jsonschema.Schema{Type: "string", Enum: list(workflow.OrderStatuses)}
+	case reflect.TypeFor[workflow.Action]():
+		return &jsonschema.Schema{Type: "string", Enum: list(workflow.Actions)}
 	case reflect.TypeFor[workflow.Outcome]():
 		return &jsonschema.Schema{Type: "string", Enum: list(workflow.Outcomes)}
 	case reflect.TypeFor[json.RawMessage]():

@@ -30,6 +30,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addBlockedStmt, err = db.PrepareContext(ctx, addBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query AddBlocked: %w", err)
 	}
+	if q.addBouncesStmt, err = db.PrepareContext(ctx, addBounces); err != nil {
+		return nil, fmt.Errorf("error preparing query AddBounces: %w", err)
+	}
 	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
 	}
@@ -60,6 +63,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.appliedBeforeStmt, err = db.PrepareContext(ctx, appliedBefore); err != nil {
 		return nil, fmt.Errorf("error preparing query AppliedBefore: %w", err)
 	}
+	if q.attemptedMailsStmt, err = db.PrepareContext(ctx, attemptedMails); err != nil {
+		return nil, fmt.Errorf("error preparing query AttemptedMails: %w", err)
+	}
 	if q.backlogStmt, err = db.PrepareContext(ctx, backlog); err != nil {
 		return nil, fmt.Errorf("error preparing query Backlog: %w", err)
 	}
@@ -71,6 +77,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.deleteBlockedStmt, err = db.PrepareContext(ctx, deleteBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteBlocked: %w", err)
+	}
+	if q.deleteBouncesStmt, err = db.PrepareContext(ctx, deleteBounces); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteBounces: %w", err)
 	}
 	if q.deleteClosedStmt, err = db.PrepareContext(ctx, deleteClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteClosed: %w", err)
@@ -99,11 +108,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteOwedEventsStmt, err = db.PrepareContext(ctx, deleteOwedEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteOwedEvents: %w", err)
 	}
+	if q.deleteOwedSubjectsStmt, err = db.PrepareContext(ctx, deleteOwedSubjects); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOwedSubjects: %w", err)
+	}
 	if q.deleteParkedStmt, err = db.PrepareContext(ctx, deleteParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteParked: %w", err)
 	}
 	if q.deleteTurnedDownStmt, err = db.PrepareContext(ctx, deleteTurnedDown); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteTurnedDown: %w", err)
+	}
+	if q.documentBouncesStmt, err = db.PrepareContext(ctx, documentBounces); err != nil {
+		return nil, fmt.Errorf("error preparing query DocumentBounces: %w", err)
 	}
 	if q.documentJournalStmt, err = db.PrepareContext(ctx, documentJournal); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentJournal: %w", err)
@@ -288,6 +303,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addBlockedStmt: %w", cerr)
 		}
 	}
+	if q.addBouncesStmt != nil {
+		if cerr := q.addBouncesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addBouncesStmt: %w", cerr)
+		}
+	}
 	if q.addClosedStmt != nil {
 		if cerr := q.addClosedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addClosedStmt: %w", cerr)
@@ -338,6 +358,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing appliedBeforeStmt: %w", cerr)
 		}
 	}
+	if q.attemptedMailsStmt != nil {
+		if cerr := q.attemptedMailsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing attemptedMailsStmt: %w", cerr)
+		}
+	}
 	if q.backlogStmt != nil {
 		if cerr := q.backlogStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing backlogStmt: %w", cerr)
@@ -356,6 +381,11 @@ func (q *Queries) Close() error {
 	if q.deleteBlockedStmt != nil {
 		if cerr := q.deleteBlockedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteBlockedStmt: %w", cerr)
+		}
+	}
+	if q.deleteBouncesStmt != nil {
+		if cerr := q.deleteBouncesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteBouncesStmt: %w", cerr)
 		}
 	}
 	if q.deleteClosedStmt != nil {
@@ -403,6 +433,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteOwedEventsStmt: %w", cerr)
 		}
 	}
+	if q.deleteOwedSubjectsStmt != nil {
+		if cerr := q.deleteOwedSubjectsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOwedSubjectsStmt: %w", cerr)
+		}
+	}
 	if q.deleteParkedStmt != nil {
 		if cerr := q.deleteParkedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteParkedStmt: %w", cerr)
@@ -411,6 +446,11 @@ func (q *Queries) Close() error {
 	if q.deleteTurnedDownStmt != nil {
 		if cerr := q.deleteTurnedDownStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteTurnedDownStmt: %w", cerr)
+		}
+	}
+	if q.documentBouncesStmt != nil {
+		if cerr := q.documentBouncesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing documentBouncesStmt: %w", cerr)
 		}
 	}
 	if q.documentJournalStmt != nil {
@@ -734,6 +774,7 @@ type Queries struct {
 	tx                        *sql.Tx
 	accountsNamingStmt        *sql.Stmt
 	addBlockedStmt            *sql.Stmt
+	addBouncesStmt            *sql.Stmt
 	addClosedStmt             *sql.Stmt
 	addHoldersStmt            *sql.Stmt
 	addOwedEventStmt          *sql.Stmt
@@ -744,10 +785,12 @@ type Queries struct {
 	addTurnedDownStmt         *sql.Stmt
 	allBlockedStmt            *sql.Stmt
 	appliedBeforeStmt         *sql.Stmt
+	attemptedMailsStmt        *sql.Stmt
 	backlogStmt               *sql.Stmt
 	claimedMailsStmt          *sql.Stmt
 	countClosedDeadStmt       *sql.Stmt
 	deleteBlockedStmt         *sql.Stmt
+	deleteBouncesStmt         *sql.Stmt
 	deleteClosedStmt          *sql.Stmt
 	deleteDocumentStmt        *sql.Stmt
 	deleteDocumentParkedStmt  *sql.Stmt
@@ -757,8 +800,10 @@ type Queries struct {
 	deleteJournalStmt         *sql.Stmt
 	deleteMailsStmt           *sql.Stmt
 	deleteOwedEventsStmt      *sql.Stmt
+	deleteOwedSubjectsStmt    *sql.Stmt
 	deleteParkedStmt          *sql.Stmt
 	deleteTurnedDownStmt      *sql.Stmt
+	documentBouncesStmt       *sql.Stmt
 	documentJournalStmt       *sql.Stmt
 	documentMailsStmt         *sql.Stmt
 	documentOwedEventsStmt    *sql.Stmt
@@ -823,6 +868,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                        tx,
 		accountsNamingStmt:        q.accountsNamingStmt,
 		addBlockedStmt:            q.addBlockedStmt,
+		addBouncesStmt:            q.addBouncesStmt,
 		addClosedStmt:             q.addClosedStmt,
 		addHoldersStmt:            q.addHoldersStmt,
 		addOwedEventStmt:          q.addOwedEventStmt,
@@ -833,10 +879,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addTurnedDownStmt:         q.addTurnedDownStmt,
 		allBlockedStmt:            q.allBlockedStmt,
 		appliedBeforeStmt:         q.appliedBeforeStmt,
+		attemptedMailsStmt:        q.attemptedMailsStmt,
 		backlogStmt:               q.backlogStmt,
 		claimedMailsStmt:          q.claimedMailsStmt,
 		countClosedDeadStmt:       q.countClosedDeadStmt,
 		deleteBlockedStmt:         q.deleteBlockedStmt,
+		deleteBouncesStmt:         q.deleteBouncesStmt,
 		deleteClosedStmt:          q.deleteClosedStmt,
 		deleteDocumentStmt:        q.deleteDocumentStmt,
 		deleteDocumentParkedStmt:  q.deleteDocumentParkedStmt,
@@ -846,8 +894,10 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteJournalStmt:         q.deleteJournalStmt,
 		deleteMailsStmt:           q.deleteMailsStmt,
 		deleteOwedEventsStmt:      q.deleteOwedEventsStmt,
+		deleteOwedSubjectsStmt:    q.deleteOwedSubjectsStmt,
 		deleteParkedStmt:          q.deleteParkedStmt,
 		deleteTurnedDownStmt:      q.deleteTurnedDownStmt,
+		documentBouncesStmt:       q.documentBouncesStmt,
 		documentJournalStmt:       q.documentJournalStmt,
 		documentMailsStmt:         q.documentMailsStmt,
 		documentOwedEventsStmt:    q.documentOwedEventsStmt,

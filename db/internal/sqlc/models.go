@@ -14,6 +14,15 @@ type Blocked struct {
 	DocumentSID workflow.SID
 }
 
+type Bounce struct {
+	MailID     workflow.MailID
+	Sequence   int64
+	AtMS       int64
+	Action     workflow.Action
+	Status     string
+	Diagnostic string
+}
+
 type Closed struct {
 	Sequence   int64
 	BySequence int64

@@ -54,6 +54,17 @@ func (q *Queries) AddBlocked(ctx context.Context, arg AddBlockedParams) error {
 	return err
 }
 
+const addBounces = `-- name: AddBounces :exec
+INSERT INTO bounces (mail_id, sequence, at_ms, action, status, diagnostic)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+`
+
+func (q *Queries) AddBounces(ctx context.Context, bounces string) error {
+	_, err := q.exec(ctx, q.addBouncesStmt, addBounces, bounces)
+	return err
+}
+
 const addClosed = `-- name: AddClosed :exec
 INSERT INTO closed (sequence, by_sequence, reason, at_ms)
 SELECT t.sequence, ?1, ?2, ?3 FROM turned_down AS t
@@ -283,6 +294,33 @@ func (q *Queries) AppliedBefore(ctx context.Context, arg AppliedBeforeParams) ([
 	return items, nil
 }
 
+const attemptedMails = `-- name: AttemptedMails :many
+SELECT id FROM mails WHERE attempts > 0 AND id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+`
+
+func (q *Queries) AttemptedMails(ctx context.Context, ids string) ([]workflow.MailID, error) {
+	rows, err := q.query(ctx, q.attemptedMailsStmt, attemptedMails, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []workflow.MailID{}
+	for rows.Next() {
+		var id workflow.MailID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const backlog = `-- name: Backlog :one
 SELECT
   CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'owed') AS INTEGER) AS oldest_owed_ms,
@@ -383,6 +421,15 @@ type DeleteBlockedParams struct {
 
 func (q *Queries) DeleteBlocked(ctx context.Context, arg DeleteBlockedParams) error {
 	_, err := q.exec(ctx, q.deleteBlockedStmt, deleteBlocked, arg.DocumentSID, arg.Below)
+	return err
+}
+
+const deleteBounces = `-- name: DeleteBounces :exec
+DELETE FROM bounces WHERE mail_id > CAST(?1 AS TEXT) || '.' AND mail_id < CAST(?1 AS TEXT) || '/'
+`
+
+func (q *Queries) DeleteBounces(ctx context.Context, sid string) error {
+	_, err := q.exec(ctx, q.deleteBouncesStmt, deleteBounces, sid)
 	return err
 }
 
@@ -488,6 +535,15 @@ func (q *Queries) DeleteOwedEvents(ctx context.Context, arg DeleteOwedEventsPara
 	return err
 }
 
+const deleteOwedSubjects = `-- name: DeleteOwedSubjects :exec
+DELETE FROM owed_events WHERE subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+`
+
+func (q *Queries) DeleteOwedSubjects(ctx context.Context, subjects string) error {
+	_, err := q.exec(ctx, q.deleteOwedSubjectsStmt, deleteOwedSubjects, subjects)
+	return err
+}
+
 const deleteParked = `-- name: DeleteParked :exec
 DELETE FROM parked WHERE sequence = ?1
 `
@@ -509,6 +565,40 @@ type DeleteTurnedDownParams struct {
 func (q *Queries) DeleteTurnedDown(ctx context.Context, arg DeleteTurnedDownParams) error {
 	_, err := q.exec(ctx, q.deleteTurnedDownStmt, deleteTurnedDown, arg.DocumentSID, arg.Below)
 	return err
+}
+
+const documentBounces = `-- name: DocumentBounces :many
+SELECT mail_id, sequence, at_ms, "action", status, diagnostic FROM bounces WHERE mail_id > CAST(?1 AS TEXT) || '.' AND mail_id < CAST(?1 AS TEXT) || '/' ORDER BY sequence
+`
+
+func (q *Queries) DocumentBounces(ctx context.Context, sid string) ([]Bounce, error) {
+	rows, err := q.query(ctx, q.documentBouncesStmt, documentBounces, sid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Bounce{}
+	for rows.Next() {
+		var i Bounce
+		if err := rows.Scan(
+			&i.MailID,
+			&i.Sequence,
+			&i.AtMS,
+			&i.Action,
+			&i.Status,
+			&i.Diagnostic,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const documentJournal = `-- name: DocumentJournal :many

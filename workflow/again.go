@@ -1,0 +1,109 @@
+package workflow
+
+import (
+	"fmt"
+	"strings"
+)
+
+// TypeResend and TypeBounced are the CloudEvents types of what is said about a
+// mail after it has left.
+const (
+	TypeResend  = "authorization_document.resend"
+	TypeBounced = "mail.bounced"
+)
+
+// Resend asks for the signature mail of the document's round to be sent once
+// more. One that is still owed is due at once instead.
+type Resend struct {
+	Round int `json:"round,omitempty"` // the document's round that it is about; in another the event is refused. Left out: whichever it is in
+}
+
+// Action is what became of a mail behind the mail server that took it, in the
+// words of RFC 3464, section 2.3.3.
+type Action string
+
+// The actions of a report.
+const (
+	ActionFailed    Action = "failed"    // it was given up
+	ActionDelayed   Action = "delayed"   // it is still being tried
+	ActionDelivered Action = "delivered" // it is in the mailbox
+	ActionRelayed   Action = "relayed"   // it went on to where no reports are written
+	ActionExpanded  Action = "expanded"  // it went on to several addresses
+)
+
+// Actions lists every action of a report.
+var Actions = []Action{ActionFailed, ActionDelayed, ActionDelivered, ActionRelayed, ActionExpanded}
+
+// Bounced is what a mail server reports of a mail that it had taken.
+type Bounced struct {
+	Mail       MailID `json:"mail"`                 // which mail
+	Action     Action `json:"action"`               // what became of it
+	Status     string `json:"status"`               // status code of RFC 3463: "5.1.1"
+	Diagnostic string `json:"diagnostic,omitempty"` // the mail server's words; addresses should be blotted out
+}
+
+// Type implements Body.
+func (Resend) Type() string { return TypeResend }
+
+// Type implements Body.
+func (Bounced) Type() string { return TypeBounced }
+
+// Hard reports whether the mail was given up for a reason that stays. A mail
+// given up because its mailbox was full or its server away has a status of
+// 4.x.x, and another one may get through.
+func (b Bounced) Hard() bool { return b.Action == ActionFailed && strings.HasPrefix(b.Status, "5.") }
+
+// words is the status, and the mail server's words where there are any.
+func (b Bounced) words() string { return strings.TrimSpace(b.Status + " " + b.Diagnostic) }
+
+// Bounce is what was reported of one mail by one entry.
+type Bounce struct {
+	Bounced
+	Entry Entry
+}
+
+// out reports whether the document has been sent to the signer, or is on its way.
+func (d *Document) out() bool { return d.Status == Signing || d.Status == Opened && !d.Hold }
+
+// resend owes the signature mail of the round once more, with the number of
+// the entry that asks. While one is owed there is no second one.
+func (d *decider) resend(e Entry) *Problem {
+	doc := &d.state.Document
+	if !doc.out() {
+		stand := standing(doc.Status)
+		if doc.Hold {
+			stand = "held"
+		}
+		return problem(CodeStatus, "", "document %s is %s; it has no signature mail that could be sent again", doc.SID, stand)
+	}
+	for i := range d.state.Mails {
+		m := &d.state.Mails[i]
+		if m.Kind != MailSignature || m.Round != doc.Round || m.State.Settled() {
+			continue
+		}
+		if d.same = m.State != MailOwed || !m.Due.After(d.now); !d.same {
+			m.Due = d.now
+			d.touched = append(d.touched, m.ID)
+			d.note(TypeResend, fmt.Sprintf("%s is due now, by %s", m.ID, e.Source))
+		}
+		return nil
+	}
+	d.mail(MailSignature, int(e.Sequence), doc.Email)
+	d.note(TypeResend, "to be sent again, by "+e.Source)
+	return nil
+}
+
+// bounced writes down what is reported of a mail. A signature mail that came
+// back for good ends its round, be it noted as accepted yet or not.
+func (d *decider) bounced(e Entry, b Bounced) *Problem {
+	doc := &d.state.Document
+	if !d.facts.Attempted {
+		return problem(CodeMailUnknown, "data.mail", "no mail %s has been sent", b.Mail)
+	}
+	d.out.Bounces = append(d.out.Bounces, Bounce{b, e})
+	d.note("mail reported "+string(b.Action), fmt.Sprintf("%s: %s", b.Mail, b.words()))
+	if doc.out() && b.Hard() && b.Mail.Kind() == MailSignature && b.Mail.Round() == doc.Round {
+		d.fail("the signature mail came back: " + b.words())
+	}
+	return nil
+}

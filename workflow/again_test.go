@@ -1,0 +1,131 @@
+package workflow_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/workflow"
+)
+
+// mailOf is a mail of the test's document.
+func mailOf(round int, kind workflow.MailKind, n int) workflow.MailID {
+	return workflow.MailID(fmt.Sprintf("%s.%d.%s.%d", document, round, kind, n))
+}
+
+func TestWhatABouncedMailMeans(t *testing.T) {
+	const words = "550 no such user"
+	for _, tt := range []struct {
+		name string
+		from func(*desk)
+		b    workflow.Bounced
+		want string
+	}{
+		{"a signature mail that came back for good", nil, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied failed: the signature mail came back: 5.1.1 550 no such user"},
+		{"one given up for a passing reason", nil, workflow.Bounced{mailOf(1, "signature", 0), "failed", "4.4.7", words}, "applied signing"},
+		{"one that is delayed", nil, workflow.Bounced{mailOf(1, "signature", 0), "delayed", "4.4.1", ""}, "applied signing"},
+		{"one that is delivered", nil, workflow.Bounced{mailOf(1, "signature", 0), "delivered", "2.0.0", ""}, "applied signing"},
+		{"a cc's notice", nil, workflow.Bounced{mailOf(1, "sent", 0), "failed", "5.1.1", words}, "applied signing"},
+		{"a reminder", func(d *desk) {
+			d.do(workflow.TimerDue{Timer: "reminder-1", Round: 1})
+			d.accept()
+		}, workflow.Bounced{mailOf(1, "reminder", 1), "failed", "5.1.1", words}, "applied signing"},
+		{"of an earlier round", func(d *desk) {
+			d.do(workflow.StatusChanged{Status: workflow.Opened})
+			d.do(workflow.StatusChanged{Status: workflow.Signing})
+			d.accept()
+		}, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied signing"},
+		{"of a recalled document", func(d *desk) {
+			d.do(workflow.StatusChanged{Status: workflow.Opened})
+		}, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied opened"},
+		{"once signed", func(d *desk) {
+			d.do(workflow.StatusChanged{Status: workflow.Signed})
+		}, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied signed"},
+		{"one that nobody sent", nil, workflow.Bounced{mailOf(1, "signature", 7), "failed", "5.1.1", words}, "refused signing"},
+		{"of another document", nil, workflow.Bounced{"PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.1.signature.0", "failed", "5.1.1", words}, "refused signing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := standing(t, workflow.Signing)
+			if tt.from != nil {
+				tt.from(d)
+			}
+			d.do(tt.b)
+			got := fmt.Sprintf("%s %s", d.last.Verdicts[0].Result, d.state.Document.Status)
+			if r := d.state.Document.Reason; r != "" {
+				got += ": " + r
+			}
+			want(t, "answer", got, tt.want)
+			if noted := len(d.last.Bounces) == 1 && len(d.last.Notes) > 0; noted != strings.HasPrefix(tt.want, "applied") {
+				t.Errorf("noted: %+v, %+v", d.last.Bounces, d.last.Notes)
+			}
+		})
+	}
+}
+
+// TestAReportThatOvertakesTheOutcome: a relay may send the mail back before its
+// acceptance stands on the log, or the worker may die in between.
+func TestAReportThatOvertakesTheOutcome(t *testing.T) {
+	d := newDesk(t)
+	d.do(created())
+	id := d.state.Mails[0].ID
+	d.do(workflow.Bounced{Mail: id, Action: workflow.ActionFailed, Status: "5.1.1"})
+	want(t, "a mail that was not begun", string(d.last.Verdicts[0].Problem.Code), "mail_unknown")
+	d.do(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{id}})
+	claim := d.seq
+	d.do(workflow.Bounced{Mail: id, Action: workflow.ActionFailed, Status: "5.1.1"})
+	want(t, "status", string(d.state.Document.Status), "failed")
+	d.do(workflow.Settled{Claim: claim, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Accepted}}})
+	want(t, "status after the outcome", string(d.state.Document.Status), "failed")
+	want(t, "events", d.owed(), "became.opened.1, refused.2, became.failed.1")
+}
+
+func TestResendOwesAMailOfTheSameRound(t *testing.T) {
+	d := standing(t, workflow.Signing)
+	mails := len(d.order)
+	d.do(workflow.Resend{Round: 1})
+	want(t, "the mail", string(d.state.Mails[0].ID), string(mailOf(1, "signature", int(d.seq))))
+	want(t, "its recipient", d.state.Mails[0].Recipient, "signer@example.com")
+	d.do(workflow.Resend{})
+	want(t, "asked again while it is owed", results(d.last), "unchanged")
+	d.accept()
+	want(t, "mails", fmt.Sprint(len(d.order)), fmt.Sprint(mails+1))
+	want(t, "events", d.owed(), "became.opened.1, became.signing.1")
+	d.do(workflow.Resend{})
+	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Code: 550, Reply: "550 no"})
+	want(t, "a rejected one leaves the first", string(d.state.Document.Status), "signing")
+	d.do(workflow.Resend{Round: 2})
+	want(t, "for another round", string(d.last.Verdicts[0].Problem.Code), "round_conflict")
+	d.do(workflow.Resend{})
+	d.do(workflow.StatusChanged{Status: workflow.Signed})
+	if !strings.Contains(d.mails(), "signature withdrawn") {
+		t.Errorf("the one that is owed goes out after the signature: %s", d.mails())
+	}
+}
+
+func TestResendOfWhatIsOnItsWay(t *testing.T) {
+	d := newDesk(t)
+	d.do(created())
+	d.settle(workflow.MailOutcome{Outcome: workflow.Deferred, RetryAfterMs: time.Hour.Milliseconds()})
+	d.do(workflow.Resend{})
+	want(t, "mails", d.mails(), "signature owed signer@")
+	if due := d.state.Mails[0].Due; !due.Equal(d.now) {
+		t.Errorf("the deferred mail is due at %s, want %s", due, d.now)
+	}
+	d.settle(workflow.MailOutcome{Outcome: workflow.Held})
+	d.do(workflow.Resend{})
+	want(t, "mails after the first was held", d.mails(), "signature held signer@, signature owed signer@")
+	d.accept()
+	want(t, "status", string(d.state.Document.Status), "signing")
+}
+
+func TestResendIsRefused(t *testing.T) {
+	for _, s := range []workflow.Status{workflow.Unseen, workflow.Opened, workflow.Signed, workflow.Canceled, workflow.Failed} {
+		d := standing(t, s)
+		mails := len(d.state.Mails)
+		d.do(workflow.Resend{})
+		if p := d.last.Verdicts[0].Problem; p == nil || p.Code != workflow.CodeStatus || len(d.state.Mails) != mails {
+			t.Errorf("%q: %+v, %s", s, p, d.mails())
+		}
+	}
+}
