@@ -35,7 +35,7 @@ func goldenPX(n int) workflow.SID { return workflow.SID(fmt.Sprintf("PX%032x", n
 func goldenHR(n int) workflow.SID { return workflow.SID(fmt.Sprintf("HR%032x", n)) }
 
 // recordGolden records a log where there is none yet.
-func recordGolden(t *testing.T, name string) {
+func recordGolden(t *testing.T, name string, script func(*recorder)) {
 	t.Helper()
 	if _, err := os.Stat(name); err == nil {
 		return
@@ -46,7 +46,7 @@ func recordGolden(t *testing.T, name string) {
 	}
 	defer s.Close()
 	r := &recorder{t: t, store: s, now: goldenStream}
-	r.script()
+	script(r)
 	if err := os.MkdirAll(golden, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +101,10 @@ func (r *recorder) says(n int, b workflow.Body) uint64 {
 		return r.event(events.Updated("/orders", id, goldenAccount, goldenPX(n), b))
 	case workflow.OrderStatusChanged:
 		return r.event(events.OrderStatusChanged("/carrier", id, goldenAccount, goldenPX(n), b.Order, b))
+	case workflow.Resend:
+		return r.event(events.Resend("/orders", id, goldenAccount, goldenPX(n), b))
+	case workflow.Bounced:
+		return r.event(events.Bounced("/mx", id, goldenAccount, b))
 	}
 	return r.event(events.StatusChanged("/orders", id, goldenAccount, goldenPX(n), b.(workflow.StatusChanged)))
 }
@@ -347,4 +351,40 @@ func (r *recorder) turnedDown() {
 	for i := range r.log[:8] { // met again, the first of them
 		r.raw(r.log[i].Subject, r.log[i].Header, r.log[i].message().Data)
 	}
+}
+
+// reports has mails reported on and sent again, wherever the document stands,
+// and one that is erased in between.
+func (r *recorder) reports() {
+	r.event(events.RulesActivated("rules-1", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
+	hard := func(n int, kind workflow.MailKind) workflow.Bounced {
+		id := workflow.MailID(fmt.Sprintf("%s.1.%s.0", goldenPX(n), kind))
+		return workflow.Bounced{Mail: id, Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 5.1.1 <…>: user unknown"}
+	}
+	for n, s := range append([]workflow.Status{workflow.Unseen}, workflow.Statuses...) {
+		r.stand(n, s)
+		soft := hard(n, workflow.MailSignature)
+		soft.Action, soft.Status = workflow.ActionDelayed, "4.4.1"
+		for _, b := range []workflow.Body{soft, hard(n, workflow.MailSent), workflow.Resend{}, workflow.Resend{Round: 1}, workflow.Resend{Round: 7}} {
+			r.says(n, b)
+		}
+		r.settle()
+		again := r.says(n, hard(n, workflow.MailSignature))
+		r.raw(r.log[again-1].Subject, nil, r.log[again-1].message().Data) // a second copy
+		r.settle()
+	}
+	r.outcome = func(id workflow.MailID) workflow.MailOutcome { return workflow.MailOutcome{} }
+	r.says(20, r.content(20))
+	mails, err := r.store.DueMails(r.t.Context(), r.now, nil, 20)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.send(mails)
+	b := hard(20, workflow.MailSignature) // before the outcome is known
+	r.event(events.Bounced("/mx", "e20", "", b))
+	r.outcome = nil
+	r.settle()
+	r.erases()
+	r.event(events.Bounced("/mx", "e150", "", hard(150, workflow.MailSignature)))
+	r.settle()
 }

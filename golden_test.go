@@ -26,8 +26,9 @@ var (
 	force  = flag.Bool("force", false, "with -update: write the dumps of golden logs anew, released or not")
 )
 
-// golden is where logs stand that must come to the same state for ever: one
-// for each version, with a dump of the database made from it.
+// golden is where logs stand that must come to the same state for ever: for
+// each version, and for what was added to it, with a dump of the database made
+// from it.
 const golden = "testdata/golden"
 
 // goldenEntry is one line of a golden log.
@@ -55,7 +56,8 @@ var goldenStream = time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)
 // entry, and compares the database with the one of the release.
 func TestGoldenLogsComeToTheSameState(t *testing.T) {
 	if *update {
-		recordGolden(t, filepath.Join(golden, "v1.jsonl"))
+		recordGolden(t, filepath.Join(golden, "v1.jsonl"), (*recorder).script)
+		recordGolden(t, filepath.Join(golden, "v1-reports.jsonl"), (*recorder).reports)
 	}
 	logs, err := filepath.Glob(filepath.Join(golden, "*.jsonl"))
 	if err != nil || len(logs) == 0 {
@@ -149,13 +151,20 @@ func foldGolden(t *testing.T, entries []workflow.Entry, size int) string {
 	return b.String()
 }
 
-// TestTheGoldenLogHasEverything holds the newest golden log to what it is for:
+// TestTheGoldenLogsHaveEverything holds the golden logs to what they are for:
 // an event of every type, every way to be turned down, every state of a mail.
-func TestTheGoldenLogHasEverything(t *testing.T) {
-	entries := decodeGolden(readGolden(t, filepath.Join(golden, "v1.jsonl")))
-	types := map[string]bool{}
-	for _, e := range entries {
-		types[e.Body.Type()] = true
+func TestTheGoldenLogsHaveEverything(t *testing.T) {
+	logs, err := filepath.Glob(filepath.Join(golden, "v1*.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	types, dump := map[string]bool{}, ""
+	for _, log := range logs {
+		entries := decodeGolden(readGolden(t, log))
+		for _, e := range entries {
+			types[e.Body.Type()] = true
+		}
+		dump += foldGolden(t, entries, len(entries))
 	}
 	schemas, err := filepath.Glob("docs/schemas/*.json")
 	if err != nil {
@@ -166,10 +175,10 @@ func TestTheGoldenLogHasEverything(t *testing.T) {
 			t.Errorf("no event of type %s", typ)
 		}
 	}
-	dump := foldGolden(t, entries, len(entries))
 	for _, word := range []string{
 		"unreadable", "unknown_type", "unknown_version", "invalid", "too_large", "parked_too_long", "crashed", "already_exists",
 		"immutable", "status_conflict", "order_taken", "order_unknown", "wrong_account", "erased",
+		"mail_unknown",
 	} {
 		if !strings.Contains(dump, `"`+word+`"`) {
 			t.Errorf("nothing was turned down as %s", word)
