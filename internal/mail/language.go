@@ -1,6 +1,9 @@
 package mail
 
-import "countersign/workflow"
+import (
+	"countersign/internal/loa"
+	"countersign/workflow"
+)
 
 // language is what mails say in one language. Each language is written as a whole.
 type language struct {
@@ -56,6 +59,14 @@ func (f fact) Rows() [][]string {
 
 // is makes a fact of one value.
 func is(label, value string) fact { return fact{Label: label, Values: []string{value}} }
+
+// of returns the words for a locale, English where there are none for it.
+func of(locale string) *language {
+	if loa.Language(locale) == "es" {
+		return &spanish
+	}
+	return &english
+}
 
 // pick returns the words that are right for n things.
 func pick(n int, none, one, many string) string {

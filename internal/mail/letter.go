@@ -61,7 +61,7 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	if m.About == nil {
 		return outgoing{}, errors.New("the mail says nothing of its document")
 	}
-	w := &english
+	w := of(m.About.Locale)
 	say, ok := w.kinds[m.Kind]
 	if !ok {
 		return outgoing{}, fmt.Errorf("there are no words for %q mails", m.Kind)

@@ -132,10 +132,22 @@ func TestGolden(t *testing.T) {
 	toCC.Recipient = "ops@example.com"
 	undated := signed(document())
 	undated.DateSigned, undated.LetterDigest = nil, ""
+	spanish := func(kind workflow.MailKind, to string) workflow.Mail {
+		d := signed(several())
+		d.Locale, d.ContactTitle = "es-MX", "Propietaria"
+		m := mailOf(kind, d)
+		m.Recipient = to
+		return m
+	}
 	for _, c := range []struct {
 		name string
 		mail workflow.Mail
 	}{
+		{"signature_es", spanish(workflow.MailSignature, "owner@example.com")},
+		{"reminder_es", spanish(workflow.MailReminder, "owner@example.com")},
+		{"sent_es", spanish(workflow.MailSent, "ops@example.com")},
+		{"signed_es", spanish(workflow.MailSigned, "ops@example.com")},
+		{"signed_by_you_es", spanish(workflow.MailSigned, "owner@example.com")},
 		{"signature", mailOf(workflow.MailSignature, several())},
 		{"reminder", mailOf(workflow.MailReminder, document())},
 		{"sent", mailOf(workflow.MailSent, several())},
@@ -149,7 +161,11 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := write(t, nil, c.mail)[0]
-			golden(t, c.name+".txt", "Subject: "+l.header.Get("Subject")+"\n\n"+l.text)
+			subject, err := new(mime.WordDecoder).DecodeHeader(l.header.Get("Subject"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, c.name+".txt", "Subject: "+subject+"\n\n"+l.text)
 			golden(t, c.name+".html", l.html)
 		})
 	}
@@ -202,6 +218,16 @@ func TestEveryKindIsWritten(t *testing.T) {
 	m.About = nil
 	if r := pool(t, settings(t, "127.0.0.1:1")).Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Deferred || r.Server {
 		t.Errorf("a mail about nothing: %+v, want deferred", r)
+	}
+}
+
+func TestMailsAreInTheDocumentsLanguage(t *testing.T) {
+	for locale, want := range map[string]string{"": "en", "es": "es", "es-MX": "es", "en-GB": "en", "fr": "en", "not a locale": "en"} {
+		d := document()
+		d.Locale = locale
+		if l := write(t, nil, mailOf(workflow.MailSignature, d))[0]; !strings.Contains(l.html, `<html lang="`+want+`">`) {
+			t.Errorf("locale %q: %.60s, want %s", locale, l.html, want)
+		}
 	}
 }
 

@@ -13,12 +13,13 @@ import (
 	"countersign/workflow"
 )
 
-// kinds is a mail of each kind, to everybody who may get it.
-func kinds() []workflow.Mail {
+// kinds is a mail of each kind, to everybody who may get it, in each language.
+func kinds(locale string) []workflow.Mail {
 	var mails []workflow.Mail
 	for _, kind := range workflow.MailKinds {
 		for _, to := range []string{"owner@example.com", "ops@example.com"} {
 			d := signed(several())
+			d.Locale = locale
 			m := mailOf(kind, d)
 			m.Recipient = to
 			mails = append(mails, m)
@@ -29,29 +30,31 @@ func kinds() []workflow.Mail {
 
 // TestNothingLooksLikeSpam holds every mail to what mail servers look for.
 func TestNothingLooksLikeSpam(t *testing.T) {
-	for _, m := range kinds() {
-		t.Run(string(m.Kind)+" "+m.Recipient, func(t *testing.T) {
-			server := catch(t)
-			c := settings(t, server.addr)
-			c.ReplyTo = "Desk <desk@example.com>"
-			if r := pool(t, c).Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Accepted {
-				t.Fatalf("%+v", r)
-			}
-			raw := server.stored()[0]
-			plainBytes(t, raw)
-			l := read(t, raw)
-			fields(t, l.header)
-			page, err := html.Parse(strings.NewReader(l.html))
-			if err != nil {
-				t.Fatal(err)
-			}
-			loadsNothing(t, page)
-			alike(t, l.text, page)
-			const clipped = 102 << 10 // bytes from which Gmail hides the rest
-			if len(l.html) > clipped/3 {
-				t.Errorf("the page has %d bytes", len(l.html))
-			}
-		})
+	for _, locale := range []string{"en", "es"} {
+		for _, m := range kinds(locale) {
+			t.Run(locale+" "+string(m.Kind)+" "+m.Recipient, func(t *testing.T) {
+				server := catch(t)
+				c := settings(t, server.addr)
+				c.ReplyTo = "Desk <desk@example.com>"
+				if r := pool(t, c).Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Accepted {
+					t.Fatalf("%+v", r)
+				}
+				raw := server.stored()[0]
+				plainBytes(t, raw)
+				l := read(t, raw)
+				fields(t, l.header)
+				page, err := html.Parse(strings.NewReader(l.html))
+				if err != nil {
+					t.Fatal(err)
+				}
+				loadsNothing(t, page)
+				alike(t, l.text, page)
+				const clipped = 102 << 10 // bytes from which Gmail hides the rest
+				if len(l.html) > clipped/3 {
+					t.Errorf("the page has %d bytes", len(l.html))
+				}
+			})
+		}
 	}
 }
 
@@ -161,12 +164,15 @@ func alike(t *testing.T, text string, page *html.Node) {
 			}
 		}
 	}
-	only := []string{"signature requested", "reminder", "out for signature", "signed", "if the button does not work, open this link:"}
+	only := []string{
+		"signature requested", "reminder", "out for signature", "signed", "if the button does not work, open this link:",
+		"firma solicitada", "recordatorio", "pendiente de firma", "firmada", "si el botón no funciona, abra este enlace:",
+	}
 	for n := range page.Descendants() {
 		if n.Type != html.ElementNode || n.Data != "p" && n.Data != "h1" && n.Data != "a" {
 			continue
 		}
-		if s := strings.ToLower(said(n)); !strings.Contains(inText, s) && !slices.Contains(only, s) && !strings.HasPrefix(s, "letter of authorizationpx") {
+		if s := strings.ToLower(said(n)); !strings.Contains(inText, s) && !slices.Contains(only, s) && !strings.HasPrefix(s, "letter of authorizationpx") && !strings.HasPrefix(s, "carta de autorizaciónpx") {
 			t.Errorf("the text does not say %q", s)
 		}
 	}
