@@ -67,7 +67,9 @@ func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 }
 
 // RemoveLetters removes every letter of a document from the store, and has the
-// server overwrite their bytes. Where there is none that is no error.
+// server overwrite their bytes; so it does with what uploads that were cut off
+// more than an hour ago have left, whosever it is. Where there is nothing that
+// is no error.
 func (l *Log) RemoveLetters(ctx context.Context, document workflow.SID) error {
 	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
 	var kept []*jetstream.ObjectInfo
@@ -85,7 +87,7 @@ func (l *Log) RemoveLetters(ctx context.Context, document workflow.SID) error {
 			return fmt.Errorf("remove letter %s: %w", x.Name, err)
 		}
 	}
-	return nil
+	return sweep(ctx, l.broker.JS, LettersBucket)
 }
 
 // letters looks up the store, or makes it where it is missing.

@@ -56,3 +56,45 @@ func TestAStoreThatForgetsIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestWhatAnUploadThatWasCutOffHasLeft goes when letters are removed, but not
+// while the upload may go on.
+func TestWhatAnUploadThatWasCutOffHasLeft(t *testing.T) {
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	log := eventstest.Open(t, nc, 1)
+	name := events.LetterName("PX000102030405060708090a0b0c0d0e0f", "sha256:"+strings.Repeat("ab", 32))
+	if err := log.PutLetter(t.Context(), name, []byte("a letter")); err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const chunks = "$O." + events.LettersBucket + ".C.cutoff"
+	for range 2 {
+		if _, err := js.Publish(t.Context(), chunks, []byte("half of a letter")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		wait time.Duration
+		left uint64
+	}{{time.Hour, 2}, {0, 0}} {
+		events.SetUploadWait(c.wait)
+		if err := log.RemoveLetters(t.Context(), "PX000102030405060708090a0b0c0d0e00"); err != nil {
+			t.Fatal(err)
+		}
+		stream, err := js.Stream(t.Context(), "OBJ_"+events.LettersBucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(chunks))
+		if err != nil || info.State.Subjects[chunks] != c.left {
+			t.Errorf("after %s: %d chunks are left, want %d; %v", c.wait, info.State.Subjects[chunks], c.left, err)
+		}
+	}
+	events.SetUploadWait(time.Hour)
+	if got, err := log.Letter(t.Context(), name); err != nil || string(got) != "a letter" {
+		t.Errorf("the letter that was whole: %q, %v", got, err)
+	}
+}

@@ -74,7 +74,8 @@ func (s *Snapshots) List(ctx context.Context) ([]Snapshot, error) {
 }
 
 // Put stores a snapshot's bytes under its position, and returns it as it is
-// listed from then on. What it says of the bytes must be true of them.
+// listed from then on. What it says of the bytes must be true of them. What
+// uploads that were cut off more than an hour ago have left goes.
 func (s *Snapshots) Put(ctx context.Context, of Snapshot, bytes io.Reader) (Snapshot, error) {
 	bucket, err := s.js.ObjectStore(ctx, SnapshotsBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -89,6 +90,9 @@ func (s *Snapshots) Put(ctx context.Context, of Snapshot, bytes io.Reader) (Snap
 	info, err := bucket.Put(ctx, jetstream.ObjectMeta{Name: of.Name, Metadata: of.metadata()}, bytes)
 	if err != nil {
 		return of, fmt.Errorf("put %s into bucket %s: %w; is there room on the server's disk?", of.Name, SnapshotsBucket, err)
+	}
+	if err := sweep(ctx, s.js, SnapshotsBucket); err != nil {
+		return of, err
 	}
 	return snapshot(info), nil
 }
@@ -118,37 +122,6 @@ func (s *Snapshots) Delete(ctx context.Context, name string) error {
 		return fmt.Errorf("delete snapshot %s: %w", name, err)
 	}
 	return nil
-}
-
-// removeObject removes an object's chunks from its bucket's stream, and then
-// the object; one that is not there is no error. Deleting the object alone
-// would leave its bytes on the disk for as long as newer chunks share their
-// file.
-func removeObject(ctx context.Context, js jetstream.JetStream, in, name string) error {
-	bucket, err := js.ObjectStore(ctx, in)
-	if err == nil {
-		err = overwrite(ctx, js, bucket, in, name)
-	}
-	if err == nil {
-		err = bucket.Delete(ctx, name)
-	}
-	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nil
-	}
-	return err
-}
-
-func overwrite(ctx context.Context, js jetstream.JetStream, bucket jetstream.ObjectStore, in, name string) error {
-	info, err := bucket.GetInfo(ctx, name)
-	if err != nil {
-		return err
-	}
-	stream, err := js.Stream(ctx, "OBJ_"+in)
-	if err != nil {
-		return err
-	}
-	chunks := Range{Subject: "$O." + in + ".C." + info.NUID, Bare: true}
-	return read(ctx, js, "OBJ_"+in, chunks, func(m Message) error { return removeOne(ctx, stream, m.Sequence) })
 }
 
 func (s Snapshot) metadata() map[string]string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
+	"countersign/events/eventstest"
 	"countersign/internal/config"
 	"countersign/workflow"
 )
@@ -179,6 +181,50 @@ func TestErase(t *testing.T) {
 				t.Errorf("%s is still in %v", text, files)
 			}
 		}
+	}
+}
+
+// TestEraseOnACluster erases a document on three servers of which one is away,
+// and comes back: none of them gives the document to anybody again.
+func TestEraseOnACluster(t *testing.T) {
+	t.Parallel()
+	cluster := startServers(t, 3)
+	x := townAt(t, cluster)
+	dir := t.TempDir()
+	env := x.quick(dir, "COUNTERSIGN_REPLICAS=3")
+	a := x.process(env)
+	x.create(1, 2, "private-%d@example.com")
+	x.statuses(dir, workflow.Signing, 2)
+	x.say(status(1, workflow.Canceled))
+	x.rest(dir)
+	cluster.up[2].kill()
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"erase", "--yes", string(testPX(1))}, env, &out, &errs); code != exitOK {
+		t.Fatalf("exit code %d: %s%s", code, &out, &errs)
+	}
+	cluster.start(2)
+	x.rest(dir)
+	sameState(t, dump(t, dir), x.fromLog())
+	a.kill()
+	js, err := jetstream.New(x.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := workflow.SubjectPrefix + string(testAccount) + "." + string(testPX(1)) + "."
+	for i := range cluster.up { // whoever leads
+		cluster.up[i].kill()
+		var info *jetstream.StreamInfo
+		eventstest.WaitFor(t, patience, "a leader", func() bool {
+			stream, err := js.Stream(t.Context(), events.StreamName)
+			if err == nil {
+				info, err = stream.Info(t.Context(), jetstream.WithSubjectFilter(about+">"))
+			}
+			return err == nil && info.Cluster.Leader != ""
+		})
+		if want := map[string]uint64{about + "erased": 1}; !maps.Equal(info.State.Subjects, want) {
+			t.Errorf("without server %d there are %v", i, info.State.Subjects)
+		}
+		cluster.start(i)
 	}
 }
 
