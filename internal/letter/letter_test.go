@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -183,15 +184,7 @@ func seals(t *testing.T, key crypto.Signer) letter.Seal {
 }
 
 func TestTheSealIsValidAndBreaks(t *testing.T) {
-	elliptical, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, key := range map[string]crypto.Signer{"ECDSA": elliptical, "RSA": rsaKey} {
+	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
 			pdf := write(t, content("en", 12))
 			sealed, err := seals(t, key).Apply(pdf, at)
@@ -229,4 +222,86 @@ func TestWhatIsNoLetterIsNotSealed(t *testing.T) {
 			t.Errorf("%q is sealed", pdf)
 		}
 	}
+}
+
+// TestEveryByteOfASignatureCounts flips each byte of a detached signature, and
+// of what was signed.
+func TestEveryByteOfASignatureCounts(t *testing.T) {
+	for name, key := range keys(t) {
+		t.Run(name, func(t *testing.T) {
+			s, content := seals(t, key), []byte("what is signed")
+			signed, err := s.Sign(content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := s.Sign(content); err != nil || !bytes.Equal(signed, again) {
+				t.Errorf("signed again it is another signature, %v", err)
+			}
+			if by, err := letter.CheckSignature(content, signed); err != nil || !by.Equal(s.Certificate) {
+				t.Fatalf("the signature itself: %v", err)
+			}
+			for i := range signed {
+				broken := bytes.Clone(signed)
+				broken[i] ^= 1
+				if _, err := letter.CheckSignature(content, broken); err == nil {
+					t.Errorf("byte %d of the signature flipped, and it is still good", i)
+				}
+			}
+			if _, err := letter.CheckSignature([]byte("what is Signed"), signed); !errors.Is(err, letter.ErrOtherContent) {
+				t.Errorf("other content: %v", err)
+			}
+			for _, junk := range [][]byte{nil, []byte("junk"), signed[:len(signed)-1], append(bytes.Clone(signed), 0)} {
+				if _, err := letter.CheckSignature(content, junk); !errors.Is(err, letter.ErrNoSignature) {
+					t.Errorf("%d bytes: %v", len(junk), err)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryByteOfASealedLetterCounts flips bytes all over a letter.
+func TestEveryByteOfASealedLetterCounts(t *testing.T) {
+	for name, key := range keys(t) {
+		t.Run(name, func(t *testing.T) {
+			s, pdf := seals(t, key), write(t, content("en", 1))
+			sealed, err := s.Apply(pdf, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if by, err := letter.Check(sealed); err != nil || !by.Certificate.Equal(s.Certificate) {
+				t.Fatalf("the letter itself: %v", err)
+			}
+			contents := bytes.LastIndex(sealed, []byte("/Contents <")) + len("/Contents <")
+			for i := 0; i < len(sealed); i += 97 {
+				if i >= contents && i < contents+4<<10 {
+					continue // not every byte around a signature is signed; the digest of the letter is on the log
+				}
+				broken := bytes.Clone(sealed)
+				broken[i] ^= 1
+				if _, err := letter.Check(broken); err == nil {
+					t.Errorf("byte %d of %d flipped, and the seal is still good", i, len(sealed))
+				}
+			}
+			for what, broken := range map[string][]byte{
+				"no seal": pdf, "nothing": nil, "more behind it": append(bytes.Clone(sealed), "more"...), "cut off": sealed[:len(sealed)-9],
+			} {
+				if _, err := letter.Check(broken); err == nil {
+					t.Errorf("%s: the seal is good", what)
+				}
+			}
+		})
+	}
+}
+
+func keys(t *testing.T) map[string]crypto.Signer {
+	t.Helper()
+	elliptical, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]crypto.Signer{"ECDSA": elliptical, "RSA": rsaKey}
 }

@@ -3,9 +3,7 @@ package letter
 import (
 	"bytes"
 	"crypto"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,8 +11,6 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf16"
-
-	"github.com/smallstep/pkcs7"
 )
 
 // Seal says that a letter is as it was when it was sealed, and by whom: a
@@ -39,7 +35,7 @@ func (s Seal) Apply(pdf []byte, at time.Time) ([]byte, error) {
 	out := u.out.Bytes()
 	covered := make([]byte, 0, len(out))
 	covered = append(append(covered, out[:from]...), out[to:]...)
-	der, err := s.sign(covered)
+	der, err := s.Sign(covered)
 	if err != nil {
 		return nil, fmt.Errorf("seal the letter: %w", err)
 	}
@@ -48,33 +44,6 @@ func (s Seal) Apply(pdf []byte, at time.Time) ([]byte, error) {
 	}
 	hex.Encode(out[from+1:], der)
 	return out, nil
-}
-
-// idSigningCertificateV2 is the attribute that ties a signature to its
-// certificate (RFC 5035, section 3), which PAdES demands.
-var idSigningCertificateV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
-
-// Both have SHA-256 where they leave the algorithm out.
-type (
-	signingCertificateV2 struct{ Certs []essCertIDv2 }
-	essCertIDv2          struct{ CertHash []byte }
-)
-
-// sign makes a detached CMS signature (RFC 5652) without a signing time: in
-// PAdES that stands in the PDF.
-func (s Seal) sign(content []byte) ([]byte, error) {
-	data, err := pkcs7.NewSignedData(content)
-	if err != nil {
-		return nil, err
-	}
-	data.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
-	digest := sha256.Sum256(s.Certificate.Raw)
-	attribute := pkcs7.Attribute{Type: idSigningCertificateV2, Value: signingCertificateV2{[]essCertIDv2{{digest[:]}}}}
-	if err := data.AddSigner(s.Certificate, s.Key, pkcs7.SignerInfoConfig{ExtraSignedAttributes: []pkcs7.Attribute{attribute}}); err != nil {
-		return nil, err
-	}
-	data.Detach()
-	return data.Finish()
 }
 
 // update is an incremental update being written behind a PDF.

@@ -1,0 +1,64 @@
+package letter
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// Sealed is what a seal says.
+type Sealed struct {
+	Certificate *x509.Certificate
+}
+
+// covers is the signature in a PDF as Apply writes it.
+var covers = regexp.MustCompile(`/ByteRange \[0 (\d{10}) (\d{10}) (\d{10})\]\n/Contents <`)
+
+// Check checks the seal on a letter: that it is the seal of the whole file, and
+// that no byte was changed since. Whether the certificate in it is to be
+// trusted is the caller's question. It fails with ErrOtherContent or
+// ErrNoSignature.
+func Check(pdf []byte) (Sealed, error) {
+	all := covers.FindAllSubmatchIndex(pdf, -1)
+	if len(all) == 0 {
+		return Sealed{}, fmt.Errorf("%w: the letter has no seal of ours", ErrNoSignature)
+	}
+	at := all[len(all)-1]
+	number := func(i int) int {
+		n, _ := strconv.Atoi(string(pdf[at[2*i]:at[2*i+1]])) // ten digits
+		return n
+	}
+	from, to := at[1]-1, at[1]+contentsLen+1
+	if number(1) != from || number(2) != to || to > len(pdf) || number(3) != len(pdf)-to || pdf[to-1] != '>' {
+		return Sealed{}, fmt.Errorf("%w: the seal is not of the whole letter", ErrOtherContent)
+	}
+	der, err := contents(pdf[from+1 : to-1])
+	if err != nil {
+		return Sealed{}, fmt.Errorf("%w: %w", ErrNoSignature, err)
+	}
+	covered := append(bytes.Clone(pdf[:from]), pdf[to:]...)
+	_, certificate, err := parseSignature(covered, der)
+	return Sealed{certificate}, err
+}
+
+// contents is the signature in its place in the PDF: in hexadecimal digits,
+// and zeros behind it.
+func contents(digits []byte) ([]byte, error) {
+	raw := make([]byte, hex.DecodedLen(len(digits)))
+	if _, err := hex.Decode(raw, digits); err != nil {
+		return nil, err
+	}
+	// The length of a DER value stands in its first bytes.
+	if raw[0] != 0x30 || raw[1] != 0x82 {
+		return nil, errors.New("it holds no signature")
+	}
+	length := 4 + int(raw[2])<<8 + int(raw[3])
+	if length > len(raw) || len(bytes.Trim(raw[length:], "\x00")) > 0 {
+		return nil, errors.New("there is something behind the signature")
+	}
+	return raw[:length], nil
+}
