@@ -35,6 +35,8 @@ var rooms = map[string]string{
 	"internal/mail":     "internal/failpoint internal/loa internal/phone workflow",
 	"internal/letter":   "internal/loa internal/phone workflow",
 
+	"internal/evidence": "events workflow",
+
 	"internal/catcher":   "workflow",
 	"internal/certtest":  "",
 	"internal/config":    "workflow",

@@ -26,13 +26,13 @@ import (
 )
 
 // provider is who hosts the messages, as the letter names it.
-func (w *worker) provider() string {
-	if w.cfg.Provider != "" {
-		return w.cfg.Provider
+func provider(cfg config.Config) string {
+	if cfg.Provider != "" {
+		return cfg.Provider
 	}
-	from, err := netmail.ParseAddress(w.cfg.MailFrom)
+	from, err := netmail.ParseAddress(cfg.MailFrom)
 	if err != nil {
-		return w.cfg.MailFrom // the pool refuses it
+		return cfg.MailFrom // the pool refuses it
 	}
 	if from.Name != "" {
 		return from.Name
@@ -42,12 +42,12 @@ func (w *worker) provider() string {
 
 // loadSeal reads the key that seals letters, from the files that the settings
 // name or from the keys file.
-func (w *worker) loadSeal() (letter.Seal, error) {
-	if w.cfg.SealCert == "" {
-		certificate, key, err := ticket.LoadSeal(w.cfg.KeysFile, w.provider())
+func loadSeal(cfg config.Config) (letter.Seal, error) {
+	if cfg.SealCert == "" {
+		certificate, key, err := ticket.LoadSeal(cfg.KeysFile, provider(cfg))
 		return letter.Seal{Certificate: certificate, Key: key}, err
 	}
-	pair, err := tls.LoadX509KeyPair(w.cfg.SealCert, w.cfg.SealKey)
+	pair, err := tls.LoadX509KeyPair(cfg.SealCert, cfg.SealKey)
 	if err != nil {
 		return letter.Seal{}, fmt.Errorf("--seal-cert, --seal-key: %w", err)
 	}
@@ -64,7 +64,7 @@ type letters struct{ *worker }
 // content is the document's letter, unsigned.
 func (l letters) content(doc workflow.Document, words loa.Words) letter.Content {
 	return letter.Content{
-		Words: words, Document: doc.SID, Created: doc.DateUpdated, Provider: l.provider(),
+		Words: words, Document: doc.SID, Created: doc.DateUpdated, Provider: provider(l.cfg),
 		Subscriber: doc.Subscriber, Address: strings.Join(doc.ServiceAddress.Lines(), "\n"),
 		Email: doc.Email, Title: doc.ContactTitle, Phone: doc.ContactPhoneNumber, Numbers: doc.Orders,
 	}
@@ -81,8 +81,12 @@ func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words
 	return l.fetch(ctx, doc)
 }
 
-// Kept implements web.Letters: the evidence of our own events names the letter.
-func (l letters) Kept(doc workflow.Document) bool {
+// Kept implements web.Letters.
+func (l letters) Kept(doc workflow.Document) bool { return keptLetter(doc) }
+
+// keptLetter reports whether a document's letter was signed here: the evidence
+// of our own events names it.
+func keptLetter(doc workflow.Document) bool {
 	var evidence struct {
 		Letter string `json:"letter"`
 	}

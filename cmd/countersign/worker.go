@@ -89,7 +89,7 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.keys, err = ticket.LoadKeys(cfg.KeysFile); err != nil {
 		return nil, err
 	}
-	if w.seal, err = w.loadSeal(); err != nil {
+	if w.seal, err = loadSeal(cfg); err != nil {
 		return nil, err
 	}
 	if w.pool, err = w.mailPool(); err != nil {
@@ -351,7 +351,7 @@ func (w *worker) publicHandler() http.Handler {
 	mux.Handle("/HostedNumbers/", rest)
 	mux.Handle("/v2/", rest)
 	mux.Handle("/", web.Handler(web.Config{
-		Documents: w.store, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: w.provider(),
+		Documents: w.store, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg),
 		Now: time.Now, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
 	}))
 	return exactly{mux, rest}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"countersign/events"
+	"countersign/internal/evidence"
+	"countersign/internal/letter"
+	"countersign/workflow"
+)
+
+func (a *app) evidence() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "evidence PX…",
+		Short: "Write all that proves what happened to a document into one archive",
+		Long: `Writes one ZIP file: the signed letter, every event of the document as it stands on the log, the mail ledger, and a
+manifest with a chain of digests, signed with the key that seals letters. countersign evidence verify checks it without
+the log. It holds personal data; what is erased later is not erased in it.
+
+The worker on this data directory may be running.`,
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().StringVarP(&file, "output", "o", "", "the file to write; it must not be there yet")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case !documentSID.MatchString(args[0]):
+			return usageError{fmt.Errorf("not a document sid (PX and 32 hex digits): %q", args[0])}
+		case file == "":
+			return usageError{errors.New("--output is missing: name the file to write")}
+		}
+		cfg, err := a.load(c)
+		if err != nil {
+			return err
+		}
+		seal, err := loadSeal(cfg)
+		if err != nil {
+			return err
+		}
+		b, err := a.newBench(c.Context(), cfg, false)
+		if err != nil {
+			return err
+		}
+		defer b.close()
+		content, err := b.gather(c.Context(), workflow.SID(args[0]))
+		if err != nil {
+			return err
+		}
+		archive, err := evidence.Write(content, seal.Sign)
+		if err != nil {
+			return err
+		}
+		if err := writeNew(file, archive); err != nil {
+			return err
+		}
+		report, err := evidence.Verify(archive, checker{})
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		return a.tell(report)
+	}
+	c.AddCommand(a.evidenceVerify())
+	return c
+}
+
+// writeNew writes a file that only its owner can read, and that was not there
+// before. Where that fails nothing is left of it.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// gather collects what is known of a document, as of one position on the log.
+func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Content, err error) {
+	dir, remove, err := scratch(b.cfg.DataDir)
+	if err != nil {
+		return c, err
+	}
+	defer remove()
+	store, err := b.current(ctx, dir)
+	if err != nil {
+		return c, err
+	}
+	defer store.Close()
+	at := store.Position()
+	c.Document, c.Sequence, c.Time, c.Stream = sid, at.Sequence, at.Time, at.Stream
+	if err := b.messages(ctx, &c); err != nil {
+		return c, err
+	}
+	if c.Erased > 0 {
+		return c, nil
+	}
+	life, err := store.Life(ctx, sid)
+	if err != nil {
+		return c, err
+	}
+	d := life.Document
+	if d == nil {
+		return c, fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, sid)
+	}
+	c.Account, c.Status, c.Life, c.Mails = d.AccountSID, d.Status, d, jsonLife(life).Mails
+	if keptLetter(*d) {
+		c.Letter, err = b.log.Letter(ctx, events.LetterName(d.SID, d.LetterDigest))
+		if errors.Is(err, workflow.ErrNotFound) {
+			fmt.Fprintf(b.err, "countersign: %v; the archive is written without it\n", err)
+			err = nil
+		}
+	}
+	return c, err
+}
+
+// messages reads what stands on the log about a document, up to the position.
+func (b *bench) messages(ctx context.Context, c *evidence.Content) error {
+	subjects := events.Range{Subject: events.Prefix + "*." + string(c.Document) + ".>"}
+	return events.Read(ctx, b.nc, events.StreamName, subjects, func(m events.Message) error {
+		if m.Sequence > c.Sequence {
+			return nil
+		}
+		if e, ok := events.Decode(m).Body.(workflow.Erased); ok {
+			c.Erased, c.Account, c.Status = m.Sequence, e.AccountSID, e.Status
+		}
+		c.Messages = append(c.Messages, m)
+		return nil
+	})
+}
+
+func (a *app) evidenceVerify() *cobra.Command {
+	var signer string
+	c := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Check an archive of evidence, without the log",
+		Long: `Checks that an archive is to the last byte as countersign evidence wrote it: the signature of its manifest, the chain of
+its lines, each file, and that the letter in it is the one that the log says was signed, with a seal that is whole. It
+exits with 1 where anything does not fit, and names the first entry that does not.
+
+Whose signature it is, is for you to judge: compare the fingerprint with the one of your seal's certificate, or
+give it with --signer.`,
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().StringVar(&signer, "signer", "", "SHA-256 fingerprint that the signer's certificate must have")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		archive, err := os.ReadFile(args[0])
+		if err != nil {
+			return err
+		}
+		report, err := evidence.Verify(archive, checker{})
+		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), fingerprint(report.Signer)) {
+			err = fmt.Errorf("it was signed by %s, whose certificate has the fingerprint %s", report.Signer.Subject.CommonName, fingerprint(report.Signer))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		return a.tell(report)
+	}
+	return c
+}
+
+// tell says what an archive proves.
+func (a *app) tell(r evidence.Report) error {
+	m := r.Manifest
+	t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(t, "document\t%s of account %s\n", m.Document, m.Account)
+	if m.Erased > 0 {
+		fmt.Fprintf(t, "status\terased; it was %s. What was said of it is off the log, and entry %d says so\n", m.Status, m.Erased)
+	} else {
+		fmt.Fprintf(t, "status\t%s at entry %d, %s\n", m.Status, m.Sequence, stamp(m.Time))
+	}
+	fmt.Fprintf(t, "entries\t%d of the log that began %s\n", r.Entries, stamp(m.Stream))
+	switch {
+	case r.Seal != nil:
+		fmt.Fprintf(t, "letter\t%s, as the log says; sealed by %s\n", r.Letter, r.Seal.Subject.CommonName)
+		fmt.Fprintf(t, "seal\tSHA-256 %s\n", fingerprint(r.Seal))
+	case r.Letter != "":
+		fmt.Fprintf(t, "letter\t%s was signed, and is not in the archive\n", r.Letter)
+	default:
+		fmt.Fprintf(t, "letter\tnone\n")
+	}
+	fmt.Fprintf(t, "manifest\t%d files, signed by %s\n", len(m.Files), r.Signer.Subject.CommonName)
+	fmt.Fprintf(t, "signer\tSHA-256 %s\n", fingerprint(r.Signer))
+	return t.Flush()
+}
+
+// fingerprint is how people compare certificates.
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// checker checks signatures by package letter, which made them.
+type checker struct{}
+
+// Signature implements evidence.Checker.
+func (checker) Signature(content, der []byte) (*x509.Certificate, error) {
+	return letter.CheckSignature(content, der)
+}
+
+// Seal implements evidence.Checker.
+func (checker) Seal(pdf []byte) (*x509.Certificate, error) {
+	sealed, err := letter.Check(pdf)
+	return sealed.Certificate, err
+}

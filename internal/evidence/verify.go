@@ -1,0 +1,187 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// Checker checks signatures.
+type Checker interface {
+	// Signature returns the certificate of the detached CMS signature over the
+	// content, and fails where it is none.
+	Signature(content, der []byte) (*x509.Certificate, error)
+
+	// Seal returns the certificate of the seal on a letter, and fails where the
+	// letter is not as it was sealed.
+	Seal(pdf []byte) (*x509.Certificate, error)
+}
+
+// Report is what an archive proves.
+type Report struct {
+	Manifest Manifest
+	Signer   *x509.Certificate // of the manifest
+	Seal     *x509.Certificate // of the letter, nil where there is none
+	Entries  int               // of the log
+	Letter   string            // the letter's digest as the log has it, "sha256:…"; empty where the log has none
+}
+
+// Fault is what is wrong with an archive, at the first file that does not fit.
+type Fault struct {
+	Entry int    // its place in the manifest, from 1 on; 0 for the manifest, its signature and the archive itself
+	File  string // its name; empty where it is the archive itself
+	What  string
+}
+
+// Error names the file.
+func (f *Fault) Error() string {
+	switch {
+	case f.File == "":
+		return "the archive: " + f.What
+	case f.Entry == 0:
+		return f.File + ": " + f.What
+	}
+	return fmt.Sprintf("entry %d, %s: %s", f.Entry, f.File, f.What)
+}
+
+// Verify checks an archive to its last byte: the signature of the manifest,
+// the chain of its lines, each file, that the log's entries are of the
+// document and in order, and that the letter is the one that was signed and has
+// a seal. It fails with a *Fault.
+func Verify(archive []byte, check Checker) (Report, error) {
+	files, err := unpack(archive)
+	if err != nil {
+		return Report{}, &Fault{What: err.Error()}
+	}
+	v := verification{check: check, files: files}
+	for _, step := range []func() error{v.manifest, v.chain, v.log, v.letter} {
+		if err := step(); err != nil {
+			return v.report, err
+		}
+	}
+	again, err := pack(files)
+	if err != nil || !bytes.Equal(again, archive) {
+		return v.report, &Fault{What: "it has bytes that are in none of its files, or was packed by another program"}
+	}
+	return v.report, nil
+}
+
+type verification struct {
+	check  Checker
+	files  []packed
+	report Report
+}
+
+// manifest reads the manifest, and checks its signature.
+func (v *verification) manifest() error {
+	for i, name := range []string{ManifestFile, SignatureFile} {
+		if len(v.files) <= i || v.files[i].name != name {
+			return &Fault{File: name, What: "it is missing, or not in its place"}
+		}
+	}
+	text, m := v.files[0].data, &v.report.Manifest
+	if err := json.Unmarshal(text, m); err != nil {
+		return &Fault{File: ManifestFile, What: "it cannot be read: " + err.Error()}
+	}
+	if m.Format != Format {
+		return &Fault{File: ManifestFile, What: fmt.Sprintf("its format is %q; this program knows %q", m.Format, Format)}
+	}
+	var err error
+	if v.report.Signer, err = v.check.Signature(text, v.files[1].data); err != nil {
+		return &Fault{File: SignatureFile, What: fmt.Sprintf("it does not sign %s as it stands: %v", ManifestFile, err)}
+	}
+	return nil
+}
+
+// chain checks each line of the manifest, and the file that it is about.
+func (v *verification) chain() error {
+	m, files := v.report.Manifest, v.files[2:]
+	before := first(m)
+	for i, line := range m.Files {
+		fault := func(what string) error { return &Fault{i + 1, line.Name, what} }
+		switch {
+		case line.Link != link(before, line):
+			return fault("its link in the manifest does not follow from the lines before")
+		case i >= len(files):
+			return fault("it is missing from the archive")
+		case files[i].name != line.Name:
+			return fault(fmt.Sprintf("%s stands in its place", files[i].name))
+		case len(files[i].data) != line.Size:
+			return fault(fmt.Sprintf("it has %d bytes, and the manifest says %d", len(files[i].data), line.Size))
+		case digest(files[i].data) != line.SHA256:
+			return fault("its bytes do not have the digest that the manifest says")
+		}
+		before = line.Link
+	}
+	if len(files) > len(m.Files) {
+		return &Fault{File: files[len(m.Files)].name, What: "the manifest does not list it"}
+	}
+	return nil
+}
+
+// log checks that the log's entries are the document's, and in order, and finds
+// the letter's digest in them.
+func (v *verification) log() error {
+	m, files := v.report.Manifest, v.files[2:]
+	last := uint64(0)
+	for i := 0; i < len(files); i++ {
+		if !strings.HasPrefix(files[i].name, logFolder) {
+			continue
+		}
+		fault := func(what string) error { return &Fault{i + 1, files[i].name, what} }
+		var h head
+		switch err := json.Unmarshal(files[i].data, &h); {
+		case err != nil || files[i].name != headFile(h.Sequence):
+			return fault("it is not the head of an entry")
+		case h.Sequence <= last || h.Sequence > m.Sequence:
+			return fault(fmt.Sprintf("its sequence is not between %d and %d", last+1, m.Sequence))
+		case !about(h.Subject, m.Document):
+			return fault("it is about another document")
+		case i+1 >= len(files) || files[i+1].name != dataFile(h.Sequence):
+			return fault("its payload is not behind it")
+		}
+		last = h.Sequence
+		i++
+		v.report.Entries++
+		e := events.Decode(events.Message{Sequence: h.Sequence, Time: h.Time, Subject: h.Subject, Header: h.Header, Data: files[i].data})
+		if b, ok := e.Body.(workflow.Became); ok && b.Status == workflow.Signed {
+			v.report.Letter = b.LetterDigest
+		}
+	}
+	return nil
+}
+
+func about(subject string, document workflow.SID) bool {
+	tokens := strings.Split(strings.TrimPrefix(subject, events.Prefix), ".")
+	return strings.HasPrefix(subject, events.Prefix) && len(tokens) > 1 && tokens[1] == string(document)
+}
+
+// letter checks that the letter is the one that was signed, and its seal.
+func (v *verification) letter() error {
+	for i, f := range v.files[2:] {
+		if f.name != LetterFile {
+			continue
+		}
+		fault := func(what string) error { return &Fault{i + 1, f.name, what} }
+		if want := "sha256:" + digest(f.data); v.report.Letter != want {
+			return fault(fmt.Sprintf("its digest is %s, and the log says that %s was signed", want, orNone(v.report.Letter)))
+		}
+		var err error
+		if v.report.Seal, err = v.check.Seal(f.data); err != nil {
+			return fault("its seal: " + err.Error())
+		}
+	}
+	return nil
+}
+
+func orNone(digest string) string {
+	if digest == "" {
+		return "none"
+	}
+	return "the letter with " + digest
+}
