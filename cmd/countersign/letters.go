@@ -108,12 +108,20 @@ func (l letters) fetch(ctx context.Context, doc workflow.Document) ([]byte, erro
 	return pdf, err
 }
 
-// attachment is the letter that goes with a mail, nil where none does.
-func (l letters) attachment(ctx context.Context, m workflow.Mail) ([]byte, error) {
-	if m.Kind != workflow.MailSigned || l.cfg.LetterDelivery != config.Attach || m.About == nil || !l.Kept(*m.About) {
-		return nil, nil
+// message is a mail with what goes with it: the signed letter, or a link to
+// download it that cannot do anything else.
+func (l letters) message(ctx context.Context, m workflow.Mail) (out mail.Message, err error) {
+	out.Mail = m
+	if m.Kind != workflow.MailSigned || m.About == nil || !l.Kept(*m.About) {
+		return out, nil
 	}
-	return l.fetch(ctx, *m.About)
+	switch l.cfg.LetterDelivery {
+	case config.Attach:
+		out.Letter, err = l.fetch(ctx, *m.About)
+	case config.Link:
+		out.Download, out.Until = l.linkFor(ticket.Download, "/letter/", m.Document, m.Round, m.OwedAt)
+	}
+	return out, err
 }
 
 // Sign implements web.Letters.
@@ -173,9 +181,9 @@ type sender struct {
 
 // Send implements relay.Sender.
 func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
-	pdf, err := s.letters.attachment(ctx, m)
+	message, err := s.letters.message(ctx, m)
 	if err != nil { // sent without it, it could not be made good
 		return relay.Result{Outcome: workflow.Deferred, Reply: "the signed letter cannot be fetched: " + err.Error()}
 	}
-	return relay.Result(s.Pool.Send(ctx, mail.Message{Mail: m, Letter: pdf}))
+	return relay.Result(s.Pool.Send(ctx, message))
 }

@@ -56,7 +56,7 @@ type Config struct {
 	Provider       string // who hosts the messages; empty: the name in MailFrom
 	SealCert       string // PEM file; set if and only if SealKey is
 	SealKey        string // PEM file
-	LetterDelivery string // Attach or Neither
+	LetterDelivery string // Attach, Link or Neither
 
 	LinkLifetime time.Duration
 	ParkingLimit time.Duration // at least a second
@@ -87,6 +87,7 @@ const (
 // How the signed letter gets to the signer and to cc.
 const (
 	Attach  = "attach"
+	Link    = "link"
 	Neither = "neither"
 )
 

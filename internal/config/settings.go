@@ -61,7 +61,7 @@ func table(c *Config) []setting {
 		{"provider", "", "messaging provider, as the letter and the signing page name it; without it the name in mail-from", name(&c.Provider)},
 		{"seal-cert", "", "certificate (PEM, with its chain) of the seal on signed letters; without one a seal is made and kept in keys-file", readable(&c.SealCert)},
 		{"seal-key", "", "key (PEM, RSA or ECDSA) of that certificate", readable(&c.SealKey)},
-		{"letter-delivery", Attach, "the signed letter in mails that say so: attach, or neither for a digest alone", oneOf(&c.LetterDelivery, Attach, Neither)},
+		{"letter-delivery", Attach, "the signed letter in mails that say so: attach, link to download it (good for link-lifetime), or neither for a digest alone", oneOf(&c.LetterDelivery, Attach, Link, Neither)},
 
 		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},

@@ -104,7 +104,11 @@ func englishSigned(v view) said {
 	if v.Attached {
 		keep = "The signed letter is attached; please keep it with your records."
 	}
+	if v.Link != "" {
+		keep = "You can download the signed letter until " + v.Expires + "; please keep it with your records."
+	}
 	return said{
+		Button:    "Download the signed letter",
 		Subject:   "Signed: " + englishAbout(v),
 		Preheader: "Signed on " + v.Date + ". There is nothing more for you to do.",
 		Badge:     "Signed", Tone: "green",

@@ -12,6 +12,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"countersign/internal/loa"
 	"countersign/workflow"
 )
 
@@ -68,6 +69,9 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	}
 	v := l.view(w, m)
 	v.Attached = message.Letter != nil
+	if m.Kind == workflow.MailSigned && message.Download != "" {
+		v.Link, v.Expires = message.Download, loa.Date(w.Language, message.Until)
+	}
 	said := say(v)
 	text, html, err := l.pages.render(content{v, said, w})
 	if err != nil {

@@ -30,6 +30,9 @@ type Pool struct {
 type Message struct {
 	Mail   workflow.Mail
 	Letter []byte // the signed letter, a PDF to attach; nil for none
+
+	Download string    // where the signed letter can be had; empty for nowhere
+	Until    time.Time // from then on no longer
 }
 
 // patience bounds the dialogue of a mail whose context has no deadline. RFC

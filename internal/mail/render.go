@@ -88,7 +88,7 @@ type view struct {
 	Date     string // of what the mail tells
 	Digest   string // of the letter; only once it is signed
 	Attached bool   // the signed letter is in the mail
-	Link     string // only for the signer
+	Link     string // to sign, only for the signer; or to download the signed letter
 	Expires  string
 	columns  int
 	language *language

@@ -36,7 +36,11 @@ func TestNothingLooksLikeSpam(t *testing.T) {
 				server := catch(t)
 				c := settings(t, server.addr)
 				c.ReplyTo = "Desk <desk@example.com>"
-				if r := pool(t, c).Send(t.Context(), mail.Message{Mail: m}); r.Outcome != workflow.Accepted {
+				message := mail.Message{Mail: m}
+				if m.Kind == workflow.MailSigned {
+					message.Download, message.Until = "https://sign.example.com/letter/0123456789abcdefghijklmnopqrstuvwxyz", m.OwedAt.AddDate(0, 1, 0)
+				}
+				if r := pool(t, c).Send(t.Context(), message); r.Outcome != workflow.Accepted {
 					t.Fatalf("%+v", r)
 				}
 				raw := server.stored()[0]

@@ -105,7 +105,11 @@ func spanishSigned(v view) said {
 	if v.Attached {
 		keep = "La carta firmada va adjunta; consérvela con sus documentos."
 	}
+	if v.Link != "" {
+		keep = "Puede descargar la carta firmada hasta el " + v.Expires + "; consérvela con sus documentos."
+	}
 	return said{
+		Button:    "Descargar la carta firmada",
 		Subject:   "Firmada: " + spanishAbout(v),
 		Preheader: "Firmada el " + v.Date + ". No tiene que hacer nada más.",
 		Badge:     "Firmada", Tone: "green",

@@ -1,6 +1,7 @@
-// Package ticket makes and reads the tokens of signing links.
+// Package ticket makes and reads the tokens of links: to sign a letter, or to
+// get the signed one.
 //
-// A token says which document, in which round, may be signed until when, and
+// A token says which document, in which round, what for and until when, and
 // carries an HMAC-SHA256 (RFC 2104) over that, cut to 160 bits. Nothing is
 // stored: the same claims under the same key give the same token, so a mail
 // that is sent again carries the same link. A new round of the document makes
@@ -26,8 +27,11 @@ import (
 // any other.
 type Purpose byte
 
-// Sign is the purpose of a link to the page where a letter is signed.
-const Sign Purpose = 's'
+// The purposes.
+const (
+	Sign     Purpose = 's' // the page where a letter is signed
+	Download Purpose = 'd' // the signed letter, for whoever is told that it is signed
+)
 
 // Claims is what a token says.
 type Claims struct {

@@ -18,6 +18,8 @@ type texts struct {
 
 	Front, Nowhere, Unknown, Replaced, Expired, Unavailable, TooMany, Foreign say
 
+	DownloadExpired say // a link to the signed letter that has expired; its Lead has a moment in it
+
 	Ready, Thanks, Signed, Declined, Withdrawn, Closed say
 
 	Changed, Busy, Failed string // notices on top of the letter

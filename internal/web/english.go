@@ -12,6 +12,8 @@ var english = texts{
 	TooMany:     say{Title: "Too many requests", Lead: "This page was asked for very often in a short time. Please wait a moment and open it again. Your link stays as it is."},
 	Foreign:     say{Title: "This was not sent from our page", Lead: "Another website tried to answer the letter for you. Nothing has changed. Please open the link from the mail and answer there."},
 
+	DownloadExpired: say{Title: "This link has expired", Lead: "The signed letter could be downloaded here until %s. If you need it again, reply to the mail and ask for it."},
+
 	Ready:     say{Status: "Waiting for your signature"},
 	Thanks:    say{Status: "Signed", Title: "Thank you, the letter is signed", Lead: "The registration of the phone numbers has begun, and the signed letter is on its way to you by mail. You can close this page."},
 	Signed:    say{Status: "Signed", Lead: "This letter has been signed. There is nothing left to do."},

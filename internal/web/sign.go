@@ -32,19 +32,35 @@ func (v *visit) key() string { return fmt.Sprintf("%s.%d", v.doc.SID, v.doc.Roun
 // recalled because its link went to the wrong person. The view is nil where the
 // letter can be signed; the visit is nil where the letter is not shown.
 func (h *handler) visit(r *http.Request) (*visit, *view) {
+	v, no := h.link(r, ticket.Sign)
+	switch {
+	case no != nil:
+		return nil, no
+	case v.doc.Status.Ended():
+		return v, new(h.ended(v.t, v.doc, v.token))
+	}
+	return v, nil
+}
+
+// link reads the token of a link. The view is nil where the link is good, and
+// else says what is wrong with it.
+func (h *handler) link(r *http.Request, purpose ticket.Purpose) (*visit, *view) {
 	ctx, token := r.Context(), r.PathValue("token")
 	_, t := h.speak(r, "")
 	no := func(code int, s say) (*visit, *view) { return nil, new(h.plain(t, code, s)) }
-	claims, err := h.Keys.Verify(token, ticket.Sign, h.Now())
+	claims, err := h.Keys.Verify(token, purpose, h.Now())
 	switch {
 	case errors.Is(err, ticket.ErrExpired):
 		s := t.Expired
+		if purpose == ticket.Download {
+			s = t.DownloadExpired
+		}
 		s.Lead = fmt.Sprintf(s.Lead, t.moment(claims.Expires))
 		return no(http.StatusGone, s)
 	case errors.Is(err, ticket.ErrInvalid):
 		return no(http.StatusNotFound, t.Unknown)
 	case err != nil:
-		h.trouble(ctx, "cannot check a signing link", "", err)
+		h.trouble(ctx, "cannot check a link", "", err)
 		return no(http.StatusServiceUnavailable, t.Unavailable)
 	}
 	doc, err := h.Documents.Document(ctx, claims.Document)
@@ -52,18 +68,14 @@ func (h *handler) visit(r *http.Request) (*visit, *view) {
 	case errors.Is(err, workflow.ErrNotFound):
 		return no(http.StatusNotFound, t.Unknown)
 	case err != nil:
-		h.trouble(ctx, "cannot read the document of a signing link", claims.Document, err)
+		h.trouble(ctx, "cannot read the document of a link", claims.Document, err)
 		return no(http.StatusServiceUnavailable, t.Unavailable)
 	}
 	words, t := h.speak(r, doc.Locale)
 	if doc.Round != claims.Round || doc.Hold && !doc.Status.Ended() {
 		return no(http.StatusGone, t.Replaced)
 	}
-	v := &visit{token, doc, claims.Expires, words, t}
-	if doc.Status.Ended() {
-		return v, new(h.ended(t, doc, token))
-	}
-	return v, nil
+	return &visit{token, doc, claims.Expires, words, t}, nil
 }
 
 // trouble logs what is our own fault, and nothing of a visitor who left.

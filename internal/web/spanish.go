@@ -12,6 +12,8 @@ var spanish = texts{
 	TooMany:     say{Title: "Demasiadas solicitudes", Lead: "Se ha pedido esta página muchas veces en poco tiempo. Espere un momento y ábrala de nuevo. Su enlace sigue siendo válido."},
 	Foreign:     say{Title: "Esto no se envió desde nuestra página", Lead: "Otro sitio web intentó responder a la carta en su lugar. Nada ha cambiado. Abra el enlace del correo y responda allí."},
 
+	DownloadExpired: say{Title: "Este enlace ha vencido", Lead: "La carta firmada se podía descargar aquí hasta el %s. Si la necesita de nuevo, responda al correo y pídala."},
+
 	Ready:     say{Status: "Pendiente de su firma"},
 	Thanks:    say{Status: "Firmada", Title: "Gracias, la carta está firmada", Lead: "Ha comenzado el registro de los números de teléfono y la carta firmada va de camino a su correo. Puede cerrar esta página."},
 	Signed:    say{Status: "Firmada", Lead: "Esta carta ya está firmada. No queda nada por hacer."},

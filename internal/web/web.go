@@ -127,8 +127,8 @@ type handler struct {
 	protection       *http.CrossOriginProtection
 }
 
-// Handler serves /sign/{token} and the letter below it, a plain page at /, and
-// a page that says so for every other path. No token reaches the log.
+// Handler serves /sign/{token} and the letter below it, the signed letter at
+// /letter/{token}, a plain page at /, and a page that says so for every other path. No token reaches the log.
 func Handler(c Config) http.Handler {
 	fallback(&c.Wait, 5*time.Second)
 	fallback(&c.AddressRate, 20)
@@ -141,6 +141,7 @@ func Handler(c Config) http.Handler {
 	mux.HandleFunc("GET /sign/{token}", h.get)
 	mux.HandleFunc("POST /sign/{token}", h.post)
 	mux.HandleFunc("GET /sign/{token}/letter.pdf", h.pdf)
+	mux.HandleFunc("GET /letter/{token}", h.download)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		_, t := h.speak(r, "")
 		h.show(w, r, h.plain(t, http.StatusOK, t.Front))
@@ -200,6 +201,25 @@ func (h *handler) pdf(w http.ResponseWriter, r *http.Request) {
 		h.show(w, r, *v)
 		return
 	}
+	h.send(w, r, visit)
+}
+
+// download sends the signed letter to whoever has a link for that: a person in
+// cc, who must not be able to do anything else.
+func (h *handler) download(w http.ResponseWriter, r *http.Request) {
+	visit, v := h.link(r, ticket.Download)
+	switch {
+	case v != nil:
+		h.show(w, r, *v)
+	case visit.doc.Status != workflow.Signed:
+		h.show(w, r, h.plain(visit.t, http.StatusNotFound, visit.t.Unknown))
+	default:
+		h.send(w, r, visit)
+	}
+}
+
+// send sends the letter, as it stands.
+func (h *handler) send(w http.ResponseWriter, r *http.Request, visit *visit) {
 	if wait := h.links.Take(visit.key(), h.Now(), 0); wait > 0 {
 		h.tooMany(w, r, wait)
 		return
