@@ -204,6 +204,23 @@ func TestDeleteCancels(t *testing.T) {
 	u.want(u.do("DELETE", v2Path+"/"+string(newSID("PX")), ""), 404, 20404)
 }
 
+// TestAnErasedDocumentIsNotFound by any request, as if it had never been.
+func TestAnErasedDocumentIsNotFound(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	doc := u.created()
+	path := v2Path + "/" + string(doc.sid())
+	u.want(u.do("DELETE", path, ""), http.StatusNoContent, 0)
+	s.append(events.Erased(time.Now(), workflow.Erased{DocumentSID: doc.sid(), AccountSID: u.sid, Status: workflow.Canceled, Round: 1}))
+	u.want(u.get(path), 404, 20404)
+	u.want(u.get(path+"/DependentHostedNumberOrders"), 404, 20404)
+	u.want(u.post(previewPath+"/"+string(doc.sid()), url.Values{"Email": {"other@example.com"}}), 404, 20404)
+	u.want(u.do("DELETE", path, ""), 404, 20404)
+	if list := u.want(u.get(v2Path), 200, 0); strings.Contains(list.raw, string(doc.sid())) {
+		t.Errorf("it is listed: %s", list.raw)
+	}
+}
+
 // TestAnOrderGoesOnOneDocument also checks that a refusal does not tell one
 // account of another's document.
 func TestAnOrderGoesOnOneDocument(t *testing.T) {
