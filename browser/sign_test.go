@@ -149,7 +149,7 @@ func TestEveryStateOfThePage(t *testing.T) {
 	p.fill("Olivia Owner")
 	x.api("POST", px, url.Values{"Status": {"opened"}})
 	p.click("#sign > button")
-	p.state("replaced", "This link has been replaced")
+	p.state("replaced", "The letter was taken back")
 	px, link = x.create(4, 1)
 	p.do(chromedp.Navigate(link))
 	p.fill("Olivia Owner")

@@ -20,12 +20,12 @@ import (
 func (a *app) documents() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "documents",
-		Short: "Look at documents",
+		Short: "Look at documents, send them again, take them back",
 		Long:  "Reads the database of a worker on this machine, running or not; see --data-dir.",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	c.AddCommand(a.documentsList(), a.documentsShow())
+	c.AddCommand(a.documentsList(), a.documentsShow(), a.documentsResend(), a.documentsRecall(), a.documentsCancel())
 	return c
 }
 
@@ -149,9 +149,10 @@ func showLife(w io.Writer, sid workflow.SID, l db.Life) error {
 		}
 	}
 	if len(l.Mails) > 0 {
-		fmt.Fprintln(t, "\nMAIL\tROUND\tTO\tSTATE\tTRIES\tIN DOUBT\tREPLY")
+		fmt.Fprintln(t, "\nMAIL\tROUND\tTO\tSTATE\tTRIES\tIN DOUBT\tREPLY\tREPORTED SINCE")
 		for _, m := range l.Mails {
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\n", m.Kind, m.Round, m.Recipient, mailState(m), m.Attempts, m.Doubts, m.Reply)
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\t%s\n",
+				m.Kind, m.Round, m.Recipient, mailState(m), m.Attempts, m.Doubts, m.Reply, reported(l.Bounces, m.ID))
 		}
 	}
 	if len(l.Events) > 0 {
@@ -210,6 +211,17 @@ func mailState(m workflow.Mail) string {
 		return "owed, next try " + stamp(m.Due)
 	}
 	return string(m.State)
+}
+
+// reported is what was last reported of a mail.
+func reported(all []db.Bounce, id workflow.MailID) string {
+	last := ""
+	for _, b := range all {
+		if b.Mail == id {
+			last = oneLine(strings.TrimSpace(fmt.Sprintf("%s %s %s", b.Action, b.Status, b.Diagnostic)))
+		}
+	}
+	return last
 }
 
 // place says where an owed event stands.

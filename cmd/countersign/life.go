@@ -30,6 +30,7 @@ type mailJSON struct {
 	InDoubt   int                `json:"in_doubt"`
 	Code      int                `json:"smtp_code,omitempty"`
 	Reply     string             `json:"smtp_reply,omitempty"`
+	Reported  []db.Bounce        `json:"reported,omitempty"` // by mail servers since, oldest first
 }
 
 type eventJSON struct {
@@ -56,6 +57,11 @@ func jsonLife(l db.Life) lifeJSON {
 		j := mailJSON{
 			ID: m.ID, Kind: m.Kind, Round: m.Round, Recipient: m.Recipient, State: m.State, Owed: m.OwedAt, Due: m.Due,
 			Attempts: m.Attempts, InDoubt: m.Doubts, Code: m.Code, Reply: m.Reply,
+		}
+		for _, b := range l.Bounces {
+			if b.Mail == m.ID {
+				j.Reported = append(j.Reported, b)
+			}
 		}
 		if !m.SettledAt.IsZero() {
 			j.Settled = &m.SettledAt

@@ -55,6 +55,10 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
+	var coded exitError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
 	return exitFailure
 }
 
@@ -63,6 +67,15 @@ type usageError struct{ error }
 
 // Unwrap returns what is wrong with the call.
 func (u usageError) Unwrap() error { return u.error }
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+// Unwrap returns what went wrong.
+func (e exitError) Unwrap() error { return e.error }
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -76,7 +89,7 @@ func (a *app) root() *cobra.Command {
 	}
 	config.Flags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.dead(), a.rules(), a.accounts(), a.snapshot(), a.rebuild(), a.verify(), a.dump(),
+	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.dead(), a.rules(), a.accounts(), a.snapshot(), a.rebuild(), a.verify(), a.dump(),
 		a.erase(), a.evidence(), a.replay(), a.version())
 	for _, c := range root.Commands() {
 		checkArgs(c)

@@ -53,7 +53,7 @@ func startSecured(t *testing.T) secured {
 	if m == nil {
 		t.Fatal("README.md has no nats-server.conf")
 	}
-	for _, user := range []string{"COUNTERSIGN", "LOA_DESK", "ORDERS"} {
+	for _, user := range []string{"COUNTERSIGN", "LOA_DESK", "ORDERS", "REPORTS"} {
 		t.Setenv("NATS_"+user+"_PASSWORD", "secret")
 	}
 	config := strings.Replace(string(m[1]), "/var/lib/nats", t.TempDir(), 1)
@@ -119,6 +119,10 @@ func TestThePermissionsOfTheReadmeAreEnough(t *testing.T) {
 	}
 	if _, err := events.Publish(t.Context(), orders, events.OrderStatusChanged("/orders", "done", account, testPX(0), testHR(0), workflow.OrderStatusChanged{Status: workflow.OrderCompleted})); err != nil {
 		t.Error(err)
+	}
+	come := report(t, x.oneTo("signer@example.com", string(testPX(1))+".1.signature.0"), "1@mx", "failed", "5.1.1", "550 gone")
+	if out, _ := x.call(dir, exitOK, "bounce", come, "--nats-url", broker.as("reports"), "--wait", "1m"); !strings.Contains(out, "applied") {
+		t.Errorf("a report: %s", out)
 	}
 	say(events.StatusChanged("/desk", "late", account, testPX(1), workflow.StatusChanged{Status: workflow.Signed})) // refused
 	x.statuses(dir, workflow.Canceled, 1)

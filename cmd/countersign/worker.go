@@ -135,7 +135,8 @@ func (w *worker) mailPool() (*mail.Pool, error) {
 		return nil, fmt.Errorf("--smtp-url: %w", err)
 	}
 	c := mail.Config{
-		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, Pool: w.cfg.MailPool, Link: w.link,
+		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, ReturnPath: w.cfg.MailReturnPath,
+		Pool: w.cfg.MailPool, Link: w.link,
 	}
 	if w.cfg.DKIMDomain != "" {
 		c.DKIM = &mail.DKIM{Domain: w.cfg.DKIMDomain, Selector: w.cfg.DKIMSelector, KeyFile: w.cfg.DKIMKey}

@@ -39,6 +39,7 @@ type Config struct {
 	SMTPURL         Secret
 	MailFrom        string        // "Name <address>" or an address
 	MailReplyTo     string        // the same; empty: replies go to MailFrom
+	MailReturnPath  string        // the same; empty: reports go to MailFrom
 	MailPool        int           // connections
 	MailDeadline    time.Duration // from a claim to the end of its mails
 	MailRetryFirst  time.Duration // at most MailRetryMax and MailGiveUpAfter

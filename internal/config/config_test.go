@@ -91,7 +91,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	want := config.Config{
 		File: "DIR/c.yaml", DataDir: "/var/lib/countersign", NATSURL: "nats://n1:4222,tls://n2", NATSCreds: "DIR/key.pem",
 		NATSCA: "DIR/key.pem", NATSCert: "DIR/key.pem", NATSKey: "DIR/key.pem", NATSSync: 2 * time.Minute, Replicas: 3,
-		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com",
+		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com", MailReturnPath: "bounces@example.com",
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, Provider: "Example Messaging",
@@ -114,6 +114,7 @@ replicas: 3
 smtp-url: smtp://u:p@h:587?tls=none
 mail-from: Hosting Team <loa@example.com>
 mail-reply-to: help@example.com
+mail-return-path: bounces@example.com
 mail-pool: 256
 mail-deadline: 1s
 mail-retry-first: 2m

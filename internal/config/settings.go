@@ -44,6 +44,7 @@ func table(c *Config) []setting {
 		{"smtp-url", "", "mail server: smtp://user:password@host:587?tls=mandatory (or opportunistic, none), or smtps://; required by serve", smtpURL(&c.SMTPURL)},
 		{"mail-from", "", "sender, such as Hosting Team <loa@example.com>; required by serve", mailbox(&c.MailFrom)},
 		{"mail-reply-to", "", "where replies go, if not to the sender", mailbox(&c.MailReplyTo)},
+		{"mail-return-path", "", "where mail servers report on mails, if not to the sender; countersign bounce reads the reports", mailbox(&c.MailReturnPath)},
 		{"mail-pool", "8", "connections to the mail server, 1 to 256", count(&c.MailPool, 1, 256)},
 		{"mail-deadline", "30s", "time for a mail from its claim to its outcome, at least 1s", duration(&c.MailDeadline, oneSecond)},
 		{"mail-retry-first", "1m", "wait after a mail's first deferral; it grows from there", duration(&c.MailRetryFirst, anyTime)},

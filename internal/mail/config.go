@@ -18,13 +18,14 @@ import (
 
 // Config says where mails go and what stands in them.
 type Config struct {
-	Server  Server
-	From    string      // "Hosting Team <loa@example.com>", sender of the envelope too
-	ReplyTo string      // where answers go; empty: to From
-	Pool    int         // connections at most, at least 1
-	HELO    string      // the name given in EHLO; empty: the host's own
-	TLS     *tls.Config // nil: the system's roots; ServerName is the server's host unless set
-	DKIM    *DKIM       // nil: mails are not signed
+	Server     Server
+	From       string      // "Hosting Team <loa@example.com>"
+	ReplyTo    string      // where answers go; empty: to From
+	ReturnPath string      // sender of the envelope, to whom mail servers report; empty: From
+	Pool       int         // connections at most, at least 1
+	HELO       string      // the name given in EHLO; empty: the host's own
+	TLS        *tls.Config // nil: the system's roots; ServerName is the server's host unless set
+	DKIM       *DKIM       // nil: mails are not signed
 
 	// Link answers with the address where a document is signed, and with the
 	// moment from which it no longer can be. It is asked for the mails to the

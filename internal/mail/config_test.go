@@ -129,6 +129,7 @@ func TestNewRefuses(t *testing.T) {
 			c.DKIM = &mail.DKIM{Domain: strings.Repeat("a", 71), Selector: "s", KeyFile: badKey}
 		}, "70 characters"},
 		{"no mailbox to reply to", func(c *mail.Config) { c.ReplyTo = "nobody" }, "reply-to"},
+		{"no mailbox to report to", func(c *mail.Config) { c.ReturnPath = "nobody" }, "return path"},
 		{"no pool", func(c *mail.Config) { c.Pool = 0 }, "pool"},
 		{"no link", func(c *mail.Config) { c.Link = nil }, "link"},
 		{"negative idle", func(c *mail.Config) { c.Idle = -time.Second }, "negative"},

@@ -19,6 +19,7 @@ import (
 // letter turns owed mails into messages.
 type letter struct {
 	from, replyTo *netmail.Address // replyTo may be nil
+	returnPath    *netmail.Address // of the envelope; nil: from
 	domain        string           // of from; Message-IDs end in it
 	sender        string           // what the text calls the sender
 	link          func(document workflow.SID, round int, owed time.Time) (url string, expires time.Time)
@@ -42,6 +43,11 @@ func newLetter(c Config) (letter, error) {
 	if c.ReplyTo != "" {
 		if l.replyTo, err = mailbox(c.ReplyTo); err != nil {
 			return letter{}, fmt.Errorf("reply-to: %w", err)
+		}
+	}
+	if c.ReturnPath != "" {
+		if l.returnPath, err = mailbox(c.ReturnPath); err != nil {
+			return letter{}, fmt.Errorf("return path: %w", err)
 		}
 	}
 	l.domain = Domain(l.from.Address)
@@ -80,6 +86,11 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(l.from)
 	msg.ToMailAddress(to)
+	if l.returnPath != nil {
+		if err := msg.EnvelopeFrom(l.returnPath.Address); err != nil {
+			return outgoing{}, fmt.Errorf("return path: %w", err)
+		}
+	}
 	if l.replyTo != nil {
 		msg.ReplyToMailAddress(l.replyTo)
 	}
@@ -117,10 +128,10 @@ func part(content []byte) func(io.Writer) (int64, error) {
 func (l letter) identify(msg *gomail.Msg, m workflow.Mail) {
 	msg.SetMessageIDWithValue(string(m.ID) + "@" + l.domain)
 	first, current := l.root(m.Document, 1), l.root(m.Document, m.Round)
-	switch {
-	case m.Kind == workflow.MailSignature && m.Round > 1:
+	switch own := "<" + string(m.ID) + "@" + l.domain + ">"; {
+	case own == first:
+	case own == current:
 		msg.SetGenHeader(gomail.HeaderReferences, first)
-	case m.Kind == workflow.MailSignature:
 	case m.Round > 1:
 		msg.SetGenHeader(gomail.HeaderInReplyTo, current)
 		msg.SetGenHeader(gomail.HeaderReferences, first+" "+current)

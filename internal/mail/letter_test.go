@@ -259,6 +259,8 @@ func TestHeaders(t *testing.T) {
 	const root = "<PX0123456789abcdef0123456789abcdef.1.signature.0@countersign.example>"
 	second := document()
 	second.Round = 2
+	resent := mailOf(workflow.MailSignature, document())
+	resent.ID = "PX0123456789abcdef0123456789abcdef.1.signature.4711"
 	const again = "<PX0123456789abcdef0123456789abcdef.2.signature.0@countersign.example>"
 	for _, c := range []struct {
 		name                   string
@@ -266,6 +268,7 @@ func TestHeaders(t *testing.T) {
 		id, answers, reference string
 	}{
 		{"signature", mailOf(workflow.MailSignature, document()), root, "", ""},
+		{"signature, sent again", resent, "<PX0123456789abcdef0123456789abcdef.1.signature.4711@countersign.example>", root, root},
 		{"sent", mailOf(workflow.MailSent, document()), "<PX0123456789abcdef0123456789abcdef.1.sent.0@countersign.example>", root, root},
 		{"reminder", mailOf(workflow.MailReminder, document()), "<PX0123456789abcdef0123456789abcdef.1.reminder.0@countersign.example>", root, root},
 		{"signature of round 2", mailOf(workflow.MailSignature, second), again, "", root},
@@ -273,7 +276,7 @@ func TestHeaders(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := time.Now().Truncate(time.Second)
-			h := write(t, func(c *mail.Config) { c.ReplyTo = "Desk <desk@example.com>" }, c.mail)[0].header
+			h := write(t, func(c *mail.Config) { c.ReplyTo, c.ReturnPath = "Desk <desk@example.com>", "bounces@example.com" }, c.mail)[0].header
 			date, err := h.Date()
 			if err != nil || date.Before(before) || date.After(time.Now()) {
 				t.Errorf("date %s, %v", date, err)

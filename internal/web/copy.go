@@ -16,7 +16,7 @@ type texts struct {
 	Other    string // the other language's name, in that language
 	OtherTag string
 
-	Front, Nowhere, Unknown, Replaced, Expired, Unavailable, TooMany, Foreign say
+	Front, Nowhere, Unknown, Recalled, Replaced, Expired, Unavailable, TooMany, Foreign say
 
 	DownloadExpired say // a link to the signed letter that has expired; its Lead has a moment in it
 
@@ -24,7 +24,7 @@ type texts struct {
 
 	Changed, Busy, Failed string // notices on top of the letter
 
-	// Expired's Lead and Good have a moment in them.
+	// Expired's Lead and Good have a moment in them, and Replaced's an address.
 	Good string
 
 	Asks, DoesTitle, DoesNotTitle  string // Asks has the provider in it

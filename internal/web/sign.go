@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"countersign/events"
 	"countersign/internal/loa"
@@ -28,8 +29,9 @@ type visit struct {
 func (v *visit) key() string { return fmt.Sprintf("%s.%d", v.doc.SID, v.doc.Round) }
 
 // visit decides what the holder of a token may see. Whoever holds a link that
-// is not good any more learns nothing about the letter: it may have been
-// recalled because its link went to the wrong person. The view is nil where the
+// is not good any more learns nothing about the letter but where to look for the
+// newest mail: it may have been recalled because its link went to the wrong
+// person. The view is nil where the
 // letter can be signed; the visit is nil where the letter is not shown.
 func (h *handler) visit(r *http.Request) (*visit, *view) {
 	v, no := h.link(r, ticket.Sign)
@@ -72,10 +74,23 @@ func (h *handler) link(r *http.Request, purpose ticket.Purpose) (*visit, *view) 
 		return no(http.StatusServiceUnavailable, t.Unavailable)
 	}
 	words, t := h.speak(r, doc.Locale)
-	if doc.Round != claims.Round || doc.Hold && !doc.Status.Ended() {
-		return no(http.StatusGone, t.Replaced)
+	switch ended := doc.Status.Ended(); {
+	case doc.Hold && !ended, doc.Round != claims.Round && ended:
+		return no(http.StatusGone, t.Recalled)
+	case doc.Round != claims.Round:
+		s := t.Replaced
+		s.Lead = fmt.Sprintf(s.Lead, hint(doc.Email))
+		return no(http.StatusGone, s)
 	}
 	return &visit{token, doc, claims.Expires, words, t}, nil
+}
+
+// hint is an address by which those who have it know it, and from which nobody
+// else learns it: "o…@example.com".
+func hint(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	_, n := utf8.DecodeRuneInString(local)
+	return local[:n] + "…@" + domain
 }
 
 // trouble logs what is our own fault, and nothing of a visitor who left.

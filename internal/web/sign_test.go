@@ -317,7 +317,7 @@ func TestTheOthersAnswerIsShown(t *testing.T) {
 		"canceled": {func(o *office) {
 			o.append(o.status("x", workflow.StatusChanged{Status: workflow.Canceled, CanceledBy: "account"}))
 		}, 200, "has withdrawn it"},
-		"recalled":     {func(o *office) { o.append(o.status("x", workflow.StatusChanged{Status: workflow.Opened})) }, 410, "has been replaced"},
+		"recalled":     {func(o *office) { o.append(o.status("x", workflow.StatusChanged{Status: workflow.Opened})) }, 410, "was taken back"},
 		"sent anew":    {func(o *office) { o.recall("2") }, 410, "has been replaced"},
 		"signed there": {func(o *office) { o.append(o.status("x", workflow.StatusChanged{Status: workflow.Signed})) }, 200, "has been signed"},
 		"expired":      {func(o *office) { o.now = now.AddDate(0, 0, 8) }, 410, "has expired"},

@@ -58,17 +58,22 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 		{
 			name: "held by a recall before the mail server's word", code: 410,
 			change: func(d *workflow.Document) { d.Status, d.Hold = workflow.Opened, true },
-			says:   []string{"This link has been replaced"}, hides: []string{"555-0100"},
+			says:   []string{"The letter was taken back"}, hides: []string{"555-0100", "@example.com"},
 		},
 		{
 			name: "recalled", code: 410,
-			change: func(d *workflow.Document) { d.Status, d.Round = workflow.Opened, 3 },
-			says:   []string{"This link has been replaced"}, hides: []string{"555-0100", string(sid)},
+			change: func(d *workflow.Document) { d.Status, d.Round, d.Hold = workflow.Opened, 3, true },
+			says:   []string{"The letter was taken back"}, hides: []string{"555-0100", string(sid), "@example.com"},
+		},
+		{
+			name: "sent to another address", code: 410,
+			change: func(d *workflow.Document) { d.Round, d.Email = 3, "right@example.net" },
+			says:   []string{"This link has been replaced", "is for r…@example.net."}, hides: []string{"555-0100", string(sid), "right@"},
 		},
 		{
 			name: "recalled, and signed in a later round", code: 410,
 			change: func(d *workflow.Document) { d.Status, d.Round = workflow.Signed, 3 },
-			says:   []string{"This link has been replaced"}, hides: []string{"555-0100", "has been signed"},
+			says:   []string{"The letter was taken back"}, hides: []string{"555-0100", "has been signed", "@example.com"},
 		},
 		{
 			name: "signed", code: 200,
