@@ -33,7 +33,7 @@ func TestADownloadLinkDoesNothingElse(t *testing.T) {
 		{"of one that is signed", signed, ticket.Download, "/sign/", 0, 404, "This link is not valid"},
 		{"a signing link", signed, ticket.Sign, "/letter/", 0, 404, "This link is not valid"},
 		{"a letter that is not signed", out, ticket.Download, "/letter/", 0, 404, "This link is not valid"},
-		{"another round", recalled, ticket.Download, "/letter/", 0, 410, "Este enlace"},
+		{"another round", recalled, ticket.Download, "/letter/", 0, 410, "La carta se ha retirado"},
 		{"expired", signed, ticket.Download, "/letter/", 8 * 24 * time.Hour, 410, "could be downloaded here until"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
