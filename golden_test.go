@@ -58,6 +58,7 @@ func TestGoldenLogsComeToTheSameState(t *testing.T) {
 	if *update {
 		recordGolden(t, filepath.Join(golden, "v1.jsonl"), (*recorder).script)
 		recordGolden(t, filepath.Join(golden, "v1-reports.jsonl"), (*recorder).reports)
+		recordGolden(t, filepath.Join(golden, "v1-timers.jsonl"), (*recorder).timers)
 	}
 	logs, err := filepath.Glob(filepath.Join(golden, "*.jsonl"))
 	if err != nil || len(logs) == 0 {

@@ -10,7 +10,8 @@ INSERT INTO position (one, worker) VALUES (1, @worker) ON CONFLICT DO NOTHING;
 
 -- name: PutPosition :exec
 UPDATE position SET sequence = @sequence, entry_ns = @entry_ns, source = @source, event_id = @event_id,
-  stream_ns = @stream_ns, claim = @claim, claim_worker = @claim_worker, rules = @rules, parking_ms = @parking_ms;
+  stream_ns = @stream_ns, claim = @claim, claim_worker = @claim_worker, rules = @rules, parking_ms = @parking_ms,
+  timers = @timers, notify_cc = @notify_cc;
 
 -- name: KnownEvents :many
 SELECT i.source, i.event_id, i.sequence FROM json_each(CAST(@keys AS TEXT)) AS k
@@ -54,22 +55,35 @@ ORDER BY m.owed_seq, m.owed_index;
 SELECT * FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)))
 ORDER BY document_sid, sequence;
 
+-- name: LoadTimers :many
+SELECT * FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)))
+ORDER BY document_sid, due_ms, timer;
+
+-- name: DeleteTimers :exec
+DELETE FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+
+-- name: AddTimers :exec
+INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+FROM json_each(CAST(@timers AS TEXT));
+
 -- name: Holders :many
 SELECT order_sid, document_sid FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
 
 -- name: PutDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms, details)
+  signed_ms, timers, expires_ms, fresh_ms, details)
 VALUES (@sid, @account_sid, @status, @round, @hold, @address_sid, @email, @cc_emails, @hosted_number_orders,
   @contact_title, @contact_phone_number, @reason, @canceled_by, @evidence, @letter_digest, @letter_stale,
-  @created_ms, @updated_ms, @signed_ms, @details)
+  @created_ms, @updated_ms, @signed_ms, @timers, @expires_ms, @fresh_ms, @details)
 ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
   address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
   hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
   contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
   evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, details = excluded.details;
+  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, timers = excluded.timers,
+  expires_ms = excluded.expires_ms, fresh_ms = excluded.fresh_ms, details = excluded.details;
 
 -- name: DeleteHolders :exec
 DELETE FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));

@@ -14,7 +14,9 @@ CREATE TABLE position (
   claim          INTEGER NOT NULL DEFAULT 0, -- sequence of the last claim on the log
   claim_worker   TEXT    NOT NULL DEFAULT '',
   rules          INTEGER NOT NULL DEFAULT 1, -- version of the rules in force
-  parking_ms     INTEGER NOT NULL DEFAULT 86400000 -- how long a parked event may wait
+  parking_ms     INTEGER NOT NULL DEFAULT 86400000, -- how long a parked event may wait
+  timers         TEXT    NOT NULL DEFAULT '', -- JSON: those of documents without their own; empty for none
+  notify_cc      TEXT    NOT NULL DEFAULT ''  -- JSON array of statuses of which cc is told; empty for none
 ) STRICT;
 
 -- Every event met so far, by its identity. One met twice changes nothing. What
@@ -50,6 +52,9 @@ CREATE TABLE documents (
   created_ms           INTEGER NOT NULL,
   updated_ms           INTEGER NOT NULL,
   signed_ms            INTEGER NOT NULL, -- 0 while unsigned
+  timers               TEXT    NOT NULL DEFAULT '', -- JSON: its own, in place of the settings'; empty for none
+  expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 where it never does
+  fresh_ms             INTEGER NOT NULL DEFAULT 0,  -- until when the signed letter is fresh; 0 for ever
   details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address; empty where there is none
 ) STRICT;
 
@@ -70,7 +75,7 @@ CREATE TABLE holders (
 -- by side.
 CREATE TABLE mails (
   id         TEXT    PRIMARY KEY, -- document, round, kind and number
-  kind       TEXT    NOT NULL CHECK (kind IN ('signature','reminder','sent','signed')),
+  kind       TEXT    NOT NULL CHECK (kind IN ('signature','reminder','sent','signed','canceled','failed')),
   recipient  TEXT    NOT NULL,
   domain     TEXT    NOT NULL, -- of the recipient, for the rate limit
   state      TEXT    NOT NULL CHECK (state IN ('waiting','owed','claimed','accepted','rejected','held','withdrawn')),
@@ -122,6 +127,17 @@ CREATE TABLE parked (
 ) STRICT;
 
 CREATE INDEX parked_document ON parked (document_sid, sequence);
+
+-- Timers that run for documents. The event of each is among the owed events.
+CREATE TABLE timers (
+  document_sid TEXT    NOT NULL,
+  timer        TEXT    NOT NULL CHECK (timer IN ('reminder','expiry','freshness')),
+  number       INTEGER NOT NULL, -- of its event
+  due_ms       INTEGER NOT NULL,
+  every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 where none follows
+  more         INTEGER NOT NULL, -- reminders that may follow
+  PRIMARY KEY (document_sid, timer)
+) STRICT, WITHOUT ROWID;
 
 -- Events that were turned down: refused by the machine, or dead letters. Their
 -- payload is on the log, at that sequence.

@@ -27,6 +27,7 @@ type batch struct {
 	verdicts  map[identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
 	passed    ordered[workflow.SID] // orders that came to a document or left one
+	timed     ordered[workflow.SID] // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
 	mailOrder ordered[workflow.MailID]
 	owed      []workflow.OwedEvent
@@ -135,7 +136,7 @@ func (b *batch) settle(e workflow.Entry) {
 		}
 	}
 	switch e.Body.(type) {
-	case workflow.Register, workflow.Became, workflow.Refused, workflow.TimerDue:
+	case workflow.Register, workflow.Became, workflow.Refused, workflow.TimerDue, workflow.LetterStale:
 		if _, ok := b.settled[e.Subject]; !ok && !slices.Contains(b.moot, e.Subject) {
 			b.settled[e.Subject] = e.Sequence
 		}
@@ -151,6 +152,10 @@ func (b *batch) decide(e workflow.Entry) error {
 		}
 		b.pos.Rules = body.Version
 		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
+		b.pos.Timers, b.pos.NotifyCC = workflow.Timers{}, body.NotifyCC
+		if body.Timers != nil {
+			b.pos.Timers = *body.Timers
+		}
 		b.result(e, workflow.Applied)
 	case workflow.Erased:
 		b.result(e, workflow.Applied)
@@ -202,8 +207,12 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	before := *s
 	d := workflow.Decide(*s, e, workflow.Facts{
 		Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules, Attempted: b.begun(e.Body),
+		Timers: b.pos.Timers, NotifyCC: b.pos.NotifyCC,
 	})
 	b.keepParked(before.Parked, d.State.Parked)
+	if !slices.Equal(before.Timers, d.State.Timers) {
+		b.timed.add(sid)
+	}
 	*s = d.State
 	if !d.Unchanged && s.Document.Status != workflow.Unseen {
 		b.keepDocument(before.Document, s.Document)

@@ -37,15 +37,16 @@ func (t dumpedTable) short() int { return 1 + strings.Count(t.columns, ",") }
 // two replicas of one log is left out: the worker's name, and places, which
 // count what a file has held.
 var dumped = []dumpedTable{
-	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", ""},
+	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", "timers, notify_cc"},
 	{"inbox", 2, "source, event_id, sequence, entry_ns, result", "ORDER BY source, event_id", ""},
 	{"documents", 1, "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
-		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "details"},
+		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "timers, expires_ms, fresh_ms, details"},
 	{"holders", 1, "order_sid, document_sid", "ORDER BY order_sid", ""},
 	{"mails", 1, "id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, " +
 		"code, reply, settled_ms, about", "ORDER BY id", ""},
 	{"owed_events", 1, "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject", ""},
 	{"parked", 1, "sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms", "ORDER BY sequence", ""},
+	{"timers", 2, "document_sid, timer, number, due_ms, every_ms, more", "ORDER BY document_sid, timer", ""},
 	{"turned_down", 1, "sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence", ""},
 	{"closed", 1, "sequence, by_sequence, reason, at_ms", "ORDER BY sequence", ""},
 	{"journal", 3, "document_sid, sequence, line, at_ms, what, detail", "ORDER BY document_sid, sequence, line", ""},

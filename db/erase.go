@@ -139,6 +139,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 			return q.DeleteTurnedDown(ctx, sqlc.DeleteTurnedDownParams{DocumentSID: sid, Below: below})
 		},
 		func() error { return q.DeleteDocumentParked(ctx, sid) },
+		func() error { return q.DeleteTimers(ctx, encode([]workflow.SID{sid})) },
 		func() error { return q.DeleteJournal(ctx, sqlc.DeleteJournalParams{DocumentSID: sid, Below: below}) },
 	} {
 		if err := step(); err != nil {

@@ -24,6 +24,7 @@ func (b *batch) flush(ctx context.Context) error {
 		{"reports on mails", b.flushBounces},
 		{"owed events", b.flushOwed},
 		{"parked events", b.flushParked},
+		{"timers", b.flushTimers},
 		{"turned down events", b.flushTurned},
 		{"events that are done with", b.flushClosings},
 		{"journal", b.flushJournal},
@@ -164,6 +165,23 @@ func (b *batch) flushParked(ctx context.Context) error {
 	return nil
 }
 
+// flushTimers writes the timers of the documents whose timers are others now.
+func (b *batch) flushTimers(ctx context.Context) error {
+	if len(b.timed.list) == 0 {
+		return nil
+	}
+	if err := b.q.DeleteTimers(ctx, encode(b.timed.list)); err != nil {
+		return err
+	}
+	var list [][]any
+	for _, sid := range b.timed.list {
+		for _, t := range b.states[sid].Timers {
+			list = append(list, []any{sid, t.Kind, t.Number, ms(t.Due), t.Every.Milliseconds(), t.More})
+		}
+	}
+	return rows(ctx, b.q.AddTimers, list)
+}
+
 func (b *batch) flushTurned(ctx context.Context) error {
 	var list [][]any
 	for _, t := range b.turned {
@@ -204,5 +222,6 @@ func (b *batch) flushPosition(ctx context.Context) error {
 	return b.q.PutPosition(ctx, sqlc.PutPositionParams{
 		Sequence: int64(p.Sequence), EntryNs: ns(p.Time), Source: p.Source, EventID: p.ID, StreamNs: ns(p.Stream),
 		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.Parking.Milliseconds(),
+		Timers: encodeAny(p.Timers), NotifyCC: encodeAny(p.NotifyCC),
 	})
 }

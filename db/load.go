@@ -105,6 +105,14 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		s := b.state(r.DocumentSID)
 		s.Parked = append(s.Parked, p)
 	}
+	running, err := b.q.LoadTimers(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range running {
+		s := b.state(r.DocumentSID)
+		s.Timers = append(s.Timers, timer(r))
+	}
 	return nil
 }
 

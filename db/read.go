@@ -78,6 +78,7 @@ type Life struct {
 	Events   []workflow.OwedEvent // owed because of it, oldest first
 	Settled  []int64              // for each of Events: its sequence; 0 while owed, -1 where it is not wanted any more
 	Parked   []workflow.Parked
+	Timers   []workflow.Timer // that run, the soonest first
 	Turned   []Turned
 	History  []Happening
 }
@@ -122,6 +123,13 @@ func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) er
 	}
 	if err != nil {
 		return err
+	}
+	running, err := s.rq.LoadTimers(ctx, encode([]workflow.SID{d.SID}))
+	if err != nil {
+		return err
+	}
+	for _, r := range running {
+		l.Timers = append(l.Timers, timer(r))
 	}
 	l.Events, err = each(events, owedEvent)
 	return err

@@ -2,6 +2,7 @@ package db
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -54,12 +55,34 @@ func encode(v any) string {
 	return string(b)
 }
 
-func position(p sqlc.Position) Position {
-	return Position{
+// encodeAny is JSON of a value, and empty for one that says nothing.
+func encodeAny(v any) string {
+	switch s := encode(v); s {
+	case "null", "{}", "[]":
+		return ""
+	default:
+		return s
+	}
+}
+
+// decodeAny reads what encodeAny wrote.
+func decodeAny(s string, into any) error {
+	if s == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(s), into)
+}
+
+func position(p sqlc.Position) (Position, error) {
+	out := Position{
 		Sequence: uint64(p.Sequence), Time: fromNS(p.EntryNs), ID: p.EventID, Source: p.Source, Stream: fromNS(p.StreamNs),
 		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int(p.Rules),
 		Parking: time.Duration(p.ParkingMS) * time.Millisecond, Worker: p.Worker,
 	}
+	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.NotifyCC, &out.NotifyCC)); err != nil {
+		return out, fmt.Errorf("settings of the rules: %w", err)
+	}
+	return out, nil
 }
 
 func documentRow(d workflow.Document) sqlc.PutDocumentParams {
@@ -68,9 +91,7 @@ func documentRow(d workflow.Document) sqlc.PutDocumentParams {
 		Email: d.Email, CCEmails: encode(d.CCEmails), HostedNumberOrders: encode(d.Orders), ContactTitle: d.ContactTitle,
 		ContactPhoneNumber: d.ContactPhoneNumber, Reason: d.Reason, CanceledBy: d.CanceledBy, Evidence: string(d.Evidence),
 		LetterDigest: d.LetterDigest, LetterStale: d.LetterStale, CreatedMS: ms(d.DateCreated), UpdatedMS: ms(d.DateUpdated),
-	}
-	if d.DateSigned != nil {
-		r.SignedMS = ms(*d.DateSigned)
+		SignedMS: msOr0(d.DateSigned), Timers: encodeAny(d.Timers), ExpiresMS: msOr0(d.ExpiresAt), FreshMS: msOr0(d.FreshUntil),
 	}
 	if more := detailsOf(d); more != (details{}) {
 		r.Details = encode(more)
@@ -89,20 +110,36 @@ func detailsOf(d workflow.Document) details {
 	return details{d.Locale, d.Subscriber, d.ServiceAddress}
 }
 
+// msOr0 is a time that may be missing.
+func msOr0(t *time.Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return ms(*t)
+}
+
+// fromMSOr is what msOr0 wrote.
+func fromMSOr(n int64) *time.Time {
+	if n == 0 {
+		return nil
+	}
+	return new(fromMS(n))
+}
+
 // document is what documentRow wrote.
 func document(r sqlc.Document) (workflow.Document, error) {
 	d := workflow.Document{
 		SID: r.SID, AccountSID: r.AccountSID, Status: r.Status, Round: int(r.Round), Hold: r.Hold, AddressSID: r.AddressSID,
 		Email: r.Email, ContactTitle: r.ContactTitle, ContactPhoneNumber: r.ContactPhoneNumber,
 		Reason: r.Reason, CanceledBy: r.CanceledBy, LetterDigest: r.LetterDigest, LetterStale: r.LetterStale,
-		DateCreated: fromMS(r.CreatedMS), DateUpdated: fromMS(r.UpdatedMS),
+		DateCreated: fromMS(r.CreatedMS), DateUpdated: fromMS(r.UpdatedMS), DateSigned: fromMSOr(r.SignedMS),
+		ExpiresAt: fromMSOr(r.ExpiresMS), FreshUntil: fromMSOr(r.FreshMS),
 	}
 	if r.Evidence != "" {
 		d.Evidence = json.RawMessage(r.Evidence)
 	}
-	if r.SignedMS != 0 {
-		signed := fromMS(r.SignedMS)
-		d.DateSigned = &signed
+	if err := decodeAny(r.Timers, &d.Timers); err != nil {
+		return d, fmt.Errorf("timers of %s: %w", r.SID, err)
 	}
 	if r.Details != "" {
 		var more details
@@ -158,6 +195,13 @@ func unsettledMail(r sqlc.LoadUnsettledMailsRow) workflow.Mail {
 		OwedSeq: uint64(r.OwedSeq), OwedIndex: int(r.OwedIndex), OwedAt: fromMS(r.OwedMS), Due: fromMS(r.DueMS),
 		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Withdrawn: r.Withdrawn,
 		Code: int(r.Code), Reply: r.Reply,
+	}
+}
+
+func timer(r sqlc.Timer) workflow.Timer {
+	return workflow.Timer{
+		Kind: r.Timer, Number: uint64(r.Number), Due: fromMS(r.DueMS),
+		Every: time.Duration(r.EveryMS) * time.Millisecond, More: int(r.More),
 	}
 }
 

@@ -88,6 +88,7 @@ func TestQueriesKeepToWhatSQLCBindsRightly(t *testing.T) {
 func TestEnumsAgree(t *testing.T) {
 	for column, words := range map[string][]string{
 		"status": texts(workflow.Statuses), "kind": texts(workflow.MailKinds), "state": texts(workflow.MailStates),
+		"timer":  texts(workflow.TimerKinds),
 		"result": {"applied", "unchanged", "parked", "refused", "dead_letter"},
 	} {
 		m := regexp.MustCompile(`\b` + column + ` IN \(([^)]*)\)`).FindStringSubmatch(countersign.Schema)

@@ -41,7 +41,20 @@ type Position struct {
 	ClaimWorker string    // who made it
 	Rules       int       // version of the rules in force
 	Parking     time.Duration
-	Worker      string // this file's own name on the log
+	Timers      workflow.Timers   // of documents without their own
+	NotifyCC    []workflow.Status // those of workflow.Notices of which cc is told
+	Worker      string            // this file's own name on the log
+}
+
+// InForce is what the log says of the rules, as it is put there.
+func (p Position) InForce() workflow.RulesActivated {
+	b := workflow.RulesActivated{
+		Version: p.Rules, ParkingLimitSeconds: int64(p.Parking / time.Second), NotifyCC: p.NotifyCC,
+	}
+	if p.Timers != (workflow.Timers{}) {
+		b.Timers = &p.Timers
+	}
+	return b
 }
 
 // Store is the database: one connection that writes, and a pool that reads.
@@ -151,7 +164,10 @@ func (s *Store) prepareReaders(ctx context.Context) (err error) {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
 	p, err := s.rq.GetPosition(ctx)
-	s.position = position(p)
+	if err != nil {
+		return err
+	}
+	s.position, err = position(p)
 	return err
 }
 

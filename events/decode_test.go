@@ -36,6 +36,7 @@ var subjects = map[string]string{
 	workflow.TypeResend:             mine + "resend",
 	workflow.TypeBounced:            mine + "bounced",
 	workflow.TypeErased:             mine + "erased",
+	workflow.TypeLetterStale:        mine + "stale.2",
 	workflow.TypeMailClaimed:        events.Prefix + "_.mail.claimed",
 	workflow.TypeMailSettled:        events.Prefix + "_.mail.settled",
 	workflow.TypeRulesActivated:     events.Prefix + "_.rules.activated",
@@ -140,6 +141,14 @@ var faults = []struct {
 	{"name given twice", workflow.TypeCreated, content("email", `"a@example.com","email":"b@example.com"`), "data.email", "given twice", workflow.CodeUnreadable, false},
 	{"name given twice in an order", workflow.TypeCreated, content("hosted_number_orders", `[{"sid":"`+hr1+`","s\u0069d":"`+hr2+`"}]`), "data.hosted_number_orders[0].sid", "given twice", workflow.CodeUnreadable, false},
 
+	{"timers of another kind", workflow.TypeCreated, content("timers", `"soon"`), "data.timers", "want an object, got a string", "", true},
+	{"timer of another kind", workflow.TypeCreated, content("timers", `{"expire_after_seconds":"30d"}`), "data.timers.expire_after_seconds", `want a whole number of seconds from 0 to 315360000, got "\"30d\""`, "", true},
+	{"timer below 0", workflow.TypeCreated, content("timers", `{"remind_after_seconds":-1}`), "data.timers.remind_after_seconds", `want a whole number of seconds from 0 to 315360000, got "-1"`, "", true},
+	{"timer of a fraction", workflow.TypeCreated, content("timers", `{"fresh_for_seconds":1.5}`), "data.timers.fresh_for_seconds", `want a whole number of seconds from 0 to 315360000, got "1.5"`, "", true},
+	{"timer too long", workflow.TypeUpdated, `{"timers":{"remind_every_seconds":315360001}}`, "data.timers.remind_every_seconds", `want a whole number of seconds from 0 to 315360000, got "315360001"`, "", true},
+	{"too many reminders", workflow.TypeUpdated, `{"timers":{"remind_at_most":101}}`, "data.timers.remind_at_most", `want a whole number of reminders from 0 to 100, got "101"`, "", true},
+	{"update of timers to null", workflow.TypeUpdated, `{"timers":null}`, "data.timers", "want an object, got null; leave it out instead", "", true},
+
 	{"nothing to update", workflow.TypeUpdated, `{"customer":"x"}`, "data", "has no field that could be updated", "", true},
 	{"update to null", workflow.TypeUpdated, `{"email":null}`, "data.email", "want a string, got null; leave it out instead", "", true},
 	{"update of a list to null", workflow.TypeUpdated, `{"cc_emails":null}`, "data.cc_emails", "want a list, got null; leave it out instead", "", true},
@@ -163,6 +172,8 @@ var faults = []struct {
 	{"no order status", workflow.TypeOrderStatusChanged, `{"phone_number":"+14155550100"}`, "data.status", "missing", "", true},
 	{"unknown order status", workflow.TypeOrderStatusChanged, `{"status":"signed"}`, "data.status", `want one of ["twilio-processing" "received" "pending-verification" "verified" "pending-loa" "carrier-processing" "testing" "completed" "failed" "action-required"], got "signed"`, "", true},
 	{"order phone", workflow.TypeOrderStatusChanged, `{"status":"failed","phone_number":"x"}`, "data.phone_number", `not a phone number like +14155550100: "x"`, "", true},
+	{"letter too old of another kind", workflow.TypeOrderStatusChanged, `{"status":"failed","letter_too_old":1}`, "data.letter_too_old", "want a boolean, got a number", "", true},
+	{"letter too old for what is completed", workflow.TypeOrderStatusChanged, `{"status":"completed","letter_too_old":true}`, "data.letter_too_old", `does not go with the status "completed"`, "", false},
 	{"failure reason too long", workflow.TypeOrderStatusChanged, `{"status":"failed","failure_reason":"` + strings.Repeat("x", 1001) + `"}`, "data.failure_reason", "1001 characters are more than 1000", "", true},
 
 	{"resend of no round", workflow.TypeResend, `{"round":"1"}`, "data.round", `not the number of a round, from 1 on: "\"1\""`, "", true},
@@ -196,6 +207,11 @@ var faults = []struct {
 	{"erased another document", workflow.TypeErased, `{"authorization_document_sid":"PX1"}`, "data.authorization_document_sid", "does not agree with the subject", "", false},
 	{"erased another account's", workflow.TypeErased, `{"authorization_document_sid":"` + px + `","account_sid":"AC1"}`, "data.account_sid", "does not agree with the subject", "", false},
 	{"no rules version", workflow.TypeRulesActivated, `{"version":0,"parking_limit_seconds":1}`, "data.version", "0 is no version", "", true},
+	{"stale in another round", workflow.TypeLetterStale, `{"reason":"age","round":1,"date_signed":"2026-11-23T15:04:05Z","hosted_number_order_sids":[]}`, "data.round", "does not agree with the subject", "", false},
+	{"stale without a reason", workflow.TypeLetterStale, `{"round":2,"date_signed":"2026-11-23T15:04:05Z","hosted_number_order_sids":[]}`, "data.reason", "missing", "", true},
+	{"a notice of another status", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"notify_cc":["signed"]}`, "data.notify_cc", `want some of ["canceled" "failed"], got "signed"`, "", true},
+	{"a timer of the settings below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"timers":{"expire_after_seconds":-1}}`, "data.timers.expire_after_seconds", "want 0 to 315360000, got -1", "", true},
+	{"too many reminders of the settings", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"timers":{"remind_at_most":101}}`, "data.timers.remind_at_most", "want 0 to 100, got 101", "", true},
 	{"parking limit below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":-1}`, "data.parking_limit_seconds", "-1 is below 0", "", true},
 }
 
@@ -527,7 +543,7 @@ func TestSubjects(t *testing.T) {
 		{mine + "became.burnt.1", ac, px, ""},
 		{mine + "became.signed.1.2", ac, px, ""},
 		{mine + "due.lunch.1", ac, px, ""},
-		{mine + "due.expiry-1.1", ac, px, ""},
+		{mine + "due.expiry-0.1", ac, px, ""},
 		{mine + "due.reminder.1", ac, px, ""},
 		{mine + "order.HR1.status", ac, px, ""},
 		{mine + "order." + hr1 + ".burnt", ac, px, ""},

@@ -32,13 +32,16 @@ var serviceAddress = workflow.ServiceAddress{Street: "1 Market Street, Suite 5",
 
 // whole has an event of every type, with every field set.
 func whole() []events.Event {
+	own := &workflow.OwnTimers{
+		RemindAfter: new(int64(3600)), RemindEvery: new(int64(0)), RemindMost: new(1), ExpireAfter: new(int64(86400)), FreshFor: new(int64(172800)),
+	}
 	doc := workflow.Document{
 		SID: px, AccountSID: ac, Status: workflow.Canceled, Round: 2, Hold: true, AddressSID: ad,
 		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
 		Locale: "es-MX", Subscriber: "Bayview Law", ServiceAddress: serviceAddress,
 		Orders: []workflow.Order{{SID: hr1, PhoneNumber: "+14155550101", Status: workflow.OrderFailed, FailureReason: "no such number", CurrentCarrier: "Pacific Voice"}},
 		Reason: "moved", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O"}`), LetterDigest: digest, LetterStale: true,
-		DateCreated: at, DateUpdated: at, DateSigned: &at,
+		Timers: own, ExpiresAt: &at, FreshUntil: &at, DateCreated: at, DateUpdated: at, DateSigned: &at,
 	}
 	sids := []workflow.SID{hr1, hr2}
 	refs := []workflow.OrderRef{{SID: hr1, PhoneNumber: "+14155550101", CurrentCarrier: "Pacific Voice"}}
@@ -53,18 +56,18 @@ func whole() []events.Event {
 	return []events.Event{
 		events.Created("/orders", "e1", ac, px, workflow.Created{
 			AddressSID: ad, Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner",
-			ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: sids, HostedNumberOrders: refs, Hold: true,
+			ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: sids, HostedNumberOrders: refs, Hold: true, Timers: own,
 			Locale: "es-MX", Subscriber: "Bayview Law", ServiceAddress: serviceAddress,
 		}),
 		events.Updated("urn:x:orders", "é/2", ac, px, workflow.Updated{
 			AddressSID: new(workflow.SID(ad)), Email: new("owner@example.com"), CCEmails: new([]string{}), ContactTitle: new(""),
-			ContactPhoneNumber: new(""), HostedNumberOrderSIDs: &sids, HostedNumberOrders: &refs,
+			ContactPhoneNumber: new(""), HostedNumberOrderSIDs: &sids, HostedNumberOrders: &refs, Timers: own,
 			Locale: new(""), Subscriber: new(""), ServiceAddress: new(serviceAddress),
 		}),
 		events.StatusChanged("https://orders.example.com/a?b=c", "e3", ac, px, workflow.StatusChanged{
 			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest, Round: 2,
 		}),
-		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number"}),
+		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number", LetterTooOld: true}),
 		events.Resend("/ops", "e5", ac, px, workflow.Resend{Round: 2}),
 		events.Bounced("/mx", "e6", ac, workflow.Bounced{Mail: px + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 <…>\nunknown"}),
 		events.Bounced("/mx", "e7", "", workflow.Bounced{Mail: px + ".1.sent.3", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "x"}),
@@ -77,6 +80,8 @@ func whole() []events.Event {
 		owed("_", "refused.7", refused),
 		owed(px, "due.parked-17.3", workflow.TimerDue{Timer: "parked-17", Round: 3, DueAt: at}),
 		owed(px, "due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
+		owed(px, "due.expiry-17.1", workflow.TimerDue{Timer: "expiry-17", Round: 1, DueAt: at}),
+		owed(px, "stale.2", workflow.LetterStale{Reason: "age", Round: 2, DateSigned: at, OrderSIDs: sids}),
 		events.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
 		events.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
 			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
@@ -86,7 +91,10 @@ func whole() []events.Event {
 			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
 			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1}},
 		}),
-		events.RulesActivated("r1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400}),
+		events.RulesActivated("r1", at, workflow.RulesActivated{
+			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},
+			Timers: &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
+		}),
 		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		events.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),

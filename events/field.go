@@ -175,6 +175,18 @@ func (r *reader) digest(v value) string {
 	return s
 }
 
+// seconds reads a time; 0 is never.
+func (r *reader) seconds(v value) *int64 { return new(r.count(v, MaxSeconds, "seconds")) }
+
+// count reads a whole number of things, from 0 on.
+func (r *reader) count(v value, most int64, things string) int64 {
+	n, err := strconv.ParseInt(string(v.raw), 10, 64)
+	if err != nil || n < 0 || n > most {
+		r.fail(workflow.CodeInvalid, v.path(), "want a whole number of %s from 0 to %d, got %s", things, most, quote(string(v.raw)))
+	}
+	return n
+}
+
 // round reads the number of a round.
 func (r *reader) round(v value) int {
 	n, err := strconv.ParseInt(string(v.raw), 10, 32)

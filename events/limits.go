@@ -16,6 +16,8 @@ const (
 	MaxPostal   = 32        // characters of its postal code
 	MaxReason   = 1000      // characters of reason and failure_reason
 	MaxDepth    = 32        // levels of nesting within evidence
+	MaxSeconds  = 315360000 // of a timer: ten years of 365 days
+	MaxReminds  = 100       // reminders of a round
 )
 
 // SchemaVersion is the version of the contract, and the only value that the

@@ -40,6 +40,9 @@ func (r *reader) own(e *envelope, to topic) workflow.Body {
 	case workflow.TimerDue:
 		r.agree("data.timer", b.Timer == to.timer)
 		r.agree("data.round", b.Round > 0 && uint64(b.Round) == to.number)
+	case workflow.LetterStale:
+		r.agree("data.round", b.Round > 0 && uint64(b.Round) == to.number)
+		r.present("data.reason", b.Reason)
 	case workflow.Claimed:
 		r.present("data.worker", b.Worker)
 		r.mails("data.mails", b.Mails)
@@ -54,14 +57,40 @@ func (r *reader) own(e *envelope, to topic) workflow.Body {
 	case workflow.Quarantined:
 		r.agree("data.sequence", b.Sequence == to.number)
 	case workflow.RulesActivated:
-		if b.Version < 1 {
-			r.fail(workflow.CodeInvalid, "data.version", "%d is no version", b.Version)
-		}
-		if b.ParkingLimitSeconds < 0 {
-			r.fail(workflow.CodeInvalid, "data.parking_limit_seconds", "%d is below 0", b.ParkingLimitSeconds)
-		}
+		r.activated(b)
 	}
 	return body
+}
+
+func (r *reader) activated(b workflow.RulesActivated) {
+	if b.Version < 1 {
+		r.fail(workflow.CodeInvalid, "data.version", "%d is no version", b.Version)
+	}
+	if b.ParkingLimitSeconds < 0 {
+		r.fail(workflow.CodeInvalid, "data.parking_limit_seconds", "%d is below 0", b.ParkingLimitSeconds)
+	}
+	for _, s := range b.NotifyCC {
+		if !slices.Contains(workflow.Notices, s) {
+			r.fail(workflow.CodeInvalid, "data.notify_cc", "want some of %q, got %s", workflow.Notices, quote(string(s)))
+		}
+	}
+	if b.Timers == nil {
+		return
+	}
+	for _, t := range []struct {
+		field   string
+		n, most int64
+	}{
+		{"remind_after_seconds", b.Timers.RemindAfter, MaxSeconds},
+		{"remind_every_seconds", b.Timers.RemindEvery, MaxSeconds},
+		{"remind_at_most", int64(b.Timers.RemindMost), MaxReminds},
+		{"expire_after_seconds", b.Timers.ExpireAfter, MaxSeconds},
+		{"fresh_for_seconds", b.Timers.FreshFor, MaxSeconds},
+	} {
+		if t.n < 0 || t.n > t.most {
+			r.fail(workflow.CodeInvalid, "data.timers."+t.field, "want 0 to %d, got %d", t.most, t.n)
+		}
+	}
 }
 
 func (r *reader) settled(b workflow.Settled) {

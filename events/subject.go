@@ -21,7 +21,7 @@ type topic struct {
 	typ                      string
 	status                   workflow.Status // of became
 	timer                    string          // of due
-	number                   uint64          // round of became and due, sequence of refused, discarded and quarantined
+	number                   uint64          // round of became, due and stale, sequence of refused, discarded and quarantined
 }
 
 // parseSubject reads a subject, and reports whether it is one of the
@@ -104,6 +104,9 @@ func (t *topic) parseWhat(what string) (ok bool) {
 	case "due":
 		t.typ, t.timer = workflow.TypeTimerDue, first
 		return isTimer(first) && parseNumber(second, &t.number)
+	case "stale":
+		t.typ = workflow.TypeLetterStale
+		return parseNumber(rest, &t.number)
 	case "refused":
 		t.typ = workflow.TypeRefused
 		return parseNumber(rest, &t.number)
@@ -143,7 +146,7 @@ func known(typ string) bool {
 	switch typ {
 	case workflow.TypeBecame, workflow.TypeRefused, workflow.TypeTimerDue, workflow.TypeRegister,
 		workflow.TypeMailClaimed, workflow.TypeMailSettled, workflow.TypeRulesActivated,
-		workflow.TypeDiscarded, workflow.TypeQuarantined, workflow.TypeErased:
+		workflow.TypeDiscarded, workflow.TypeQuarantined, workflow.TypeErased, workflow.TypeLetterStale:
 		return true
 	}
 	return upstream(typ)
@@ -169,7 +172,7 @@ func isTimer(name string) bool {
 	var n uint64
 	switch kind, number, numbered := strings.Cut(name, "-"); kind {
 	case "expiry", "freshness":
-		return !numbered
+		return !numbered || parseNumber(number, &n)
 	case "reminder", "parked":
 		return parseNumber(number, &n)
 	}

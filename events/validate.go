@@ -34,6 +34,8 @@ func (r *reader) created(data value) (b workflow.Created) {
 			b.HostedNumberOrders = r.orders(v)
 		case "hold":
 			b.Hold = r.boolean(v)
+		case "timers":
+			b.Timers = r.timers(v)
 		}
 	}
 	switch {
@@ -75,6 +77,8 @@ func (r *reader) updated(data value) (b workflow.Updated) {
 		case "hosted_number_orders":
 			b.HostedNumberOrders = new(r.orders(v))
 			r.atLeastOne(v, len(*b.HostedNumberOrders))
+		case "timers":
+			b.Timers = r.timers(v)
 		}
 	}
 	if b == (workflow.Updated{}) {
@@ -143,10 +147,15 @@ func (r *reader) orderStatusChanged(data value, order workflow.SID) workflow.Ord
 			b.PhoneNumber = r.phone(v)
 		case "failure_reason":
 			b.FailureReason = r.prose(v, MaxReason)
+		case "letter_too_old":
+			b.LetterTooOld = r.boolean(v)
 		}
 	}
-	if b.Status == "" {
+	switch {
+	case b.Status == "":
 		r.fail(workflow.CodeInvalid, "data.status", "missing")
+	case b.LetterTooOld && b.Status == workflow.OrderCompleted:
+		r.fail(workflow.CodeInvalid, "data.letter_too_old", "does not go with the status %q", b.Status)
 	}
 	return b
 }
@@ -189,6 +198,26 @@ func (r *reader) bounced(data value, document workflow.SID) (b workflow.Bounced)
 	}
 	r.agree("data.mail", b.Mail.Document() == document)
 	return b
+}
+
+// timers reads a document's own timers.
+func (r *reader) timers(object value) *workflow.OwnTimers {
+	var b workflow.OwnTimers
+	for v := range r.members(object) {
+		switch string(v.name) {
+		case "remind_after_seconds":
+			b.RemindAfter = r.seconds(v)
+		case "remind_every_seconds":
+			b.RemindEvery = r.seconds(v)
+		case "remind_at_most":
+			b.RemindMost = new(int(r.count(v, MaxReminds, "reminders")))
+		case "expire_after_seconds":
+			b.ExpireAfter = r.seconds(v)
+		case "fresh_for_seconds":
+			b.FreshFor = r.seconds(v)
+		}
+	}
+	return &b
 }
 
 func (r *reader) addresses(list value) []string {

@@ -10,6 +10,7 @@ type State struct {
 	Document Document
 	Mails    []Mail   // the unsettled ones, oldest first
 	Parked   []Parked // events that wait for what they build on, oldest first
+	Timers   []Timer  // those that run, one of a kind at the most
 	Erased   uint64   // sequence of the event that erased the document, 0 where none did; then all else is empty
 }
 
@@ -24,6 +25,8 @@ type Facts struct {
 	Holders      map[SID]SID        // the live document on which an order is, for every order the entry or a parked event names
 	Blocked      map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
 	ParkingLimit time.Duration      // how long an event may stay parked
+	Timers       Timers             // of documents without their own
+	NotifyCC     []Status           // of Notices, those of which cc is told
 	Rules        int                // version of the rules in force; 0 stands for the first
 	Attempted    bool               // the mail that a bounced event names has been begun by a worker
 }
@@ -95,6 +98,7 @@ func Decide(s State, e Entry, f Facts) Decision {
 	d := &decider{state: s, facts: f, cause: e, now: e.Time}
 	d.state.Mails = append([]Mail(nil), s.Mails...)
 	d.state.Parked = append([]Parked(nil), s.Parked...)
+	d.state.Timers = append([]Timer(nil), s.Timers...)
 	if d.state.Document.SID == "" {
 		d.state.Document.SID = e.Document
 	}

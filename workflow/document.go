@@ -112,6 +112,9 @@ type Document struct {
 	Evidence           json.RawMessage `json:"evidence,omitempty"`             // what came with the status that ended it
 	LetterDigest       string          `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed
 	LetterStale        bool            `json:"letter_stale,omitempty"`         // signed too long ago for orders that are not through yet
+	Timers             *OwnTimers      `json:"timers,omitempty"`               // its own, in place of the settings'
+	ExpiresAt          *time.Time      `json:"expires_at,omitempty"`           // when the round expires unless it is signed; left out until it is sent, and where it never does
+	FreshUntil         *time.Time      `json:"fresh_until,omitempty"`          // when the signed letter gets too old for orders that are not completed; left out where it never does
 	DateCreated        time.Time       `json:"date_created"`                   // when the log took its first event
 	DateUpdated        time.Time       `json:"date_updated"`                   // when it last changed
 	DateSigned         *time.Time      `json:"date_signed,omitempty"`          // when the signature stood on the log; left out until then

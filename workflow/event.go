@@ -42,6 +42,7 @@ const (
 	TypeMailSettled        = "mail.settled"
 	TypeRulesActivated     = "rules.activated"
 	TypeErased             = "authorization_document.erased"
+	TypeLetterStale        = "authorization_document.letter_stale"
 )
 
 // OrderRef names an order that a document authorizes, with its number and the
@@ -66,6 +67,7 @@ type Created struct {
 	HostedNumberOrderSIDs []SID          `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes; at most 1,000 in both lists
 	HostedNumberOrders    []OrderRef     `json:"hosted_number_orders,omitempty"`     // the same, with the numbers that mails and the letter name
 	Hold                  bool           `json:"hold,omitempty"`                     // keep it opened and unsent until a status event asks for signing
+	Timers                *OwnTimers     `json:"timers,omitempty"`                   // its own, in place of the settings in force
 }
 
 // Updated carries new values for the fields that are present. A list replaces
@@ -81,6 +83,7 @@ type Updated struct {
 	ServiceAddress        *ServiceAddress `json:"service_address,omitempty"`          // the subscriber's, in place of the whole old one; {} clears it
 	HostedNumberOrderSIDs *[]SID          `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes from now on
 	HostedNumberOrders    *[]OrderRef     `json:"hosted_number_orders,omitempty"`     // the same, with their numbers; the union of both lists counts
+	Timers                *OwnTimers      `json:"timers,omitempty"`                   // its own from the next time it is sent on; an empty object stands for the settings in force
 }
 
 // StatusChanged asks for a document to stand at Status.
@@ -100,6 +103,7 @@ type OrderStatusChanged struct {
 	Status        OrderStatus `json:"status"`                   // where the order stands
 	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164
 	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
+	LetterTooOld  bool        `json:"letter_too_old,omitempty"` // it was turned down because its letter is too old
 }
 
 // Register asks the order service to register one number of a signed document.
@@ -131,7 +135,8 @@ type Refused struct {
 
 // TimerDue says that a timer of a document's round came due. Timers are
 // "reminder-N", "expiry", "freshness", and "parked-N" for the parked event at
-// sequence N.
+// sequence N. "expiry-N" and "freshness-N" are owed because of the entry N. One
+// that stands on the log before its time does not count, and is owed again.
 type TimerDue struct {
 	Timer string    `json:"timer"`  // which timer: "expiry", "reminder-2", "parked-17"
 	Round int       `json:"round"`  // the document's round, or the try at a parked event
@@ -156,8 +161,19 @@ type Settled struct {
 // RulesActivated switches every replica to a version of the rules at the same
 // sequence, and carries the settings that the rules decide by.
 type RulesActivated struct {
-	Version             int   `json:"version"`               // of the rules, from 1 on
-	ParkingLimitSeconds int64 `json:"parking_limit_seconds"` // how long a parked event may wait
+	Version             int      `json:"version"`               // of the rules, from 1 on
+	ParkingLimitSeconds int64    `json:"parking_limit_seconds"` // how long a parked event may wait
+	Timers              *Timers  `json:"timers,omitempty"`      // of documents without their own; left out for none
+	NotifyCC            []Status `json:"notify_cc,omitempty"`   // statuses of which cc is told, beside signing and signed: canceled, failed
+}
+
+// LetterStale announces that a signed letter is too old for orders that are
+// not completed: they need another.
+type LetterStale struct {
+	Reason     string    `json:"reason"`                   // "age", or "rejected" where the order service said so
+	Round      int       `json:"round"`                    // the document's round
+	DateSigned time.Time `json:"date_signed"`              // when the signature stood on the log
+	OrderSIDs  []SID     `json:"hosted_number_order_sids"` // the orders that are not completed
 }
 
 // Erased is what is left of a document that was erased: all that was said of it
@@ -209,6 +225,7 @@ func (Claimed) Type() string            { return TypeMailClaimed }
 func (Settled) Type() string            { return TypeMailSettled }
 func (RulesActivated) Type() string     { return TypeRulesActivated }
 func (Erased) Type() string             { return TypeErased }
+func (LetterStale) Type() string        { return TypeLetterStale }
 func (Invalid) Type() string            { return "" }
 
 // DecodeBody reads the JSON of a body of the given type. It fails where the
@@ -235,6 +252,7 @@ var decoders = map[string]func([]byte) (Body, error){
 	TypeMailSettled:        decode[Settled],
 	TypeRulesActivated:     decode[RulesActivated],
 	TypeErased:             decode[Erased],
+	TypeLetterStale:        decode[LetterStale],
 	TypeDiscarded:          decode[Discarded],
 	TypeQuarantined:        decode[Quarantined],
 	TypeResend:             decode[Resend],

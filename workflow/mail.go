@@ -17,10 +17,12 @@ const (
 	MailReminder  MailKind = "reminder"  // to the signer: still waiting for the signature
 	MailSent      MailKind = "sent"      // to each cc: it has been sent to the signer
 	MailSigned    MailKind = "signed"    // to each cc and the signer: it has been signed
+	MailCanceled  MailKind = "canceled"  // to each cc, where the settings say so: it was declined or withdrawn
+	MailFailed    MailKind = "failed"    // to each cc, where the settings say so: it expired, or could not be sent
 )
 
 // MailKinds lists every kind of mail.
-var MailKinds = []MailKind{MailSignature, MailReminder, MailSent, MailSigned}
+var MailKinds = []MailKind{MailSignature, MailReminder, MailSent, MailSigned, MailCanceled, MailFailed}
 
 // MailID names one mail to one recipient: document, round, kind and number,
 // "PX….1.sent.2". It follows from its cause, so owing a mail again names the

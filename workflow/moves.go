@@ -3,6 +3,7 @@ package workflow
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // create opens a document that no event has named before.
@@ -20,7 +21,7 @@ func (d *decider) create(e Entry, b Created) *Problem {
 		AddressSID: b.AddressSID, Email: b.Email, CCEmails: b.CCEmails,
 		ContactTitle: b.ContactTitle, ContactPhoneNumber: b.ContactPhoneNumber,
 		Locale: b.Locale, Subscriber: b.Subscriber, ServiceAddress: b.ServiceAddress,
-		Orders: list(nil, refs), DateCreated: d.now, DateUpdated: d.now,
+		Orders: list(nil, refs), Timers: b.Timers.orNil(), DateCreated: d.now, DateUpdated: d.now,
 	}
 	if doc.CCEmails == nil {
 		doc.CCEmails = []string{}
@@ -55,14 +56,18 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	if listed {
 		next.Orders = list(doc.Orders, refs)
 	}
-	if next.equal(*doc) {
+	if b.Timers != nil {
+		next.Timers = b.Timers.orNil()
+	}
+	content := !next.equal(*doc)
+	if !content && next.Timers.same(doc.Timers) {
 		d.same = true
 		return nil
 	}
 	d.note(b.Type(), "by "+e.Source)
 	next.DateUpdated = d.now
 	*doc = next
-	if !doc.Hold {
+	if content && !doc.Hold {
 		d.withdraw()
 		doc.Round++
 		d.send()
@@ -125,7 +130,8 @@ func (d *decider) reopen() {
 	doc := &d.state.Document
 	d.withdraw()
 	d.freeze()
-	doc.Status, doc.Hold, doc.DateUpdated = Opened, true, d.now
+	d.stop(TimerReminder, TimerExpiry)
+	doc.Status, doc.Hold, doc.DateUpdated, doc.ExpiresAt = Opened, true, d.now, nil
 	doc.Round++
 	doc.setOrders(OrderReceived, OrderPendingLOA)
 }
@@ -143,8 +149,14 @@ func (d *decider) sent() {
 	doc.Status, doc.DateUpdated = Signing, d.now
 	doc.setOrders(OrderPendingLOA, OrderTwilioProcessing, OrderReceived, OrderPendingVerification, OrderVerified)
 	d.note("signing", fmt.Sprintf("round %d", doc.Round))
-	for i, cc := range recipients(doc.CCEmails...) {
-		d.mail(MailSent, i, cc)
+	d.tellCC(MailSent)
+	d.startRound()
+}
+
+// tellCC owes each cc a notice.
+func (d *decider) tellCC(kind MailKind) {
+	for i, cc := range recipients(d.state.Document.CCEmails...) {
+		d.mail(kind, i, cc)
 	}
 }
 
@@ -165,8 +177,12 @@ func (d *decider) end(e Entry, b StatusChanged) {
 	}
 	d.note(string(b.Status), detail)
 	d.withdraw()
+	d.stop(TimerReminder, TimerExpiry)
 	if b.Status != Signed {
 		doc.setOrders(OrderReceived, OrderPendingLOA)
+		if slices.Contains(d.facts.NotifyCC, b.Status) {
+			d.tellCC(MailKind(b.Status))
+		}
 		return
 	}
 	for i, to := range recipients(append([]string{doc.Email}, doc.CCEmails...)...) {
@@ -179,6 +195,7 @@ func (d *decider) end(e Entry, b StatusChanged) {
 			ContactPhoneNumber: doc.ContactPhoneNumber, DateSigned: *doc.DateSigned, LetterDigest: doc.LetterDigest,
 		}, d.now)
 	}
+	d.signedNow()
 }
 
 // fail ends a document by our own doing.

@@ -130,7 +130,8 @@ func (d *decider) orderStatus(b OrderStatusChanged) *Problem {
 	if b.PhoneNumber != "" {
 		o.PhoneNumber = b.PhoneNumber
 	}
-	if o == doc.Orders[i] {
+	tooOld := b.LetterTooOld && doc.Status == Signed && !doc.LetterStale
+	if o == doc.Orders[i] && !tooOld {
 		d.same = true
 		return nil
 	}
@@ -138,6 +139,11 @@ func (d *decider) orderStatus(b OrderStatusChanged) *Problem {
 	orders[i] = o
 	doc.Orders, doc.DateUpdated = orders, d.now
 	d.note(b.Type(), fmt.Sprintf("%s is %s", b.Order, b.Status))
+	if tooOld {
+		d.stale(StaleByReport)
+	} else if doc.Status == Signed {
+		d.watchFreshness(d.cause.Sequence)
+	}
 	return nil
 }
 

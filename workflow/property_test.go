@@ -3,6 +3,7 @@ package workflow_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,13 @@ func TestWhateverComesTheBooksBalance(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		d := newDesk(t)
+		if seed%2 == 0 {
+			d.facts.Timers = workflow.Timers{
+				RemindAfter: rng.Int64N(300), RemindEvery: rng.Int64N(200), RemindMost: rng.IntN(4),
+				ExpireAfter: rng.Int64N(2000), FreshFor: rng.Int64N(1000),
+			}
+			d.facts.NotifyCC = workflow.Notices
+		}
 		owed := map[string]bool{}
 		ended := workflow.Document{}
 		for range 40 {
@@ -92,6 +100,7 @@ func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
 	if doc.Status == workflow.Signing && !accepted(d, doc.Round) {
 		t.Fatalf("seed %d: signing, and no signature mail of round %d was accepted: %s", seed, doc.Round, d.mails())
 	}
+	checkTimers(t, seed, d)
 	if ended.Status != workflow.Unseen && ended.Status != doc.Status {
 		t.Fatalf("seed %d: a document that was %s is %s", seed, ended.Status, doc.Status)
 	}
@@ -109,6 +118,27 @@ func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
 	}, workflow.Facts{})
 	if diff := cmp.Diff(d.state, again.State, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("seed %d: an event that says nothing changed the state:\n%s", seed, diff)
+	}
+}
+
+// checkTimers: a document that is out has the timers of its round, one that is
+// signed none but the freshness, any other none; and the event of each is owed.
+func checkTimers(t *testing.T, seed uint64, d *desk) {
+	t.Helper()
+	doc, kinds := d.state.Document, map[workflow.TimerKind]bool{}
+	for _, timer := range d.state.Timers {
+		out := doc.Status == workflow.Signing && timer.Kind != workflow.TimerFreshness
+		signed := doc.Status == workflow.Signed && timer.Kind == workflow.TimerFreshness
+		if !out && !signed || kinds[timer.Kind] {
+			t.Fatalf("seed %d: %s runs for a document that is %s: %v", seed, timer.Name(), doc.Status, d.state.Timers)
+		}
+		kinds[timer.Kind] = true
+		if what := fmt.Sprintf("due.%s.%d", timer.Name(), doc.Round); !strings.Contains(d.owed()+",", what+",") {
+			t.Fatalf("seed %d: %s is not owed: %s", seed, what, d.owed())
+		}
+	}
+	if expires := doc.ExpiresAt != nil; doc.Status == workflow.Signing && expires != kinds[workflow.TimerExpiry] {
+		t.Fatalf("seed %d: a document that expires at %v has the timers %v", seed, doc.ExpiresAt, d.state.Timers)
 	}
 }
 

@@ -201,8 +201,26 @@ func showState(w io.Writer, sid workflow.SID, l db.Life) {
 			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 		}
 	}
+	showTimes(w, *d, l.Timers)
+}
+
+// showTimes writes what is to happen to a document, and when.
+func showTimes(w io.Writer, d workflow.Document, running []workflow.Timer) {
 	if d.DateSigned != nil {
 		fmt.Fprintf(w, "signed\t%s\n", stamp(*d.DateSigned))
+	}
+	for _, t := range running {
+		switch t.Kind {
+		case workflow.TimerReminder:
+			fmt.Fprintf(w, "next reminder\t%s, and %d more\n", stamp(t.Due), t.More)
+		case workflow.TimerExpiry:
+			fmt.Fprintf(w, "expires\t%s\n", stamp(t.Due))
+		case workflow.TimerFreshness:
+			fmt.Fprintf(w, "letter fresh until\t%s\n", stamp(t.Due))
+		}
+	}
+	if d.LetterStale {
+		fmt.Fprintln(w, "letter\ttoo old for orders that are not completed")
 	}
 }
 

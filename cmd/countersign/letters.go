@@ -119,7 +119,7 @@ func (l letters) message(ctx context.Context, m workflow.Mail) (out mail.Message
 	case config.Attach:
 		out.Letter, err = l.fetch(ctx, *m.About)
 	case config.Link:
-		out.Download, out.Until = l.linkFor(ticket.Download, "/letter/", m.Document, m.Round, m.OwedAt)
+		out.Download, out.Until = l.download(m)
 	}
 	return out, err
 }

@@ -13,6 +13,7 @@ type lifeJSON struct {
 	Mails    []mailJSON         `json:"mails"`
 	Events   []eventJSON        `json:"events"`
 	Parked   []parkedJSON       `json:"parked"`
+	Timers   []timerJSON        `json:"timers"` // that run, the soonest first
 	Turned   []db.Turned        `json:"turned_down"`
 	History  []db.Happening     `json:"history"`
 }
@@ -40,6 +41,12 @@ type eventJSON struct {
 	Cause    uint64    `json:"cause"`
 }
 
+type timerJSON struct {
+	Timer string    `json:"timer"`
+	Due   time.Time `json:"date_due"`
+	More  int       `json:"more,omitempty"` // reminders that may follow
+}
+
 type parkedJSON struct {
 	Sequence uint64    `json:"sequence"`
 	Type     string    `json:"type"`
@@ -50,7 +57,7 @@ type parkedJSON struct {
 
 func jsonLife(l db.Life) lifeJSON {
 	out := lifeJSON{
-		Document: l.Document, Mails: []mailJSON{}, Events: []eventJSON{}, Parked: []parkedJSON{},
+		Document: l.Document, Mails: []mailJSON{}, Events: []eventJSON{}, Parked: []parkedJSON{}, Timers: []timerJSON{},
 		Turned: append([]db.Turned{}, l.Turned...), History: append([]db.Happening{}, l.History...),
 	}
 	for _, m := range l.Mails {
@@ -70,6 +77,9 @@ func jsonLife(l db.Life) lifeJSON {
 	}
 	for i, e := range l.Events {
 		out.Events = append(out.Events, eventJSON{e.Subject(), e.Due, l.Settled[i], e.Cause})
+	}
+	for _, t := range l.Timers {
+		out.Timers = append(out.Timers, timerJSON{t.Name(), t.Due, t.More})
 	}
 	for _, p := range l.Parked {
 		e := p.Entry

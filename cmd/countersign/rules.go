@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,21 +38,44 @@ func (a *app) rulesShow() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "show",
-		Short: "Show which version is in force, and the newest that this program knows",
+		Short: "Show which version is in force, the newest that this program knows, and the settings that documents are decided by",
 		Args:  cobra.NoArgs,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return a.withStore(c, func(_ context.Context, _ config.Config, store *db.Store) error {
-			in := store.Position().Rules
+			in := store.Position().InForce()
 			if asJSON {
-				return json.NewEncoder(a.out).Encode(map[string]int{"in_force": in, "known": workflow.RulesVersion()})
+				return json.NewEncoder(a.out).Encode(map[string]any{"in_force": in.Version, "known": workflow.RulesVersion(), "settings": in})
 			}
-			_, err := fmt.Fprintf(a.out, "in force\t%d\nknown\t%d\n", in, workflow.RulesVersion())
-			return err
+			return showRules(a.out, in)
 		})
 	}
 	return c
+}
+
+// showRules writes what is in force for people.
+func showRules(w io.Writer, in workflow.RulesActivated) error {
+	var t workflow.Timers
+	if in.Timers != nil {
+		t = *in.Timers
+	}
+	var notify []string
+	for _, s := range in.NotifyCC {
+		notify = append(notify, string(s))
+	}
+	_, err := fmt.Fprintf(w, "in force\t%d\nknown\t%d\nparking-limit\t%s\nremind-after\t%s\nremind-every\t%s\nremind-most\t%d\nexpire-after\t%s\nfresh-for\t%s\nnotify-cc\t%s\n",
+		in.Version, workflow.RulesVersion(), workflow.Seconds(in.ParkingLimitSeconds), orOff(t.RemindAfter), orOff(t.RemindEvery),
+		t.RemindMost, orOff(t.ExpireAfter), orOff(t.FreshFor), cmp.Or(strings.Join(notify, ","), "off"))
+	return err
+}
+
+// orOff is a time in seconds as a setting gives it.
+func orOff(seconds int64) string {
+	if seconds == 0 {
+		return "off"
+	}
+	return workflow.Seconds(seconds).String()
 }
 
 func (a *app) rulesActivate() *cobra.Command {
@@ -91,9 +117,9 @@ func (a *app) activate(ctx context.Context, store *db.Store, nc *nats.Conn, vers
 		return err
 	}
 	p := store.Position()
-	e := events.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), workflow.RulesActivated{
-		Version: version, ParkingLimitSeconds: int64(p.Parking / time.Second),
-	})
+	next := p.InForce()
+	next.Version = version
+	e := events.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), next)
 	seq, err := events.Publish(ctx, js, e)
 	if err != nil {
 		return err

@@ -144,22 +144,6 @@ func (w *worker) mailPool() (*mail.Pool, error) {
 	return mail.New(c)
 }
 
-// link makes the address at which a document is signed. It follows from the
-// mail, so that one sent twice carries the same.
-func (w *worker) link(document workflow.SID, round int, owed time.Time) (string, time.Time) {
-	return w.linkFor(ticket.Sign, "/sign/", document, round, owed)
-}
-
-// linkFor makes a link of a purpose, to a path that its token ends.
-func (w *worker) linkFor(purpose ticket.Purpose, path string, document workflow.SID, round int, owed time.Time) (string, time.Time) {
-	expires := owed.Add(w.cfg.LinkLifetime)
-	token, err := w.keys.Issue(ticket.Claims{Purpose: purpose, Document: document, Round: round, Expires: expires})
-	if err != nil { // the sid was checked when its event was read
-		w.logger.Error("no link could be made", "document", document, "err", err)
-	}
-	return w.cfg.PublicURL + path + token, expires
-}
-
 func (w *worker) connect(ctx context.Context) (err error) {
 	o := events.ConnectOptions{
 		URL: string(w.cfg.NATSURL), Context: w.cfg.NATSContext, Creds: w.cfg.NATSCreds,
@@ -300,7 +284,7 @@ func (w *worker) catchUp(ctx context.Context, log *events.Log) error {
 	if err != nil {
 		return err
 	}
-	if err := relay.ActivateRules(ctx, w.store, log, w.cfg.ParkingLimit, w.logger); err != nil {
+	if err := relay.ActivateRules(ctx, w.store, log, w.cfg.Rules(), w.logger); err != nil {
 		return err
 	}
 	w.logger.Info("the log is read to its end", "sequence", tail)

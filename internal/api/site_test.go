@@ -101,8 +101,8 @@ func (s *site) mails() *relay.Mails {
 	}
 	pool, err := mail.New(mail.Config{
 		Server: server, From: "Team <loa@countersign.example>", Pool: 4,
-		Link: func(sid workflow.SID, _ int, owed time.Time) (string, time.Time) {
-			return "https://loa.example/sign/" + string(sid), owed.Add(time.Hour)
+		Link: func(m workflow.Mail) (string, time.Time) {
+			return "https://loa.example/sign/" + string(m.Document), m.OwedAt.Add(time.Hour)
 		},
 	})
 	if err != nil {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"countersign/workflow"
 )
 
 // Config is the program's settings. Its text and its log value hide secrets.
@@ -61,9 +63,15 @@ type Config struct {
 
 	LinkLifetime time.Duration
 	ParkingLimit time.Duration // at least a second
-	PublicURL    string        // an origin, without a slash at the end
-	Listen       string        // host:port
-	AdminListen  string        // host:port
+	RemindAfter  time.Duration // whole seconds; 0 is never
+	RemindEvery  time.Duration // whole seconds; 0 is never
+	RemindMost   int
+	ExpireAfter  time.Duration     // whole seconds; 0 is never
+	FreshFor     time.Duration     // whole seconds; 0 is for ever
+	NotifyCC     []workflow.Status // of workflow.Notices, in that order
+	PublicURL    string            // an origin, without a slash at the end
+	Listen       string            // host:port
+	AdminListen  string            // host:port
 	AccountsFile string
 	KeysFile     string
 
@@ -179,6 +187,20 @@ func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 	return c, errors.Join(append(faults, c.clashes(given)...)...)
 }
 
+// Rules are the settings that documents are decided by, as they are put on the
+// log: all but the version.
+func (c Config) Rules() workflow.RulesActivated {
+	b := workflow.RulesActivated{ParkingLimitSeconds: int64(c.ParkingLimit / oneSecond), NotifyCC: c.NotifyCC}
+	t := workflow.Timers{
+		RemindAfter: int64(c.RemindAfter / oneSecond), RemindEvery: int64(c.RemindEvery / oneSecond), RemindMost: c.RemindMost,
+		ExpireAfter: int64(c.ExpireAfter / oneSecond), FreshFor: int64(c.FreshFor / oneSecond),
+	}
+	if t != (workflow.Timers{}) {
+		b.Timers = &t
+	}
+	return b
+}
+
 // clashes lists settings that are good one by one and not together. A setting
 // that could not be read is zero, and counts as given only.
 func (c *Config) clashes(given map[string]bool) []error {
@@ -207,6 +229,8 @@ func (c *Config) clashes(given map[string]bool) []error {
 		"mail-retry-first is %s, longer than mail-retry-max, which is %s: make it shorter", c.MailRetryFirst, c.MailRetryMax)
 	clash(c.MailGiveUpAfter != 0 && c.MailRetryFirst > c.MailGiveUpAfter,
 		"mail-retry-first is %s, longer than mail-give-up-after, which is %s: make it shorter", c.MailRetryFirst, c.MailGiveUpAfter)
+	clash(c.ExpireAfter != 0 && c.RemindMost > 0 && c.RemindAfter >= c.ExpireAfter,
+		"remind-after is %s, and a letter expires after expire-after, which is %s: make it shorter, or off", c.RemindAfter, c.ExpireAfter)
 	dkim := some("dkim-domain", "dkim-selector", "dkim-key")
 	clash(dkim == 1 || dkim == 2, "dkim-domain, dkim-selector and dkim-key go together: set all three, or none")
 	clash(some("tls-cert", "tls-key") == 1, "tls-cert and tls-key go together: set both, or none")

@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/config"
 	"countersign/internal/mail"
+	"countersign/workflow"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -78,7 +79,8 @@ func TestDefaults(t *testing.T) {
 		MailPool: 8, MailDeadline: 30 * time.Second, MailRetryFirst: time.Minute, MailRetryMax: 4 * time.Hour,
 		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
 		SnapshotEvery: 24 * time.Hour, SnapshotKeep: 3, LetterDelivery: config.Attach,
-		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, PublicURL: "http://127.0.0.1:8080",
+		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, RemindAfter: 72 * time.Hour,
+		RemindEvery: 72 * time.Hour, RemindMost: 4, ExpireAfter: 720 * time.Hour, FreshFor: 720 * time.Hour, PublicURL: "http://127.0.0.1:8080",
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
 		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200,
 	}
@@ -96,6 +98,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, Provider: "Example Messaging",
 		SealCert: "DIR/key.pem", SealKey: "DIR/key.pem", LetterDelivery: config.Neither, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
+		RemindAfter: time.Hour, RemindMost: 2, ExpireAfter: 24 * time.Hour, NotifyCC: []workflow.Status{workflow.Canceled, workflow.Failed},
 		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
@@ -134,6 +137,12 @@ seal-key: DIR/key.pem
 letter-delivery: neither
 link-lifetime: 1h
 parking-limit: 1m
+remind-after: 1h
+remind-every: off
+remind-most: 2
+expire-after: 24h
+fresh-for: off
+notify-cc: failed,canceled
 public-url: https://sign.example.com
 listen: :80
 admin-listen: "[::1]:0"
@@ -295,6 +304,9 @@ func TestFaults(t *testing.T) {
 			`autocert fetches certificates and tls-cert names one: leave one out`,
 			`autocert is on and public-url is http://127.0.0.1:8080: say the https:// origin whose host the certificate is for`,
 		}},
+		{"a reminder of what has expired", given{args: []string{"--remind-after=48h", "--expire-after=24h"}}, []string{
+			`remind-after is 48h0m0s, and a letter expires after expire-after, which is 24h0m0s: make it shorter, or off`,
+		}},
 		{"one address for two", given{args: []string{"--listen=:80", "--admin-listen=:80"}}, []string{
 			`listen and admin-listen are both :80: give each its own`,
 		}},
@@ -323,6 +335,10 @@ func TestBadValues(t *testing.T) {
 		"mail-in-doubt":    {"", "drop"},
 		"mail-domain-rate": {"-1", "NaN", "Inf"},
 		"parking-limit":    {"0", "10ms"},
+		"remind-after":     {"", "0", "0s", "500ms", "1500ms", "never", "-1h", "87601h"},
+		"remind-most":      {"", "-1", "101"},
+		"expire-after":     {"0s", "1d"},
+		"notify-cc":        {"signed", "canceled,", "canceled, failed", "failed,failed"},
 		"public-url":       {"", "sign.example.com", "https://h/", "https://h/x", "https://h?x", "https://u@h", "ftp://h", "https://", "https://h#x"},
 		"admin-listen":     {"", "h", "h:", "h:http", ":-1"},
 		"autocert":         {"", "yes"},

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/acme/autocert"
+
+	"countersign/workflow"
 )
 
 // A setting is one row of the table, bound to its field of a Config.
@@ -66,6 +68,12 @@ func table(c *Config) []setting {
 
 		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},
+		{"remind-after", "72h", "time from the moment a letter is sent to the first reminder; off for none", secondsOr("off", &c.RemindAfter)},
+		{"remind-every", "72h", "time from each reminder to the next; off for no second one", secondsOr("off", &c.RemindEvery)},
+		{"remind-most", "4", "most reminders of a letter each time it is sent, 0 to 100", count(&c.RemindMost, 0, 100)},
+		{"expire-after", "720h", "time from the moment a letter is sent to its expiry, which ends it unsigned; off for never", secondsOr("off", &c.ExpireAfter)},
+		{"fresh-for", "720h", "how long a signed letter is fresh enough for orders that are not completed; off for ever", secondsOr("off", &c.FreshFor)},
+		{"notify-cc", "", "endings of which cc is told too: canceled, failed, or both with a comma between", statuses(&c.NotifyCC, workflow.Notices)},
 		{"public-url", "http://127.0.0.1:8080", "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
 		{"listen", "127.0.0.1:8080", "where the REST API and the signing page are served", address(&c.Listen)},
 		{"tls-cert", "", "certificate (PEM) to serve --listen with, read again when it changes; without one it is served in clear", readable(&c.TLSCert)},

@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"countersign/workflow"
 )
 
 // A value carries a setting between its text and its field. The errors of set
@@ -108,10 +110,11 @@ func rate(field *float64) value {
 	})
 }
 
-// The shortest times that make sense.
+// The shortest times that make sense, and the longest.
 const (
 	anyTime   = time.Nanosecond
 	oneSecond = time.Second
+	tenYears  = 10 * 365 * 24 * time.Hour
 )
 
 func duration(field *time.Duration, least time.Duration) value {
@@ -143,6 +146,48 @@ func durationOr(word string, field *time.Duration) value {
 		return nil
 	}
 	return v
+}
+
+// secondsOr is a time in whole seconds that an event can say, or the word for 0.
+func secondsOr(word string, field *time.Duration) value {
+	v := durationOr(word, field)
+	parse := v.set
+	v.set = func(s string) error {
+		before := *field
+		if err := parse(s); err != nil {
+			return err
+		}
+		if got := *field; s != word && (got < oneSecond || got%oneSecond != 0 || got > tenYears) {
+			*field = before
+			return fmt.Errorf("neither %s nor a time in whole seconds, up to ten years", word)
+		}
+		return nil
+	}
+	return v
+}
+
+// statuses is a choice with commas between, or nothing.
+func statuses(field *[]workflow.Status, of []workflow.Status) value {
+	return into(field, "statuses", func(s string) (list []workflow.Status, err error) {
+		given := strings.Split(s, ",")
+		for _, word := range of {
+			if slices.Contains(given, string(word)) {
+				list = append(list, word)
+			}
+		}
+		if len(list) != len(given) {
+			return nil, fmt.Errorf("not one or more of %s, each once, with commas and no spaces between", join(of))
+		}
+		return list, nil
+	})
+}
+
+func join(list []workflow.Status) string {
+	words := make([]string, len(list))
+	for i, s := range list {
+		words[i] = string(s)
+	}
+	return strings.Join(words, ", ")
 }
 
 func oneOf(field *string, words ...string) value {

@@ -27,10 +27,10 @@ type Config struct {
 	TLS        *tls.Config // nil: the system's roots; ServerName is the server's host unless set
 	DKIM       *DKIM       // nil: mails are not signed
 
-	// Link answers with the address where a document is signed, and with the
-	// moment from which it no longer can be. It is asked for the mails to the
-	// signer, and for no other, by several mails at once.
-	Link func(document workflow.SID, round int, owed time.Time) (url string, expires time.Time)
+	// Link answers with the address where the mail's document is signed, and with
+	// the day by which it asks to be. It is asked for the mails to the signer, and
+	// for no other, by several mails at once; for the same mail it says the same.
+	Link func(m workflow.Mail) (url string, signBy time.Time)
 
 	Idle time.Duration // a connection unused for so long is closed; 0: 30 s
 }

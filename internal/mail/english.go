@@ -18,6 +18,8 @@ var english = language{
 		workflow.MailReminder:  englishReminder,
 		workflow.MailSent:      englishSent,
 		workflow.MailSigned:    englishSigned,
+		workflow.MailCanceled:  englishCanceled,
+		workflow.MailFailed:    englishFailed,
 	},
 }
 

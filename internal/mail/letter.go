@@ -22,7 +22,7 @@ type letter struct {
 	returnPath    *netmail.Address // of the envelope; nil: from
 	domain        string           // of from; Message-IDs end in it
 	sender        string           // what the text calls the sender
-	link          func(document workflow.SID, round int, owed time.Time) (url string, expires time.Time)
+	link          func(workflow.Mail) (url string, signBy time.Time)
 	pages         pages
 	dkim          *DKIM         // nil: not signed
 	key           crypto.Signer // of dkim

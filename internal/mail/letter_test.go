@@ -103,6 +103,12 @@ func signed(d *workflow.Document) *workflow.Document {
 	return d
 }
 
+// ended makes a document that ended unsigned.
+func ended(d *workflow.Document, s workflow.Status, reason string) *workflow.Document {
+	d.Status, d.Reason = s, reason
+	return d
+}
+
 // several makes a document with numbers of several countries.
 func several() *workflow.Document {
 	d := document()
@@ -130,11 +136,19 @@ func TestGolden(t *testing.T) {
 	toSigner := mailOf(workflow.MailSigned, signed(several()))
 	toCC := mailOf(workflow.MailSigned, signed(several()))
 	toCC.Recipient = "ops@example.com"
+	declined := ended(document(), workflow.Canceled, "These are not our numbers.")
+	declined.CanceledBy = "signer"
 	undated := signed(document())
 	undated.DateSigned, undated.LetterDigest = nil, ""
 	spanish := func(kind workflow.MailKind, to string) workflow.Mail {
 		d := signed(several())
 		d.Locale, d.ContactTitle = "es-MX", "Propietaria"
+		switch kind {
+		case workflow.MailCanceled:
+			d.CanceledBy, d.Reason = "signer", "No son nuestros números."
+		case workflow.MailFailed:
+			d.Reason = workflow.ReasonExpired
+		}
 		m := mailOf(kind, d)
 		m.Recipient = to
 		return m
@@ -148,12 +162,18 @@ func TestGolden(t *testing.T) {
 		{"sent_es", spanish(workflow.MailSent, "ops@example.com")},
 		{"signed_es", spanish(workflow.MailSigned, "ops@example.com")},
 		{"signed_by_you_es", spanish(workflow.MailSigned, "owner@example.com")},
+		{"declined_es", spanish(workflow.MailCanceled, "ops@example.com")},
+		{"expired_es", spanish(workflow.MailFailed, "ops@example.com")},
 		{"signature", mailOf(workflow.MailSignature, several())},
 		{"reminder", mailOf(workflow.MailReminder, document())},
 		{"sent", mailOf(workflow.MailSent, several())},
 		{"signed", toCC},
 		{"signed_by_you", toSigner},
 		{"signed_undated", mailOf(workflow.MailSigned, undated)},
+		{"canceled", mailOf(workflow.MailCanceled, ended(several(), workflow.Canceled, "The numbers stay with us."))},
+		{"declined", mailOf(workflow.MailCanceled, declined)},
+		{"failed", mailOf(workflow.MailFailed, ended(document(), workflow.Failed, "the signature mail was rejected: 550 5.1.1 no such user"))},
+		{"expired", mailOf(workflow.MailFailed, ended(document(), workflow.Failed, workflow.ReasonExpired))},
 		{"hostile_title", mailOf(workflow.MailSignature, hostile)},
 		{"many_orders", mailOf(workflow.MailSignature, many)},
 		{"order_without_number", mailOf(workflow.MailSignature, nameless)},
@@ -245,9 +265,9 @@ func TestLinkIsAskedForTheSignerOnly(t *testing.T) {
 		mails = append(mails, mailOf(kind, d))
 	}
 	write(t, func(c *mail.Config) {
-		c.Link = func(document workflow.SID, round int, owed time.Time) (string, time.Time) {
-			asked = append(asked, ask{document, round, owed})
-			return "https://sign.example.com/s/" + token, owed
+		c.Link = func(m workflow.Mail) (string, time.Time) {
+			asked = append(asked, ask{m.Document, m.Round, m.OwedAt})
+			return "https://sign.example.com/s/" + token, m.OwedAt
 		}
 	}, mails...)
 	if diff := cmp.Diff([]ask{{d.SID, 3, owedAt}, {d.SID, 3, owedAt}}, asked); diff != "" {

@@ -37,7 +37,7 @@ func document() *workflow.Document {
 // mailOf owes a mail of a kind about a document.
 func mailOf(kind workflow.MailKind, about *workflow.Document) workflow.Mail {
 	to := about.Email
-	if kind == workflow.MailSent {
+	if kind == workflow.MailSent || kind == workflow.MailCanceled || kind == workflow.MailFailed {
 		to = about.CCEmails[0]
 	}
 	return workflow.Mail{
@@ -55,8 +55,8 @@ func settings(t testing.TB, addr string) mail.Config {
 	}
 	return mail.Config{
 		Server: server, From: "Hosting Team <loa@countersign.example>", Pool: 1, HELO: "worker.test",
-		Link: func(document workflow.SID, round int, owed time.Time) (string, time.Time) {
-			return fmt.Sprintf("https://sign.example.com/s/%s?r=%d&d=%s", token, round, document), owed.AddDate(0, 0, 30)
+		Link: func(m workflow.Mail) (string, time.Time) {
+			return fmt.Sprintf("https://sign.example.com/s/%s?r=%d&d=%s", token, m.Round, m.Document), m.OwedAt.AddDate(0, 0, 30)
 		},
 	}
 }

@@ -87,6 +87,9 @@ type view struct {
 	More     int    // numbers that are not listed
 	Date     string // of what the mail tells
 	Digest   string // of the letter; only once it is signed
+	Declined bool   // the signer has canceled it
+	Expired  bool   // nobody signed in time
+	Reason   string // why it was canceled or failed, where that is not said otherwise
 	Attached bool   // the signed letter is in the mail
 	Link     string // to sign, only for the signer; or to download the signed letter
 	Expires  string
@@ -113,8 +116,13 @@ func (l letter) view(w *language, m workflow.Mail) view {
 	switch m.Kind {
 	case workflow.MailSignature, workflow.MailReminder:
 		var expires time.Time
-		v.Link, expires = l.link(m.Document, m.Round, m.OwedAt)
+		v.Link, expires = l.link(m)
 		v.Expires = loa.Date(w.Language, expires)
+	case workflow.MailCanceled, workflow.MailFailed:
+		v.Declined, v.Expired = d.CanceledBy == "signer", d.Reason == workflow.ReasonExpired
+		if !v.Expired {
+			v.Reason = plain(d.Reason)
+		}
 	case workflow.MailSigned:
 		v.Digest = plain(d.LetterDigest)
 		if d.DateSigned != nil {

@@ -18,6 +18,8 @@ var spanish = language{
 		workflow.MailReminder:  spanishReminder,
 		workflow.MailSent:      spanishSent,
 		workflow.MailSigned:    spanishSigned,
+		workflow.MailCanceled:  spanishCanceled,
+		workflow.MailFailed:    spanishFailed,
 	},
 }
 

@@ -8,6 +8,7 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"hash/fnv"
 	"log/slog"
 	"time"
@@ -109,16 +110,26 @@ func applied(ctx context.Context, store *db.Store, seq uint64, most time.Duratio
 
 // ActivateRules puts the settings that the rules decide by on the log, where
 // they differ from what the log says. All workers decide by them from then on.
-// The version of the rules stays as it is: an operator activates a new one.
-func ActivateRules(ctx context.Context, store *db.Store, log *events.Log, parking time.Duration, logger *slog.Logger) error {
+// The version of the rules stays as it is, whatever want says: an operator
+// activates a new one.
+func ActivateRules(ctx context.Context, store *db.Store, log *events.Log, want workflow.RulesActivated, logger *slog.Logger) error {
 	p := store.Position()
-	if p.Parking == parking {
+	want.Version = p.Rules
+	from, to := settings(p.InForce()), settings(want)
+	if from == to {
 		return nil
 	}
-	logger.Info("the log gets a new parking limit", "from", p.Parking, "to", parking)
+	logger.Info("the log gets new settings of the rules", "from", from, "to", to)
 	id := "rules." + p.Worker + "." + time.Now().UTC().Format(time.RFC3339Nano)
-	_, err := log.Append(ctx, events.RulesActivated(id, log.Now(), workflow.RulesActivated{
-		Version: p.Rules, ParkingLimitSeconds: int64(parking / time.Second),
-	}))
+	_, err := log.Append(ctx, events.RulesActivated(id, log.Now(), want))
 	return err
+}
+
+// settings writes what is activated, to be compared and read.
+func settings(b workflow.RulesActivated) string {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }

@@ -36,7 +36,7 @@ func (w *world) landed(by string, e workflow.Entry) {
 		if b.Sequence >= e.Sequence && !s.lostOne {
 			w.violated("I6", "%s stands before its cause", e.Subject)
 		}
-	case workflow.TimerDue:
+	case workflow.TimerDue, workflow.LetterStale:
 		w.once(e)
 	case workflow.Settled:
 		w.settled(e, b)
@@ -215,6 +215,8 @@ func (w *world) judge() {
 	}
 	w.judgeMails(database)
 	w.judgeDocuments(store)
+	w.judgeTimers(database)
+	w.judgeExpiries(store)
 }
 
 func (w *world) foldAll(store *db.Store) {
@@ -334,5 +336,62 @@ func (w *world) judgeDocuments(store *db.Store) {
 func (w *world) stands(subject string) {
 	if w.stream.last[subject] == 0 {
 		w.violated("I6", "%s does not stand on the log", subject)
+	}
+}
+
+// judgeTimers checks what came of timers by the entries that say so: none was
+// early and counted, and no reminder came after the end or without its entry.
+func (w *world) judgeTimers(database *sql.DB) {
+	type mail struct {
+		id    workflow.MailID
+		owed  uint64
+		round int
+	}
+	var reminders []mail
+	rows, err := database.QueryContext(context.Background(), "SELECT id, owed_seq FROM mails WHERE kind = 'reminder' ORDER BY id")
+	must(err)
+	defer rows.Close()
+	for rows.Next() {
+		var m mail
+		must(rows.Scan(&m.id, &m.owed))
+		m.round = m.id.Round()
+		reminders = append(reminders, m)
+	}
+	must(rows.Err())
+	for _, m := range reminders {
+		e := w.stream.entries[m.owed-1]
+		b, ok := e.Body.(workflow.TimerDue)
+		switch {
+		case !ok || e.Document != m.id.Document() || b.Round != m.round || !strings.HasPrefix(b.Timer, "reminder-"):
+			w.violated("I10", "%s is owed because of entry %d, %s", m.id, m.owed, e.Subject)
+		case e.Time.Before(b.DueAt):
+			w.violated("I10", "%s is owed because of entry %d, which was %s early", m.id, m.owed, b.DueAt.Sub(e.Time))
+		}
+	}
+	var running int
+	must(database.QueryRowContext(context.Background(), "SELECT count(*) FROM timers").Scan(&running))
+	if running > 0 {
+		w.violated("I10", "%d timers run at the end", running)
+	}
+}
+
+// judgeExpiries checks each document that ended because nobody signed in time.
+func (w *world) judgeExpiries(store *db.Store) {
+	documents, err := store.Documents(context.Background(), db.Filter{Limit: 1000})
+	must(err)
+	for _, d := range documents {
+		due := 0
+		for _, e := range w.stream.entries {
+			b, ok := e.Body.(workflow.TimerDue)
+			if ok && e.Document == d.SID && b.Round == d.Round && strings.HasPrefix(b.Timer, "expiry") && !e.Time.Before(b.DueAt) {
+				due++
+			}
+		}
+		switch late := d.ExpiresAt != nil && d.Status == workflow.Failed && d.Reason == workflow.ReasonExpired; {
+		case late && (due != 1 || d.DateUpdated.Before(*d.ExpiresAt)):
+			w.violated("I10", "%s expired at %s, and was to at %s, by %d entries", d.SID, d.DateUpdated, d.ExpiresAt, due)
+		case !late && d.ExpiresAt != nil && !d.Status.Ended():
+			w.violated("I10", "%s is %s at the end, and was to expire at %s", d.SID, d.Status, d.ExpiresAt)
+		}
 	}
 }

@@ -20,9 +20,7 @@ func schedule(seed uint64, broken breakage) *world {
 	w.makePlan()
 	w.log("plan %+v", w.plan)
 	if w.chance(2) { // else a worker does it, before there is anything else
-		m, err := events.RulesActivated("rules", time.Now(), workflow.RulesActivated{
-			Version: workflow.RulesVersion(), ParkingLimitSeconds: int64(w.plan.parking / time.Second),
-		}).Message()
+		m, err := events.RulesActivated("rules", time.Now(), w.plan.rules()).Message()
 		must(err)
 		_, _ = w.stream.append("earlier", m)
 	}

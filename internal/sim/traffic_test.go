@@ -22,8 +22,19 @@ type plan struct {
 	killing   int // one step in so many is a fault of a worker or a server
 	hold      bool
 	tailLoss  bool
-	parking   time.Duration
+	parking   int64 // seconds
+	timers    workflow.Timers
+	notify    []workflow.Status
 	retry     relay.Retry
+}
+
+// rules are the settings in force.
+func (p plan) rules() workflow.RulesActivated {
+	b := workflow.RulesActivated{Version: workflow.RulesVersion(), ParkingLimitSeconds: p.parking, NotifyCC: p.notify}
+	if p.timers != (workflow.Timers{}) {
+		b.Timers = &p.timers
+	}
+	return b
 }
 
 func (w *world) makePlan() {
@@ -32,11 +43,18 @@ func (w *world) makePlan() {
 	w.plan = plan{
 		workers: pick(1, 2, 2, 3), chaos: 80 + r.IntN(160), lossy: pick(5, 12, 30, 1000), deferring: pick(3, 10, 1000),
 		killing: pick(10, 20, 40, 1000), dying: pick(3, 10, 1000), hold: w.chance(8), tailLoss: w.chance(8),
-		parking: time.Duration(5+r.IntN(12)) * time.Second,
+		parking: int64(5 + r.IntN(12)),
 		retry:   relay.Retry{First: 2 * time.Second, Max: 10 * time.Second, GiveUp: 5 * time.Minute},
 	}
 	if w.broken == noGuard {
 		w.plan.tailLoss, w.plan.killing = true, pick(5, 10)
+	}
+	if !w.chance(4) {
+		w.plan.timers = workflow.Timers{
+			RemindAfter: int64(1 + r.IntN(8)), RemindEvery: int64(r.IntN(6)), RemindMost: r.IntN(4),
+			ExpireAfter: int64(r.IntN(2) * (6 + r.IntN(30))), FreshFor: int64(r.IntN(2) * (3 + r.IntN(20))),
+		}
+		w.plan.notify = workflow.Notices[:r.IntN(3)]
 	}
 	w.stream.cluster = w.chance(2)
 	w.makeTraffic()
@@ -113,6 +131,7 @@ func (w *world) life(d int) []*nats.Msg {
 	}
 	add(events.Created("/orders", id(), account, doc, workflow.Created{
 		AddressSID: sid("AD", 1), Email: signer, CCEmails: cc, HostedNumberOrderSIDs: unique(orders), Hold: w.chance(5),
+		Timers: w.ownTimers(),
 	}))
 	for range w.rng.IntN(5) {
 		switch w.rng.IntN(6) {
@@ -140,6 +159,20 @@ func (w *world) life(d int) []*nats.Msg {
 		status([]workflow.Status{workflow.Canceled, workflow.Failed, workflow.Signed, workflow.Opened}[w.rng.IntN(4)])
 	}
 	return out
+}
+
+// ownTimers are what one document in three has in place of the settings.
+func (w *world) ownTimers() *workflow.OwnTimers {
+	if !w.chance(3) {
+		return nil
+	}
+	own := &workflow.OwnTimers{}
+	for _, field := range []**int64{&own.RemindAfter, &own.RemindEvery, &own.ExpireAfter, &own.FreshFor} {
+		if w.chance(3) {
+			*field = new(int64(w.rng.IntN(20)))
+		}
+	}
+	return own
 }
 
 func unique(sids []workflow.SID) []workflow.SID {

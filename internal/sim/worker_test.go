@@ -157,7 +157,7 @@ func (r *run) relays(log *events.Log, logger *slog.Logger) {
 	if _, err := relay.CatchUp(r.ctx, r.store, log, logger); err != nil {
 		return
 	}
-	if err := relay.ActivateRules(r.ctx, r.store, log, r.w.plan.parking, logger); err != nil {
+	if err := relay.ActivateRules(r.ctx, r.store, log, r.w.plan.rules(), logger); err != nil {
 		return
 	}
 	mails := &relay.Mails{

@@ -74,15 +74,28 @@ func (h *handler) link(r *http.Request, purpose ticket.Purpose) (*visit, *view) 
 		return no(http.StatusServiceUnavailable, t.Unavailable)
 	}
 	words, t := h.speak(r, doc.Locale)
-	switch ended := doc.Status.Ended(); {
-	case doc.Hold && !ended, doc.Round != claims.Round && ended:
-		return no(http.StatusGone, t.Recalled)
-	case doc.Round != claims.Round:
-		s := t.Replaced
-		s.Lead = fmt.Sprintf(s.Lead, hint(doc.Email))
+	if s, ok := gone(t, doc, claims.Round); ok {
 		return no(http.StatusGone, s)
 	}
 	return &visit{token, doc, claims.Expires, words, t}, nil
+}
+
+// gone says why a link of a round is not good for the document any more, if so.
+func gone(t *texts, doc workflow.Document, round int) (s say, ok bool) {
+	at, late := expired(doc)
+	switch ended := doc.Status.Ended(); {
+	case doc.Hold && !ended, doc.Round != round && ended:
+		return t.Recalled, true
+	case doc.Round != round:
+		s = t.Replaced
+		s.Lead = fmt.Sprintf(s.Lead, hint(doc.Email))
+		return s, true
+	case late:
+		s = t.Expired
+		s.Lead = fmt.Sprintf(s.Lead, t.moment(at))
+		return s, true
+	}
+	return s, false
 }
 
 // hint is an address by which those who have it know it, and from which nobody
@@ -91,6 +104,17 @@ func hint(address string) string {
 	local, domain, _ := strings.Cut(address, "@")
 	_, n := utf8.DecodeRuneInString(local)
 	return local[:n] + "…@" + domain
+}
+
+// expired reports whether the letter itself has expired, and when.
+func expired(doc workflow.Document) (at time.Time, ok bool) {
+	if doc.Status != workflow.Failed || doc.Reason != workflow.ReasonExpired {
+		return at, false
+	}
+	if doc.ExpiresAt != nil {
+		return *doc.ExpiresAt, true
+	}
+	return doc.DateUpdated, true
 }
 
 // trouble logs what is our own fault, and nothing of a visitor who left.

@@ -68,9 +68,13 @@ func (h *handler) letter(t *texts, doc workflow.Document, token string) view {
 	return v
 }
 
-// ready asks for the signature.
+// ready asks for the signature. The link is good until expires, or until the
+// letter expires.
 func (h *handler) ready(t *texts, doc workflow.Document, token string, expires time.Time) view {
 	v := h.letter(t, doc, token)
+	if doc.ExpiresAt != nil && doc.ExpiresAt.Before(expires) {
+		expires = *doc.ExpiresAt
+	}
 	v.Mood, v.Status = "wait", t.Ready.Status
 	v.Lead = fmt.Sprintf(t.Asks, h.Provider)
 	v.Good = fmt.Sprintf(t.Good, t.moment(expires))

@@ -55,6 +55,7 @@ func upstream() []kind {
 				AddressSID: address, Email: "owner@example.com",
 				HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550101", CurrentCarrier: "Pacific Voice"}, {SID: order2}}, Hold: true,
 				Locale: "es-MX", Subscriber: "Bayview Law LLP", ServiceAddress: serviceAddress,
+				Timers: &workflow.OwnTimers{ExpireAfter: new(int64(7 * 86_400)), RemindMost: new(1)},
 			})),
 		}},
 		{"updated", workflow.Updated{}, "{account}.{document}.updated", []string{anyUpstream, restAPI}, []events.Event{
@@ -123,6 +124,9 @@ func own() []kind {
 		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", []string{itself}, []events.Event{
 			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		}},
+		{"letterStale", workflow.LetterStale{}, "{account}.{document}.stale.{round}", []string{itself}, []events.Event{
+			owed("stale.1", workflow.LetterStale{Reason: workflow.StaleByAge, Round: 1, DateSigned: at, OrderSIDs: []workflow.SID{order2}}),
+		}},
 		{"mailClaimed", workflow.Claimed{}, "_.mail.claimed", []string{"Countersign"}, []events.Event{
 			events.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mail}}),
 		}},
@@ -135,7 +139,10 @@ func own() []kind {
 			}}),
 		}},
 		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", []string{"Countersign"}, []events.Event{
-			events.RulesActivated("rules-1", at, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86_400}),
+			events.RulesActivated("rules-1", at, workflow.RulesActivated{
+				Version: 1, ParkingLimitSeconds: 86_400, NotifyCC: []workflow.Status{workflow.Failed},
+				Timers: &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
+			}),
 		}},
 		{"quarantined", workflow.Quarantined{}, "_.quarantined.{sequence}", []string{itself}, []events.Event{
 			events.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),

@@ -18,7 +18,7 @@ const (
 	onManyLines = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$`
 	// addressShape is what every address that is taken has; more is asked of it.
 	addressShape = `^[!-?A-~]{1,64}@[^@\s]+$`
-	timerNames   = `^(expiry|freshness|(reminder|parked)-[1-9][0-9]*)$`
+	timerNames   = `^((expiry|freshness)(-[1-9][0-9]*)?|(reminder|parked)-[1-9][0-9]*)$`
 )
 
 // limits has what a property may hold, by its path or else by its name.
@@ -57,6 +57,12 @@ var limits = map[string]func(*jsonschema.Schema){
 	"version":                     atLeast(1),
 	"claim":                       atLeast(0),
 	"parking_limit_seconds":       atLeast(0),
+	"remind_after_seconds":        upTo(events.MaxSeconds),
+	"remind_every_seconds":        upTo(events.MaxSeconds),
+	"remind_at_most":              upTo(events.MaxReminds),
+	"expire_after_seconds":        upTo(events.MaxSeconds),
+	"fresh_for_seconds":           upTo(events.MaxSeconds),
+	"notify_cc[]":                 func(s *jsonschema.Schema) { s.Enum = list(workflow.Notices) },
 	"outcomes[].retry_after_ms":   atLeast(0),
 	"outcomes[].code":             atLeast(0),
 	"code":                        func(s *jsonschema.Schema) { s.MinLength = new(uint64(1)) },
@@ -81,6 +87,10 @@ func text(limit int, p string) func(*jsonschema.Schema) {
 
 func atLeast(n int) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Minimum = json.Number(strconv.Itoa(n)) }
+}
+
+func upTo(n int) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.Minimum, s.Maximum = "0", json.Number(strconv.Itoa(n)) }
 }
 
 func email(s *jsonschema.Schema) {

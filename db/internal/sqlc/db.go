@@ -48,6 +48,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addTallyStmt, err = db.PrepareContext(ctx, addTally); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTally: %w", err)
 	}
+	if q.addTimersStmt, err = db.PrepareContext(ctx, addTimers); err != nil {
+		return nil, fmt.Errorf("error preparing query AddTimers: %w", err)
+	}
 	if q.addToInboxStmt, err = db.PrepareContext(ctx, addToInbox); err != nil {
 		return nil, fmt.Errorf("error preparing query AddToInbox: %w", err)
 	}
@@ -114,6 +117,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteParkedStmt, err = db.PrepareContext(ctx, deleteParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteParked: %w", err)
 	}
+	if q.deleteTimersStmt, err = db.PrepareContext(ctx, deleteTimers); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteTimers: %w", err)
+	}
 	if q.deleteTurnedDownStmt, err = db.PrepareContext(ctx, deleteTurnedDown); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteTurnedDown: %w", err)
 	}
@@ -173,6 +179,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.loadParkedStmt, err = db.PrepareContext(ctx, loadParked); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadParked: %w", err)
+	}
+	if q.loadTimersStmt, err = db.PrepareContext(ctx, loadTimers); err != nil {
+		return nil, fmt.Errorf("error preparing query LoadTimers: %w", err)
 	}
 	if q.loadUnsettledMailsStmt, err = db.PrepareContext(ctx, loadUnsettledMails); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadUnsettledMails: %w", err)
@@ -333,6 +342,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addTallyStmt: %w", cerr)
 		}
 	}
+	if q.addTimersStmt != nil {
+		if cerr := q.addTimersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addTimersStmt: %w", cerr)
+		}
+	}
 	if q.addToInboxStmt != nil {
 		if cerr := q.addToInboxStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addToInboxStmt: %w", cerr)
@@ -443,6 +457,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteParkedStmt: %w", cerr)
 		}
 	}
+	if q.deleteTimersStmt != nil {
+		if cerr := q.deleteTimersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteTimersStmt: %w", cerr)
+		}
+	}
 	if q.deleteTurnedDownStmt != nil {
 		if cerr := q.deleteTurnedDownStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteTurnedDownStmt: %w", cerr)
@@ -541,6 +560,11 @@ func (q *Queries) Close() error {
 	if q.loadParkedStmt != nil {
 		if cerr := q.loadParkedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loadParkedStmt: %w", cerr)
+		}
+	}
+	if q.loadTimersStmt != nil {
+		if cerr := q.loadTimersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loadTimersStmt: %w", cerr)
 		}
 	}
 	if q.loadUnsettledMailsStmt != nil {
@@ -780,6 +804,7 @@ type Queries struct {
 	addOwedEventStmt          *sql.Stmt
 	addParkedStmt             *sql.Stmt
 	addTallyStmt              *sql.Stmt
+	addTimersStmt             *sql.Stmt
 	addToInboxStmt            *sql.Stmt
 	addToJournalStmt          *sql.Stmt
 	addTurnedDownStmt         *sql.Stmt
@@ -802,6 +827,7 @@ type Queries struct {
 	deleteOwedEventsStmt      *sql.Stmt
 	deleteOwedSubjectsStmt    *sql.Stmt
 	deleteParkedStmt          *sql.Stmt
+	deleteTimersStmt          *sql.Stmt
 	deleteTurnedDownStmt      *sql.Stmt
 	documentBouncesStmt       *sql.Stmt
 	documentJournalStmt       *sql.Stmt
@@ -822,6 +848,7 @@ type Queries struct {
 	loadDocumentsStmt         *sql.Stmt
 	loadErasedStmt            *sql.Stmt
 	loadParkedStmt            *sql.Stmt
+	loadTimersStmt            *sql.Stmt
 	loadUnsettledMailsStmt    *sql.Stmt
 	loseInboxAfterStmt        *sql.Stmt
 	loseOwedEventsAfterStmt   *sql.Stmt
@@ -874,6 +901,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addOwedEventStmt:          q.addOwedEventStmt,
 		addParkedStmt:             q.addParkedStmt,
 		addTallyStmt:              q.addTallyStmt,
+		addTimersStmt:             q.addTimersStmt,
 		addToInboxStmt:            q.addToInboxStmt,
 		addToJournalStmt:          q.addToJournalStmt,
 		addTurnedDownStmt:         q.addTurnedDownStmt,
@@ -896,6 +924,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteOwedEventsStmt:      q.deleteOwedEventsStmt,
 		deleteOwedSubjectsStmt:    q.deleteOwedSubjectsStmt,
 		deleteParkedStmt:          q.deleteParkedStmt,
+		deleteTimersStmt:          q.deleteTimersStmt,
 		deleteTurnedDownStmt:      q.deleteTurnedDownStmt,
 		documentBouncesStmt:       q.documentBouncesStmt,
 		documentJournalStmt:       q.documentJournalStmt,
@@ -916,6 +945,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		loadDocumentsStmt:         q.loadDocumentsStmt,
 		loadErasedStmt:            q.loadErasedStmt,
 		loadParkedStmt:            q.loadParkedStmt,
+		loadTimersStmt:            q.loadTimersStmt,
 		loadUnsettledMailsStmt:    q.loadUnsettledMailsStmt,
 		loseInboxAfterStmt:        q.loseInboxAfterStmt,
 		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,

@@ -51,6 +51,9 @@ type Document struct {
 	CreatedMS          int64
 	UpdatedMS          int64
 	SignedMS           int64
+	Timers             string
+	ExpiresMS          int64
+	FreshMS            int64
 	Details            string
 }
 
@@ -140,6 +143,8 @@ type Position struct {
 	ClaimWorker string
 	Rules       int64
 	ParkingMS   int64
+	Timers      string
+	NotifyCC    string
 }
 
 type Tally struct {
@@ -147,6 +152,15 @@ type Tally struct {
 	Kind string
 	More string
 	N    int64
+}
+
+type Timer struct {
+	DocumentSID workflow.SID
+	Timer       workflow.TimerKind
+	Number      int64
+	DueMS       int64
+	EveryMS     int64
+	More        int64
 }
 
 type TurnedDown struct {

@@ -189,6 +189,17 @@ func (q *Queries) AddTally(ctx context.Context, arg AddTallyParams) error {
 	return err
 }
 
+const addTimers = `-- name: AddTimers :exec
+INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+FROM json_each(CAST(?1 AS TEXT))
+`
+
+func (q *Queries) AddTimers(ctx context.Context, timers string) error {
+	_, err := q.exec(ctx, q.addTimersStmt, addTimers, timers)
+	return err
+}
+
 const addToInbox = `-- name: AddToInbox :exec
 INSERT INTO inbox (source, event_id, sequence, entry_ns, result)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(CAST(?1 AS TEXT))
@@ -553,6 +564,15 @@ func (q *Queries) DeleteParked(ctx context.Context, sequence int64) error {
 	return err
 }
 
+const deleteTimers = `-- name: DeleteTimers :exec
+DELETE FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+`
+
+func (q *Queries) DeleteTimers(ctx context.Context, sids string) error {
+	_, err := q.exec(ctx, q.deleteTimersStmt, deleteTimers, sids)
+	return err
+}
+
 const deleteTurnedDown = `-- name: DeleteTurnedDown :exec
 DELETE FROM turned_down WHERE document_sid = ?1 AND sequence < ?2
 `
@@ -886,7 +906,7 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 }
 
 const getDocument = `-- name: GetDocument :one
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE sid = ?1
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE sid = ?1
 `
 
 func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, error) {
@@ -913,6 +933,9 @@ func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, 
 		&i.CreatedMS,
 		&i.UpdatedMS,
 		&i.SignedMS,
+		&i.Timers,
+		&i.ExpiresMS,
+		&i.FreshMS,
 		&i.Details,
 	)
 	return i, err
@@ -931,7 +954,7 @@ func (q *Queries) GetErased(ctx context.Context, documentSid workflow.SID) (int6
 
 const getPosition = `-- name: GetPosition :one
 
-SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms FROM position
+SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, notify_cc FROM position
 `
 
 // Lists of keys, and of narrow rows, come as JSON: one statement a batch. (A wide
@@ -952,6 +975,8 @@ func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 		&i.ClaimWorker,
 		&i.Rules,
 		&i.ParkingMS,
+		&i.Timers,
+		&i.NotifyCC,
 	)
 	return i, err
 }
@@ -1033,7 +1058,7 @@ func (q *Queries) KnownEvents(ctx context.Context, keys string) ([]KnownEventsRo
 }
 
 const listDocuments = `-- name: ListDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents
 WHERE (CAST(?1 AS TEXT) = '' OR account_sid = CAST(?1 AS TEXT))
   AND (CAST(?2 AS TEXT) = '' OR status = CAST(?2 AS TEXT))
   AND (CAST(?3 AS TEXT) = '' OR email = CAST(?3 AS TEXT))
@@ -1086,6 +1111,9 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1190,7 +1218,7 @@ func (q *Queries) ListTurnedDown(ctx context.Context, arg ListTurnedDownParams) 
 }
 
 const loadDocuments = `-- name: LoadDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
 func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, error) {
@@ -1223,6 +1251,9 @@ func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, e
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1296,6 +1327,41 @@ func (q *Queries) LoadParked(ctx context.Context, sids string) ([]Parked, error)
 			&i.Body,
 			&i.EntryNs,
 			&i.UntilMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const loadTimers = `-- name: LoadTimers :many
+SELECT document_sid, timer, number, due_ms, every_ms, more FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+ORDER BY document_sid, due_ms, timer
+`
+
+func (q *Queries) LoadTimers(ctx context.Context, sids string) ([]Timer, error) {
+	rows, err := q.query(ctx, q.loadTimersStmt, loadTimers, sids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Timer{}
+	for rows.Next() {
+		var i Timer
+		if err := rows.Scan(
+			&i.DocumentSID,
+			&i.Timer,
+			&i.Number,
+			&i.DueMS,
+			&i.EveryMS,
+			&i.More,
 		); err != nil {
 			return nil, err
 		}
@@ -1515,7 +1581,7 @@ func (q *Queries) NewPosition(ctx context.Context, worker string) error {
 }
 
 const newerDocuments = `-- name: NewerDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
 `
 
 type NewerDocumentsParams struct {
@@ -1554,6 +1620,9 @@ func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) 
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1570,7 +1639,7 @@ func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) 
 }
 
 const newerOfEmail = `-- name: NewerOfEmail :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfEmailParams struct {
@@ -1615,6 +1684,9 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]D
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1631,7 +1703,7 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]D
 }
 
 const newerOfEmailAndStatus = `-- name: NewerOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
 `
 
 type NewerOfEmailAndStatusParams struct {
@@ -1678,6 +1750,9 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1694,7 +1769,7 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 }
 
 const newerOfStatus = `-- name: NewerOfStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfStatusParams struct {
@@ -1739,6 +1814,9 @@ func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1779,7 +1857,7 @@ func (q *Queries) NextDueMail(ctx context.Context) (int64, error) {
 }
 
 const olderDocuments = `-- name: OlderDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
 `
 
 type OlderDocumentsParams struct {
@@ -1818,6 +1896,9 @@ func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) 
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1834,7 +1915,7 @@ func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) 
 }
 
 const olderOfEmail = `-- name: OlderOfEmail :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfEmailParams struct {
@@ -1879,6 +1960,9 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]D
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1895,7 +1979,7 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]D
 }
 
 const olderOfEmailAndStatus = `-- name: OlderOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
 `
 
 type OlderOfEmailAndStatusParams struct {
@@ -1942,6 +2026,9 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -1958,7 +2045,7 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 }
 
 const olderOfStatus = `-- name: OlderOfStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfStatusParams struct {
@@ -2003,6 +2090,9 @@ func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([
 			&i.CreatedMS,
 			&i.UpdatedMS,
 			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
 			&i.Details,
 		); err != nil {
 			return nil, err
@@ -2096,16 +2186,17 @@ func (q *Queries) PlaceOf(ctx context.Context, arg PlaceOfParams) (int64, error)
 const putDocument = `-- name: PutDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms, details)
+  signed_ms, timers, expires_ms, fresh_ms, details)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
   ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-  ?17, ?18, ?19, ?20)
+  ?17, ?18, ?19, ?20, ?21, ?22, ?23)
 ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
   address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
   hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
   contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
   evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, details = excluded.details
+  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, timers = excluded.timers,
+  expires_ms = excluded.expires_ms, fresh_ms = excluded.fresh_ms, details = excluded.details
 `
 
 type PutDocumentParams struct {
@@ -2128,6 +2219,9 @@ type PutDocumentParams struct {
 	CreatedMS          int64
 	UpdatedMS          int64
 	SignedMS           int64
+	Timers             string
+	ExpiresMS          int64
+	FreshMS            int64
 	Details            string
 }
 
@@ -2152,6 +2246,9 @@ func (q *Queries) PutDocument(ctx context.Context, arg PutDocumentParams) error 
 		arg.CreatedMS,
 		arg.UpdatedMS,
 		arg.SignedMS,
+		arg.Timers,
+		arg.ExpiresMS,
+		arg.FreshMS,
 		arg.Details,
 	)
 	return err
@@ -2234,7 +2331,8 @@ func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
 
 const putPosition = `-- name: PutPosition :exec
 UPDATE position SET sequence = ?1, entry_ns = ?2, source = ?3, event_id = ?4,
-  stream_ns = ?5, claim = ?6, claim_worker = ?7, rules = ?8, parking_ms = ?9
+  stream_ns = ?5, claim = ?6, claim_worker = ?7, rules = ?8, parking_ms = ?9,
+  timers = ?10, notify_cc = ?11
 `
 
 type PutPositionParams struct {
@@ -2247,6 +2345,8 @@ type PutPositionParams struct {
 	ClaimWorker string
 	Rules       int64
 	ParkingMS   int64
+	Timers      string
+	NotifyCC    string
 }
 
 func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error {
@@ -2260,6 +2360,8 @@ func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error 
 		arg.ClaimWorker,
 		arg.Rules,
 		arg.ParkingMS,
+		arg.Timers,
+		arg.NotifyCC,
 	)
 	return err
 }

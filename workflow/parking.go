@@ -1,0 +1,78 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// park keeps an event until what it builds on has come, or its limit.
+func (d *decider) park(e Entry) {
+	p := Parked{Entry: e, Until: d.now.Add(d.facts.ParkingLimit)}
+	d.state.Parked = append(d.state.Parked, p)
+	d.note("parked", fmt.Sprintf("entry %d, %s by %s", e.Sequence, e.Body.Type(), e.Source))
+	d.changed = true
+	d.out.Owed = append(d.out.Owed, d.parkingTimer(p, 1))
+}
+
+// parkingTimer is the event that ends the parking. A timer's subject can stand
+// on the log once; the try tells one that came too early from the next.
+func (d *decider) parkingTimer(p Parked, try int) OwedEvent {
+	timer := fmt.Sprintf("parked-%d", p.Entry.Sequence)
+	o := d.owed(fmt.Sprintf("due.%s.%d", timer, try), TimerDue{Timer: timer, Round: try, DueAt: p.Until}, p.Until)
+	o.Account = p.Entry.Account
+	return o
+}
+
+// unpark takes parked events that need not wait any longer, oldest first. Each
+// may let another through.
+func (d *decider) unpark() {
+	for {
+		i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return !waits(d.facts.Rules, d.state.Document.Status, p.Entry.Body) })
+		if i < 0 {
+			return
+		}
+		p := d.unparked(i)
+		d.take(p.Entry)
+	}
+}
+
+// unparked removes a parked event and its timer.
+func (d *decider) unparked(i int) Parked {
+	p := d.state.Parked[i]
+	d.state.Parked = slices.Delete(d.state.Parked, i, i+1)
+	d.changed = true
+	d.out.Moot = append(d.out.Moot, d.parkingTimer(p, 1))
+	return p
+}
+
+// parkingOver makes a dead letter of the event parked at sequence n. A timer
+// that came before its time by the log's clock is owed again, as much later as
+// it was early and a second: the clock that set it off is ahead, for instance of
+// a new leader's, and would set it off at once.
+func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
+	i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return p.Entry.Sequence == n })
+	if i < 0 {
+		d.same = true
+		return nil
+	}
+	if p := d.state.Parked[i]; e.Time.Before(p.Until) {
+		again := d.parkingTimer(p, b.Round+1)
+		again.Due = p.Until.Add(p.Until.Sub(e.Time) + time.Second)
+		d.out.Owed = append(d.out.Owed, again)
+		d.same = true
+		return nil
+	}
+	p := d.unparked(i)
+	reason := problem(CodeParkedTooLong, "", "document %s was %s for %s, where a %s event cannot apply",
+		p.Entry.Document, standing(d.state.Document.Status), d.facts.ParkingLimit, p.Entry.Body.Type())
+	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: p.Entry, Result: d.turnDown(p.Entry, reason), Problem: reason})
+	return nil
+}
+
+func standing(s Status) string {
+	if s == Unseen {
+		return "not created"
+	}
+	return string(s)
+}
