@@ -45,7 +45,7 @@ type worker struct {
 	server *natsd.Server // nil where NATS is external
 	nc     *nats.Conn
 	store  *db.Store
-	keys   *ticket.Keys
+	keys   *ticket.File
 	copies *snapshots
 	meters replicaMeters
 	seal   letter.Seal
@@ -86,7 +86,7 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.tls, err = w.tlsConfig(); err != nil {
 		return nil, err
 	}
-	if w.keys, err = ticket.LoadKeys(cfg.KeysFile); err != nil {
+	if w.keys, err = ticket.Open(cfg.KeysFile, time.Now, logger); err != nil {
 		return nil, err
 	}
 	if w.seal, err = loadSeal(cfg); err != nil {

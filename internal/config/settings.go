@@ -85,7 +85,7 @@ func table(c *Config) []setting {
 		{"api-address-rate", "200", "the same for one address, which is a /64 with IPv6", rate(&c.APIAddressRate)},
 		{"admin-listen", "127.0.0.1:8081", "where /metrics, /healthz and /readyz are served", address(&c.AdminListen)},
 		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},
-		{"keys-file", keysInDataDir, "keys of the signing links, and of the seal on letters; made if missing", path(&c.KeysFile)},
+		{"keys-file", keysInDataDir, "keys of the signing links, and of the seal on letters; made if missing, read again when it changes", path(&c.KeysFile)},
 
 		{"log-level", "info", "debug, info, warn or error", level(&c.LogLevel)},
 		{"log-format", LogAuto, "auto (text on a terminal, JSON elsewhere), json or text", oneOf(&c.LogFormat, LogAuto, LogJSON, LogText)},

@@ -20,13 +20,17 @@ const minKeyLen = 32
 // maxFileLen bounds what is read where the path names something else by mistake.
 const maxFileLen = 1 << 20
 
-// Keys holds the keys of the links. The first signs; all of them verify. It is
-// safe for use by several goroutines.
-type Keys struct{ keys []key }
+// Keys holds the keys of the links. The first whose time has come signs; all of
+// them verify. It is safe for use by several goroutines.
+type Keys struct {
+	keys []key
+	now  func() time.Time
+}
 
 type key struct {
 	id     [keyIDLen]byte // follows from the secret, so files of two workers can be merged
 	secret []byte
+	from   time.Time // it signs from then on; zero: at once
 }
 
 // file is the keys file. Other kinds of keys stand beside the links' in it.
@@ -36,7 +40,8 @@ type file struct {
 
 type fileKey struct {
 	Key     []byte    `json:"key"`              // base64 (RFC 4648 section 4)
-	Created time.Time `json:"created,omitzero"` // for people, who must know when an old key may go
+	Created time.Time `json:"created,omitzero"` // for who must know when an old key may go
+	From    time.Time `json:"from,omitzero"`    // it signs from then on; left out: at once
 }
 
 // LoadKeys reads the keys file. Where there is none it makes one that only its
@@ -44,9 +49,10 @@ type fileKey struct {
 // one makes the file and all of them read it. The directory must exist.
 //
 // The file is JSON, {"links": [{"key": "…", "created": "…"}]}. The first key
-// issues links and the others verify those that are still out: a new key is put
-// in front, and an old one goes when its last link has expired. Workers on the
-// same log need the same keys.
+// issues links, from its time "from" on where it has one, and the others verify
+// those that are still out: Rotate puts a new key in front, and Prune takes out
+// an old one when its last link has expired. Workers on the same log need the
+// same keys.
 //
 // A file that other users can read or that its group can change is refused, as
 // is one without a key, with a key that is too short or twice in it, or with
@@ -101,13 +107,14 @@ func parseKeys(data []byte) (*Keys, error) {
 	if len(f.Links) == 0 {
 		return nil, fmt.Errorf(`it has no key under "links"; %s`, mend)
 	}
-	keys := new(Keys)
+	keys := &Keys{now: time.Now}
 	for i, l := range f.Links {
 		if len(l.Key) < minKeyLen {
 			return nil, fmt.Errorf("key %d under \"links\" has %d bytes, fewer than %d; replace it, for instance by the output of: openssl rand -base64 %d",
 				i+1, len(l.Key), minKeyLen, minKeyLen)
 		}
 		k := newKey(l.Key)
+		k.from = l.From
 		if _, twice := keys.byID(k.id); twice {
 			return nil, fmt.Errorf("key %d under \"links\" stands there twice; take one of the two out", i+1)
 		}
@@ -154,6 +161,18 @@ func syncDir(dir string) error {
 func newKey(secret []byte) key {
 	sum := sha256.Sum256(append([]byte("countersign key id\x00"), secret...))
 	return key{id: [keyIDLen]byte(sum[:]), secret: secret}
+}
+
+// newest is the key that signs. Where the time of none has come, the clock is
+// wrong or the file was written by hand: then it is the oldest.
+func (k *Keys) newest() key {
+	now := k.now()
+	for _, key := range k.keys {
+		if !now.Before(key.from) {
+			return key
+		}
+	}
+	return k.keys[len(k.keys)-1]
 }
 
 func (k *Keys) byID(id [keyIDLen]byte) (key, bool) {

@@ -11,9 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -84,39 +81,19 @@ func (s *seal) parse() (*x509.Certificate, crypto.Signer, error) {
 	return certificate, key, nil
 }
 
-// addSeal writes the file anew with a fresh seal in it. Who has the file locked
-// replaces it, and who waited for the lock finds the seal there.
+// addSeal writes the file anew with a fresh seal in it, unless it has one.
 func addSeal(path, name string) error {
-	f, err := os.Open(path)
-	if err != nil {
+	return rewrite(path, func(kinds map[string]json.RawMessage) error {
+		if kinds["seal"] != nil {
+			return nil
+		}
+		fresh, err := newSeal(name, time.Now().UTC().Truncate(time.Second))
+		if err != nil {
+			return err
+		}
+		kinds["seal"], err = json.Marshal(fresh)
 		return err
-	}
-	defer f.Close()
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	data, err := readPrivate(path)
-	if err != nil {
-		return err
-	}
-	var kinds map[string]json.RawMessage // what else stands in the file stays
-	if err := json.Unmarshal(data, &kinds); err != nil {
-		return err
-	}
-	if kinds["seal"] != nil {
-		return nil
-	}
-	fresh, err := newSeal(name, time.Now().UTC().Truncate(time.Second))
-	if err != nil {
-		return err
-	}
-	if kinds["seal"], err = json.Marshal(fresh); err != nil {
-		return err
-	}
-	if data, err = json.MarshalIndent(kinds, "", "  "); err != nil {
-		return err
-	}
-	return replace(path, append(data, '\n'))
+	})
 }
 
 // newSeal makes a key and a certificate that it signs itself.
@@ -139,27 +116,4 @@ func newSeal(name string, now time.Time) (*seal, error) {
 	}
 	s.Key, err = x509.MarshalPKCS8PrivateKey(key)
 	return s, err
-}
-
-// replace puts a file in the place of another, whole and on disk, with the
-// other's mode.
-func replace(path string, data []byte) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".keys-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
 }

@@ -77,7 +77,7 @@ func (k *Keys) Issue(c Claims) (string, error) {
 	if expires < 0 || expires > math.MaxUint32 {
 		return "", fmt.Errorf("issue a link: expiry %s: %w", c.Expires.Format(time.RFC3339), ErrInvalid)
 	}
-	newest := k.keys[0]
+	newest := k.newest()
 	token := make([]byte, 0, bodyLen+macLen)
 	token = append(token, newest.id[:]...)
 	token = append(token, byte(c.Purpose))

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"countersign/internal/ticket"
+)
+
+func (a *app) keys() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "keys",
+		Short: "List, rotate and prune the keys of the signing links",
+		Long:  "Changes the keys file; see --keys-file. A worker that runs notices within a second. No key is ever printed.",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  group,
+	}
+	c.AddCommand(a.keysList(), a.keysRotate(), a.keysPrune())
+	return c
+}
+
+// linkKey is a key as keys list prints it.
+type linkKey struct {
+	ticket.LinkKey
+	State string `json:"state"` // waiting, signing, verifying, prunable
+}
+
+func stated(keys []ticket.LinkKey, now time.Time, lifetime time.Duration) []linkKey {
+	out, signing := make([]linkKey, len(keys)), false
+	for i, k := range keys {
+		out[i] = linkKey{k, "verifying"}
+		switch {
+		case ticket.Prunable(k, now, lifetime):
+			out[i].State = "prunable"
+		case !signing && now.Before(k.From):
+			out[i].State = "waiting"
+		case !signing:
+			out[i].State, signing = "signing", true
+		}
+	}
+	return out
+}
+
+func (a *app) keysList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the keys: which one signs, which only verify links that are out",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := a.load(c)
+		if err != nil {
+			return err
+		}
+		keys, err := ticket.ListKeys(cfg.KeysFile)
+		if err != nil {
+			return err
+		}
+		list := stated(keys, time.Now(), cfg.LinkLifetime)
+		if asJSON {
+			return eachJSON(a.out, list)
+		}
+		return listKeys(a.out, list)
+	}
+	return c
+}
+
+func listKeys(w io.Writer, list []linkKey) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "KEY\tSTATE\tCREATED\tSIGNS FROM\tUNTIL")
+	for _, k := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.State, moment(k.Created), moment(k.From), moment(k.Until))
+	}
+	return t.Flush()
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return stamp(t.UTC())
+}
+
+func (a *app) keysRotate() *cobra.Command {
+	var in time.Duration
+	c := &cobra.Command{
+		Use:   "rotate",
+		Short: "Add a fresh key, with which links are signed from then on",
+		Long: `Puts a fresh key into the keys file. Links that are out stay good until their own end, by the key that they were made with.
+Workers with a file of their own need a copy of it before the new key signs: rotate with --in, copy the file, done.`,
+		Example: "  countersign keys rotate\n  countersign keys rotate --in 1h",
+		Args:    cobra.NoArgs,
+	}
+	c.Flags().DurationVar(&in, "in", 0, "sign with it only after so long; it verifies at once")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := a.load(c)
+		if err != nil {
+			return err
+		}
+		if in < 0 {
+			return usageError{fmt.Errorf("--in must not be negative")}
+		}
+		now := time.Now()
+		k, err := ticket.Rotate(cfg.KeysFile, now, now.Add(in))
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.out, "%s\tsigns from %s\n", k.ID, moment(k.From))
+		return err
+	}
+	return c
+}
+
+func (a *app) keysPrune() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "prune",
+		Short: "Remove the keys with which no good link can have been made",
+		Long: `Removes each key for which a newer one has signed for longer than --link-lifetime and a day. Where link-lifetime was longer
+before, give that one. A key that follows one without a time in the file is kept.`,
+		Args: cobra.NoArgs,
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := a.load(c)
+		if err != nil {
+			return err
+		}
+		gone, err := ticket.Prune(cfg.KeysFile, time.Now(), cfg.LinkLifetime)
+		if err != nil {
+			return err
+		}
+		for _, k := range gone {
+			if _, err := fmt.Fprintf(a.out, "%s\tremoved\n", k.ID); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(a.err, "%d keys removed\n", len(gone))
+		return nil
+	}
+	return c
+}

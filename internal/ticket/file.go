@@ -1,0 +1,84 @@
+package ticket
+
+import (
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// lookEvery is how often the file is looked at for changes, while it is asked.
+const lookEvery = time.Second
+
+// File is the keys file of a running worker, which notices within a second what
+// another process has changed in it. It is safe for use by several goroutines.
+type File struct {
+	path   string
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu     sync.Mutex
+	looked time.Time
+	info   fs.FileInfo // of what was read last
+	failed string      // why the file could not be read when it was looked at last
+	keys   *Keys
+}
+
+// Open reads the keys file as LoadKeys does, and makes it where there is none.
+func Open(path string, now func() time.Time, logger *slog.Logger) (*File, error) {
+	f := &File{path: path, now: now, logger: logger, looked: now()}
+	if _, err := LoadKeys(path); err != nil { // makes it
+		return nil, err
+	}
+	var err error
+	if f.info, err = os.Stat(path); err != nil {
+		return nil, err
+	}
+	if f.keys, err = LoadKeys(path); err != nil { // what comes after the look shows at the next one
+		return nil, err
+	}
+	f.keys.now = now
+	return f, nil
+}
+
+// Issue makes a token as Keys.Issue does, with the keys as they are now.
+func (f *File) Issue(c Claims) (string, error) { return f.current().Issue(c) }
+
+// Verify reads a token as Keys.Verify does, with the keys as they are now.
+func (f *File) Verify(token string, p Purpose, now time.Time) (Claims, error) {
+	return f.current().Verify(token, p, now)
+}
+
+// current is the keys as they stand in the file or, where that cannot be read,
+// as they were read last.
+func (f *File) current() *Keys {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := f.now(); now.Sub(f.looked) >= lookEvery || now.Before(f.looked) {
+		f.looked = now
+		f.look()
+	}
+	return f.keys
+}
+
+// look reads the file if it is another one than before.
+func (f *File) look() {
+	info, err := os.Stat(f.path)
+	if err == nil && f.failed == "" && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
+		return
+	}
+	var keys *Keys
+	if err == nil { // one that is gone is not made anew: links are out
+		keys, err = LoadKeys(f.path)
+	}
+	if err != nil {
+		if f.failed != err.Error() {
+			f.failed = err.Error()
+			f.logger.Error("the keys file cannot be read; the keys that it had count", "err", err)
+		}
+		return
+	}
+	keys.now = f.now
+	f.info, f.keys, f.failed = info, keys, ""
+}

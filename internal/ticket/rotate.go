@@ -1,0 +1,123 @@
+package ticket
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// pruneMargin is how much longer a key is kept than its last link can be good:
+// another worker's copy of the file may have been changed later.
+const pruneMargin = 24 * time.Hour
+
+// LinkKey is a key of the links as an operator sees it. It holds no secret.
+type LinkKey struct {
+	ID      string    `json:"id"`                    // 8 hex digits
+	Created time.Time `json:"date_created,omitzero"` // zero where the file does not say
+	From    time.Time `json:"date_from,omitzero"`    // it signs links from then on
+	Until   time.Time `json:"date_until,omitzero"`   // a newer one signs from then on; zero where none does, or its time is not known
+}
+
+// ListKeys lists the keys of the links, the newest first. The error names the
+// file and says the mend; it makes no file.
+func ListKeys(path string) ([]LinkKey, error) {
+	data, err := readPrivate(path)
+	if err == nil {
+		_, err = parseKeys(data)
+	}
+	var f file
+	if err == nil {
+		err = json.Unmarshal(data, &f)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the keys file %s: %w", path, err)
+	}
+	return linkKeys(f.Links), nil
+}
+
+func linkKeys(links []fileKey) []LinkKey {
+	out := make([]LinkKey, len(links))
+	var until time.Time // when the first of the newer ones began to sign
+	known := true
+	for i, l := range links {
+		id := newKey(l.Key).id
+		from := l.From
+		if from.IsZero() {
+			from = l.Created
+		}
+		out[i] = LinkKey{ID: hex.EncodeToString(id[:]), Created: l.Created, From: from}
+		if i > 0 && known {
+			out[i].Until = until
+		}
+		known = known && !from.IsZero()
+		if until.IsZero() || from.Before(until) {
+			until = from
+		}
+	}
+	return out
+}
+
+// Rotate puts a fresh key in front, which signs links from a time on; until then
+// the file can be copied to other workers. Links that are out stay good.
+func Rotate(path string, now, from time.Time) (LinkKey, error) {
+	var added LinkKey
+	err := change(path, func(links []fileKey) ([]fileKey, error) {
+		secret := make([]byte, minKeyLen)
+		rand.Read(secret) // never fails
+		fresh := fileKey{Key: secret, Created: now.UTC().Truncate(time.Second)}
+		if from.After(now) {
+			fresh.From = from.UTC().Truncate(time.Second)
+		}
+		links = append([]fileKey{fresh}, links...)
+		added = linkKeys(links)[0]
+		return links, nil
+	})
+	return added, err
+}
+
+// Prune takes out the keys that no good link can have been made with: a newer
+// one has signed for longer than the lifetime of links, and a day. A key that
+// follows one without a time stays. It returns those that it took out.
+func Prune(path string, now time.Time, lifetime time.Duration) (gone []LinkKey, err error) {
+	err = change(path, func(links []fileKey) ([]fileKey, error) {
+		var kept []fileKey
+		for i, k := range linkKeys(links) {
+			if Prunable(k, now, lifetime) {
+				gone = append(gone, k)
+			} else {
+				kept = append(kept, links[i])
+			}
+		}
+		return kept, nil
+	})
+	return gone, err
+}
+
+// Prunable reports whether no link that is good can have been made with the key.
+func Prunable(k LinkKey, now time.Time, lifetime time.Duration) bool {
+	return !k.Until.IsZero() && now.After(k.Until.Add(lifetime+pruneMargin))
+}
+
+// change has the keys of the links changed and writes the file anew.
+func change(path string, edit func([]fileKey) ([]fileKey, error)) error {
+	if _, err := ListKeys(path); err != nil { // a file with a fault in it stays as it is
+		return err
+	}
+	err := rewrite(path, func(kinds map[string]json.RawMessage) error {
+		var links []fileKey
+		err := json.Unmarshal(kinds["links"], &links)
+		if err == nil {
+			links, err = edit(links)
+		}
+		if err == nil {
+			kinds["links"], err = json.Marshal(links)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("change the keys file %s: %w; the file and its directory must be writable", path, err)
+	}
+	return nil
+}

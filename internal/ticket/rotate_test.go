@@ -1,0 +1,186 @@
+package ticket_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/internal/ticket"
+)
+
+const lifetime = 30 * 24 * time.Hour
+
+// rotated is a keys file with its clock, as a worker has it.
+type rotated struct {
+	t    *testing.T
+	path string
+	now  time.Time
+	log  strings.Builder
+	file *ticket.File
+}
+
+func newRotated(t *testing.T) *rotated {
+	t.Helper()
+	r := &rotated{t: t, path: filepath.Join(t.TempDir(), "keys"), now: now}
+	write(t, r.path, keysFile(t, one), 0o640)
+	var err error
+	r.file, err = ticket.Open(r.path, func() time.Time { return r.now }, slog.New(slog.NewTextHandler(&r.log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *rotated) issue(c ticket.Claims) string {
+	r.t.Helper()
+	token, err := r.file.Issue(c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return token
+}
+
+func (r *rotated) verify(token string) error {
+	_, err := r.file.Verify(token, ticket.Sign, r.now)
+	return err
+}
+
+// TestRotate: a link of before stays good to its last second, a key that waits
+// verifies and does not sign, and a key goes when its links have ended.
+func TestRotate(t *testing.T) {
+	r := newRotated(t)
+	c := claims
+	c.Expires = r.now.Add(lifetime)
+	old := r.issue(c)
+	if _, err := ticket.Rotate(r.path, r.now, r.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(r.path); err != nil || info.Mode() != 0o640 {
+		t.Errorf("the mode is %v, %v", info.Mode(), err)
+	}
+	r.now = r.now.Add(time.Minute)
+	if r.issue(c) != old {
+		t.Error("a key signs before its time")
+	}
+	r.now = r.now.Add(time.Hour)
+	fresh := r.issue(c)
+	if fresh == old {
+		t.Error("the fresh key does not sign")
+	}
+	for name, token := range map[string]string{"old": old, "fresh": fresh} {
+		if err := r.verify(token); err != nil {
+			t.Errorf("the %s link: %v", name, err)
+		}
+	}
+	r.now = c.Expires.Add(-time.Second)
+	if gone, err := ticket.Prune(r.path, r.now, lifetime); err != nil || len(gone) != 0 {
+		t.Errorf("pruned too early: %v, %v", gone, err)
+	}
+	if err := r.verify(old); err != nil {
+		t.Errorf("in its last second: %v", err)
+	}
+	r.now = now.Add(lifetime + 26*time.Hour)
+	gone, err := ticket.Prune(r.path, r.now, lifetime)
+	if err != nil || len(gone) != 1 {
+		t.Fatalf("pruned: %v, %v", gone, err)
+	}
+	c.Expires = r.now.Add(time.Hour)
+	if err := r.verify(r.issue(c)); err != nil {
+		t.Errorf("after pruning: %v", err)
+	}
+	if keys, err := ticket.ListKeys(r.path); err != nil || len(keys) != 1 || keys[0].ID == gone[0].ID {
+		t.Errorf("left: %v, %v", keys, err)
+	}
+	if again, err := ticket.Prune(r.path, r.now, lifetime); err != nil || len(again) != 0 {
+		t.Errorf("pruned again: %v, %v", again, err)
+	}
+}
+
+// TestAKeyWithoutATimeKeepsThoseBehindIt: who wrote the file by hand is not
+// punished for it.
+func TestAKeyWithoutATimeKeepsThoseBehindIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	write(t, path, []byte(`{"links": [{"key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="},
+		{"key": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=", "created": "2020-01-01T00:00:00Z"}]}`), 0o600)
+	if gone, err := ticket.Prune(path, now, lifetime); err != nil || len(gone) != 0 {
+		t.Errorf("pruned: %v, %v", gone, err)
+	}
+}
+
+// TestRotationsAtOnceAllStand: and so does the seal that stands beside the keys.
+func TestRotationsAtOnceAllStand(t *testing.T) {
+	r := newRotated(t)
+	if _, _, err := ticket.LoadSeal(r.path, "Provider"); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			if _, err := ticket.Rotate(r.path, now, now); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if keys, err := ticket.ListKeys(r.path); err != nil || len(keys) != 17 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+	before, _, err := ticket.LoadSeal(r.path, "Other")
+	if err != nil || before.Subject.CommonName != "Provider" {
+		t.Errorf("the seal: %v, %v", before, err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(r.path)); len(left) != 1 {
+		t.Errorf("%d files in the directory, want the keys file alone", len(left))
+	}
+}
+
+// TestAFileThatCannotBeReadAnyMore: the keys that it had count, and the log says
+// so once, until it can be read again. One that is gone is not made anew.
+func TestAFileThatCannotBeReadAnyMore(t *testing.T) {
+	r := newRotated(t)
+	token := r.issue(claims)
+	write(t, r.path, []byte("{"), 0o600)
+	for range 3 {
+		r.now = r.now.Add(time.Second)
+		if err := r.verify(token); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := strings.Count(r.log.String(), "the keys file cannot be read"); n != 1 || strings.Contains(r.log.String(), "AQEBAQ") {
+		t.Errorf("said %d times:\n%s", n, r.log.String())
+	}
+	if err := os.Remove(r.path); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Second)
+	if err := r.verify(token); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(r.path); err == nil {
+		t.Error("a file was made in its place")
+	}
+	write(t, r.path, keysFile(t, two), 0o600)
+	r.now = r.now.Add(time.Second)
+	if err := r.verify(token); err == nil {
+		t.Error("a key that was taken out verifies")
+	}
+}
+
+func TestRotateRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ticket.Rotate(filepath.Join(dir, "none"), now, now); err == nil {
+		t.Error("a file that is not there was made")
+	}
+	broken := filepath.Join(dir, "keys")
+	write(t, broken, []byte(`{"links": []}`), 0o600)
+	if _, err := ticket.Rotate(broken, now, now); err == nil || !strings.Contains(err.Error(), broken) {
+		t.Errorf("a broken file: %v", err)
+	}
+	if after, _ := os.ReadFile(broken); string(after) != `{"links": []}` {
+		t.Error("the file was changed")
+	}
+}
