@@ -187,7 +187,7 @@ func TestALetterIsSigned(t *testing.T) {
 	s := x.signer(w.address("public"), testPX(1), 1)
 	x.rest(dir)
 	before := x.tail()
-	for range 50 { // a mail scanner
+	for range 100 { // a mail scanner
 		s.must("GET", "", nil, 200)
 		s.must("HEAD", "", nil, 200)
 	}
@@ -314,12 +314,18 @@ func TestOneEndOfARace(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir, "COUNTERSIGN_TRUSTED_PROXIES=127.0.0.0/8"))
 	w.says("read to its end")
-	x.create(0, races, "signer-%d@example.com")
-	x.statuses(dir, workflow.Signing, races)
 	js, err := jetstream.New(x.nc)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range races {
+		if _, err := events.Publish(t.Context(), js, events.Created("/orders", fmt.Sprint("created-", i), testAccount, testPX(i), workflow.Created{
+			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("signer-%d@example.com", i), HostedNumberOrderSIDs: raced(i),
+		})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.statuses(dir, workflow.Signing, races)
 	public := w.address("public")
 	for i := range races {
 		s := x.signer(public, testPX(i), 1)
@@ -362,21 +368,28 @@ func TestOneEndOfARace(t *testing.T) {
 	w.end()
 }
 
+// raced lists the orders of the document of a race.
+func raced(i int) []workflow.SID { return []workflow.SID{testHR(3 * i), testHR(3*i + 1), testHR(3*i + 2)} }
+
 // wantOneEnd checks what the log and the database say after the races.
 func (x *town) wantOneEnd(dir string, races int) {
 	x.t.Helper()
-	subjects, ends := x.subjects(), map[workflow.Status]int{}
+	subjects, ends, all := x.subjects(), map[workflow.Status]int{}, 0
 	for i := range races {
 		doc := x.document(dir, testPX(i))
 		ends[doc.Status]++
 		prefix := fmt.Sprintf("%s.%s.", testAccount, testPX(i))
 		became := subjects[prefix+"became.signed.1"] + subjects[prefix+"became.canceled.1"] + subjects[prefix+"became.opened.2"]
-		registers := subjects[prefix+fmt.Sprintf("order.HR%032x.register", i)]
-		if want := map[bool]int{true: 1, false: 0}[doc.Status == workflow.Signed]; became != 1 || registers != want {
-			x.t.Errorf("%s is %s in round %d: %d ends, %d of its 1 orders registered", doc.SID, doc.Status, doc.Round, became, registers)
+		registers := 0
+		for _, order := range raced(i) {
+			registers += subjects[prefix+fmt.Sprintf("order.%s.register", order)]
+		}
+		all += registers
+		if want := map[bool]int{true: 3, false: 0}[doc.Status == workflow.Signed]; became != 1 || registers != want {
+			x.t.Errorf("%s is %s in round %d: %d ends, %d of its 3 orders registered", doc.SID, doc.Status, doc.Round, became, registers)
 		}
 	}
-	x.t.Logf("%d races: %v", races, ends)
+	x.t.Logf("%d races: %v, %d register events", races, ends, all)
 	if ends[workflow.Signed] == 0 || ends[workflow.Signed] == races {
 		x.t.Errorf("one side won every race: %v", ends)
 	}
