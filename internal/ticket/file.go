@@ -1,6 +1,7 @@
 package ticket
 
 import (
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -45,9 +46,21 @@ func Open(path string, now func() time.Time, logger *slog.Logger) (*File, error)
 // Issue makes a token as Keys.Issue does, with the keys as they are now.
 func (f *File) Issue(c Claims) (string, error) { return f.current().Issue(c) }
 
-// Verify reads a token as Keys.Verify does, with the keys as they are now.
+// Verify reads a token as Keys.Verify does, with the keys as they are now: one
+// that no key has made may be of a key that another worker has just been given.
 func (f *File) Verify(token string, p Purpose, now time.Time) (Claims, error) {
-	return f.current().Verify(token, p, now)
+	before := f.current()
+	claims, err := before.Verify(token, p, now)
+	if errors.Is(err, ErrInvalid) {
+		f.mu.Lock()
+		f.look()
+		keys := f.keys
+		f.mu.Unlock()
+		if keys != before {
+			return keys.Verify(token, p, now)
+		}
+	}
+	return claims, err
 }
 
 // current is the keys as they stand in the file or, where that cannot be read,

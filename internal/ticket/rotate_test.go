@@ -71,6 +71,17 @@ func TestRotate(t *testing.T) {
 	if fresh == old {
 		t.Error("the fresh key does not sign")
 	}
+	other, err := ticket.Rotate(r.path, r.now, r.now) // a worker has it at once, and this one has just looked
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := ticket.LoadKeys(r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.verify(issue(t, there, c)); err != nil {
+		t.Errorf("a link by the key %s: %v", other.ID, err)
+	}
 	for name, token := range map[string]string{"old": old, "fresh": fresh} {
 		if err := r.verify(token); err != nil {
 			t.Errorf("the %s link: %v", name, err)
@@ -85,7 +96,7 @@ func TestRotate(t *testing.T) {
 	}
 	r.now = now.Add(lifetime + 26*time.Hour)
 	gone, err := ticket.Prune(r.path, r.now, lifetime)
-	if err != nil || len(gone) != 1 {
+	if err != nil || len(gone) != 2 {
 		t.Fatalf("pruned: %v, %v", gone, err)
 	}
 	c.Expires = r.now.Add(time.Hour)
