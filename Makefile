@@ -29,8 +29,8 @@ $(AXE): browser/package-lock.json
 	npm --prefix browser ci --ignore-scripts --no-audit --no-fund
 
 tools: $(AXE) # programs that tests run, from Debian's packages where they are missing
-	@command -v pdfsig >/dev/null && command -v pdftotext >/dev/null || { \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends poppler-utils; }
+	@command -v pdfsig >/dev/null && command -v pdftotext >/dev/null && command -v openssl >/dev/null || { \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends poppler-utils openssl; }
 	@command -v $${CHROME:-chromium-headless-shell} >/dev/null || { \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -187,6 +188,9 @@ func (a *app) tell(r evidence.Report) error {
 	case r.Seal != nil:
 		fmt.Fprintf(t, "letter\t%s, as the log says; sealed by %s\n", r.Letter, r.Seal.Subject.CommonName)
 		fmt.Fprintf(t, "seal\tSHA-256 %s\n", fingerprint(r.Seal))
+		if !r.Stamped.IsZero() {
+			fmt.Fprintf(t, "stamped\t%s by a time-stamp authority; pdfsig or another reader tells whose\n", stamp(r.Stamped))
+		}
 	case r.Letter != "":
 		fmt.Fprintf(t, "letter\t%s was signed, and is not in the archive\n", r.Letter)
 	default:
@@ -212,7 +216,7 @@ func (checker) Signature(content, der []byte) (*x509.Certificate, error) {
 }
 
 // Seal implements evidence.Checker.
-func (checker) Seal(pdf []byte) (*x509.Certificate, error) {
+func (checker) Seal(pdf []byte) (*x509.Certificate, time.Time, error) {
 	sealed, err := letter.Check(pdf)
-	return sealed.Certificate, err
+	return sealed.Certificate, sealed.Stamped, err
 }

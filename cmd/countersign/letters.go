@@ -13,6 +13,7 @@ import (
 	"fmt"
 	netmail "net/mail"
 	"strings"
+	"time"
 
 	"countersign/events"
 	"countersign/internal/config"
@@ -139,12 +140,37 @@ func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatur
 	if err != nil {
 		return "", "", err
 	}
-	if pdf, err = l.seal.Apply(pdf, s.At); err != nil {
+	if pdf, err = l.apply(ctx, doc.SID, pdf, s.At); err != nil {
 		return "", "", err
 	}
 	digest = sha256Of(pdf)
 	name = events.LetterName(doc.SID, digest)
 	return digest, name, log.PutLetter(ctx, name, pdf)
+}
+
+// The time-stamp authority has this long for an answer to one question, and in
+// all: the person who signs is waiting.
+const (
+	stampTry     = 2 * time.Second
+	stampBetween = 300 * time.Millisecond
+	stampWait    = 4 * time.Second
+)
+
+// apply seals a letter, with a time stamp where an authority is set. One that
+// is away costs the letter its time stamp and not its signature: the person has
+// signed, and the seal says so without another's word on when.
+func (l letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at time.Time) ([]byte, error) {
+	if l.cfg.TSAURL != "" {
+		ctx, cancel := context.WithTimeout(ctx, stampWait)
+		defer cancel()
+		authority := letter.Authority{URL: l.cfg.TSAURL, Try: stampTry, Between: stampBetween}
+		sealed, err := l.seal.Apply(pdf, at, func(signature []byte) ([]byte, error) { return authority.Stamp(ctx, signature) })
+		if !errors.Is(err, letter.ErrNotStamped) {
+			return sealed, err
+		}
+		l.logger.Warn("a letter is sealed without a time stamp", "document", sid, "error", err)
+	}
+	return l.seal.Apply(pdf, at, nil)
 }
 
 // steps is what happened to the document, and the visit that signs it.

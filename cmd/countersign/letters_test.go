@@ -1,9 +1,25 @@
 package main
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/digitorus/timestamp"
 
 	"countersign/events"
 	"countersign/workflow"
@@ -54,4 +70,80 @@ func TestTheLetterByLink(t *testing.T) {
 	if strings.Contains(w.log.String(), "/letter/") {
 		t.Error("a link is in the log")
 	}
+}
+
+// timeStamps is a time-stamp authority on a loopback address; it is away while
+// the returned flag is set.
+func timeStamps(t *testing.T) (url string, away *atomic.Bool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "Example Time"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away = new(atomic.Bool)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := io.ReadAll(r.Body)
+		if err != nil || away.Load() {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		}
+		asked, err := timestamp.ParseRequest(query)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		stamp := timestamp.Timestamp{
+			HashAlgorithm: asked.HashAlgorithm, HashedMessage: asked.HashedMessage, Nonce: asked.Nonce, Time: time.Now(),
+			Policy: asn1.ObjectIdentifier{1, 2, 3, 4}, AddTSACertificate: asked.Certificates,
+		}
+		reply, err := stamp.CreateResponseWithOpts(certificate, key, crypto.SHA256)
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(reply)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL, away
+}
+
+// TestALetterIsStamped has one letter sealed with a time stamp, and another one
+// without it, because the authority is away: it is signed all the same.
+func TestALetterIsStamped(t *testing.T) {
+	x, dir, out := newTown(t), t.TempDir(), t.TempDir()
+	url, away := timeStamps(t)
+	w := start(t, x.env(dir, "COUNTERSIGN_TSA_URL="+url))
+	w.says("read to its end")
+	x.create(1, 2, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 2)
+	for n, want := range []bool{true, false} {
+		away.Store(!want)
+		s := x.signer(w.address("public"), testPX(n+1), 1)
+		if page := s.must("POST", "", s.form("sign"), 200); !strings.Contains(page, "Thank you") {
+			t.Errorf("the answer:\n%s", page)
+		}
+		x.rest(dir)
+		if seal := said(t, []byte(s.must("GET", "/letter.pdf", nil, 200)), "pdfsig"); !strings.Contains(seal, "Signature is Valid") || !strings.Contains(seal, "Total document signed") {
+			t.Errorf("pdfsig says:\n%s", seal)
+		}
+		told := x.must(dir, "evidence", string(testPX(n+1)), "-o", filepath.Join(out, string(testPX(n+1))))
+		if strings.Contains(told, "by a time-stamp authority") != want {
+			t.Errorf("with a time stamp: want %t\n%s", want, told)
+		}
+		if strings.Contains(w.log.String(), "sealed without a time stamp") == want {
+			t.Errorf("with a time stamp: want %t, and the log says\n%s", want, w.log)
+		}
+	}
+	w.end()
 }

@@ -59,6 +59,7 @@ type Config struct {
 	Provider       string // who hosts the messages; empty: the name in MailFrom
 	SealCert       string // PEM file; set if and only if SealKey is
 	SealKey        string // PEM file
+	TSAURL         string // time-stamp authority; empty for none
 	LetterDelivery string // Attach, Link or Neither
 
 	LinkLifetime time.Duration

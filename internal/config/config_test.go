@@ -97,7 +97,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, Provider: "Example Messaging",
-		SealCert: "DIR/key.pem", SealKey: "DIR/key.pem", LetterDelivery: config.Neither, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
+		SealCert: "DIR/key.pem", SealKey: "DIR/key.pem", TSAURL: "http://tsa.example.com/tsr", LetterDelivery: config.Neither, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
 		RemindAfter: time.Hour, RemindMost: 2, ExpireAfter: 24 * time.Hour, NotifyCC: []workflow.Status{workflow.Canceled, workflow.Failed},
 		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
@@ -134,6 +134,7 @@ snapshot-keep: 7
 provider: Example Messaging
 seal-cert: DIR/key.pem
 seal-key: DIR/key.pem
+tsa-url: http://tsa.example.com/tsr
 letter-delivery: neither
 link-lifetime: 1h
 parking-limit: 1m
@@ -343,6 +344,7 @@ func TestBadValues(t *testing.T) {
 		"admin-listen":     {"", "h", "h:", "h:http", ":-1"},
 		"autocert":         {"", "yes"},
 		"acme-directory":   {"", "http://h", "h", "https://u@h"},
+		"tsa-url":          {"tsa.example.com", "ftp://h", "http://u:p@h"},
 		"trusted-proxies":  {"h", "127.0.0.1/33", "127.0.0.1, ::1", ","},
 		"api-account-rate": {"", "-1"},
 		"log-format":       {"", "xml"},

@@ -64,6 +64,7 @@ func table(c *Config) []setting {
 		{"provider", "", "messaging provider, as the letter and the signing page name it; without it the name in mail-from", name(&c.Provider)},
 		{"seal-cert", "", "certificate (PEM, with its chain) of the seal on signed letters; without one a seal is made and kept in keys-file", readable(&c.SealCert)},
 		{"seal-key", "", "key (PEM, RSA or ECDSA) of that certificate", readable(&c.SealKey)},
+		{"tsa-url", "", "time-stamp authority (RFC 3161), such as http://tsa.example.com/tsr, that the seal's time is asked of; without one the letter has this machine's word alone", tsaURL(&c.TSAURL)},
 		{"letter-delivery", Attach, "the signed letter in mails that say so: attach, link to download it (good for link-lifetime), or neither for a digest alone", oneOf(&c.LetterDelivery, Attach, Link, Neither)},
 
 		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},

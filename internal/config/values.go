@@ -298,6 +298,17 @@ func webURL(field *string) value {
 	})
 }
 
+// tsaURL may be http: what comes back is signed.
+func tsaURL(field *string) value {
+	return into(field, "url", func(s string) (string, error) {
+		u, err := url.Parse(s)
+		if s != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https") {
+			return "", errors.New("not a URL such as http://tsa.example.com/tsr")
+		}
+		return s, nil
+	})
+}
+
 func hidden(field *Secret, kind string, check func(string) error) value {
 	v := into(field, kind, func(s string) (Secret, error) { return Secret(s), check(s) })
 	v.secret = true

@@ -46,9 +46,9 @@ func (checker) Signature(content, der []byte) (*x509.Certificate, error) {
 	return letter.CheckSignature(content, der)
 }
 
-func (checker) Seal(pdf []byte) (*x509.Certificate, error) {
+func (checker) Seal(pdf []byte) (*x509.Certificate, time.Time, error) {
 	s, err := letter.Check(pdf)
-	return s.Certificate, err
+	return s.Certificate, s.Stamped, err
 }
 
 func newSeal(t testing.TB, name string) letter.Seal {
@@ -77,7 +77,7 @@ func content(t testing.TB, seal letter.Seal) evidence.Content {
 		Signed: &letter.Signature{Name: "Olivia Owner", At: at},
 	})
 	if err == nil {
-		pdf, err = seal.Apply(pdf, at)
+		pdf, err = seal.Apply(pdf, at, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

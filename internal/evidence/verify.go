@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"countersign/events"
 	"countersign/workflow"
@@ -17,9 +18,10 @@ type Checker interface {
 	// content, and fails where it is none.
 	Signature(content, der []byte) (*x509.Certificate, error)
 
-	// Seal returns the certificate of the seal on a letter, and fails where the
-	// letter is not as it was sealed.
-	Seal(pdf []byte) (*x509.Certificate, error)
+	// Seal returns the certificate of the seal on a letter, and the time of its
+	// time stamp, zero where it has none. It fails where the letter is not as it
+	// was sealed.
+	Seal(pdf []byte) (*x509.Certificate, time.Time, error)
 }
 
 // Report is what an archive proves.
@@ -27,6 +29,7 @@ type Report struct {
 	Manifest Manifest
 	Signer   *x509.Certificate // of the manifest
 	Seal     *x509.Certificate // of the letter, nil where there is none
+	Stamped  time.Time         // of the seal, by a time-stamp authority; zero where it has no time stamp
 	Entries  int               // of the log
 	Letter   string            // the letter's digest as the log has it, "sha256:…"; empty where the log has none
 }
@@ -172,7 +175,7 @@ func (v *verification) letter() error {
 			return fault(fmt.Sprintf("its digest is %s, and the log says that %s was signed", want, orNone(v.report.Letter)))
 		}
 		var err error
-		if v.report.Seal, err = v.check.Seal(f.data); err != nil {
+		if v.report.Seal, v.report.Stamped, err = v.check.Seal(f.data); err != nil {
 			return fault("its seal: " + err.Error())
 		}
 	}

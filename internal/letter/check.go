@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 // Sealed is what a seal says.
 type Sealed struct {
 	Certificate *x509.Certificate
+	Stamped     time.Time // when a time-stamp authority had the signature; zero where none was asked
 }
 
 // covers is the signature in a PDF as Apply writes it.
@@ -32,8 +34,8 @@ func Check(pdf []byte) (Sealed, error) {
 		n, _ := strconv.Atoi(string(pdf[at[2*i]:at[2*i+1]])) // ten digits
 		return n
 	}
-	from, to := at[1]-1, at[1]+contentsLen+1
-	if number(1) != from || number(2) != to || to > len(pdf) || number(3) != len(pdf)-to || pdf[to-1] != '>' {
+	from, to := at[1]-1, number(2)
+	if number(1) != from || to < from+2 || to > len(pdf) || number(3) != len(pdf)-to || pdf[to-1] != '>' {
 		return Sealed{}, fmt.Errorf("%w: the seal is not of the whole letter", ErrOtherContent)
 	}
 	der, err := contents(pdf[from+1 : to-1])
@@ -41,8 +43,12 @@ func Check(pdf []byte) (Sealed, error) {
 		return Sealed{}, fmt.Errorf("%w: %w", ErrNoSignature, err)
 	}
 	covered := append(bytes.Clone(pdf[:from]), pdf[to:]...)
-	_, certificate, err := parseSignature(covered, der)
-	return Sealed{certificate}, err
+	p, certificate, err := parseSignature(covered, der)
+	if err != nil {
+		return Sealed{}, err
+	}
+	stamped, err := stampOf(p)
+	return Sealed{certificate, stamped}, err
 }
 
 // contents is the signature in its place in the PDF: in hexadecimal digits,
@@ -53,7 +59,7 @@ func contents(digits []byte) ([]byte, error) {
 		return nil, err
 	}
 	// The length of a DER value stands in its first bytes.
-	if raw[0] != 0x30 || raw[1] != 0x82 {
+	if len(raw) < 4 || raw[0] != 0x30 || raw[1] != 0x82 {
 		return nil, errors.New("it holds no signature")
 	}
 	length := 4 + int(raw[2])<<8 + int(raw[3])

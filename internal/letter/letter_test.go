@@ -187,7 +187,7 @@ func TestTheSealIsValidAndBreaks(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
 			pdf := write(t, content("en", 12))
-			sealed, err := seals(t, key).Apply(pdf, at)
+			sealed, err := seals(t, key).Apply(pdf, at, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -218,7 +218,7 @@ func TestWhatIsNoLetterIsNotSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pdf := range []string{"", "no PDF", "trailer", "%PDF-1.3\ntrailer\n<<\n/Size 3\n/Root 1 0 R\n/Info 2 0 R\n>>\nstartxref\n9\n%%EOF\n"} {
-		if _, err := seals(t, key).Apply([]byte(pdf), at); err == nil {
+		if _, err := seals(t, key).Apply([]byte(pdf), at, nil); err == nil {
 			t.Errorf("%q is sealed", pdf)
 		}
 	}
@@ -264,7 +264,7 @@ func TestEveryByteOfASealedLetterCounts(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
 			s, pdf := seals(t, key), write(t, content("en", 1))
-			sealed, err := s.Apply(pdf, at)
+			sealed, err := s.Apply(pdf, at, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,35 +12,52 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf16"
+
+	"github.com/smallstep/pkcs7"
 )
 
 // Seal says that a letter is as it was when it was sealed, and by whom: a
-// PAdES signature of the baseline (ETSI EN 319 142-1, profile B-B) in an
-// incremental update (ISO 32000-1, section 7.5.6) over the whole file. Any
-// changed byte breaks it.
+// PAdES signature of the baseline (ETSI EN 319 142-1, profile B-B, and B-T with
+// a time stamp) in an incremental update (ISO 32000-1, section 7.5.6) over the
+// whole file. Any changed byte breaks it.
 type Seal struct {
 	Certificate *x509.Certificate
 	Key         crypto.Signer // of the certificate: RSA or ECDSA
 }
 
-// contentsLen is room for the signature in the file, in hexadecimal digits.
-const contentsLen = 16 << 10
+// Room for the signature in the file, in hexadecimal digits. Time stamps come
+// with the certificates of their authority.
+const (
+	contentsLen = 16 << 10
+	stampedLen  = 48 << 10
+)
 
 // Apply seals a letter that Write wrote. at is the claimed time of sealing.
-func (s Seal) Apply(pdf []byte, at time.Time) ([]byte, error) {
+// stamp gets a time stamp on the signature, a token of RFC 3161; nil does
+// without. Apply fails as stamp does.
+func (s Seal) Apply(pdf []byte, at time.Time, stamp func(signature []byte) (token []byte, err error)) ([]byte, error) {
+	room := contentsLen
+	var attributes func([]byte) ([]pkcs7.Attribute, error)
+	if stamp != nil {
+		room = stampedLen
+		attributes = func(signature []byte) ([]pkcs7.Attribute, error) {
+			token, err := stamp(signature)
+			return []pkcs7.Attribute{{Type: idTimeStampToken, Value: asn1.RawValue{FullBytes: token}}}, err
+		}
+	}
 	u, err := newUpdate(pdf)
 	if err != nil {
 		return nil, fmt.Errorf("seal the letter: %w", err)
 	}
-	from, to := u.write(s.Certificate.Subject.CommonName, at)
+	from, to := u.write(s.Certificate.Subject.CommonName, at, room)
 	out := u.out.Bytes()
 	covered := make([]byte, 0, len(out))
 	covered = append(append(covered, out[:from]...), out[to:]...)
-	der, err := s.Sign(covered)
+	der, err := signature(covered, s.Certificate, s.sign, attributes)
 	if err != nil {
 		return nil, fmt.Errorf("seal the letter: %w", err)
 	}
-	if hex.EncodedLen(len(der)) > contentsLen {
+	if hex.EncodedLen(len(der)) > room {
 		return nil, fmt.Errorf("seal the letter: the signature has %d bytes, more than there is room for; use a shorter certificate", len(der))
 	}
 	hex.Encode(out[from+1:], der)
@@ -106,17 +124,17 @@ func (u *update) object(n int, format string, args ...any) {
 
 // write writes the update, and returns where the signature's place in it
 // begins and ends, its angle brackets included.
-func (u *update) write(by string, at time.Time) (from, to int) {
+func (u *update) write(by string, at time.Time, room int) (from, to int) {
 	signature, field := u.size, u.size+1
 	u.object(u.root, "<<%s/AcroForm << /Fields [%d 0 R] /SigFlags 3 >>\n>>", u.catalog, field)
 	u.object(u.page, "<<%s/Annots [%d 0 R]\n>>", u.pageDict, field)
 	u.object(field, "<< /Type /Annot /Subtype /Widget /FT /Sig /T (Seal) /F 132 /Rect [0 0 0 0] /P %d 0 R /V %d 0 R >>", u.page, signature)
 	const ranges = "%010d %010d %010d"
 	u.object(signature, "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /Name <%s> /M (D:%sZ)\n/ByteRange [0 "+ranges+"]\n/Contents <%s>\n>>",
-		utf16Hex(by), at.UTC().Format("20060102150405"), 0, 0, 0, bytes.Repeat([]byte("0"), contentsLen))
+		utf16Hex(by), at.UTC().Format("20060102150405"), 0, 0, 0, bytes.Repeat([]byte("0"), room))
 	body := u.out.Bytes()
 	from = bytes.LastIndex(body, []byte("/Contents <")) + len("/Contents ")
-	to = from + contentsLen + 2
+	to = from + room + 2
 	rangeAt := bytes.LastIndex(body[:from], []byte("/ByteRange [0 ")) + len("/ByteRange [0 ")
 	u.trailer()
 	body = u.out.Bytes()

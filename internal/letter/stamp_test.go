@@ -1,0 +1,164 @@
+package letter_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign/internal/letter"
+)
+
+// authority is a time-stamp authority on a loopback address, by OpenSSL. Its
+// first answers may be others.
+type authority struct {
+	url   string
+	asked atomic.Int32
+}
+
+func newAuthority(t *testing.T, first ...http.HandlerFunc) *authority {
+	t.Helper()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	openssl := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("openssl", args...).CombinedOutput(); err != nil {
+			t.Fatalf("openssl %s: %v\n%s", args[0], err, out)
+		}
+	}
+	openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("key.pem"), "-out", at("cert.pem"), "-days", "30",
+		"-subj", "/CN=Example Time", "-addext", "extendedKeyUsage=critical,timeStamping")
+	settings := `[tsa]
+default_tsa = one
+[one]
+serial = ` + at("serial") + `
+signer_cert = ` + at("cert.pem") + `
+signer_key = ` + at("key.pem") + `
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+ess_cert_id_alg = sha256
+`
+	if err := errors.Join(os.WriteFile(at("tsa.cnf"), []byte(settings), 0o600), os.WriteFile(at("serial"), []byte("01\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	a := &authority{}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := int(a.asked.Add(1)); n <= len(first) {
+			first[n-1](w, r)
+			return
+		}
+		query, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = os.WriteFile(at("query"), query, 0o600)
+		}
+		if err != nil || r.Header.Get("Content-Type") != "application/timestamp-query" {
+			t.Errorf("%v, %s", err, r.Header.Get("Content-Type"))
+		}
+		openssl("ts", "-reply", "-config", at("tsa.cnf"), "-section", "one", "-queryfile", at("query"), "-out", at("reply"))
+		http.ServeFile(w, r, at("reply"))
+	}))
+	t.Cleanup(srv.Close)
+	a.url = srv.URL
+	return a
+}
+
+// stamps asks the authority for at most so long.
+func stamps(t *testing.T, url string, most time.Duration) func([]byte) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	t.Cleanup(cancel)
+	return func(signature []byte) ([]byte, error) {
+		return letter.Authority{URL: url, Try: 10 * time.Second, Between: time.Millisecond}.Stamp(ctx, signature)
+	}
+}
+
+// TestASealWithATimeStamp has a letter stamped by an authority that fails at
+// first in each way that there is.
+func TestASealWithATimeStamp(t *testing.T) {
+	reply := newAuthority(t)
+	var old []byte // a good answer to another question
+	if _, err := seals(t, keys(t)["ECDSA"]).Apply(write(t, content("en", 1)), at, func(s []byte) ([]byte, error) {
+		var err error
+		old, err = stamps(t, reply.url, time.Minute)(s)
+		return old, err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range keys(t) {
+		t.Run(name, func(t *testing.T) {
+			a := newAuthority(t,
+				func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+				func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "not a reply") },
+				func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte{0x30}, 1<<20)) },
+				func(w http.ResponseWriter, _ *http.Request) { // granted, and of another signature
+					_, _ = w.Write(append([]byte{0x30, 0x82, byte((len(old) + 5) >> 8), byte(len(old) + 5), 0x30, 0x03, 0x02, 0x01, 0x00}, old...))
+				},
+			)
+			s, pdf := seals(t, key), write(t, content("en", 12))
+			sealed, err := s.Apply(pdf, at, stamps(t, a.url, time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := a.asked.Load(); n != 5 {
+				t.Errorf("it was asked %d times", n)
+			}
+			by, err := letter.Check(sealed)
+			if err != nil || !by.Certificate.Equal(s.Certificate) || by.Stamped.IsZero() {
+				t.Errorf("the seal: %+v, %v", by, err)
+			}
+			said := run(t, sealed, "pdfsig", "-nocert", "PDF")
+			for _, s := range []string{"Signature is Valid", "Total document signed", "ETSI.CAdES.detached"} {
+				if !strings.Contains(said, s) {
+					t.Errorf("pdfsig does not say %q:\n%s", s, said)
+				}
+			}
+			broken := bytes.Clone(sealed)
+			broken[len(pdf)/2] ^= 1
+			if _, err := letter.Check(broken); !errors.Is(err, letter.ErrOtherContent) {
+				t.Errorf("a byte flipped: %v", err)
+			}
+		})
+	}
+}
+
+// TestATimeStampOfSomethingElse puts a good time stamp on another signature.
+func TestATimeStampOfSomethingElse(t *testing.T) {
+	a, s := newAuthority(t), seals(t, keys(t)["ECDSA"])
+	sealed, err := s.Apply(write(t, content("en", 1)), at, func([]byte) ([]byte, error) {
+		return stamps(t, a.url, time.Minute)([]byte("another signature"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := letter.Check(sealed); !errors.Is(err, letter.ErrNoSignature) || !strings.Contains(err.Error(), "of something else") {
+		t.Errorf("it is taken: %v", err)
+	}
+}
+
+// TestAnAuthorityThatIsAway ends in time, with an error that says so.
+func TestAnAuthorityThatIsAway(t *testing.T) {
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that the client leaves
+		<-r.Context().Done()
+	}))
+	t.Cleanup(silent.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for name, url := range map[string]string{"silent": silent.URL, "gone": gone.URL} {
+		pdf := write(t, content("en", 1))
+		if _, err := seals(t, keys(t)["ECDSA"]).Apply(pdf, at, stamps(t, url, 200*time.Millisecond)); !errors.Is(err, letter.ErrNotStamped) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
