@@ -76,7 +76,7 @@ type erasure struct {
 func (e erasure) String() string {
 	switch {
 	case e.Done && e.Entries > 0:
-		return fmt.Sprintf("%s is erased: %d entries are off the log, the last event of erasure is entry %d", e.DocumentSID, e.Entries, e.Sequences[len(e.Sequences)-1])
+		return fmt.Sprintf("%s is erased: %d entries are off the log; a worker's database forgets it at entry %d, a stopped one's when it starts", e.DocumentSID, e.Entries, e.Sequences[len(e.Sequences)-1])
 	case e.Entries == 0:
 		return fmt.Sprintf("%s was erased before, and nothing was said of it since", e.DocumentSID)
 	}
