@@ -181,7 +181,7 @@ func (a *app) tell(r evidence.Report) error {
 	if m.Erased > 0 {
 		fmt.Fprintf(t, "status\terased; it was %s. What was said of it is off the log, and entry %d says so\n", m.Status, m.Erased)
 	} else {
-		fmt.Fprintf(t, "status\t%s at entry %d, %s\n", m.Status, m.Sequence, stamp(m.Time))
+		fmt.Fprintf(t, "status\t%s, as of entry %d, %s\n", m.Status, m.Sequence, stamp(m.Time))
 	}
 	fmt.Fprintf(t, "entries\t%d of the log that began %s\n", r.Entries, stamp(m.Stream))
 	switch {

@@ -30,7 +30,7 @@ func TestEvidence(t *testing.T) {
 
 	file := filepath.Join(out, "signed.zip")
 	said := x.must(dir, "evidence", string(testPX(20)), "-o", file)
-	for _, want := range []string{string(testPX(20)), "signed at entry", doc.LetterDigest, "sealed by Example Messaging", "signed by Example Messaging"} {
+	for _, want := range []string{string(testPX(20)), "signed, as of entry", doc.LetterDigest, "sealed by Example Messaging", "signed by Example Messaging"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
 		}
@@ -59,7 +59,7 @@ func TestEvidence(t *testing.T) {
 		t.Errorf("a byte flipped: exit code %d, %s", code, errs)
 	}
 
-	if said := x.must(dir, "evidence", string(testPX(4)), "-o", filepath.Join(out, "out.zip")); !strings.Contains(said, "signing at entry") || !strings.Contains(said, "letter    none") {
+	if said := x.must(dir, "evidence", string(testPX(4)), "-o", filepath.Join(out, "out.zip")); !strings.Contains(said, "signing, as of entry") || !strings.Contains(said, "letter    none") {
 		t.Errorf("of a document that is out:\n%s", said)
 	}
 	x.must(dir, "erase", "--yes", string(testPX(1)))
