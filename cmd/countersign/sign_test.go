@@ -369,7 +369,9 @@ func TestOneEndOfARace(t *testing.T) {
 }
 
 // raced lists the orders of the document of a race.
-func raced(i int) []workflow.SID { return []workflow.SID{testHR(3 * i), testHR(3*i + 1), testHR(3*i + 2)} }
+func raced(i int) []workflow.SID {
+	return []workflow.SID{testHR(3 * i), testHR(3*i + 1), testHR(3*i + 2)}
+}
 
 // wantOneEnd checks what the log and the database say after the races.
 func (x *town) wantOneEnd(dir string, races int) {
