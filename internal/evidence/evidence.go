@@ -172,14 +172,14 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// pack writes a ZIP file in which nothing is compressed and every time is the
-// oldest that there is.
+// pack writes a ZIP file in which nothing is compressed, and no file has a
+// time.
 func pack(files []packed) ([]byte, error) {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for _, f := range files {
 		h := &zip.FileHeader{
-			Name: f.name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(f.data), ModifiedDate: 1<<5 | 1, // 1 January 1980
+			Name: f.name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(f.data),
 			CompressedSize64: uint64(len(f.data)), UncompressedSize64: uint64(len(f.data)),
 		}
 		to, err := w.CreateRaw(h)

@@ -227,7 +227,7 @@ func forge(t testing.TB, archive []byte, change func([]packed) []packed) []byte 
 	w := zip.NewWriter(&out)
 	for _, f := range files {
 		to, err := w.CreateRaw(&zip.FileHeader{
-			Name: f.name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(f.data), ModifiedDate: 1<<5 | 1,
+			Name: f.name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(f.data),
 			CompressedSize64: uint64(len(f.data)), UncompressedSize64: uint64(len(f.data)),
 		})
 		if err == nil {
