@@ -63,8 +63,8 @@ ORDER BY document_sid, due_ms, timer;
 DELETE FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
 
 -- name: AddTimers :exec
-INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more, early)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
 FROM json_each(CAST(@timers AS TEXT));
 
 -- name: Holders :many

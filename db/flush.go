@@ -176,7 +176,7 @@ func (b *batch) flushTimers(ctx context.Context) error {
 	var list [][]any
 	for _, sid := range b.timed.list {
 		for _, t := range b.states[sid].Timers {
-			list = append(list, []any{sid, t.Kind, t.Number, ms(t.Due), t.Every.Milliseconds(), t.More})
+			list = append(list, []any{sid, t.Kind, t.Number, ms(t.Due), t.Every.Milliseconds(), t.More, t.Early})
 		}
 	}
 	return rows(ctx, b.q.AddTimers, list)

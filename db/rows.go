@@ -201,7 +201,7 @@ func unsettledMail(r sqlc.LoadUnsettledMailsRow) workflow.Mail {
 func timer(r sqlc.Timer) workflow.Timer {
 	return workflow.Timer{
 		Kind: r.Timer, Number: uint64(r.Number), Due: fromMS(r.DueMS),
-		Every: time.Duration(r.EveryMS) * time.Millisecond, More: int(r.More),
+		Every: time.Duration(r.EveryMS) * time.Millisecond, More: int(r.More), Early: int(r.Early),
 	}
 }
 

@@ -33,6 +33,7 @@ type Timer struct {
 	Due    time.Time     // by the log's clock
 	Every  time.Duration // from this reminder to the next; 0 where none follows
 	More   int           // reminders that may follow
+	Early  int           // how often the log took its event before its time
 }
 
 // Name is what its event calls the timer: "reminder-2", "expiry".
@@ -122,16 +123,19 @@ func (d *decider) timer(e Entry, b TimerDue) *Problem {
 	return nil
 }
 
-// tooEarly owes a timer's event again that the log took before its time, as
-// much later as it was early and a second: see parkingOver.
+// tooEarly owes a timer's event again that the log took before its time: as
+// much later as it was early and a second, see parkingOver, and twice as much
+// each time. How far the clock that set it off is ahead nobody knows; it may be
+// farther than the timer was early.
 func (d *decider) tooEarly(i int, e Entry) {
 	t := d.state.Timers[i]
 	if t.Number = e.Sequence; t.Kind == TimerReminder {
 		t.Number = d.state.Timers[i].Number + 1
 	}
+	t.Early++
 	d.state.Timers[i] = t
 	again := d.dueEvent(t)
-	again.Due = t.Due.Add(t.Due.Sub(e.Time) + time.Second)
+	again.Due = t.Due.Add(t.Due.Sub(e.Time)<<min(t.Early-1, 10) + time.Second)
 	d.out.Owed = append(d.out.Owed, again)
 	d.same = true
 }
@@ -165,7 +169,7 @@ func (d *decider) remind(t Timer) {
 		next.Due, next.More = next.Due.Add(next.Every), next.More-1
 	}
 	if next.Due.After(d.now) {
-		next.Number++
+		next.Number, next.Early = next.Number+1, 0
 		d.startReminder(next)
 	}
 	if slices.ContainsFunc(d.state.Mails, func(m Mail) bool { return m.Kind == MailReminder && m.Round == doc.Round }) {

@@ -164,6 +164,24 @@ func TestATimerThatIsEarlyDoesNotCount(t *testing.T) {
 	want(t, "expired", string(d.state.Document.Status), "failed")
 }
 
+// TestAClockFarAheadIsWaitedFor has the event of an expiry appended by a clock
+// that is five minutes ahead, a minute before its time: it is owed again a
+// handful of times, and not without end.
+func TestAClockFarAheadIsWaitedFor(t *testing.T) {
+	d := timed(t, workflow.Timers{ExpireAfter: day}, nil)
+	expires := *d.state.Document.ExpiresAt
+	d.now = expires.Add(-2 * time.Minute)
+	tries := 0
+	for due := expires; !due.After(d.now.Add(5 * time.Minute)); tries++ {
+		d.do(workflow.TimerDue{Timer: d.state.Timers[0].Name(), Round: 1})
+		d.now = d.now.Add(-time.Minute) // do has added it
+		due = d.last.Owed[0].Due
+	}
+	if tries < 2 || tries > 5 || d.state.Document.Status != workflow.Signing {
+		t.Errorf("tried %d times, %s", tries, d.state.Document.Status)
+	}
+}
+
 func TestADocumentsOwnTimers(t *testing.T) {
 	d := timed(t, fieldTimers, &workflow.OwnTimers{RemindMost: new(0), ExpireAfter: new(7 * day)})
 	want(t, "running", d.running(), "expiry 167h56m0s")

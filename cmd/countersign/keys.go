@@ -62,7 +62,7 @@ func (a *app) keysList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list := stated(keys, time.Now(), cfg.LinkLifetime)
+		list := stated(keys, time.Now(), longestLink(cfg))
 		if asJSON {
 			return eachJSON(a.out, list)
 		}
@@ -130,7 +130,7 @@ before, give that one. A key that follows one without a time in the file is kept
 		if err != nil {
 			return err
 		}
-		gone, err := ticket.Prune(cfg.KeysFile, time.Now(), cfg.LinkLifetime)
+		gone, err := ticket.Prune(cfg.KeysFile, time.Now(), longestLink(cfg))
 		if err != nil {
 			return err
 		}

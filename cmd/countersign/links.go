@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"countersign/internal/config"
 	"countersign/internal/ticket"
 	"countersign/workflow"
 )
@@ -10,6 +11,15 @@ import (
 // awhile is how long a link outlives the letter that expires: long enough for
 // the letter's end to be on the log, so that the page can tell of it.
 const awhile = 24 * time.Hour
+
+// longestLink is how long a link can be good for by these settings. A document
+// may have an expiry of its own that is later.
+func longestLink(cfg config.Config) time.Duration {
+	if cfg.ExpireAfter == 0 {
+		return cfg.LinkLifetime
+	}
+	return max(cfg.LinkLifetime, cfg.ExpireAfter+cfg.MailGiveUpAfter+awhile)
+}
 
 // link makes the address at which a mail's document is signed, and says by when
 // it asks to be. Both follow from the mail, so that one sent twice carries the

@@ -14,6 +14,7 @@ CREATE TABLE timers (
   due_ms       INTEGER NOT NULL,
   every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 where none follows
   more         INTEGER NOT NULL, -- reminders that may follow
+  early        INTEGER NOT NULL, -- how often its event stood on the log before its time
   PRIMARY KEY (document_sid, timer)
 ) STRICT, WITHOUT ROWID;
 

@@ -96,6 +96,18 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 			says:   []string{"Closed", "can no longer be signed"}, hides: []string{"550"},
 		},
 		{
+			name: "expired", code: 410,
+			change: func(d *workflow.Document) {
+				d.Status, d.Reason, d.ExpiresAt = workflow.Failed, workflow.ReasonExpired, &signed
+			},
+			says: []string{"This link has expired", "23 November 2026, 09:00 UTC"}, hides: []string{"555-0100", string(sid)},
+		},
+		{
+			name: "good until it expires", code: 200,
+			change: func(d *workflow.Document) { d.ExpiresAt = new(now.Add(time.Hour)) },
+			says:   []string{"Link good until 23 November 2026, 11:00 UTC"},
+		},
+		{
 			name: "late", code: 410, at: now.AddDate(0, 0, 7),
 			says: []string{"This link has expired", "30 November 2026, 10:00 UTC"}, hides: []string{"555-0100", string(sid)},
 		},

@@ -161,6 +161,7 @@ type Timer struct {
 	DueMS       int64
 	EveryMS     int64
 	More        int64
+	Early       int64
 }
 
 type TurnedDown struct {

@@ -190,8 +190,8 @@ func (q *Queries) AddTally(ctx context.Context, arg AddTallyParams) error {
 }
 
 const addTimers = `-- name: AddTimers :exec
-INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more, early)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
 FROM json_each(CAST(?1 AS TEXT))
 `
 
@@ -1342,7 +1342,7 @@ func (q *Queries) LoadParked(ctx context.Context, sids string) ([]Parked, error)
 }
 
 const loadTimers = `-- name: LoadTimers :many
-SELECT document_sid, timer, number, due_ms, every_ms, more FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT document_sid, timer, number, due_ms, every_ms, more, early FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 ORDER BY document_sid, due_ms, timer
 `
 
@@ -1362,6 +1362,7 @@ func (q *Queries) LoadTimers(ctx context.Context, sids string) ([]Timer, error) 
 			&i.DueMS,
 			&i.EveryMS,
 			&i.More,
+			&i.Early,
 		); err != nil {
 			return nil, err
 		}
