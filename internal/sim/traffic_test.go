@@ -134,7 +134,7 @@ func (w *world) life(d int) []*nats.Msg {
 		Timers: w.ownTimers(),
 	}))
 	for range w.rng.IntN(5) {
-		switch w.rng.IntN(6) {
+		switch w.rng.IntN(8) {
 		case 0:
 			add(events.Updated("/orders", id(), account, doc, workflow.Updated{ContactTitle: new(fmt.Sprint("Owner ", n))}))
 		case 1:
@@ -150,6 +150,13 @@ func (w *world) life(d int) []*nats.Msg {
 			out = append(out, &nats.Msg{Subject: workflow.SubjectPrefix + string(account) + "." + string(doc) + ".updated", Data: []byte("not an event " + id())})
 		case 5:
 			status(workflow.Statuses[w.rng.IntN(len(workflow.Statuses))])
+		case 6:
+			add(events.Resend("/desk", id(), account, doc, workflow.Resend{}))
+		case 7:
+			add(events.Bounced("/mx", id(), []workflow.SID{account, ""}[w.rng.IntN(2)], workflow.Bounced{
+				Mail:   workflow.MailID(fmt.Sprintf("%s.%d.signature.0", doc, 1+w.rng.IntN(2))),
+				Action: workflow.Actions[w.rng.IntN(2)], Status: []string{"5.1.1", "4.4.1"}[w.rng.IntN(2)],
+			}))
 		}
 	}
 	if !w.chance(5) {
