@@ -11,6 +11,29 @@ import (
 
 // schedule runs one seed, and returns what happened.
 func schedule(seed uint64, broken breakage) *world {
+	w := newWorld(seed, broken)
+	for range w.plan.chaos {
+		if w.wrong == nil {
+			w.step()
+		}
+	}
+	w.heal()
+	w.finish()
+	return w
+}
+
+// finish runs on until all is done, judges, and ends the schedule.
+func (w *world) finish() {
+	w.drain()
+	if w.wrong == nil {
+		w.judge()
+	}
+	w.end()
+}
+
+// newWorld is the world at its beginning, with the workers started. edit may
+// change the plan that the seed makes.
+func newWorld(seed uint64, broken breakage, edit ...func(*plan)) *world {
 	w := &world{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), broken: broken,
 		bell: make(chan struct{}, 1), began: time.Now(),
@@ -18,6 +41,9 @@ func schedule(seed uint64, broken breakage) *world {
 	w.stream = stream{w: w, created: time.Now().UTC(), last: map[string]uint64{}, ids: map[string]uint64{}}
 	w.post.accepted = map[workflow.MailID][]acceptance{}
 	w.makePlan()
+	for _, f := range edit {
+		f(&w.plan)
+	}
 	w.log("plan %+v", w.plan)
 	if w.chance(2) { // else a worker does it, before there is anything else
 		m, err := events.RulesActivated("rules", time.Now(), w.plan.rules()).Message()
@@ -29,17 +55,6 @@ func schedule(seed uint64, broken breakage) *world {
 		w.workers = append(w.workers, k)
 		k.start()
 	}
-	for range w.plan.chaos {
-		if w.wrong == nil {
-			w.step()
-		}
-	}
-	w.heal()
-	w.drain()
-	if w.wrong == nil {
-		w.judge()
-	}
-	w.end()
 	return w
 }
 
