@@ -20,7 +20,7 @@ type texts struct {
 
 	DownloadExpired say // a link to the signed letter that has expired; its Lead has a moment in it
 
-	Ready, Thanks, Signed, Declined, Withdrawn, Closed say
+	Ready, Thanks, Signed, Declining, NotYou, Declined, Withdrawn, Closed say
 
 	Changed, Busy, Failed string // notices on top of the letter
 
@@ -29,6 +29,7 @@ type texts struct {
 
 	Asks, DoesTitle, DoesNotTitle  string // Asks has the provider in it
 	Does, DoesNot                  []string
+	ToTheForm                      string
 	TheLetter, ReadPDF, SaveSigned string
 	SignedOn                       string
 

@@ -19,6 +19,8 @@ var english = texts{
 	Thanks:    say{Status: "Signed", Title: "Thank you, the letter is signed", Lead: "The registration of the phone numbers has begun, and the signed letter is on its way to you by mail. You can close this page."},
 	Signed:    say{Status: "Signed", Lead: "This letter has been signed. There is nothing left to do."},
 	Declined:  say{Status: "Declined", Lead: "The person who was asked to sign this letter has declined. It can no longer be signed, and nothing will be registered."},
+	Declining: say{Status: "Declined", Title: "You have declined this letter", Lead: "Nothing will be registered, and the company that sent the letter is told. You can close this page."},
+	NotYou:    say{Status: "Declined", Title: "Thank you for telling us", Lead: "The letter ends here, and the company that sent it is told that you are not the right person. Nothing will be registered. You can close this page."},
 	Withdrawn: say{Status: "Withdrawn", Lead: "The company that sent this letter has withdrawn it. It can no longer be signed, and there is nothing left to do."},
 	Closed:    say{Status: "Closed", Lead: "This letter can no longer be signed. If it should be, reply to the mail and ask for a new one."},
 
@@ -32,7 +34,7 @@ var english = texts{
 	DoesTitle: "What signing does", DoesNotTitle: "What signing does not do",
 	Does:      []string{"Text messages (SMS and MMS) of these numbers can be sent and received through the messaging provider.", "The numbers are registered for messaging as soon as you have signed."},
 	DoesNot:   []string{"It does not move a number: this is not a port.", "Voice calls, your carrier and your contract with it stay as they are."},
-	TheLetter: "The letter", ReadPDF: "Read the letter as a PDF", SaveSigned: "Download the signed letter (PDF)",
+	ToTheForm: "Go to the signature", TheLetter: "The letter", ReadPDF: "Read the letter as a PDF", SaveSigned: "Download the signed letter (PDF)",
 	SignedOn: "Signed on",
 
 	FormTitle: "Sign the letter", Name: "Your full name", NameHelp: "It stands under the letter as your signature.",
@@ -44,7 +46,7 @@ var english = texts{
 	Reason: "Reason (optional)", ReasonHelp: "The sender will read it.", Decline: "Decline to sign",
 	NotMe: "I am not the right person", NotMeLead: "If this letter should have gone to somebody else, say so. That ends it, too.",
 
-	Errors: "Please mend this before you sign", ErrorPrefix: "Error: ",
+	Errors: "Please correct this first", ErrorPrefix: "Error: ",
 	NoName: "Type your full name", BadName: "Your name can have at most 120 characters, and no line breaks",
 	BadTitle: "Your title can have at most 120 characters, and no line breaks", NoAuthority: "Tick that you are the subscriber, or act for the subscriber",
 	NoStatements: "Tick that you have read the letter and agree", NoConsent: "Tick that you agree to sign electronically",

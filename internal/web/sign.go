@@ -244,6 +244,9 @@ func (a *answering) again(code int, notice string) view {
 	version := v.Form.Version
 	v.Form = a.form
 	v.Form.Version, v.Form.Language = version, a.t.Language
+	if a.form.Action != "sign" { // the form that declines has no title
+		v.Form.Title = a.doc.ContactTitle
+	}
 	if notice != "" {
 		v.Form.Errors = nil
 	}
@@ -269,8 +272,17 @@ func (a *answering) outcome() view {
 	switch {
 	case v == nil:
 		return a.again(http.StatusServiceUnavailable, a.t.Busy)
-	case visit != nil && visit.doc.Status == workflow.Signed && a.form.Action == "sign":
+	case visit == nil:
+		return *v
+	}
+	declined := visit.doc.Status == workflow.Canceled && visit.doc.CanceledBy == "signer"
+	switch {
+	case visit.doc.Status == workflow.Signed && a.form.Action == "sign":
 		v.set(a.t.Thanks)
+	case declined && a.form.Action == "decline":
+		v.set(a.t.Declining)
+	case declined && a.form.Action == "not-me":
+		v.set(a.t.NotYou)
 	}
 	return *v
 }

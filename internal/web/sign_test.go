@@ -237,6 +237,9 @@ func TestDeclining(t *testing.T) {
 				form.Set("reason", " We moved.\r\nTwice ")
 			}
 			code, body := o.post(form)
+			says := map[bool]string{true: "Thank you for telling us", false: "You have declined this letter"}[action == "not-me"]
+			o.wants(code, 200, body, "Declined", says, "Nothing will be registered")
+			code, body = o.post(form)
 			o.wants(code, 200, body, "Declined", "can no longer be signed")
 			doc := o.stands(workflow.Canceled)
 			if doc.CanceledBy != "signer" || doc.Reason != want || !strings.Contains(string(doc.Evidence), "Browser/1.0") {

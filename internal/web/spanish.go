@@ -19,6 +19,8 @@ var spanish = texts{
 	Thanks:    say{Status: "Firmada", Title: "Gracias, la carta está firmada", Lead: "Ha comenzado el registro de los números de teléfono y la carta firmada va de camino a su correo. Puede cerrar esta página."},
 	Signed:    say{Status: "Firmada", Lead: "Esta carta ya está firmada. No queda nada por hacer."},
 	Declined:  say{Status: "Rechazada", Lead: "La persona a la que se pidió firmar esta carta la ha rechazado. Ya no se puede firmar y no se registrará nada."},
+	Declining: say{Status: "Rechazada", Title: "Ha rechazado esta carta", Lead: "No se registrará nada y se avisa a la empresa que envió la carta. Puede cerrar esta página."},
+	NotYou:    say{Status: "Rechazada", Title: "Gracias por avisarnos", Lead: "La carta termina aquí y se avisa a la empresa que la envió de que usted no es la persona indicada. No se registrará nada. Puede cerrar esta página."},
 	Withdrawn: say{Status: "Retirada", Lead: "La empresa que envió esta carta la ha retirado. Ya no se puede firmar y no queda nada por hacer."},
 	Closed:    say{Status: "Cerrada", Lead: "Esta carta ya no se puede firmar. Si debiera firmarse, responda al correo y pida una nueva."},
 
@@ -32,7 +34,7 @@ var spanish = texts{
 	DoesTitle: "Qué implica firmar", DoesNotTitle: "Qué no implica firmar",
 	Does:      []string{"Los mensajes de texto (SMS y MMS) de estos números podrán enviarse y recibirse a través del proveedor de mensajería.", "Los números se registran para mensajería en cuanto usted firma."},
 	DoesNot:   []string{"No se traslada ningún número: esto no es una portabilidad.", "Las llamadas de voz, su operador y su contrato con él no cambian."},
-	TheLetter: "La carta", ReadPDF: "Leer la carta en PDF", SaveSigned: "Descargar la carta firmada (PDF)",
+	ToTheForm: "Ir a la firma", TheLetter: "La carta", ReadPDF: "Leer la carta en PDF", SaveSigned: "Descargar la carta firmada (PDF)",
 	SignedOn: "Firmada el",
 
 	FormTitle: "Firmar la carta", Name: "Su nombre completo", NameHelp: "Figura al pie de la carta como su firma.",
@@ -44,7 +46,7 @@ var spanish = texts{
 	Reason: "Motivo (opcional)", ReasonHelp: "Lo leerá quien envió la carta.", Decline: "Rechazar la firma",
 	NotMe: "No soy la persona indicada", NotMeLead: "Si esta carta debía llegar a otra persona, indíquelo. Eso también la termina.",
 
-	Errors: "Corrija lo siguiente antes de firmar", ErrorPrefix: "Error en el formulario: ",
+	Errors: "Corrija primero lo siguiente", ErrorPrefix: "Error en el formulario: ",
 	NoName: "Escriba su nombre completo", BadName: "Su nombre puede tener como máximo 120 caracteres, sin saltos de línea",
 	BadTitle: "Su cargo puede tener como máximo 120 caracteres, sin saltos de línea", NoAuthority: "Marque que es titular o que actúa en nombre del titular",
 	NoStatements: "Marque que ha leído la carta y la acepta", NoConsent: "Marque que acepta firmar por medios electrónicos",

@@ -181,7 +181,7 @@ func (h *handler) speak(r *http.Request, locale string) (loa.Words, *texts) {
 func (h *handler) address(r *http.Request) netip.Addr { return ratelimit.Address(r, h.Proxies) }
 
 func (h *handler) tooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) {
-	t := in(loa.Of(h.Provider, r.Header.Get("Accept-Language")).Language) // the form is not read
+	t := in(loa.Language(r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))) // the form is not read
 	w.Header().Set("Retry-After", strconv.Itoa(ratelimit.Seconds(wait)))
 	h.show(w, r, h.plain(t, http.StatusTooManyRequests, t.TooMany))
 }
