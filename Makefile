@@ -34,9 +34,9 @@ tools: $(AXE) # programs that tests run, from Debian's packages where they are m
 	@command -v $${CHROME:-chromium-headless-shell} >/dev/null || { \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; }
 
-shots: tools ## docs/images: the signing page in every state, on phone and desktop, light and dark
+shots: tools ## docs/images: the signing page in every state and every mail, on phone and desktop, light and dark
 	mkdir -p docs/images
-	SHOTS="$(CURDIR)/docs/images" go -C browser test -count=1 -run 'TestEveryState|TestALinkExpires' ./...
+	SHOTS="$(CURDIR)/docs/images" go -C browser test -count=1 -run 'TestEvery|TestALinkExpires|TestWithoutTheLog|TestMails' ./...
 
 soak: soak-storm ## what takes long: soak-storm, and then simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
 	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim

@@ -3,7 +3,7 @@ package browser
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,13 +13,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
 // fill fills in the form, with the keyboard where a person would.
 func (p *person) fill(name string) {
 	p.t.Helper()
-	p.do(chromedp.SendKeys("#name", name), chromedp.Click("#authority"), chromedp.Click("#statements"), chromedp.Click("#consent"))
+	p.do(chromedp.SendKeys("#name", name))
+	p.tick()
+}
+
+func (p *person) tick() {
+	p.t.Helper()
+	p.do(chromedp.Click("#authority"), chromedp.Click("#statements"), chromedp.Click("#consent"))
 }
 
 // draw draws with a pen.
@@ -30,13 +38,21 @@ func (p *person) draw() {
 			new PointerEvent(n, {clientX: r.left + 30 + i * 60, clientY: r.top + 20 + (i % 2) * 40, bubbles: true}))); 1}`)
 }
 
+// The buttons.
+const (
+	signs    = "#sign > button"
+	declines = `button[value="decline"]`
+	notMe    = `button[value="not-me"]`
+)
+
 // TestFromTheMailToTheSignature signs a letter of 200 orders on a phone.
 func TestFromTheMailToTheSignature(t *testing.T) {
-	x, p := newTown(t), newBrowser(t)
-	px, link := x.create(1, 200)
-	p.do(p.device(true, false), chromedp.Navigate(link))
-	p.reads("Waiting for your signature", "Example Messaging asks you to sign", "(415) 555-0199", order(1, 199))
-	if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 390 {
+	t.Parallel()
+	x, p := newTown(t), newTab(t)
+	l := x.create(200)
+	p.do(p.device(true, false), chromedp.Navigate(l.link))
+	p.reads("Waiting for your signature", "Example Messaging asks you to sign", "(415) 555-0299", l.order(199), "Owner & Daughters, Inc.")
+	if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 375 {
 		t.Errorf("the page is %d pixels wide on a phone", wide)
 	}
 	p.fill("Olivia Owner")
@@ -45,29 +61,35 @@ func TestFromTheMailToTheSignature(t *testing.T) {
 		t.Errorf("drawn: %.40q", drawn)
 	}
 	p.accessible("200 orders")
-	p.click("#sign > button")
+	p.click(signs)
 	p.reads("Thank you, the letter is signed")
-	if s := x.status(px); s != "signed" {
+	if s := x.status(l.px); s != "signed" {
 		t.Errorf("the API says %s", s)
 	}
-	pdf := download(t, link+"/letter.pdf")
+	x.registered(l, 200)
+	pdf := download(t, l.link+"/letter.pdf")
 	if said := sealed(t, pdf); !strings.Contains(said, "Signature is Valid") || !strings.Contains(said, "Total document signed") {
 		t.Errorf("pdfsig says:\n%s", said)
 	}
-	wait(t, "the letter in the mail", func() bool {
-		for _, m := range x.mails() {
-			if strings.HasPrefix(m.MessageID, "<"+px+".1.signed.") {
-				x.fetch(x.inbox+"/api/mails/"+number(m.ID), &m)
-				return strings.Contains(m.Source, `filename="`+px+`.pdf"`)
-			}
-		}
-		return false
-	})
+	if !bytes.Equal(attached(t, x.mail(l, "signed"), l.px+".pdf"), pdf) {
+		t.Error("the letter in the mail is another one than the page has")
+	}
 }
 
-func number(n int) string {
-	b, _ := json.Marshal(n) // a number always encodes
-	return string(b)
+// attached is the file in a mail.
+func attached(t *testing.T, m mailed, name string) []byte {
+	t.Helper()
+	_, part, ok := strings.Cut(m.Source, `filename="`+name+`"`)
+	_, part, ok2 := strings.Cut(part, "\r\n\r\n")
+	part, _, ok3 := strings.Cut(part, "\r\n--")
+	if !ok || !ok2 || !ok3 {
+		t.Fatalf("no file %s in the mail", name)
+	}
+	b, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, strings.NewReader(part)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func download(t *testing.T, url string) []byte {
@@ -95,137 +117,154 @@ func sealed(t *testing.T, pdf []byte) string {
 	return string(out)
 }
 
-// TestEveryStateOfThePage goes through the states that a person can meet, and
-// holds each to axe's rules.
-func TestEveryStateOfThePage(t *testing.T) {
-	x, p := newTown(t), newBrowser(t)
-	p.do(chromedp.Navigate("http://" + x.public + "/"))
-	p.state("front", "Letters of authorization")
-	p.do(chromedp.Navigate("http://" + x.public + "/sign/forged"))
-	p.state("unknown", "This link is not valid")
+// TestFromTheMailToAnEnd does not sign: by the one who was asked, who is the
+// wrong person or does not want to, and by the account.
+func TestFromTheMailToAnEnd(t *testing.T) {
+	t.Parallel()
+	x, p := newTown(t), newTab(t)
+	for _, c := range []struct {
+		name     string
+		act      func(l letter)
+		press    string
+		says     string
+		then     string // when the link is opened once more
+		status   string
+		attached bool
+	}{
+		{"decline", func(letter) {
+			eval[int](p, `document.querySelector('summary').click(), 1`)
+			p.do(chromedp.SendKeys("#reason", "We keep our provider."))
+		}, declines, "You have declined this letter", "has declined", "canceled", false},
+		{"not me", func(letter) { eval[int](p, `document.querySelector('summary').click(), 1`) }, notMe, "Thank you for telling us", "has declined", "canceled", false},
+		{"recalled while the page is open", func(l letter) {
+			p.fill("Olivia Owner")
+			x.api("POST", l.px, url.Values{"Status": {"opened"}})
+		}, signs, "The letter was taken back", "The letter was taken back", "opened", false},
+		{"canceled while the page is open", func(l letter) {
+			p.fill("Olivia Owner")
+			x.api("DELETE", l.px, nil)
+		}, signs, "has withdrawn it", "has withdrawn it", "canceled", false},
+		{"recalled while the reason is typed", func(l letter) {
+			eval[int](p, `document.querySelector('summary').click(), 1`)
+			x.api("POST", l.px, url.Values{"Status": {"opened"}})
+		}, declines, "The letter was taken back", "The letter was taken back", "opened", false},
+	} {
+		l := x.create(1)
+		p.do(chromedp.Navigate(l.link))
+		c.act(l)
+		p.click(c.press)
+		p.reads(c.says)
+		p.do(chromedp.Navigate(l.link))
+		p.reads(c.then)
+		if s := x.status(l.px); s != c.status {
+			t.Errorf("%s: the API says %s, want %s", c.name, s, c.status)
+		}
+		x.registered(l, 0)
+	}
+}
 
-	px, link := x.create(1, 3)
-	p.do(chromedp.Navigate(link))
-	p.state("ready", "Sign the letter", "What signing does not do")
-	p.click("nav a")
-	p.state("ready-es", "Firmar la carta", "Esto no es una portabilidad")
-	p.click("nav a")
+// TestOnlyOnceHoweverOftenItIsSent signs by a double click, and in two tabs.
+func TestOnlyOnceHoweverOftenItIsSent(t *testing.T) {
+	t.Parallel()
+	x, p := newTown(t), newTab(t)
+	l := x.create(3)
+	p.do(chromedp.Navigate(l.link))
+	p.fill("Olivia Owner")
+	eval[int](p, `setTimeout(() => { const b = document.querySelector('#sign > button'); b.click(); b.click(); }) && 1`)
+	wait(t, "the letter to be signed by a double click", func() bool { return x.status(l.px) == "signed" })
+	p.do(chromedp.Navigate(l.link))
+	p.reads("Download the signed letter")
+	x.registered(l, 3)
+
+	other := newTab(t)
+	l = x.create(2)
+	for _, tab := range []*person{p, other} {
+		tab.do(chromedp.Navigate(l.link))
+		tab.fill("Olivia Owner")
+	}
+	p.click(signs)
+	p.reads("Thank you, the letter is signed")
+	pdf := download(t, l.link+"/letter.pdf")
+	other.click(signs)
+	other.reads("This letter has been signed", "Download the signed letter")
+	if !bytes.Equal(download(t, l.link+"/letter.pdf"), pdf) {
+		t.Error("the second signature made another letter")
+	}
+	x.registered(l, 2)
+}
+
+// TestNobodySignsWhatTheyHaveNotRead changes a letter while it is read, by
+// somebody whose name is a page of its own.
+func TestNobodySignsWhatTheyHaveNotRead(t *testing.T) {
+	t.Parallel()
+	x, p := newTown(t), newTab(t)
+	l := x.create(3)
+	p.do(chromedp.Navigate(l.link))
 	hostile := `<img src=x onerror="document.title='owned'">Zoë`
-	p.do(chromedp.SendKeys("#name", hostile))
-	p.click("#sign > button")
-	p.state("errors", "Please mend this before you sign", "Tick that you agree to sign electronically")
+	p.fill(hostile)
+	x.publish(l.px, "order."+l.order(2)+".status", "number-"+l.px, map[string]string{"status": "pending-loa", "phone_number": "+14155550177"})
+	wait(t, "the number on the page", func() bool { return strings.Contains(page(t, l.link), "(415) 555-0177") })
+	p.click(signs)
+	p.reads("The letter changed while you read it", "Nothing has been signed", "(415) 555-0177")
 	if got := eval[string](p, `document.querySelectorAll('img').length + document.getElementById('name').value`); got != "0"+hostile {
 		t.Errorf("the name became %q", got)
 	}
-	if focus := eval[string](p, `document.activeElement.id`); focus != "errors" {
-		t.Errorf("the focus is on %q, not on what is wrong", focus)
+	if ticked := eval[int](p, `document.querySelectorAll(':checked').length`); ticked != 0 {
+		t.Errorf("%d boxes are still ticked, for another letter", ticked)
 	}
-	x.publish(px, "order."+order(1, 2)+".status", "number", map[string]string{"status": "pending-loa", "phone_number": "+14155550177"})
-	p.do(chromedp.Click("#authority"), chromedp.Click("#statements"), chromedp.Click("#consent"))
-	p.click("#sign > button")
-	p.state("changed", "The letter changed while you read it", "(415) 555-0177")
-	p.do(chromedp.Click("#authority"), chromedp.Click("#statements"), chromedp.Click("#consent"))
-	p.draw()
-	p.click("#sign > button")
-	p.state("thanks", "Thank you, the letter is signed", "Download the signed letter")
-	p.do(chromedp.Navigate(link))
-	p.state("signed", "This letter has been signed", "Download the signed letter")
+	if s := x.status(l.px); s != "signing" {
+		t.Errorf("the API says %s", s)
+	}
+	p.tick()
+	p.click(signs)
+	p.reads("Thank you, the letter is signed")
 	if title := eval[string](p, `document.title`); strings.Contains(title, "owned") {
 		t.Error("the name ran")
 	}
-
-	px, link = x.create(2, 1)
-	p.do(chromedp.Navigate(link))
-	eval[int](p, `document.querySelector('summary').click(), 1`)
-	p.do(chromedp.SendKeys("#reason", "We keep our provider."))
-	p.state("decline", "Decline to sign")
-	p.click(`button[value="decline"]`)
-	p.state("declined", "has declined")
-	if s := x.status(px); s != "canceled" {
-		t.Errorf("the API says %s", s)
-	}
-	px, link = x.create(3, 1)
-	p.do(chromedp.Navigate(link))
-	p.fill("Olivia Owner")
-	x.api("POST", px, url.Values{"Status": {"opened"}})
-	p.click("#sign > button")
-	p.state("replaced", "The letter was taken back")
-	px, link = x.create(4, 1)
-	p.do(chromedp.Navigate(link))
-	p.fill("Olivia Owner")
-	x.api("DELETE", px, nil)
-	p.click("#sign > button")
-	p.state("withdrawn", "has withdrawn it")
-	if s := x.status(px); s != "canceled" {
-		t.Errorf("the API says %s", s)
-	}
-	px, link = x.create(5, 1)
-	p.do(chromedp.Navigate(link))
-	p.fill("Olivia Owner")
-	eval[int](p, `setTimeout(() => { const b = document.querySelector('#sign > button'); b.click(); b.click(); }) && 1`)
-	wait(t, "the letter to be signed by a double click", func() bool { return x.status(px) == "signed" })
-	p.do(chromedp.Navigate(link))
-	p.reads("Download the signed letter")
 }
 
-func TestALinkExpires(t *testing.T) {
-	x, p := newTown(t, "--link-lifetime", "1s"), newBrowser(t)
-	_, link := x.create(1, 1)
-	wait(t, "the link to expire", func() bool {
-		resp, err := http.Get(link)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusGone
-	})
-	p.do(chromedp.Navigate(link))
-	p.state("expired", "This link has expired")
-}
-
-// state reads a state of the page, holds it to axe's rules, and photographs it
-// where SHOTS names a directory.
-func (p *person) state(name string, says ...string) {
-	p.t.Helper()
-	p.reads(says...)
-	for _, phone := range []bool{true, false} {
-		for _, dark := range []bool{false, true} {
-			p.do(p.device(phone, dark))
-			if phone {
-				p.accessible(name)
-			}
-			p.shoot(name, phone, dark)
-		}
-	}
-	p.do(p.device(false, false))
-}
-
-// accessible fails where axe finds a violation.
-func (p *person) accessible(name string) {
-	p.t.Helper()
-	eval[any](p, axe+"; 1")
-	found := eval[string](p, `axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(
-		v => v.id + ': ' + v.help + ' ' + v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary).join(' | ')).join('\n'))`, chromedp.EvalAwaitPromise)
-	if found != "" {
-		p.t.Errorf("%s: axe says\n%s", name, found)
-	}
-}
-
-func (p *person) shoot(name string, phone, dark bool) {
-	dir := os.Getenv("SHOTS")
-	if dir == "" {
-		return
-	}
-	p.t.Helper()
-	ctx, cancel := context.WithCancel(p.ctx)
-	defer cancel()
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(35))
+func page(t *testing.T, link string) string {
+	t.Helper()
+	resp, err := http.Get(link)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	device := map[bool]string{true: "phone", false: "desktop"}[phone]
-	scheme := map[bool]string{true: "dark", false: "light"}[dark]
-	if err := os.WriteFile(filepath.Join(dir, "sign-"+name+"-"+device+"-"+scheme+".jpg"), picture, 0o644); err != nil {
-		p.t.Fatal(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestWithoutJavaScript signs and declines where no script runs.
+func TestWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	x, p := newTown(t), newTab(t)
+	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	}))
+	l := x.create(1)
+	p.do(chromedp.Navigate(l.link))
+	if shown := eval[bool](p, `document.getElementById('draw').checkVisibility()`); shown {
+		t.Error("a field to draw in that does not work is shown")
+	}
+	p.press(signs)
+	p.reads("Please correct this first", "Type your full name")
+	p.fill("Olivia Owner")
+	p.press(signs)
+	p.reads("Thank you, the letter is signed")
+	if s := x.status(l.px); s != "signed" {
+		t.Errorf("the API says %s", s)
+	}
+	l = x.create(1)
+	p.do(chromedp.Navigate(l.link))
+	eval[int](p, `document.querySelector('summary').click(), 1`)
+	p.do(chromedp.SendKeys("#reason", "No."))
+	p.press(declines)
+	p.reads("You have declined this letter")
+	if s := x.status(l.px); s != "canceled" {
+		t.Errorf("the API says %s", s)
 	}
 }
