@@ -159,6 +159,26 @@ func TestParkingHasALimitByTheLogsClock(t *testing.T) {
 	want(t, "status", string(d.state.Document.Status), "signing")
 }
 
+// TestAParkingTimerOfAClockThatIsDaysAhead fills the log with few events.
+func TestAParkingTimerOfAClockThatIsDaysAhead(t *testing.T) {
+	d := newDesk(t)
+	d.do(workflow.StatusChanged{Status: workflow.Signed})
+	until := d.events[0].Due
+	for tries := 0; len(d.state.Parked) > 0; tries++ {
+		next := d.events[len(d.events)-1]
+		if ahead := d.now.AddDate(0, 0, 5); next.Due.After(ahead) { // the clock that sets it off
+			d.now = d.now.Add(next.Due.Sub(ahead))
+		}
+		d.do(next.Body)
+		if tries > 10 {
+			t.Fatalf("after %d events the timer is due at %s still", tries, next.Due)
+		}
+	}
+	if d.now.Before(until) {
+		t.Errorf("a dead letter at %s, before %s", d.now, until)
+	}
+}
+
 func results(d workflow.Decision) string {
 	var out []string
 	for _, v := range d.Verdicts {

@@ -47,9 +47,7 @@ func (d *decider) unparked(i int) Parked {
 }
 
 // parkingOver makes a dead letter of the event parked at sequence n. A timer
-// that came before its time by the log's clock is owed again, as much later as
-// it was early and a second: the clock that set it off is ahead, for instance of
-// a new leader's, and would set it off at once.
+// that came before its time by the log's clock is owed again, later.
 func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 	i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return p.Entry.Sequence == n })
 	if i < 0 {
@@ -58,7 +56,7 @@ func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 	}
 	if p := d.state.Parked[i]; e.Time.Before(p.Until) {
 		again := d.parkingTimer(p, b.Round+1)
-		again.Due = p.Until.Add(p.Until.Sub(e.Time) + time.Second)
+		again.Due = tryAgain(p.Until, e.Time, b.Round)
 		d.out.Owed = append(d.out.Owed, again)
 		d.same = true
 		return nil
@@ -68,6 +66,15 @@ func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 		p.Entry.Document, standing(d.state.Document.Status), d.facts.ParkingLimit, p.Entry.Body.Type())
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: p.Entry, Result: d.turnDown(p.Entry, reason), Problem: reason})
 	return nil
+}
+
+// tryAgain is when a timer comes due again that the log took at a time before
+// it was due, for the n-th time. The clock that set it off is ahead, for instance
+// of a new leader's, and would set it off at once: it waits as much longer as it
+// was early, and a second. How far that clock is ahead nobody knows; it may be
+// farther than the timer was early, so the wait doubles with every try.
+func tryAgain(due, at time.Time, n int) time.Time {
+	return due.Add(due.Sub(at)<<min(max(n-1, 0), 8) + time.Second)
 }
 
 func standing(s Status) string {

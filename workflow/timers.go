@@ -123,10 +123,7 @@ func (d *decider) timer(e Entry, b TimerDue) *Problem {
 	return nil
 }
 
-// tooEarly owes a timer's event again that the log took before its time: as
-// much later as it was early and a second, see parkingOver, and twice as much
-// each time. How far the clock that set it off is ahead nobody knows; it may be
-// farther than the timer was early.
+// tooEarly owes a timer's event again that the log took before its time.
 func (d *decider) tooEarly(i int, e Entry) {
 	t := d.state.Timers[i]
 	if t.Number = e.Sequence; t.Kind == TimerReminder {
@@ -135,7 +132,7 @@ func (d *decider) tooEarly(i int, e Entry) {
 	t.Early++
 	d.state.Timers[i] = t
 	again := d.dueEvent(t)
-	again.Due = t.Due.Add(t.Due.Sub(e.Time)<<min(t.Early-1, 10) + time.Second)
+	again.Due = tryAgain(t.Due, e.Time, t.Early)
 	d.out.Owed = append(d.out.Owed, again)
 	d.same = true
 }
