@@ -29,7 +29,7 @@ func TestALetterIsKept(t *testing.T) {
 		}
 	}
 	broker.Restart()
-	eventstest.Wait(t, "the letter after a restart", func() bool {
+	eventstest.WaitFor(t, time.Minute, "the letter after a restart", func() bool {
 		got, err := log.Letter(t.Context(), name)
 		return err == nil && bytes.Equal(got, pdf)
 	})

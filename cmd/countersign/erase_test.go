@@ -211,19 +211,26 @@ func TestEraseOnACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	about := workflow.SubjectPrefix + string(testAccount) + "." + string(testPX(1)) + "."
+	left := map[string]uint64{}
+	defer func() {
+		if t.Failed() {
+			t.Log("there are", left)
+		}
+	}()
 	for i := range cluster.up { // whoever leads
 		cluster.up[i].kill()
-		var info *jetstream.StreamInfo
-		eventstest.WaitFor(t, patience, "a leader", func() bool {
+		eventstest.WaitFor(t, 3*patience, "a leader that has the erasure alone", func() bool {
 			stream, err := js.Stream(t.Context(), events.StreamName)
-			if err == nil {
-				info, err = stream.Info(t.Context(), jetstream.WithSubjectFilter(about+">"))
+			if err != nil {
+				return false
 			}
-			return err == nil && info.Cluster.Leader != ""
+			info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(about+">"))
+			if err != nil || info.Cluster.Leader == "" {
+				return false
+			}
+			left = info.State.Subjects
+			return maps.Equal(left, map[string]uint64{about + "erased": 1})
 		})
-		if want := map[string]uint64{about + "erased": 1}; !maps.Equal(info.State.Subjects, want) {
-			t.Errorf("without server %d there are %v", i, info.State.Subjects)
-		}
 		cluster.start(i)
 	}
 }
