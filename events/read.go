@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,9 +40,7 @@ func read(ctx context.Context, js jetstream.JetStream, stream string, r Range, f
 	case !r.Since.IsZero():
 		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.Since
 	}
-	ask, cancel := context.WithTimeout(ctx, 2*answerWait)
-	defer cancel()
-	consumer, err := js.CreateConsumer(ask, stream, c)
+	consumer, err := consume(ctx, js, stream, c)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
@@ -65,6 +64,22 @@ func read(ctx context.Context, js jetstream.JetStream, stream string, r Range, f
 		}
 	}
 	return nil
+}
+
+// electionWait is longer than servers take to elect a leader.
+const electionWait = 20 * time.Second
+
+// consume makes a consumer. A request that comes while there is no leader is
+// not answered by the next one, so it is made again.
+func consume(ctx context.Context, js jetstream.JetStream, stream string, c jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	for began := time.Now(); ; {
+		ask, cancel := context.WithTimeout(ctx, answerWait)
+		consumer, err := js.CreateConsumer(ask, stream, c)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil || time.Since(began) > electionWait {
+			return consumer, err
+		}
+	}
 }
 
 // message waits for the n-th message that a consumer sends.
