@@ -170,7 +170,10 @@ func (w *work) comesToRest(dir string) {
 const howFar = `SELECT sequence,
 	(SELECT COUNT(*) FROM documents WHERE status IN ('signed', 'failed')),
 	(SELECT COUNT(*) FROM mails WHERE state IN ('waiting', 'owed', 'claimed')),
-	(SELECT COUNT(*) FROM owed_events WHERE settled_seq = 0) FROM position`
+	(SELECT COUNT(*) FROM owed_events WHERE settled_seq = 0 AND ` + soon + `) FROM position`
+
+// soon tells an event that is owed from a timer that runs.
+const soon = `due_ms < (unixepoch() + 3600) * 1000`
 
 // entries reads the whole log.
 func (x *town) entries() (log []workflow.Entry, created time.Time) {
