@@ -18,7 +18,7 @@ import (
 func init() {
 	takeover = 10 * time.Second
 	load.stall, load.documents, load.failing, load.memory = 10*time.Minute, 5000, 10_000, 256<<20
-	load.deadline, load.window, load.late = "10s", 1000, 250
+	load.deadline, load.window = "10s", 1000
 }
 
 // TestSoakStorm is the storm of the closing note: 1,000 documents, two workers

@@ -18,21 +18,37 @@ func (r *Mails) send(ctx context.Context, j job) {
 	r.mu.Lock()
 	r.unbegun--
 	failures := r.server.failures
+	late := time.Since(j.batch.start) > r.Deadline/4
+	r.late = r.late || late
 	r.mu.Unlock()
 	defer r.wake()
 	outcome := workflow.MailOutcome{Mail: j.mail.ID, Outcome: workflow.Released}
-	late := time.Since(j.batch.start) > r.Deadline/4
+	var begun time.Time
 	if !late && ctx.Err() == nil && failures == j.batch.failures {
 		deadline, cancel := context.WithDeadline(context.WithoutCancel(ctx), j.batch.start.Add(r.Deadline))
-		begun := time.Now()
+		begun = time.Now()
 		sent := r.Sender.Send(deadline, j.mail)
 		cancel()
-		r.learn(sent, time.Since(begun))
+		r.learn(sent)
+		if sent.Server {
+			begun = time.Time{} // it says nothing of how long a mail takes
+		}
 		outcome = r.outcome(j.mail, sent)
 	}
 	settled := make(chan struct{})
 	r.results <- result{j.batch.seq, outcome, settled}
 	<-settled
+	if !begun.IsZero() {
+		r.keepPace(time.Since(begun))
+	}
+}
+
+// keepPace averages how long a mail takes its connection, to the end of the
+// wait for the outcome's entry.
+func (r *Mails) keepPace(took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pace = (r.pace*15 + min(took, r.Deadline)) / 16
 }
 
 func (r *Mails) wake() {
@@ -42,12 +58,11 @@ func (r *Mails) wake() {
 	}
 }
 
-// learn keeps the pace, and slows down while the mail server is in trouble.
-func (r *Mails) learn(result Result, took time.Duration) {
+// learn slows down while the mail server is in trouble.
+func (r *Mails) learn(result Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !result.Server {
-		r.pace = (r.pace*15 + took) / 16
 		if r.server.failures > 0 {
 			r.Logger.Info("the mail server is back")
 		}
@@ -183,6 +198,7 @@ func (r *Mails) doubtful(ctx context.Context) ([]workflow.MailID, time.Duration,
 		return nil, 0, err
 	}
 	wait := idle
+	r.waits = false
 	var ids []workflow.MailID
 	seen := make(map[uint64]time.Time, len(open))
 	for _, seq := range open {
@@ -192,10 +208,11 @@ func (r *Mails) doubtful(ctx context.Context) ([]workflow.MailID, time.Duration,
 		r.mu.Lock()
 		_, ours := r.inHand[seq]
 		r.mu.Unlock()
+		left := time.Until(seen[seq].Add(r.doubt()))
+		r.waits = r.waits || r.own[seq] && left > 0
 		if ours {
 			continue
 		}
-		left := time.Until(seen[seq].Add(r.doubt()))
 		if !active(r.Store) {
 			left += overdue
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -60,6 +61,8 @@ type Mails struct {
 	last    uint64               // the last claim on the log, as far as it is known beyond the store
 	seen    map[uint64]time.Time // when an open claim was seen first, by the own monotonic clock
 	blocked map[string]time.Time // domains that the rate limit keeps waiting, and until when
+	own     map[uint64]bool      // claims of this run
+	waits   bool                 // one of them was open at the last look
 	jobs    chan job
 	results chan result
 	settles int
@@ -68,7 +71,8 @@ type Mails struct {
 	mu      sync.Mutex
 	inHand  map[uint64]int // mails without an outcome yet, of our own open claims
 	unbegun int
-	pace    time.Duration // how long a mail takes, averaged
+	late    bool          // mails in hand were not begun in time, and are handed back
+	pace    time.Duration // how long a mail takes its connection, averaged
 	server  server
 }
 
@@ -105,7 +109,7 @@ const claimMost = 500
 // have begun, settles what it has in hand, and returns nil.
 func (r *Mails) Run(ctx context.Context) error {
 	r.name = r.Store.Position().Worker + "." + cmp.Or(r.Name, rand.Text()[:8])
-	r.seen, r.blocked, r.inHand = map[uint64]time.Time{}, map[string]time.Time{}, map[uint64]int{}
+	r.seen, r.blocked, r.inHand, r.own = map[uint64]time.Time{}, map[string]time.Time{}, map[uint64]int{}, map[uint64]bool{}
 	r.jobs, r.freed = make(chan job, claimMost*2), make(chan struct{}, 1)
 	r.results = make(chan result, r.Sender.Size())
 	r.pace, r.wait = 20*time.Millisecond, patience(r.name)
@@ -232,12 +236,16 @@ func (r *Mails) room() (int, time.Duration) {
 		}
 		return 1, 0
 	}
+	if r.late && r.waits {
+		return 0, idle // else what was handed back first would be overtaken by the rest
+	}
+	r.late = false
 	begin := r.Sender.Size() * int(r.Deadline/4/max(r.pace, time.Microsecond))
 	room := max(1, min(begin, claimMost))
 	if r.unbegun > room/2 {
 		return 0, idle
 	}
-	return room, 0
+	return room - r.unbegun, 0
 }
 
 // claim takes the mails in hand, if no worker has claimed since the claim that
@@ -260,6 +268,8 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, known uint64) 
 	}
 	failpoint.Hit("claim-acked")
 	r.last = seq
+	maps.DeleteFunc(r.own, func(old uint64, _ bool) bool { return r.seen[old].IsZero() })
+	r.own[seq] = true
 	mails, err := r.taken(ctx, seq, len(ids))
 	if err != nil {
 		r.handBack(live, seq, ids)
