@@ -265,9 +265,10 @@ func judge(err error) answer {
 		switch {
 		case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
 			return taken
-		case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant, api.ErrorCode == codeDuplicateInProcess, api.Code >= 429:
-			// Another message on this subject is on its way, or the server is
-			// not up to it at the moment.
+		case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant, api.ErrorCode == codeDuplicateInProcess,
+			api.ErrorCode == codeAccountFull, api.Code >= 429:
+			// Another message on this subject is on its way, or the server, or
+			// the room that it gives the account, is not up to it at the moment.
 			return later
 		}
 		return refused

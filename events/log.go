@@ -93,6 +93,7 @@ func hopeless(err error) bool {
 
 // API error codes of nats-server that nats.go has no name for.
 const (
+	codeAccountFull          jetstream.ErrorCode = 10002
 	codeInvalidConfig        jetstream.ErrorCode = 10052
 	codeSubjectOverlap       jetstream.ErrorCode = 10065
 	codeReplicasNotSupported jetstream.ErrorCode = 10074
