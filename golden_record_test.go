@@ -123,7 +123,7 @@ func (r *recorder) content(n int) workflow.Created {
 func (r *recorder) settle() {
 	r.t.Helper()
 	for range 100 {
-		due, err := r.store.DueEvents(r.t.Context(), r.now, 0, 1000)
+		due, err := r.store.DueEvents(r.t.Context(), r.now, r.now, 0, 1000)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func (r *recorder) settle() {
 			r.send(mails)
 		}
 	}
-	due, err := r.store.DueEvents(r.t.Context(), r.now, 0, 1)
+	due, err := r.store.DueEvents(r.t.Context(), r.now, r.now, 0, 1)
 	r.t.Fatalf("it never rests: %+v, %v", due, err)
 }
 

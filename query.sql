@@ -32,11 +32,29 @@ WHERE source = @source AND event_id = @event_id AND sequence < 0;
 SELECT source, event_id, sequence, entry_ns FROM inbox
 WHERE sequence > 0 AND sequence < @below ORDER BY sequence DESC LIMIT @most;
 
+-- name: LoseTurnedInboxAfter :exec
+DELETE FROM inbox WHERE sequence > @sequence AND result IN ('refused','dead_letter');
+
 -- name: LoseInboxAfter :execrows
 UPDATE inbox SET sequence = -sequence WHERE sequence > @sequence;
 
 -- name: LoseOwedEventsAfter :execrows
 UPDATE owed_events SET settled_seq = 0 WHERE settled_seq > @sequence;
+
+-- name: TakeTurnedDownAfter :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE sequence > @sequence GROUP BY code
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
+
+-- name: LoseTurnedDownAfter :exec
+DELETE FROM turned_down WHERE sequence > @sequence;
+
+-- name: LoseClosedAfter :exec
+DELETE FROM closed WHERE sequence > @sequence;
+
+-- name: LoseRefusalsAfter :exec
+DELETE FROM owed_events
+WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(@sequence AS INTEGER);
 
 -- name: GetDocument :one
 SELECT * FROM documents WHERE sid = @sid;
@@ -133,6 +151,11 @@ WHERE state = 'owed' AND (attempts > 0) = @again AND due_ms <= @now_ms
   AND domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT)))
 ORDER BY due_ms, owed_seq, owed_index LIMIT @most;
 
+-- name: FirstTrouble :one
+SELECT CAST(COALESCE(MIN(at_ms), 0) AS INTEGER) AS at_ms FROM journal
+WHERE document_sid = @document_sid AND what IN ('mail deferred', 'mail in doubt')
+  AND (detail = CAST(@mail AS TEXT) OR substr(detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':');
+
 -- name: NextDueMail :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (
   SELECT MIN(due_ms) AS due_ms FROM mails WHERE state = 'owed' AND (attempts > 0) = 0
@@ -146,7 +169,9 @@ SELECT DISTINCT claim FROM mails WHERE state = 'claimed' ORDER BY claim;
 
 -- name: DueEvents :many
 SELECT * FROM owed_events
-WHERE settled_seq = 0 AND due_ms <= @now_ms AND place > @after ORDER BY place LIMIT @most;
+WHERE settled_seq = 0 AND due_ms <= @now_ms AND place > @after
+  AND (type <> 'authorization_document.timer_due' OR due_ms <= @stamp_ms)
+ORDER BY place LIMIT @most;
 
 -- name: NextDueEvent :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM owed_events WHERE settled_seq = 0 AND due_ms > @after_ms;

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -258,13 +259,13 @@ func TestWhatIsOwedAndWhatIsSettled(t *testing.T) {
 	w := &writer{}
 	w.created(1)
 	apply(t, s, w.entries...)
-	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), 0, 10)
+	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), start.Add(time.Hour), 0, 10)
 	if err != nil || len(owed) != 1 || owed[0].What != "became.opened.1" {
 		t.Fatalf("owed %+v, %v", owed, err)
 	}
 	w.add(px(1), strings.TrimPrefix(owed[0].Subject(), workflow.SubjectPrefix), owed[0].Body)
 	apply(t, s, w.entries[1:]...)
-	if owed, _ := s.DueEvents(t.Context(), start.Add(time.Hour), 0, 10); len(owed) != 0 {
+	if owed, _ := s.DueEvents(t.Context(), start.Add(time.Hour), start.Add(time.Hour), 0, 10); len(owed) != 0 {
 		t.Errorf("owed still: %+v", owed)
 	}
 	due, err := s.DueMails(t.Context(), start.Add(time.Hour), nil, 10)
@@ -335,11 +336,14 @@ func TestRewindGoesBackToWhatStillStands(t *testing.T) {
 	s := open(t, t.TempDir())
 	apply(t, s, log...)
 	owedBefore := owedSubjects(t, s)
-	register := uint64(0)
+	register, subject := uint64(0), ""
 	for _, e := range log {
 		if _, ok := e.Body.(workflow.Register); ok {
-			register = e.Sequence
+			register, subject = e.Sequence, e.Subject
 		}
+	}
+	if strings.Contains(owedBefore, subject) {
+		t.Fatalf("%s stands on the log, and is owed", subject)
 	}
 	p, err := s.Rewind(t.Context(), 1000, func(seq uint64, at time.Time, source, id string) (bool, error) {
 		return seq < register, nil
@@ -347,7 +351,7 @@ func TestRewindGoesBackToWhatStillStands(t *testing.T) {
 	if err != nil || p.Sequence != register-1 || s.Position().Sequence != register-1 {
 		t.Fatalf("rewound to %d, %v", p.Sequence, err)
 	}
-	if owed := owedSubjects(t, s); !strings.Contains(owed, ".register") || len(owed) <= len(owedBefore) {
+	if owed := owedSubjects(t, s); !strings.Contains(owed, subject) {
 		t.Errorf("a register event that the log lost is not owed again: %s", owed)
 	}
 	states := func() string { // documents and mails
@@ -364,12 +368,98 @@ func TestRewindGoesBackToWhatStillStands(t *testing.T) {
 	if diff := cmp.Diff(before, states()); diff != "" {
 		t.Errorf("folding on changed what was applied:\n%s", diff)
 	}
-	if diff := cmp.Diff(owedBefore, owedSubjects(t, s)); diff != "" {
+	if diff := cmp.Diff(sorted(owedBefore), sorted(owedSubjects(t, s))); diff != "" {
 		t.Errorf("owed after folding on:\n%s", diff)
 	}
 	_, err = s.Rewind(t.Context(), 1000, func(uint64, time.Time, string, string) (bool, error) { return false, nil })
 	if !errors.Is(err, workflow.ErrConflict) {
 		t.Errorf("nothing matches: %v", err)
+	}
+}
+
+// TestARewindForgetsWhatWasTurnedDown: what the log lost and had been refused has
+// changed nothing, and another entry takes its place. Nobody is told of that one
+// what was said of the other.
+func TestARewindForgetsWhatWasTurnedDown(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.created(1)
+	w.created(1) // refused
+	w.status(2, workflow.Canceled)
+	w.add(px(1), "x", workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data.email", Message: "no"}})
+	lost := w.entries[1:]
+	apply(t, s, w.entries...)
+	if p, err := s.Refusal(t.Context(), 2); p == nil || err != nil {
+		t.Fatalf("entry 2 was not refused: %v", err)
+	}
+	if _, err := s.Rewind(t.Context(), 1, func(seq uint64, _ time.Time, _, _ string) (bool, error) { return seq == 1, nil }); err != nil {
+		t.Fatal(err)
+	}
+	again := &writer{entries: w.entries[:1:1]}
+	again.created(5) // where the refused one stood
+	again.created(6)
+	again.created(7)
+	for _, e := range lost { // published again
+		e.Sequence = uint64(len(again.entries) + 1)
+		again.entries = append(again.entries, e)
+	}
+	for i := range again.entries[1:4] {
+		again.entries[i+1].ID += " anew"
+	}
+	apply(t, s, again.entries[1:]...)
+	fresh := open(t, t.TempDir())
+	apply(t, fresh, again.entries...)
+	for _, table := range []string{"turned_down", "tallies", "closed"} {
+		if diff := cmp.Diff(rowsOf(t, fresh, table), rowsOf(t, s, table)); diff != "" {
+			t.Errorf("%s of a store that never met the others (-), and of this one (+):\n%s", table, diff)
+		}
+	}
+	for _, seq := range []uint64{2, 4} {
+		if p, err := s.Refusal(t.Context(), seq); p != nil || err != nil {
+			t.Errorf("entry %d is said to be refused: %v %v", seq, p, err)
+		}
+	}
+	if owed := owedSubjects(t, s); strings.Contains(owed, "refused.2\n") || !strings.Contains(owed, "refused.5") {
+		t.Errorf("owed: %s", owed)
+	}
+}
+
+func rowsOf(t *testing.T, s *db.Store, table string) (rows []string) {
+	t.Helper()
+	for line := range strings.Lines(dump(t, s)) {
+		if strings.HasPrefix(line, `["`+table+`"`) {
+			rows = append(rows, line)
+		}
+	}
+	return rows
+}
+
+// TestNoSettingsUndoAVersionOfTheRules: a worker that starts while a new version
+// is activated may put its settings behind it, with the version that it knew.
+func TestNoSettingsUndoAVersionOfTheRules(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600})
+	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 0, ParkingLimitSeconds: 60}) // stands for an older version
+	apply(t, s, w.entries...)
+	if p := s.Position(); p.Rules != 1 || p.Parking != time.Minute {
+		t.Errorf("version %d is in force, and the limit is %s", p.Rules, p.Parking)
+	}
+}
+
+// TestATimerIsNotAppendedBeforeTheLogWouldStampIt: a leader whose clock was days
+// ahead has stamped an entry, and the next one's clock is right.
+func TestATimerIsNotAppendedBeforeTheLogWouldStampIt(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.status(1, workflow.Canceled) // parked for a day
+	w.created(2)
+	apply(t, s, w.entries...)
+	for stamp, want := range map[time.Duration]int{time.Hour: 1, 25 * time.Hour: 2} {
+		owed, err := s.DueEvents(t.Context(), start.Add(48*time.Hour), start.Add(stamp), 0, 10)
+		if err != nil || len(owed) != want {
+			t.Errorf("%s later %d events are due, want %d: %v", stamp, len(owed), want, err)
+		}
 	}
 }
 
@@ -406,9 +496,11 @@ func TestWhatStandsAlreadyIsNotOwed(t *testing.T) {
 	}
 }
 
+func sorted(lines string) []string { return slices.Sorted(strings.SplitSeq(lines, "\n")) }
+
 func owedSubjects(t *testing.T, s *db.Store) string {
 	t.Helper()
-	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), 0, 1000)
+	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), start.Add(time.Hour), 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func (b *batch) decide(e workflow.Entry) error {
 			return fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
 				workflow.ErrUnavailable, body.Version, workflow.RulesVersion())
 		}
-		b.pos.Rules = body.Version
+		b.pos.Rules = max(b.pos.Rules, body.Version) // settings of a worker that had not read of a newer version do not undo it
 		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
 		b.pos.Timers, b.pos.NotifyCC = workflow.Timers{}, body.NotifyCC
 		if body.Timers != nil {

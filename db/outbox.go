@@ -84,6 +84,16 @@ func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, 
 	return mails, nil
 }
 
+// TroubleSince returns when a try at the mail first came to nothing that
+// lasts: deferred, or in doubt. It is zero where none has.
+func (s *Store) TroubleSince(ctx context.Context, m workflow.Mail) (time.Time, error) {
+	at, err := s.rq.FirstTrouble(ctx, sqlc.FirstTroubleParams{DocumentSID: m.Document, Mail: string(m.ID)})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read since when mail %s is tried: %w", m.ID, err)
+	}
+	return fromMS(at), nil
+}
+
 // OpenClaims lists the claims that have mails without an outcome, oldest first.
 func (s *Store) OpenClaims(ctx context.Context) ([]uint64, error) {
 	rows, err := s.rq.OpenClaims(ctx)
@@ -105,9 +115,10 @@ type PlacedEvent struct {
 }
 
 // DueEvents lists at most most events that are owed and due at now, in places
-// after after.
-func (s *Store) DueEvents(ctx context.Context, now time.Time, after int64, most int) ([]PlacedEvent, error) {
-	rows, err := s.rq.DueEvents(ctx, sqlc.DueEventsParams{NowMS: ms(now), After: after, Most: int64(most)})
+// after after. Timers have to be due at stamp too, which is what the log would
+// stamp them with: one that stands there too early does not count.
+func (s *Store) DueEvents(ctx context.Context, now, stamp time.Time, after int64, most int) ([]PlacedEvent, error) {
+	rows, err := s.rq.DueEvents(ctx, sqlc.DueEventsParams{NowMS: ms(now), StampMS: ms(stamp), After: after, Most: int64(most)})
 	if err != nil {
 		return nil, fmt.Errorf("read due events: %w", err)
 	}

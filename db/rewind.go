@@ -16,8 +16,9 @@ const rewindPage = 500
 // Rewind puts the position back to the newest applied entry that still stands
 // on the log, for a log that has lost its tail: matches says whether an entry
 // does. What was applied stays applied; the events that the log lost are owed
-// again, and entries met again change nothing. It fails with
-// workflow.ErrConflict where no entry matches.
+// again, and entries met again change nothing. Those that were turned down are
+// forgotten: they have changed nothing, and another entry may stand in the place
+// that a refusal names. It fails with workflow.ErrConflict where no entry matches.
 func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error) {
 	s.fold.Lock()
 	defer s.fold.Unlock()
@@ -52,6 +53,13 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 	p.Sequence, p.Time, p.Source, p.ID = uint64(r.Sequence), fromNS(r.EntryNs), r.Source, r.EventID
 	p.Claim = 0 // read back from the log
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
+		for _, forget := range []func(context.Context, int64) error{
+			q.TakeTurnedDownAfter, q.LoseTurnedDownAfter, q.LoseClosedAfter, q.LoseRefusalsAfter, q.LoseTurnedInboxAfter,
+		} {
+			if err := forget(ctx, r.Sequence); err != nil {
+				return err
+			}
+		}
 		if _, err := q.LoseInboxAfter(ctx, r.Sequence); err != nil {
 			return err
 		}

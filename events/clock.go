@@ -13,6 +13,8 @@ type clock struct {
 	newest time.Time // the largest timestamp of an entry
 	base   time.Time // the log's time at the instant at; zero while unknown
 	at     time.Time // read for its monotonic part only
+	said   time.Time // what the server's clock said at the instant heard; zero while unknown
+	heard  time.Time // read for its monotonic part only
 }
 
 func (c *clock) now() time.Time {
@@ -46,8 +48,19 @@ func (c *clock) entry(t time.Time) {
 func (c *clock) server(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.said, c.heard = t, time.Now()
 	if t.Before(c.newest) {
 		t = c.newest
 	}
 	c.base, c.at = t, time.Now()
+}
+
+// stamp is what the server's clock says by now, wherever the newest entry's is.
+func (c *clock) stamp() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.said.IsZero() {
+		return time.Time{}
+	}
+	return c.said.Add(time.Since(c.heard))
 }

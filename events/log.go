@@ -150,6 +150,11 @@ func (l *Log) Tail(ctx context.Context) (uint64, error) {
 // part in it.
 func (l *Log) Now() time.Time { return l.clock.now() }
 
+// Stamp is the time that the server would stamp an entry with by now, as far as
+// is known. Where Now stays with the newest entry, which a clock that was ahead
+// has stamped, Stamp is behind it.
+func (l *Log) Stamp() time.Time { return l.clock.stamp() }
+
 // Stats returns what there is to know without asking the server.
 func (l *Log) Stats() Stats {
 	return Stats{Last: l.last.Load(), Reconnects: l.broker.Conn.Stats().Reconnects}

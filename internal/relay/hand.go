@@ -11,7 +11,8 @@ import (
 	"countersign/workflow"
 )
 
-// send sends one mail in hand, if its time to begin has not passed. It returns
+// send sends one mail in hand, if its time to begin has not passed and it was
+// not withdrawn before we read what it says. It returns
 // when the outcome stands on the log: a connection begins no mail before, so
 // that no more mails than there are connections can be sent and not recorded.
 func (r *Mails) send(ctx context.Context, j job) {
@@ -24,7 +25,7 @@ func (r *Mails) send(ctx context.Context, j job) {
 	defer r.wake()
 	outcome := workflow.MailOutcome{Mail: j.mail.ID, Outcome: workflow.Released}
 	var begun time.Time
-	if !late && ctx.Err() == nil && failures == j.batch.failures {
+	if !late && !j.mail.Withdrawn && ctx.Err() == nil && failures == j.batch.failures {
 		deadline, cancel := context.WithDeadline(context.WithoutCancel(ctx), j.batch.start.Add(r.Deadline))
 		begun = time.Now()
 		sent := r.Sender.Send(deadline, j.mail)
@@ -33,7 +34,7 @@ func (r *Mails) send(ctx context.Context, j job) {
 		if sent.Server {
 			begun = time.Time{} // it says nothing of how long a mail takes
 		}
-		outcome = r.outcome(j.mail, sent)
+		outcome = r.outcome(ctx, j.mail, sent)
 	}
 	settled := make(chan struct{})
 	r.results <- result{j.batch.seq, outcome, settled}
@@ -81,12 +82,16 @@ func (r *Mails) learn(result Result) {
 }
 
 // outcome says what a result means for the mail.
-func (r *Mails) outcome(m workflow.Mail, result Result) workflow.MailOutcome {
+func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) workflow.MailOutcome {
 	o := workflow.MailOutcome{Mail: m.ID, Outcome: result.Outcome, Code: result.Code, Reply: result.Reply}
 	switch result.Outcome {
 	case workflow.Unknown:
-		o.RetryAfterMs = r.doubt().Milliseconds()
-		if r.Hold {
+		wait := r.doubt()
+		if m.Doubts > 0 { // each try may have been another copy
+			wait = max(wait, r.Retry.after(m.ID, m.Doubts))
+		}
+		o.RetryAfterMs = wait.Milliseconds()
+		if r.Hold || r.exhausted(ctx, m) {
 			o.Outcome, o.RetryAfterMs = workflow.Held, 0
 		}
 	case workflow.Deferred:
@@ -95,12 +100,26 @@ func (r *Mails) outcome(m workflow.Mail, result Result) workflow.MailOutcome {
 			wait = min(wait, serverWait)
 		}
 		o.RetryAfterMs = wait.Milliseconds()
-		if r.Log.Now().Sub(m.OwedAt) > r.Retry.GiveUp {
+		if r.exhausted(ctx, m) {
 			o.Outcome, o.RetryAfterMs = workflow.Rejected, 0
 			o.Reply = fmt.Sprintf("deferred for %s; the last reply: %s", r.Retry.GiveUp, result.Reply)
 		}
 	}
 	return o
+}
+
+// exhausted reports whether the mail has been tried for as long as it may. What
+// it waited behind another mail, or because no worker ran, does not count.
+func (r *Mails) exhausted(ctx context.Context, m workflow.Mail) bool {
+	now := r.Log.Now()
+	if now.Sub(m.OwedAt) <= r.Retry.GiveUp {
+		return false
+	}
+	since, err := r.Store.TroubleSince(context.WithoutCancel(ctx), m)
+	if err != nil {
+		r.Logger.Warn("a mail is not given up yet", "err", err)
+	}
+	return !since.IsZero() && now.Sub(since) > r.Retry.GiveUp
 }
 
 // doubt is how long an open claim is left to whoever made it.

@@ -35,7 +35,7 @@ func (r *Events) Run(ctx context.Context) error {
 			next = time.Now().Add(patience(r.Store.Position().Worker))
 		}
 		if active(r.Store) {
-			due, err := r.Store.DueEvents(ctx, r.Log.Now(), after, most)
+			due, err := r.Store.DueEvents(ctx, r.Log.Now(), r.Log.Stamp(), after, most)
 			if err == nil {
 				err = r.append(ctx, due)
 			}
@@ -65,7 +65,7 @@ func (r *Events) Run(ctx context.Context) error {
 // came due since, or what another worker, or this one before it was restarted,
 // has left.
 func (r *Events) sweep(ctx context.Context, seen map[int64]bool) map[int64]bool {
-	due, err := r.Store.DueEvents(ctx, r.Log.Now(), 0, most)
+	due, err := r.Store.DueEvents(ctx, r.Log.Now(), r.Log.Stamp(), 0, most)
 	if err != nil {
 		r.trouble(ctx, err)
 		return seen

@@ -11,7 +11,7 @@ import (
 type Retry struct {
 	First  time.Duration // after the first try; it doubles from try to try
 	Max    time.Duration // no wait is longer
-	GiveUp time.Duration // a mail owed for so long is rejected
+	GiveUp time.Duration // after its first try, a mail that is deferred still is rejected, and one in doubt is held
 }
 
 // serverWait bounds the wait of a mail that only met a mail server in trouble,

@@ -99,7 +99,7 @@ func (m *month) work() {
 			return
 		}
 		m.catchUp(s)
-		due, err := s.DueEvents(m.t.Context(), m.now.Add(m.ahead), 0, 500)
+		due, err := s.DueEvents(m.t.Context(), m.now.Add(m.ahead), m.now.Add(m.ahead), 0, 500)
 		if err != nil {
 			m.t.Fatal(err)
 		}

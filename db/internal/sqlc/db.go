@@ -147,6 +147,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.dueMailsStmt, err = db.PrepareContext(ctx, dueMails); err != nil {
 		return nil, fmt.Errorf("error preparing query DueMails: %w", err)
 	}
+	if q.firstTroubleStmt, err = db.PrepareContext(ctx, firstTrouble); err != nil {
+		return nil, fmt.Errorf("error preparing query FirstTrouble: %w", err)
+	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
 	}
@@ -186,11 +189,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.loadUnsettledMailsStmt, err = db.PrepareContext(ctx, loadUnsettledMails); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadUnsettledMails: %w", err)
 	}
+	if q.loseClosedAfterStmt, err = db.PrepareContext(ctx, loseClosedAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseClosedAfter: %w", err)
+	}
 	if q.loseInboxAfterStmt, err = db.PrepareContext(ctx, loseInboxAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseInboxAfter: %w", err)
 	}
 	if q.loseOwedEventsAfterStmt, err = db.PrepareContext(ctx, loseOwedEventsAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseOwedEventsAfter: %w", err)
+	}
+	if q.loseRefusalsAfterStmt, err = db.PrepareContext(ctx, loseRefusalsAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseRefusalsAfter: %w", err)
+	}
+	if q.loseTurnedDownAfterStmt, err = db.PrepareContext(ctx, loseTurnedDownAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseTurnedDownAfter: %w", err)
+	}
+	if q.loseTurnedInboxAfterStmt, err = db.PrepareContext(ctx, loseTurnedInboxAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseTurnedInboxAfter: %w", err)
 	}
 	if q.mailsInDoubtStmt, err = db.PrepareContext(ctx, mailsInDoubt); err != nil {
 		return nil, fmt.Errorf("error preparing query MailsInDoubt: %w", err)
@@ -284,6 +299,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.takeTurnedDownStmt, err = db.PrepareContext(ctx, takeTurnedDown); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeTurnedDown: %w", err)
+	}
+	if q.takeTurnedDownAfterStmt, err = db.PrepareContext(ctx, takeTurnedDownAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeTurnedDownAfter: %w", err)
 	}
 	if q.talliesStmt, err = db.PrepareContext(ctx, tallies); err != nil {
 		return nil, fmt.Errorf("error preparing query Tallies: %w", err)
@@ -507,6 +525,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing dueMailsStmt: %w", cerr)
 		}
 	}
+	if q.firstTroubleStmt != nil {
+		if cerr := q.firstTroubleStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing firstTroubleStmt: %w", cerr)
+		}
+	}
 	if q.getDocumentStmt != nil {
 		if cerr := q.getDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getDocumentStmt: %w", cerr)
@@ -572,6 +595,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing loadUnsettledMailsStmt: %w", cerr)
 		}
 	}
+	if q.loseClosedAfterStmt != nil {
+		if cerr := q.loseClosedAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseClosedAfterStmt: %w", cerr)
+		}
+	}
 	if q.loseInboxAfterStmt != nil {
 		if cerr := q.loseInboxAfterStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loseInboxAfterStmt: %w", cerr)
@@ -580,6 +608,21 @@ func (q *Queries) Close() error {
 	if q.loseOwedEventsAfterStmt != nil {
 		if cerr := q.loseOwedEventsAfterStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loseOwedEventsAfterStmt: %w", cerr)
+		}
+	}
+	if q.loseRefusalsAfterStmt != nil {
+		if cerr := q.loseRefusalsAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseRefusalsAfterStmt: %w", cerr)
+		}
+	}
+	if q.loseTurnedDownAfterStmt != nil {
+		if cerr := q.loseTurnedDownAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseTurnedDownAfterStmt: %w", cerr)
+		}
+	}
+	if q.loseTurnedInboxAfterStmt != nil {
+		if cerr := q.loseTurnedInboxAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseTurnedInboxAfterStmt: %w", cerr)
 		}
 	}
 	if q.mailsInDoubtStmt != nil {
@@ -737,6 +780,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing takeTurnedDownStmt: %w", cerr)
 		}
 	}
+	if q.takeTurnedDownAfterStmt != nil {
+		if cerr := q.takeTurnedDownAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeTurnedDownAfterStmt: %w", cerr)
+		}
+	}
 	if q.talliesStmt != nil {
 		if cerr := q.talliesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing talliesStmt: %w", cerr)
@@ -837,6 +885,7 @@ type Queries struct {
 	documentTurnedDownStmt    *sql.Stmt
 	dueEventsStmt             *sql.Stmt
 	dueMailsStmt              *sql.Stmt
+	firstTroubleStmt          *sql.Stmt
 	getDocumentStmt           *sql.Stmt
 	getErasedStmt             *sql.Stmt
 	getPositionStmt           *sql.Stmt
@@ -850,8 +899,12 @@ type Queries struct {
 	loadParkedStmt            *sql.Stmt
 	loadTimersStmt            *sql.Stmt
 	loadUnsettledMailsStmt    *sql.Stmt
+	loseClosedAfterStmt       *sql.Stmt
 	loseInboxAfterStmt        *sql.Stmt
 	loseOwedEventsAfterStmt   *sql.Stmt
+	loseRefusalsAfterStmt     *sql.Stmt
+	loseTurnedDownAfterStmt   *sql.Stmt
+	loseTurnedInboxAfterStmt  *sql.Stmt
 	mailsInDoubtStmt          *sql.Stmt
 	mailsSinceStmt            *sql.Stmt
 	metAgainStmt              *sql.Stmt
@@ -883,6 +936,7 @@ type Queries struct {
 	takeMailsStmt             *sql.Stmt
 	takeRegistersStmt         *sql.Stmt
 	takeTurnedDownStmt        *sql.Stmt
+	takeTurnedDownAfterStmt   *sql.Stmt
 	talliesStmt               *sql.Stmt
 	turnedDownAtStmt          *sql.Stmt
 	turnedDownSinceStmt       *sql.Stmt
@@ -934,6 +988,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		documentTurnedDownStmt:    q.documentTurnedDownStmt,
 		dueEventsStmt:             q.dueEventsStmt,
 		dueMailsStmt:              q.dueMailsStmt,
+		firstTroubleStmt:          q.firstTroubleStmt,
 		getDocumentStmt:           q.getDocumentStmt,
 		getErasedStmt:             q.getErasedStmt,
 		getPositionStmt:           q.getPositionStmt,
@@ -947,8 +1002,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		loadParkedStmt:            q.loadParkedStmt,
 		loadTimersStmt:            q.loadTimersStmt,
 		loadUnsettledMailsStmt:    q.loadUnsettledMailsStmt,
+		loseClosedAfterStmt:       q.loseClosedAfterStmt,
 		loseInboxAfterStmt:        q.loseInboxAfterStmt,
 		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,
+		loseRefusalsAfterStmt:     q.loseRefusalsAfterStmt,
+		loseTurnedDownAfterStmt:   q.loseTurnedDownAfterStmt,
+		loseTurnedInboxAfterStmt:  q.loseTurnedInboxAfterStmt,
 		mailsInDoubtStmt:          q.mailsInDoubtStmt,
 		mailsSinceStmt:            q.mailsSinceStmt,
 		metAgainStmt:              q.metAgainStmt,
@@ -980,6 +1039,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		takeMailsStmt:             q.takeMailsStmt,
 		takeRegistersStmt:         q.takeRegistersStmt,
 		takeTurnedDownStmt:        q.takeTurnedDownStmt,
+		takeTurnedDownAfterStmt:   q.takeTurnedDownAfterStmt,
 		talliesStmt:               q.talliesStmt,
 		turnedDownAtStmt:          q.turnedDownAtStmt,
 		turnedDownSinceStmt:       q.turnedDownSinceStmt,

@@ -816,17 +816,25 @@ func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.S
 
 const dueEvents = `-- name: DueEvents :many
 SELECT place, subject, type, body, cause, at_ms, due_ms, settled_seq FROM owed_events
-WHERE settled_seq = 0 AND due_ms <= ?1 AND place > ?2 ORDER BY place LIMIT ?3
+WHERE settled_seq = 0 AND due_ms <= ?1 AND place > ?2
+  AND (type <> 'authorization_document.timer_due' OR due_ms <= ?3)
+ORDER BY place LIMIT ?4
 `
 
 type DueEventsParams struct {
-	NowMS int64
-	After int64
-	Most  int64
+	NowMS   int64
+	After   int64
+	StampMS int64
+	Most    int64
 }
 
 func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEvent, error) {
-	rows, err := q.query(ctx, q.dueEventsStmt, dueEvents, arg.NowMS, arg.After, arg.Most)
+	rows, err := q.query(ctx, q.dueEventsStmt, dueEvents,
+		arg.NowMS,
+		arg.After,
+		arg.StampMS,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -903,6 +911,24 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 		return nil, err
 	}
 	return items, nil
+}
+
+const firstTrouble = `-- name: FirstTrouble :one
+SELECT CAST(COALESCE(MIN(at_ms), 0) AS INTEGER) AS at_ms FROM journal
+WHERE document_sid = ?1 AND what IN ('mail deferred', 'mail in doubt')
+  AND (detail = CAST(?2 AS TEXT) OR substr(detail, 1, length(CAST(?2 AS TEXT)) + 1) = CAST(?2 AS TEXT) || ':')
+`
+
+type FirstTroubleParams struct {
+	DocumentSID workflow.SID
+	Mail        string
+}
+
+func (q *Queries) FirstTrouble(ctx context.Context, arg FirstTroubleParams) (int64, error) {
+	row := q.queryRow(ctx, q.firstTroubleStmt, firstTrouble, arg.DocumentSID, arg.Mail)
+	var at_ms int64
+	err := row.Scan(&at_ms)
+	return at_ms, err
 }
 
 const getDocument = `-- name: GetDocument :one
@@ -1440,6 +1466,15 @@ func (q *Queries) LoadUnsettledMails(ctx context.Context, sids string) ([]LoadUn
 	return items, nil
 }
 
+const loseClosedAfter = `-- name: LoseClosedAfter :exec
+DELETE FROM closed WHERE sequence > ?1
+`
+
+func (q *Queries) LoseClosedAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseClosedAfterStmt, loseClosedAfter, sequence)
+	return err
+}
+
 const loseInboxAfter = `-- name: LoseInboxAfter :execrows
 UPDATE inbox SET sequence = -sequence WHERE sequence > ?1
 `
@@ -1462,6 +1497,34 @@ func (q *Queries) LoseOwedEventsAfter(ctx context.Context, sequence int64) (int6
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const loseRefusalsAfter = `-- name: LoseRefusalsAfter :exec
+DELETE FROM owed_events
+WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(?1 AS INTEGER)
+`
+
+func (q *Queries) LoseRefusalsAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseRefusalsAfterStmt, loseRefusalsAfter, sequence)
+	return err
+}
+
+const loseTurnedDownAfter = `-- name: LoseTurnedDownAfter :exec
+DELETE FROM turned_down WHERE sequence > ?1
+`
+
+func (q *Queries) LoseTurnedDownAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseTurnedDownAfterStmt, loseTurnedDownAfter, sequence)
+	return err
+}
+
+const loseTurnedInboxAfter = `-- name: LoseTurnedInboxAfter :exec
+DELETE FROM inbox WHERE sequence > ?1 AND result IN ('refused','dead_letter')
+`
+
+func (q *Queries) LoseTurnedInboxAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseTurnedInboxAfterStmt, loseTurnedInboxAfter, sequence)
+	return err
 }
 
 const mailsInDoubt = `-- name: MailsInDoubt :many
@@ -2501,6 +2564,17 @@ type TakeTurnedDownParams struct {
 
 func (q *Queries) TakeTurnedDown(ctx context.Context, arg TakeTurnedDownParams) error {
 	_, err := q.exec(ctx, q.takeTurnedDownStmt, takeTurnedDown, arg.DocumentSID, arg.Below)
+	return err
+}
+
+const takeTurnedDownAfter = `-- name: TakeTurnedDownAfter :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE sequence > ?1 GROUP BY code
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
+`
+
+func (q *Queries) TakeTurnedDownAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.takeTurnedDownAfterStmt, takeTurnedDownAfter, sequence)
 	return err
 }
 
