@@ -25,9 +25,14 @@ type (
 )
 
 // Sign makes a detached CMS signature (RFC 5652) over the content, in DER: the
-// same for the same content. It holds the certificate and no time.
+// same for the same content. It holds the certificate, its chain and no time.
 func (s Seal) Sign(content []byte) ([]byte, error) {
-	return signature(content, s.Certificate, s.sign, nil)
+	return signature(content, s.certificates(), s.sign, nil)
+}
+
+// certificates is the seal's, and its chain.
+func (s Seal) certificates() []*x509.Certificate {
+	return append([]*x509.Certificate{s.Certificate}, s.Chain...)
 }
 
 // sign signs the signed attributes. Without a source of randomness ECDSA is
@@ -37,19 +42,24 @@ func (s Seal) sign(attributes []byte) ([]byte, error) {
 	return s.Key.Sign(nil, digest[:], crypto.SHA256)
 }
 
-// signature assembles a detached CMS signature of one signer. sign signs the
-// signed attributes; stamp, which may be nil, may return unsigned ones.
-func signature(content []byte, certificate *x509.Certificate, sign func(attributes []byte) ([]byte, error), stamp func(signature []byte) ([]pkcs7.Attribute, error)) ([]byte, error) {
+// signature assembles a detached CMS signature of one signer, whose certificate
+// is the first. sign signs the signed attributes; stamp, which may be nil, may
+// return unsigned ones.
+func signature(content []byte, certificates []*x509.Certificate, sign func(attributes []byte) ([]byte, error), stamp func(signature []byte) ([]pkcs7.Attribute, error)) ([]byte, error) {
 	data, err := pkcs7.NewSignedData(content)
 	if err != nil {
 		return nil, err
 	}
 	data.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+	certificate := certificates[0]
 	digest := sha256.Sum256(certificate.Raw)
 	tie := pkcs7.Attribute{Type: idSigningCertificateV2, Value: signingCertificateV2{[]essCertIDv2{{digest[:]}}}}
 	config := pkcs7.SignerInfoConfig{ExtraSignedAttributes: []pkcs7.Attribute{tie}}
 	if err := data.AddSigner(certificate, unsigned{certificate.PublicKey}, config); err != nil {
 		return nil, err
+	}
+	for _, c := range certificates[1:] {
+		data.AddCertificate(c)
 	}
 	// The library signs the hour of its clock with it; PAdES has that in the PDF
 	// alone (ETSI EN 319 142-1, section 5.3).
@@ -107,7 +117,7 @@ func CheckSignature(content, der []byte) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	again, err := signature(content, certificate, func([]byte) ([]byte, error) { return p.Signers[0].EncryptedDigest, nil }, nil)
+	again, err := signature(content, p.Certificates, func([]byte) ([]byte, error) { return p.Signers[0].EncryptedDigest, nil }, nil)
 	if err != nil || !bytes.Equal(again, der) {
 		return nil, fmt.Errorf("%w: it is not written as it was made", ErrNoSignature)
 	}

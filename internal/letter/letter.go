@@ -3,14 +3,17 @@
 //
 // The same content gives the same bytes. The fonts are in the file: Latin,
 // Greek and Cyrillic letters; others, such as Chinese or Arabic ones, have no
-// glyph and show as boxes.
+// glyph and show as boxes. Characters beyond the Basic Multilingual Plane, such
+// as emoji, are replaced by U+FFFD.
 package letter
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"codeberg.org/go-pdf/fpdf"
 	_ "time/tzdata" // the same zones on every machine
@@ -88,6 +91,34 @@ func Write(c Content) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// drawable is a text without what the library cannot draw: characters that
+// UTF-16 needs two units for.
+func drawable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xffff {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// CellFormat is the library's, for any text.
+func (p *page) CellFormat(w, h float64, text, border string, ln int, align string, fill bool, link int, linkStr string) {
+	p.Fpdf.CellFormat(w, h, drawable(text), border, ln, align, fill, link, linkStr)
+}
+
+// MultiCell is the library's, for any text.
+func (p *page) MultiCell(w, h float64, text, border, align string, fill bool) {
+	p.Fpdf.MultiCell(w, h, drawable(text), border, align, fill)
+}
+
+// SplitText is the library's, for any text.
+func (p *page) SplitText(text string, w float64) []string { return p.Fpdf.SplitText(drawable(text), w) }
+
+// pages stands for the number of pages until that is known. Nobody can have
+// typed it: names and lines have no control characters.
+const pages = "\x1f\x1e\x1f"
+
 func newPage(c Content) *page {
 	p := &page{Fpdf: fpdf.New("P", "mm", "Letter", ""), c: c}
 	at := c.Created
@@ -98,7 +129,7 @@ func newPage(c Content) *page {
 	p.SetModificationDate(at.UTC())
 	p.SetCatalogSort(true)
 	p.SetTitle(c.Words.Title+" "+string(c.Document), true)
-	p.SetAuthor(c.Provider, true)
+	p.SetAuthor(drawable(c.Provider), true)
 	p.SetProducer("Countersign", true)
 	p.SetLang(c.Words.Language)
 	p.AddUTF8FontFromBytes(family, "", goregular.TTF)
@@ -106,12 +137,12 @@ func newPage(c Content) *page {
 	p.AddUTF8FontFromBytes(family, "I", goitalic.TTF)
 	p.SetMargins(margin, margin, margin)
 	p.SetAutoPageBreak(true, margin+6)
-	p.AliasNbPages("{n}")
+	p.AliasNbPages(pages)
 	p.SetFooterFunc(func() {
 		p.SetY(-margin + 4)
 		p.style("", 8, 110)
 		p.CellFormat(0, 4, fmt.Sprintf("%s %s", c.Words.Document, c.Document), "", 0, "L", false, 0, "")
-		p.CellFormat(0, 4, fmt.Sprintf("%s %d / {n}", c.Words.Page, p.PageNo()), "", 0, "R", false, 0, "")
+		p.CellFormat(0, 4, fmt.Sprintf("%s %d / %s", c.Words.Page, p.PageNo(), pages), "", 0, "R", false, 0, "")
 	})
 	wide, _ := p.GetPageSize()
 	p.width = wide - 2*margin

@@ -22,14 +22,15 @@ import (
 // whole file. Any changed byte breaks it.
 type Seal struct {
 	Certificate *x509.Certificate
-	Key         crypto.Signer // of the certificate: RSA or ECDSA
+	Chain       []*x509.Certificate // those that lead from it to one that readers trust; may be empty
+	Key         crypto.Signer       // of the certificate: RSA or ECDSA
 }
 
-// Room for the signature in the file, in hexadecimal digits. Time stamps come
-// with the certificates of their authority.
+// Room for the signature in the file, in hexadecimal digits, besides that for
+// the chain. Time stamps come with the certificates of their authority.
 const (
 	contentsLen = 16 << 10
-	stampedLen  = 48 << 10
+	stampedLen  = contentsLen + 2*mostStamp
 )
 
 // Apply seals a letter that Write wrote. at is the claimed time of sealing.
@@ -49,11 +50,14 @@ func (s Seal) Apply(pdf []byte, at time.Time, stamp func(signature []byte) (toke
 	if err != nil {
 		return nil, fmt.Errorf("seal the letter: %w", err)
 	}
+	for _, c := range s.Chain {
+		room += hex.EncodedLen(len(c.Raw))
+	}
 	from, to := u.write(s.Certificate.Subject.CommonName, at, room)
 	out := u.out.Bytes()
 	covered := make([]byte, 0, len(out))
 	covered = append(append(covered, out[:from]...), out[to:]...)
-	der, err := signature(covered, s.Certificate, s.sign, attributes)
+	der, err := signature(covered, s.certificates(), s.sign, attributes)
 	if err != nil {
 		return nil, fmt.Errorf("seal the letter: %w", err)
 	}
@@ -81,6 +85,8 @@ var (
 	infoAt  = regexp.MustCompile(`/Info (\d+) 0 R`)
 	startAt = regexp.MustCompile(`startxref\s+(\d+)\s+%%EOF\s*$`)
 	pageAt  = regexp.MustCompile(`(?s)(\d+) 0 obj\s*<<(\s*/Type /Page\b[^s].*?)>>\s*endobj`)
+
+	catalogAt = regexp.MustCompile(`(?s)^\n\d+ 0 obj\s*<<(.*?)>>\s*endobj`)
 )
 
 var errNotOurs = errors.New("it is not a PDF that Write wrote")
@@ -101,8 +107,11 @@ func newUpdate(pdf []byte) (*update, error) {
 		}
 		*n.to, _ = strconv.Atoi(string(m[1])) // digits
 	}
-	catalog := regexp.MustCompile(fmt.Sprintf(`(?s)\n%d 0 obj\s*<<(.*?)>>\s*endobj`, u.root)).FindSubmatch(pdf)
+	// Pages come first and the catalog last. Between them is the drawing, and
+	// whoever drew it may have put something in it that looks like a catalog.
 	page := pageAt.FindSubmatch(pdf)
+	at := max(0, bytes.LastIndex(pdf, fmt.Appendf(nil, "\n%d 0 obj", u.root)))
+	catalog := catalogAt.FindSubmatch(pdf[at:])
 	if catalog == nil || page == nil {
 		return nil, errNotOurs
 	}

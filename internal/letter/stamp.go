@@ -34,15 +34,20 @@ type Authority struct {
 	Between time.Duration // two questions
 }
 
-// most a reply may have, in bytes.
-const mostReply = 64 << 10
+// mostStamp is how many bytes a reply may have. A letter has room for so much.
+const mostStamp = 16 << 10
 
 // Stamp asks for a time stamp on a signature until there is one or ctx ends,
-// and returns its token. It fails with ErrNotStamped.
+// and returns its token. It fails with ErrNotStamped, and says why by what came
+// before the end.
 func (a Authority) Stamp(ctx context.Context, signature []byte) (token []byte, err error) {
 	for {
-		if token, err = a.ask(ctx, signature); err == nil {
+		token, e := a.ask(ctx, signature)
+		if e == nil {
 			return token, nil
+		}
+		if err == nil || ctx.Err() == nil {
+			err = e
 		}
 		select {
 		case <-ctx.Done():
@@ -74,10 +79,12 @@ func (a Authority) ask(ctx context.Context, signature []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	reply, err := io.ReadAll(io.LimitReader(resp.Body, mostReply))
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, mostStamp+1))
 	switch {
 	case err != nil:
 		return nil, err
+	case len(reply) > mostStamp:
+		return nil, fmt.Errorf("the authority's answer has more than the %d bytes that there is room for", mostStamp)
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("the authority answers %s", resp.Status)
 	}

@@ -3,9 +3,15 @@ package letter_test
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +21,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/digitorus/timestamp"
 
 	"countersign/internal/letter"
 )
@@ -160,5 +168,48 @@ func TestAnAuthorityThatIsAway(t *testing.T) {
 		if _, err := seals(t, keys(t)["ECDSA"]).Apply(pdf, at, stamps(t, url, 200*time.Millisecond)); !errors.Is(err, letter.ErrNotStamped) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestAStampThatIsTooLong: the letter has no room for it, and is to be sealed
+// without one.
+func TestAStampThatIsTooLong(t *testing.T) {
+	key := keys(t)["ECDSA"]
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "Example Time"}, NotBefore: at.Add(-time.Hour), NotAfter: at.AddDate(10, 0, 0),
+		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Value: bytes.Repeat([]byte{5}, 30<<10)}},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked, err := timestamp.ParseRequest(query)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		reply, err := (&timestamp.Timestamp{
+			HashAlgorithm: asked.HashAlgorithm, HashedMessage: asked.HashedMessage, Nonce: asked.Nonce, Time: at,
+			Policy: asn1.ObjectIdentifier{1, 2, 3, 4}, AddTSACertificate: true,
+		}).CreateResponseWithOpts(certificate, key, crypto.SHA256)
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(reply)
+	}))
+	t.Cleanup(srv.Close)
+	_, err = seals(t, key).Apply(write(t, content("en", 1)), at, stamps(t, srv.URL, time.Second))
+	if !errors.Is(err, letter.ErrNotStamped) || !strings.Contains(err.Error(), "more than the 16384 bytes") {
+		t.Errorf("%v", err)
 	}
 }
