@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -54,9 +55,18 @@ func loadSeal(cfg config.Config) (letter.Seal, error) {
 	}
 	switch pair.PrivateKey.(type) {
 	case *rsa.PrivateKey, *ecdsa.PrivateKey:
-		return letter.Seal{Certificate: pair.Leaf, Key: pair.PrivateKey.(crypto.Signer)}, nil
+	default:
+		return letter.Seal{}, errors.New("--seal-key: a key that is neither RSA nor ECDSA cannot seal a PDF")
 	}
-	return letter.Seal{}, errors.New("--seal-key: a key that is neither RSA nor ECDSA cannot seal a PDF")
+	seal := letter.Seal{Certificate: pair.Leaf, Key: pair.PrivateKey.(crypto.Signer)}
+	for _, der := range pair.Certificate[1:] {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return letter.Seal{}, fmt.Errorf("--seal-cert: its chain: %w", err)
+		}
+		seal.Chain = append(seal.Chain, c)
+	}
+	return seal, nil
 }
 
 // letters writes letters and keeps those that are signed.

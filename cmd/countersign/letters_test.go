@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,10 +9,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
 	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,6 +25,8 @@ import (
 	"github.com/digitorus/timestamp"
 
 	"countersign/events"
+	"countersign/internal/certtest"
+	"countersign/internal/config"
 	"countersign/workflow"
 )
 
@@ -146,4 +151,31 @@ func TestALetterIsStamped(t *testing.T) {
 		}
 	}
 	w.end()
+}
+
+// TestTheSealHasItsChain reads a certificate with the one that it was issued by
+// behind it, as authorities hand them out.
+func TestTheSealHasItsChain(t *testing.T) {
+	dir := t.TempDir()
+	certs, key, _ := certtest.Files(t, dir, 1)
+	leaf, err := os.ReadFile(certs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _, _ := certtest.Files(t, t.TempDir(), 2)
+	issuer, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(certs, append(leaf, issuer...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seal, err := loadSeal(config.Config{SealCert: certs, SealKey: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(issuer)
+	if len(seal.Chain) != 1 || !bytes.Equal(seal.Chain[0].Raw, block.Bytes) {
+		t.Errorf("%d certificates are behind the seal's", len(seal.Chain))
+	}
 }
