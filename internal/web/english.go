@@ -16,7 +16,7 @@ var english = texts{
 	DownloadExpired: say{Title: "This link has expired", Lead: "The signed letter could be downloaded here until %s. If you need it again, reply to the mail and ask for it."},
 
 	Ready:     say{Status: "Waiting for your signature"},
-	Thanks:    say{Status: "Signed", Title: "Thank you, the letter is signed", Lead: "The registration of the phone numbers has begun, and the signed letter is on its way to you by mail. You can close this page."},
+	Thanks:    say{Status: "Signed", Title: "Thank you, the letter is signed", Lead: "The registration of the phone numbers has begun, and a mail that confirms it is on its way to you. You can close this page."},
 	Signed:    say{Status: "Signed", Lead: "This letter has been signed. There is nothing left to do."},
 	Declined:  say{Status: "Declined", Lead: "The person who was asked to sign this letter has declined. It can no longer be signed, and nothing will be registered."},
 	Declining: say{Status: "Declined", Title: "You have declined this letter", Lead: "Nothing will be registered, and the company that sent the letter is told. You can close this page."},

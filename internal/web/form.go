@@ -105,7 +105,8 @@ func line(s string) bool {
 }
 
 // drawing makes a picture of our own of one that a browser drew: black on
-// white, nothing else in the file. No drawing is none.
+// white, nothing else in the file. No drawing is none, and neither is a blank
+// one: somebody has only touched the field.
 func drawing(dataURL string) (drawn []byte, ok bool) {
 	if dataURL == "" {
 		return nil, true
@@ -123,14 +124,19 @@ func drawing(dataURL string) (drawn []byte, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	to := image.NewGray(from.Bounds())
+	to, blank := image.NewGray(from.Bounds()), true
 	for y := to.Rect.Min.Y; y < to.Rect.Max.Y; y++ {
 		for x := to.Rect.Min.X; x < to.Rect.Max.X; x++ {
 			_, _, _, opaque := from.At(x, y).RGBA()
 			grey := color.GrayModel.Convert(from.At(x, y)).(color.Gray)
 			// Transparent is the paper.
-			to.SetGray(x, y, color.Gray{Y: uint8(min(255, uint32(grey.Y)+(0xffff-opaque)>>8))})
+			ink := color.Gray{Y: uint8(min(255, uint32(grey.Y)+(0xffff-opaque)>>8))}
+			to.SetGray(x, y, ink)
+			blank = blank && ink.Y > 0xf0
 		}
+	}
+	if blank {
+		return nil, true
 	}
 	var out bytes.Buffer
 	if err := png.Encode(&out, to); err != nil {

@@ -16,7 +16,7 @@ var spanish = texts{
 	DownloadExpired: say{Title: "Este enlace ha vencido", Lead: "La carta firmada se podía descargar aquí hasta el %s. Si la necesita de nuevo, responda al correo y pídala."},
 
 	Ready:     say{Status: "Pendiente de su firma"},
-	Thanks:    say{Status: "Firmada", Title: "Gracias, la carta está firmada", Lead: "Ha comenzado el registro de los números de teléfono y la carta firmada va de camino a su correo. Puede cerrar esta página."},
+	Thanks:    say{Status: "Firmada", Title: "Gracias, la carta está firmada", Lead: "Ha comenzado el registro de los números de teléfono y un correo que lo confirma va de camino. Puede cerrar esta página."},
 	Signed:    say{Status: "Firmada", Lead: "Esta carta ya está firmada. No queda nada por hacer."},
 	Declined:  say{Status: "Rechazada", Lead: "La persona a la que se pidió firmar esta carta la ha rechazado. Ya no se puede firmar y no se registrará nada."},
 	Declining: say{Status: "Rechazada", Title: "Ha rechazado esta carta", Lead: "No se registrará nada y se avisa a la empresa que envió la carta. Puede cerrar esta página."},

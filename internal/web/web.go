@@ -173,9 +173,14 @@ func fallback[T time.Duration | float64](v *T, d T) {
 }
 
 // speak finds the visitor's language: what the address or the form asks for,
-// else the document's locale, and else what the browser prefers.
+// else the document's locale, and else what the browser prefers. The form counts
+// where post has read it; nobody else reads a body, which has no limit there.
 func (h *handler) speak(r *http.Request, locale string) (loa.Words, *texts) {
-	return speak(h.Provider, r.FormValue("lang"), locale, r.Header.Get("Accept-Language"))
+	asked := r.PostForm.Get("lang")
+	if asked == "" {
+		asked = r.URL.Query().Get("lang")
+	}
+	return speak(h.Provider, asked, locale, r.Header.Get("Accept-Language"))
 }
 
 func (h *handler) address(r *http.Request) netip.Addr { return ratelimit.Address(r, h.Proxies) }

@@ -313,6 +313,8 @@ func (broken) Document(context.Context, workflow.SID) (workflow.Document, error)
 }
 
 type site struct {
+	handler http.Handler
+
 	url  string
 	keys *ticket.Keys
 	now  time.Time
@@ -336,7 +338,8 @@ func newSite(t *testing.T, docs web.Documents, edit ...func(*web.Config)) *site 
 	for _, f := range edit {
 		f(&c)
 	}
-	srv := httptest.NewServer(web.Handler(c))
+	s.handler = web.Handler(c)
+	srv := httptest.NewServer(s.handler)
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
 	return s

@@ -1,0 +1,72 @@
+package web_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"image"
+	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"countersign/workflow"
+)
+
+// untouched is the body of a request that nobody may read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+// TestOnlyAnAnswerIsRead sends bodies that have no limit with what is no
+// answer, as forms of both kinds.
+func TestOnlyAnAnswerIsRead(t *testing.T) {
+	s := newSite(t, storeOf(letter()))
+	for _, path := range []string{"/", "/nowhere", "/sign/forged", "/sign/" + s.token(t, 2), "/sign/" + s.token(t, 2) + "/letter.pdf", "/letter/forged"} {
+		for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=b"} {
+			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut} {
+				r := httptest.NewRequestWithContext(t.Context(), method, path, untouched{t})
+				r.Header.Set("Content-Type", kind)
+				s.handler.ServeHTTP(httptest.NewRecorder(), r)
+			}
+		}
+	}
+}
+
+// TestAFieldThatWasOnlyTouched has a drawing without a stroke.
+func TestAFieldThatWasOnlyTouched(t *testing.T) {
+	o := newOffice(t)
+	form := o.form()
+	var blank bytes.Buffer
+	if err := png.Encode(&blank, image.NewNRGBA(image.Rect(0, 0, 900, 270))); err != nil {
+		t.Fatal(err)
+	}
+	form.Set("drawn", "data:image/png;base64,"+base64.StdEncoding.EncodeToString(blank.Bytes()))
+	code, body := o.post(form)
+	o.wants(code, 200, body, "the letter is signed")
+	if doc := o.stands(workflow.Signed); strings.Contains(string(doc.Evidence), `"drawn"`) || o.signed[0].Drawn != nil {
+		t.Errorf("the letter has a drawing of %d bytes, and the evidence says %s", len(o.signed[0].Drawn), doc.Evidence)
+	}
+}
+
+// TestThanksPromisesNoLetterByMail: by the settings the mail may have none.
+func TestThanksPromisesNoLetterByMail(t *testing.T) {
+	for lang, says := range map[string]string{"en": "a mail that confirms it is on its way", "es": "un correo que lo confirma va de camino"} {
+		o := newOffice(t)
+		_, body := o.get(t, "/sign/"+o.token(t, 2)+"?lang="+lang)
+		form := o.form()
+		form.Set("version", field(t, body, "version"))
+		form.Set("lang", lang)
+		code, body := o.post(form)
+		o.wants(code, 200, body, says)
+		for _, promise := range []string{"signed letter is on its way", "carta firmada va de camino"} {
+			if strings.Contains(body, promise) {
+				t.Errorf("it says %q", promise)
+			}
+		}
+	}
+}
