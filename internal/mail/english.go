@@ -74,7 +74,7 @@ var englishVoice = paragraph{"Voice service stays where it is.", "This is not a 
 // englishRequest is what the mails that ask for a signature have in common.
 func englishRequest(v view) said {
 	return said{
-		Facts:  append(englishList(v), is("Asked to sign", v.Role), v.day("Sign by", v.Expires)),
+		Facts:  append(englishList(v), is("Asked to sign", v.Role), is("Sign by", v.Expires)),
 		Button: "Review and sign",
 		Notes: []paragraph{
 			{Text: "You see the whole letter before you sign, and on the same page you can decline."},

@@ -76,7 +76,7 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	v := l.view(w, m)
 	v.Attached = message.Letter != nil
 	if m.Kind == workflow.MailSigned && message.Download != "" {
-		v.Link, v.Expires = message.Download, loa.Date(w.Language, message.Until)
+		v.Link, v.Expires = message.Download, loa.Moment(w.Language, message.Until)
 	}
 	said := say(v)
 	text, html, err := l.pages.render(content{v, said, w})
@@ -98,7 +98,8 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	msg.SetDate()
 	l.identify(msg, m)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834
-	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
+	// "All" would keep Exchange from reporting a mail that it cannot deliver.
+	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "DR, RN, NRN, OOF, AutoReply")
 	msg.SetGenHeader("List-Id", "<authorization."+l.domain+">") // RFC 2919; for filters
 	msg.SetBodyWriter(gomail.TypeTextPlain, part(text))
 	msg.AddAlternativeWriter(gomail.TypeTextHTML, part(html))

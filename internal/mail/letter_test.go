@@ -307,7 +307,7 @@ func TestHeaders(t *testing.T) {
 				"Reply-To":                 {`"Desk" <desk@example.com>`},
 				"Message-Id":               {c.id},
 				"Auto-Submitted":           {"auto-generated"},
-				"X-Auto-Response-Suppress": {"All"},
+				"X-Auto-Response-Suppress": {"DR, RN, NRN, OOF, AutoReply"},
 				"List-Id":                  {"<authorization.countersign.example>"},
 				"Mime-Version":             {"1.0"},
 				"Date":                     h["Date"], "Subject": h["Subject"], "Content-Type": h["Content-Type"],

@@ -92,7 +92,7 @@ type view struct {
 	Reason   string // why it was canceled or failed, where that is not said otherwise
 	Attached bool   // the signed letter is in the mail
 	Link     string // to sign, only for the signer; or to download the signed letter
-	Expires  string
+	Expires  string // the moment at which the link, or the letter, is over
 	columns  int
 	language *language
 }
@@ -117,7 +117,7 @@ func (l letter) view(w *language, m workflow.Mail) view {
 	case workflow.MailSignature, workflow.MailReminder:
 		var expires time.Time
 		v.Link, expires = l.link(m)
-		v.Expires = loa.Date(w.Language, expires)
+		v.Expires = loa.Moment(w.Language, expires)
 	case workflow.MailCanceled, workflow.MailFailed:
 		v.Declined, v.Expired = d.CanceledBy == "signer", d.Reason == workflow.ReasonExpired
 		if !v.Expired {

@@ -58,16 +58,29 @@ func ReadReport(from io.Reader) (Report, error) {
 	if !ok {
 		return Report{}, fmt.Errorf("%w: it says of no recipient what became of the mail", ErrNoReport)
 	}
-	references := strings.Fields(msg.Header.Get("References"))
-	slices.Reverse(references) // the last is the nearest
-	for _, id := range append([]string{
-		p.returned, p.status[0]["x-original-message-id"], p.status[0]["original-envelope-id"], msg.Header.Get("In-Reply-To"),
-	}, references...) {
-		if b.Mail = ourMail(id); b.Mail != "" {
-			return Report{Bounced: b, ID: reportID(msg.Header.Get("Message-Id"), raw)}, nil
+	if b.Mail = p.mail(msg.Header); b.Mail == "" {
+		return Report{}, ErrNotOurs
+	}
+	return Report{Bounced: b, ID: reportID(msg.Header.Get("Message-Id"), raw)}, nil
+}
+
+// mail is the mail of ours that a report is about, "" where it is about none.
+// The Message-ID that the report says decides. It may be of what somebody
+// answered to a mail of ours, and then the references name that one, too.
+func (p *reportParts) mail(header netmail.Header) workflow.MailID {
+	for _, id := range []string{p.returned, p.status[0]["x-original-message-id"]} {
+		if id != "" {
+			return ourMail(id)
 		}
 	}
-	return Report{}, ErrNotOurs
+	if m := ourMail(p.status[0]["original-envelope-id"]); m != "" {
+		return m
+	}
+	id := header.Get("In-Reply-To")
+	if references := strings.Fields(header.Get("References")); id == "" && len(references) > 0 {
+		id = references[len(references)-1] // the nearest
+	}
+	return ourMail(id)
 }
 
 // withoutFromLine takes off the line by which mailboxes and some mail servers'
@@ -126,7 +139,9 @@ var (
 	reply  = regexp.MustCompile(`^[245][0-9][0-9]\b`)
 	// diagnosticType comes before the words: "smtp;", "x-postfix;".
 	diagnosticType = regexp.MustCompile(`^[A-Za-z0-9-]+ *; *`)
-	signingLink    = regexp.MustCompile(`\S*/sign/\S+`)
+	// links of ours, and whatever has the length of their tokens in it: mail
+	// servers quote links as they like, with every slash encoded for one.
+	links = regexp.MustCompile(`\S*(?:/sign/|/letter/|[A-Za-z0-9_-]{71})\S*`)
 )
 
 // statusOf is the status of a recipient. Where a mail server leaves it out, the
@@ -151,5 +166,5 @@ func statusOf(action workflow.Action, block map[string]string) string {
 // diagnosticOf is the mail server's words on a recipient, fit to be kept.
 func diagnosticOf(block map[string]string) string {
 	words := diagnosticType.ReplaceAllString(block["diagnostic-code"], "")
-	return blot(signingLink.ReplaceAllString(words, "<…>"))
+	return blot(links.ReplaceAllString(words, "<…>"))
 }

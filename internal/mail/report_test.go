@@ -41,6 +41,7 @@ func TestReadReport(t *testing.T) {
 		{"exchange", ".1.signature.0", "0a1b2c3d-4e5f-6789-abcd-ef0123456789@EX01.corp.example.net", "failed", "5.1.10", "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient <…> not found by SMTP address lookup"},
 		{"gmail", ".2.signature.4711", "6743a1b2.050a0220.c0ffee.0001.GMR@mx.google.com", "failed", "5.1.1", "550-5.1.1 The email account that you tried to reach does not exist. Please try 550-5.1.1 double-checking the recipient's email address for typos or 550 5.1.1 unnecessary spaces. See <…> or <…>"},
 		{"list", ".1.signed.1", "sha256:", "relayed", "2.1.9", ""},
+		{"links", ".1.signature.0", "20261123150407.4XYZ5@mx.example.com", "failed", "5.7.1", "550 5.7.1 blocked: <…> by <…> as spam"},
 		{"global", ".3.reminder.2", "utf8@mx.example.com", "failed", "5.0.0", "550 no <…> here"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -64,6 +65,7 @@ func TestReadReport(t *testing.T) {
 func TestReadReportRefuses(t *testing.T) {
 	for name, want := range map[string]error{
 		"not-autoreply": mail.ErrNoReport, "not-read-receipt": mail.ErrNoReport, "not-ours": mail.ErrNotOurs, "not-whole": mail.ErrNoReport,
+		"not-ours-answer": mail.ErrNotOurs, "not-ours-references": mail.ErrNotOurs, // somebody's answer to a mail of ours came back
 	} {
 		if got, err := mail.ReadReport(bytes.NewReader(report(t, name))); !errors.Is(err, want) {
 			t.Errorf("%s: %+v, %v", name, got, err)

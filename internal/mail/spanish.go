@@ -75,7 +75,7 @@ var spanishVoice = paragraph{"El servicio de voz no cambia.", "Esto no es una po
 // spanishRequest is what the mails that ask for a signature have in common.
 func spanishRequest(v view) said {
 	return said{
-		Facts:  append(spanishList(v), is("Debe firmar", v.Role), v.day("Firmar a más tardar el", v.Expires)),
+		Facts:  append(spanishList(v), is("Debe firmar", v.Role), is("Firmar a más tardar el", v.Expires)),
 		Button: "Revisar y firmar",
 		Notes: []paragraph{
 			{Text: "Verá la carta completa antes de firmar, y en la misma página puede rechazarla."},
