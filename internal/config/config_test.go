@@ -328,6 +328,7 @@ func TestBadValues(t *testing.T) {
 		"nats-context":     {"a b", "../a"},
 		"nats-listen":      {"", "on", "h:65536"},
 		"nats-sync":        {"", "never", "0s", "-1s", "5"},
+		"link-lifetime":    {"", "off", "0s", "999ms", "87601h"},
 		"replicas":         {"", "0", "6", "1.5"},
 		"smtp-url":         {"h:25", "smtp://h?pool=2", "smtps://h?tls=none", "smtp://u:p%%@h"},
 		"mail-from":        {"me", "a@b, c@d", "<@>"},

@@ -67,7 +67,7 @@ func table(c *Config) []setting {
 		{"tsa-url", "", "time-stamp authority (RFC 3161), such as http://tsa.example.com/tsr, that the seal's time is asked of; without one the letter has this machine's word alone", tsaURL(&c.TSAURL)},
 		{"letter-delivery", Attach, "the signed letter in mails that say so: attach, link to download it (good for link-lifetime), or neither for a digest alone", oneOf(&c.LetterDelivery, Attach, Link, Neither)},
 
-		{"link-lifetime", "720h", "how long a signing link is good for", duration(&c.LinkLifetime, oneSecond)},
+		{"link-lifetime", "720h", "how long a signing link is good for, ten years at the most", upTo(tenYears, &c.LinkLifetime, oneSecond)},
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},
 		{"remind-after", "72h", "time from the moment a letter is sent to the first reminder; off for none", secondsOr("off", &c.RemindAfter)},
 		{"remind-every", "72h", "time from each reminder to the next; off for no second one", secondsOr("off", &c.RemindEvery)},

@@ -130,6 +130,21 @@ func duration(field *time.Duration, least time.Duration) value {
 	})
 }
 
+// upTo is a duration that is no longer than most.
+func upTo(most time.Duration, field *time.Duration, least time.Duration) value {
+	v := duration(field, least)
+	parse := v.set
+	v.set = func(s string) error {
+		before := *field
+		err := parse(s)
+		if err == nil && *field > most {
+			*field, err = before, fmt.Errorf("longer than %s", most)
+		}
+		return err
+	}
+	return v
+}
+
 // durationOr is a duration, or the word for 0.
 func durationOr(word string, field *time.Duration) value {
 	v := duration(field, anyTime)
