@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"countersign/db"
 	"countersign/internal/config"
 	"countersign/internal/ticket"
 	"countersign/workflow"
@@ -68,4 +72,31 @@ func (w *worker) expiry(m workflow.Mail) (at, latest time.Time) {
 	}
 	at = m.OwedAt.Add(workflow.Seconds(after))
 	return at, at.Add(w.cfg.MailGiveUpAfter)
+}
+
+// known is what the page reads documents of.
+type known struct {
+	*db.Store
+	w *worker
+}
+
+// Document implements web.Documents. A link that is good is about a document,
+// and where there is none this worker may not have met it yet.
+func (k known) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
+	d, err := k.Store.Document(ctx, sid)
+	if errors.Is(err, workflow.ErrNotFound) && !k.w.upToDate() {
+		err = fmt.Errorf("%w: document %s may stand on the log, which has not been followed to its end", workflow.ErrUnavailable, sid)
+	}
+	return d, err
+}
+
+// upToDate reports whether this worker has read the log to its end, and still
+// hears of it.
+func (w *worker) upToDate() bool {
+	select {
+	case <-w.caught:
+		return w.nc.IsConnected()
+	default:
+		return false
+	}
 }

@@ -341,7 +341,7 @@ func (w *worker) publicHandler() http.Handler {
 	mux.Handle("/HostedNumbers/", rest)
 	mux.Handle("/v2/", rest)
 	mux.Handle("/", web.Handler(web.Config{
-		Documents: w.store, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg),
+		Documents: known{w.store, w}, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg),
 		Now: time.Now, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
 	}))
 	return exactly{mux, rest}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"countersign/workflow"
+)
+
+// TestALinkIsNotInvalidWhileTheLogIsRead has a worker with an empty disk asked
+// for a letter before it can read the log: it does not say that the link is
+// none.
+func TestALinkIsNotInvalidWhileTheLogIsRead(t *testing.T) {
+	x, dir, second := newTown(t), t.TempDir(), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(1, 1, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 1)
+	s := x.signer(w.address("public"), testPX(1), 1)
+	w.end()
+	x.nats.Stop()
+	two := start(t, x.env(second, "COUNTERSIGN_KEYS_FILE="+filepath.Join(dir, "keys")))
+	s.url = strings.Replace(s.url, w.address("public"), two.address("public"), 1)
+	if page := s.must("GET", "", nil, 503); !strings.Contains(page, "Please try again in a moment") {
+		t.Errorf("the page says\n%s", page)
+	}
+	x.nats.Start()
+	two.says("read to its end")
+	s.must("GET", "", nil, 200)
+	two.end()
+}
