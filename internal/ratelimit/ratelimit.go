@@ -72,13 +72,23 @@ func Address(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	at := peer.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && among(proxies, at); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := parse(strings.TrimSpace(hops[i]))
+		if !ok {
 			break
 		}
 		at = hop.Unmap()
 	}
 	return at
+}
+
+// parse reads an address as proxies write it: some put the port behind it, and
+// some IPv6 into brackets.
+func parse(s string) (netip.Addr, bool) {
+	if at, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+		return at, true
+	}
+	with, err := netip.ParseAddrPort(s)
+	return with.Addr(), err == nil
 }
 
 // Key is what limits go by: an IPv4 address, or the /64 of an IPv6 address,
