@@ -25,6 +25,12 @@ var TimerKinds = []TimerKind{TimerReminder, TimerExpiry, TimerFreshness}
 // it in time.
 const ReasonExpired = "expired: nobody signed in time"
 
+// The reasons of documents that the signer declined on the page and gave none.
+const (
+	ReasonDeclined = "declined"
+	ReasonNotMe    = "not the right person"
+)
+
 // Timer is one that runs for a document. The event that says that it came due
 // is owed; it counts if the log takes it at Due or later.
 type Timer struct {

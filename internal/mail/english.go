@@ -12,6 +12,7 @@ var english = language{
 	order:    "Order ",
 	more:     "and %d more",
 	utc:      "(UTC)",
+	notMe:    "not the right person",
 	Instead:  "If the button does not work, open this link:",
 	kinds: map[workflow.MailKind]func(view) said{
 		workflow.MailSignature: englishSignature,

@@ -14,6 +14,7 @@ type language struct {
 	order string // in front of the sid of an order without a number
 	more  string // numbers that are not listed; has a %d in it
 	utc   string // behind a day
+	notMe string // why somebody declined who says so of themselves
 
 	kinds map[workflow.MailKind]func(view) said
 }

@@ -191,6 +191,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestAReasonThatThePageGaveIsTranslated has a letter declined without a reason,
+// and by somebody who is not the right person.
+func TestAReasonThatThePageGaveIsTranslated(t *testing.T) {
+	for _, c := range []struct{ locale, reason, says, hides string }{
+		{"en", workflow.ReasonDeclined, "declined on", "Reason"},
+		{"es", workflow.ReasonDeclined, "la rechazó", "Motivo"},
+		{"en", workflow.ReasonNotMe, "Reason: not the right person", "no es"},
+		{"es", workflow.ReasonNotMe, "Motivo: no es la persona indicada", "right person"},
+		{"es", "Ya no.", "Motivo: Ya no.", "declined"},
+	} {
+		d := ended(document(), workflow.Canceled, c.reason)
+		d.Locale, d.CanceledBy = c.locale, "signer"
+		if l := write(t, nil, mailOf(workflow.MailCanceled, d))[0]; !strings.Contains(l.text, c.says) || strings.Contains(l.text, c.hides) {
+			t.Errorf("%s, %q: want %q and not %q:\n%s", c.locale, c.reason, c.says, c.hides, l.text)
+		}
+	}
+}
+
 // golden compares what is got with a file under testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()

@@ -120,7 +120,11 @@ func (l letter) view(w *language, m workflow.Mail) view {
 		v.Expires = loa.Moment(w.Language, expires)
 	case workflow.MailCanceled, workflow.MailFailed:
 		v.Declined, v.Expired = d.CanceledBy == "signer", d.Reason == workflow.ReasonExpired
-		if !v.Expired {
+		switch {
+		case v.Expired, v.Declined && d.Reason == workflow.ReasonDeclined:
+		case v.Declined && d.Reason == workflow.ReasonNotMe:
+			v.Reason = w.notMe
+		default:
 			v.Reason = plain(d.Reason)
 		}
 	case workflow.MailSigned:

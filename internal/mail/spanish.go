@@ -12,6 +12,7 @@ var spanish = language{
 	order:    "Orden ",
 	more:     "y %d más",
 	utc:      "(UTC)",
+	notMe:    "no es la persona indicada",
 	Instead:  "Si el botón no funciona, abra este enlace:",
 	kinds: map[workflow.MailKind]func(view) said{
 		workflow.MailSignature: spanishSignature,

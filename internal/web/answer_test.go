@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"countersign/workflow"
 )
@@ -68,5 +69,21 @@ func TestThanksPromisesNoLetterByMail(t *testing.T) {
 				t.Errorf("it says %q", promise)
 			}
 		}
+	}
+}
+
+// TestATitleThatIsTooLong is the document's, which the signer has not typed: the
+// form as it comes can be sent.
+func TestATitleThatIsTooLong(t *testing.T) {
+	doc := letter()
+	doc.ContactTitle = strings.Repeat("Präsidentin ", 20)
+	s := newSite(t, storeOf(doc))
+	_, body := s.get(t, "/sign/"+s.token(t, 2))
+	title := between(body, `<input id="title"`, "</div>")
+	if got := between(title, `value="`, `"`); utf8.RuneCountInString(got) > 120 || !strings.HasPrefix(got, "Präsidentin Präsidentin") {
+		t.Errorf("the form has a title of %d characters: %s", utf8.RuneCountInString(got), got)
+	}
+	if !strings.Contains(words(t, body), doc.ContactTitle) {
+		t.Error("the letter does not have it whole")
 	}
 }

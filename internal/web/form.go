@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"countersign/events"
+	"countersign/workflow"
 )
 
 const (
@@ -34,6 +35,13 @@ type form struct {
 
 	Errors  []fault // in the order of the page
 	drawing []byte  // PNG of our own making, or nil
+}
+
+// titleOf is the title that the form begins with: as much of the document's as
+// the field takes, which is fewer than events may have.
+func titleOf(doc workflow.Document) string {
+	title := []rune(doc.ContactTitle)
+	return strings.TrimSpace(string(title[:min(len(title), maxName)]))
 }
 
 // fault is something wrong with one field.

@@ -245,7 +245,7 @@ func (a *answering) again(code int, notice string) view {
 	v.Form = a.form
 	v.Form.Version, v.Form.Language = version, a.t.Language
 	if a.form.Action != "sign" { // the form that declines has no title
-		v.Form.Title = a.doc.ContactTitle
+		v.Form.Title = titleOf(a.doc)
 	}
 	if notice != "" {
 		v.Form.Errors = nil
@@ -353,19 +353,13 @@ func (a *answering) signed(shown string) (events.Event, error) {
 	return a.event("sign", workflow.StatusChanged{Status: workflow.Signed, LetterDigest: digest}, e)
 }
 
-// The reasons of those who gave none.
-const (
-	declined = "declined"
-	notMe    = "not the right person"
-)
-
 func (a *answering) declined(shown string) (events.Event, error) {
 	reason := a.form.Reason
 	switch {
 	case a.form.Action == "not-me":
-		reason = notMe
+		reason = workflow.ReasonNotMe
 	case reason == "":
-		reason = declined
+		reason = workflow.ReasonDeclined
 	}
 	return a.event("decline", workflow.StatusChanged{Status: workflow.Canceled, CanceledBy: "signer", Reason: reason}, a.evidence(shown))
 }
