@@ -463,6 +463,23 @@ func TestATimerIsNotAppendedBeforeTheLogWouldStampIt(t *testing.T) {
 	}
 }
 
+// TestATimerIsAsOldAsItIsDue: what was owed a month ago for today is no arrear.
+func TestATimerIsAsOldAsItIsDue(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.status(1, workflow.Canceled) // parked for a day
+	apply(t, s, w.entries...)
+	for later, want := range map[time.Duration]int{23 * time.Hour: 0, 25 * time.Hour: 1} {
+		c, err := s.Counts(t.Context(), start.Add(later))
+		if err != nil || c.OwedEvents != want {
+			t.Fatalf("%s later %d events are due, want %d: %v", later, c.OwedEvents, want, err)
+		}
+		if age := start.Add(later).Sub(c.OldestEvent); want > 0 && (age < 0 || age > time.Hour) {
+			t.Errorf("%s later the oldest event is said to be late by %s", later, age)
+		}
+	}
+}
+
 // A timer that came early, and then is not wanted any more.
 func TestWhatSettlesATimerDoesNotDependOnTheBatch(t *testing.T) {
 	w := &writer{}

@@ -191,7 +191,7 @@ type Counts struct {
 	OwedEvents  int // due and not on the log yet
 	Parked      int
 	OldestMail  time.Time // when the oldest unsettled mail became owed; zero where there is none
-	OldestEvent time.Time // the same for owed events
+	OldestEvent time.Time // when the first of OwedEvents was due; zero where there is none
 	Duplicates  uint64    // met by this process since it started
 	Applied     uint64    // entries that this process applied since it started
 }

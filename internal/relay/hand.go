@@ -274,8 +274,5 @@ func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, e
 			return nil, err
 		}
 	}
-	if len(again) > 0 {
-		r.Logger.Warn("mails in doubt are sent again", "claim", seq, "mails", len(again))
-	}
 	return again, nil
 }

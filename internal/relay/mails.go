@@ -178,6 +178,9 @@ func (r *Mails) step(ctx context.Context) (time.Duration, error) {
 	if len(ids) == 0 {
 		return min(wait, next), nil
 	}
+	if len(doubtful) > 0 {
+		r.Logger.Warn("mails in doubt are sent again", "mails", len(doubtful))
+	}
 	return 0, r.claim(ctx, ids, known)
 }
 

@@ -2,12 +2,14 @@ package relay
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"countersign/db"
 	"countersign/events/eventstest"
+	"countersign/internal/logtest"
 	"countersign/workflow"
 )
 
@@ -147,6 +149,25 @@ func TestAMailThatIsInDoubtAgainAndAgain(t *testing.T) {
 			t.Errorf("after days: %+v, want %s", o, want)
 		}
 		d.settle(m, o, 0)
+	}
+}
+
+// TestNobodyIsToldThatMailsAreSentWhenTheyAreNot has a mail in doubt while the
+// mail server is away: it is not sent again, and nobody says so at each look.
+func TestNobodyIsToldThatMailsAreSentWhenTheyAreNot(t *testing.T) {
+	d := newDesk(t, time.Hour)
+	m := d.claim(workflow.MailSignature)
+	var said logtest.Buffer
+	d.mail.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	d.mail.seen = map[uint64]time.Time{m.Claim: time.Now().Add(-time.Hour)}
+	d.mail.server = server{failures: 1, until: time.Now().Add(time.Hour)}
+	for range 3 {
+		if wait, err := d.mail.step(t.Context()); err != nil || wait <= 0 {
+			t.Fatalf("a look while the server is away: %s, %v", wait, err)
+		}
+	}
+	if s := said.String(); s != "" {
+		t.Errorf("it says %s", s)
 	}
 }
 

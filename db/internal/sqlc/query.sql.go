@@ -338,7 +338,7 @@ SELECT
   CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'claimed') AS INTEGER) AS oldest_claimed_ms,
   CAST((SELECT count(*) FROM mails WHERE doubts > 0) AS INTEGER) AS doubts,
   CAST((SELECT count(*) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(?1 AS INTEGER)) AS INTEGER) AS events,
-  CAST((SELECT COALESCE(min(at_ms), 0) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(?1 AS INTEGER)) AS INTEGER) AS oldest_event_ms,
+  CAST((SELECT COALESCE(min(due_ms), 0) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(?1 AS INTEGER)) AS INTEGER) AS oldest_event_ms,
   CAST((SELECT count(*) FROM parked) AS INTEGER) AS parked
 `
 
