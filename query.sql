@@ -168,10 +168,11 @@ SELECT * FROM mails WHERE state = 'claimed' AND claim = @claim ORDER BY owed_seq
 SELECT DISTINCT claim FROM mails WHERE state = 'claimed' ORDER BY claim;
 
 -- name: DueEvents :many
+-- The plus keeps SQLite from walking along place, past all that was ever owed.
 SELECT * FROM owed_events
-WHERE settled_seq = 0 AND due_ms <= @now_ms AND place > @after
-  AND (type <> 'authorization_document.timer_due' OR due_ms <= @stamp_ms)
-ORDER BY place LIMIT @most;
+WHERE settled_seq = 0 AND due_ms <= @now_ms AND +place > @after
+  AND (due_ms <= @stamp_ms OR type <> 'authorization_document.timer_due')
+ORDER BY +place LIMIT @most;
 
 -- name: NextDueEvent :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM owed_events WHERE settled_seq = 0 AND due_ms > @after_ms;

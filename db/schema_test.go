@@ -148,6 +148,7 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		"NextDueMail":           "mails USING INDEX mails_due (<expr>=?)",
 		"ClaimedMails":          "mails USING INDEX mails_claim (claim=?)",
 		"OpenClaims":            "mails USING COVERING INDEX mails_claim",
+		"DueEvents":             "owed_events USING INDEX owed_events_due (due_ms<?)",
 		"NextDueEvent":          "owed_events USING COVERING INDEX owed_events_due (due_ms>?)",
 		"MailsInDoubt":          "mails USING INDEX mails_doubt (doubts>?)",
 		"DocumentMails":         "mails USING PRIMARY KEY (id>? AND id<?)",

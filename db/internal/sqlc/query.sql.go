@@ -816,9 +816,9 @@ func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.S
 
 const dueEvents = `-- name: DueEvents :many
 SELECT place, subject, type, body, cause, at_ms, due_ms, settled_seq FROM owed_events
-WHERE settled_seq = 0 AND due_ms <= ?1 AND place > ?2
-  AND (type <> 'authorization_document.timer_due' OR due_ms <= ?3)
-ORDER BY place LIMIT ?4
+WHERE settled_seq = 0 AND due_ms <= ?1 AND +place > ?2
+  AND (due_ms <= ?3 OR type <> 'authorization_document.timer_due')
+ORDER BY +place LIMIT ?4
 `
 
 type DueEventsParams struct {
@@ -828,6 +828,7 @@ type DueEventsParams struct {
 	Most    int64
 }
 
+// The plus keeps SQLite from walking along place, past all that was ever owed.
 func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEvent, error) {
 	rows, err := q.query(ctx, q.dueEventsStmt, dueEvents,
 		arg.NowMS,
