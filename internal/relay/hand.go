@@ -19,7 +19,7 @@ func (r *Mails) send(ctx context.Context, j job) {
 	r.mu.Lock()
 	r.unbegun--
 	failures := r.server.failures
-	late := time.Since(j.batch.start) > r.Deadline/4
+	late := j.batch.late(r.Deadline)
 	r.late = r.late || late
 	r.mu.Unlock()
 	defer r.wake()

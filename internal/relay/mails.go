@@ -92,7 +92,15 @@ type job struct {
 type claimed struct {
 	seq      uint64
 	start    time.Time // before the claim was appended
+	wall     time.Time // the same by the clock that goes on while the machine sleeps
 	failures int       // of the mail server, then
+}
+
+// late reports whether the claim is too old for its mails to be begun. A machine
+// that slept has a monotonic clock that stood still, and another worker may have
+// claimed them since.
+func (c *claimed) late(deadline time.Duration) bool {
+	return max(time.Since(c.start), time.Now().Round(0).Sub(c.wall)) > deadline/4
 }
 
 // result is the outcome of a mail in hand, on its way to the log.
@@ -285,7 +293,7 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, known uint64) 
 	r.mu.Lock()
 	failures := r.server.failures
 	r.mu.Unlock()
-	b := &claimed{seq: seq, start: start, failures: failures}
+	b := &claimed{seq: seq, start: start, wall: start.Round(0), failures: failures}
 	for _, m := range mails {
 		r.jobs <- job{m, b}
 	}

@@ -181,27 +181,44 @@ func (n nobody) Send(context.Context, workflow.Mail) Result {
 	return Result{Outcome: workflow.Accepted}
 }
 
+// handedOut is what becomes of a mail in hand that is not begun.
+func (d *desk) handedOut(m workflow.Mail, b *claimed) workflow.MailOutcome {
+	d.t.Helper()
+	d.mail.Sender = nobody{d.t}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		d.mail.send(d.t.Context(), job{m, b})
+	}()
+	got := <-d.mail.results
+	close(got.settled)
+	<-sent
+	return got.outcome
+}
+
+// TestAMachineThatSleptBeginsNoMail: its monotonic clock stood still, and its
+// claim is another's by now.
+func TestAMachineThatSleptBeginsNoMail(t *testing.T) {
+	d := newDesk(t, time.Minute)
+	m := d.claim(workflow.MailSignature)
+	o := d.handedOut(m, &claimed{seq: m.Claim, start: time.Now(), wall: time.Now().Round(0).Add(-time.Hour)})
+	if o.Outcome != workflow.Released {
+		t.Errorf("%+v", o)
+	}
+}
+
 // TestAMailThatWasWithdrawnIsNotBegun recalls a document when its mail is
 // claimed and not read yet: the mail would have a dead link, and the words of
 // the next round.
 func TestAMailThatWasWithdrawnIsNotBegun(t *testing.T) {
 	d := newDesk(t, time.Minute)
-	d.mail.Sender = nobody{t}
 	m := d.claim(workflow.MailSignature)
 	d.fold(document, workflow.StatusChanged{Status: workflow.Opened})
 	mails, err := d.mail.Store.ClaimedMails(t.Context(), m.Claim)
 	if err != nil || len(mails) != 1 {
 		t.Fatalf("%d mails are claimed: %v", len(mails), err)
 	}
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		d.mail.send(t.Context(), job{mails[0], &claimed{seq: m.Claim, start: time.Now()}})
-	}()
-	got := <-d.mail.results
-	close(got.settled)
-	<-sent
-	d.settle(m, got.outcome, 0)
+	d.settle(m, d.handedOut(mails[0], &claimed{seq: m.Claim, start: time.Now(), wall: time.Now().Round(0)}), 0)
 	life, err := d.mail.Store.Life(t.Context(), document)
 	if err != nil {
 		t.Fatal(err)
