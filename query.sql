@@ -32,8 +32,8 @@ WHERE source = @source AND event_id = @event_id AND sequence < 0;
 SELECT source, event_id, sequence, entry_ns FROM inbox
 WHERE sequence > 0 AND sequence < @below ORDER BY sequence DESC LIMIT @most;
 
--- name: LoseTurnedInboxAfter :exec
-DELETE FROM inbox WHERE sequence > @sequence AND result IN ('refused','dead_letter');
+-- name: LoseIdleInboxAfter :exec
+DELETE FROM inbox WHERE sequence > @sequence AND result IN ('parked','refused','dead_letter');
 
 -- name: LoseInboxAfter :execrows
 UPDATE inbox SET sequence = -sequence WHERE sequence > @sequence;
@@ -52,9 +52,14 @@ DELETE FROM turned_down WHERE sequence > @sequence;
 -- name: LoseClosedAfter :exec
 DELETE FROM closed WHERE sequence > @sequence;
 
--- name: LoseRefusalsAfter :exec
+-- name: LoseParkedAfter :exec
+DELETE FROM parked WHERE sequence > @sequence;
+
+-- name: LoseAnswersAfter :exec
 DELETE FROM owed_events
-WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(@sequence AS INTEGER);
+WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(@sequence AS INTEGER)
+  OR type = 'authorization_document.timer_due' AND body ->> 'timer' LIKE 'parked-%'
+    AND CAST(substr(body ->> 'timer', 8) AS INTEGER) > CAST(@sequence AS INTEGER);
 
 -- name: GetDocument :one
 SELECT * FROM documents WHERE sid = @sid;

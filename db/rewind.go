@@ -16,9 +16,10 @@ const rewindPage = 500
 // Rewind puts the position back to the newest applied entry that still stands
 // on the log, for a log that has lost its tail: matches says whether an entry
 // does. What was applied stays applied; the events that the log lost are owed
-// again, and entries met again change nothing. Those that were turned down are
-// forgotten: they have changed nothing, and another entry may stand in the place
-// that a refusal names. It fails with workflow.ErrConflict where no entry matches.
+// again, and entries met again change nothing. Those that were turned down, or
+// wait, are forgotten: they have changed nothing, and another entry may stand in
+// the place by which they are known. It fails with workflow.ErrConflict where no
+// entry matches.
 func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error) {
 	s.fold.Lock()
 	defer s.fold.Unlock()
@@ -54,7 +55,7 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 	p.Claim = 0 // read back from the log
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		for _, forget := range []func(context.Context, int64) error{
-			q.TakeTurnedDownAfter, q.LoseTurnedDownAfter, q.LoseClosedAfter, q.LoseRefusalsAfter, q.LoseTurnedInboxAfter,
+			q.TakeTurnedDownAfter, q.LoseTurnedDownAfter, q.LoseClosedAfter, q.LoseParkedAfter, q.LoseAnswersAfter, q.LoseIdleInboxAfter,
 		} {
 			if err := forget(ctx, r.Sequence); err != nil {
 				return err

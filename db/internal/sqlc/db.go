@@ -189,8 +189,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.loadUnsettledMailsStmt, err = db.PrepareContext(ctx, loadUnsettledMails); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadUnsettledMails: %w", err)
 	}
+	if q.loseAnswersAfterStmt, err = db.PrepareContext(ctx, loseAnswersAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseAnswersAfter: %w", err)
+	}
 	if q.loseClosedAfterStmt, err = db.PrepareContext(ctx, loseClosedAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseClosedAfter: %w", err)
+	}
+	if q.loseIdleInboxAfterStmt, err = db.PrepareContext(ctx, loseIdleInboxAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseIdleInboxAfter: %w", err)
 	}
 	if q.loseInboxAfterStmt, err = db.PrepareContext(ctx, loseInboxAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseInboxAfter: %w", err)
@@ -198,14 +204,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.loseOwedEventsAfterStmt, err = db.PrepareContext(ctx, loseOwedEventsAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseOwedEventsAfter: %w", err)
 	}
-	if q.loseRefusalsAfterStmt, err = db.PrepareContext(ctx, loseRefusalsAfter); err != nil {
-		return nil, fmt.Errorf("error preparing query LoseRefusalsAfter: %w", err)
+	if q.loseParkedAfterStmt, err = db.PrepareContext(ctx, loseParkedAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseParkedAfter: %w", err)
 	}
 	if q.loseTurnedDownAfterStmt, err = db.PrepareContext(ctx, loseTurnedDownAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseTurnedDownAfter: %w", err)
-	}
-	if q.loseTurnedInboxAfterStmt, err = db.PrepareContext(ctx, loseTurnedInboxAfter); err != nil {
-		return nil, fmt.Errorf("error preparing query LoseTurnedInboxAfter: %w", err)
 	}
 	if q.mailsInDoubtStmt, err = db.PrepareContext(ctx, mailsInDoubt); err != nil {
 		return nil, fmt.Errorf("error preparing query MailsInDoubt: %w", err)
@@ -595,9 +598,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing loadUnsettledMailsStmt: %w", cerr)
 		}
 	}
+	if q.loseAnswersAfterStmt != nil {
+		if cerr := q.loseAnswersAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseAnswersAfterStmt: %w", cerr)
+		}
+	}
 	if q.loseClosedAfterStmt != nil {
 		if cerr := q.loseClosedAfterStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loseClosedAfterStmt: %w", cerr)
+		}
+	}
+	if q.loseIdleInboxAfterStmt != nil {
+		if cerr := q.loseIdleInboxAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseIdleInboxAfterStmt: %w", cerr)
 		}
 	}
 	if q.loseInboxAfterStmt != nil {
@@ -610,19 +623,14 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing loseOwedEventsAfterStmt: %w", cerr)
 		}
 	}
-	if q.loseRefusalsAfterStmt != nil {
-		if cerr := q.loseRefusalsAfterStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing loseRefusalsAfterStmt: %w", cerr)
+	if q.loseParkedAfterStmt != nil {
+		if cerr := q.loseParkedAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseParkedAfterStmt: %w", cerr)
 		}
 	}
 	if q.loseTurnedDownAfterStmt != nil {
 		if cerr := q.loseTurnedDownAfterStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loseTurnedDownAfterStmt: %w", cerr)
-		}
-	}
-	if q.loseTurnedInboxAfterStmt != nil {
-		if cerr := q.loseTurnedInboxAfterStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing loseTurnedInboxAfterStmt: %w", cerr)
 		}
 	}
 	if q.mailsInDoubtStmt != nil {
@@ -899,12 +907,13 @@ type Queries struct {
 	loadParkedStmt            *sql.Stmt
 	loadTimersStmt            *sql.Stmt
 	loadUnsettledMailsStmt    *sql.Stmt
+	loseAnswersAfterStmt      *sql.Stmt
 	loseClosedAfterStmt       *sql.Stmt
+	loseIdleInboxAfterStmt    *sql.Stmt
 	loseInboxAfterStmt        *sql.Stmt
 	loseOwedEventsAfterStmt   *sql.Stmt
-	loseRefusalsAfterStmt     *sql.Stmt
+	loseParkedAfterStmt       *sql.Stmt
 	loseTurnedDownAfterStmt   *sql.Stmt
-	loseTurnedInboxAfterStmt  *sql.Stmt
 	mailsInDoubtStmt          *sql.Stmt
 	mailsSinceStmt            *sql.Stmt
 	metAgainStmt              *sql.Stmt
@@ -1002,12 +1011,13 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		loadParkedStmt:            q.loadParkedStmt,
 		loadTimersStmt:            q.loadTimersStmt,
 		loadUnsettledMailsStmt:    q.loadUnsettledMailsStmt,
+		loseAnswersAfterStmt:      q.loseAnswersAfterStmt,
 		loseClosedAfterStmt:       q.loseClosedAfterStmt,
+		loseIdleInboxAfterStmt:    q.loseIdleInboxAfterStmt,
 		loseInboxAfterStmt:        q.loseInboxAfterStmt,
 		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,
-		loseRefusalsAfterStmt:     q.loseRefusalsAfterStmt,
+		loseParkedAfterStmt:       q.loseParkedAfterStmt,
 		loseTurnedDownAfterStmt:   q.loseTurnedDownAfterStmt,
-		loseTurnedInboxAfterStmt:  q.loseTurnedInboxAfterStmt,
 		mailsInDoubtStmt:          q.mailsInDoubtStmt,
 		mailsSinceStmt:            q.mailsSinceStmt,
 		metAgainStmt:              q.metAgainStmt,

@@ -1467,12 +1467,33 @@ func (q *Queries) LoadUnsettledMails(ctx context.Context, sids string) ([]LoadUn
 	return items, nil
 }
 
+const loseAnswersAfter = `-- name: LoseAnswersAfter :exec
+DELETE FROM owed_events
+WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(?1 AS INTEGER)
+  OR type = 'authorization_document.timer_due' AND body ->> 'timer' LIKE 'parked-%'
+    AND CAST(substr(body ->> 'timer', 8) AS INTEGER) > CAST(?1 AS INTEGER)
+`
+
+func (q *Queries) LoseAnswersAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseAnswersAfterStmt, loseAnswersAfter, sequence)
+	return err
+}
+
 const loseClosedAfter = `-- name: LoseClosedAfter :exec
 DELETE FROM closed WHERE sequence > ?1
 `
 
 func (q *Queries) LoseClosedAfter(ctx context.Context, sequence int64) error {
 	_, err := q.exec(ctx, q.loseClosedAfterStmt, loseClosedAfter, sequence)
+	return err
+}
+
+const loseIdleInboxAfter = `-- name: LoseIdleInboxAfter :exec
+DELETE FROM inbox WHERE sequence > ?1 AND result IN ('parked','refused','dead_letter')
+`
+
+func (q *Queries) LoseIdleInboxAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseIdleInboxAfterStmt, loseIdleInboxAfter, sequence)
 	return err
 }
 
@@ -1500,13 +1521,12 @@ func (q *Queries) LoseOwedEventsAfter(ctx context.Context, sequence int64) (int6
 	return result.RowsAffected()
 }
 
-const loseRefusalsAfter = `-- name: LoseRefusalsAfter :exec
-DELETE FROM owed_events
-WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(?1 AS INTEGER)
+const loseParkedAfter = `-- name: LoseParkedAfter :exec
+DELETE FROM parked WHERE sequence > ?1
 `
 
-func (q *Queries) LoseRefusalsAfter(ctx context.Context, sequence int64) error {
-	_, err := q.exec(ctx, q.loseRefusalsAfterStmt, loseRefusalsAfter, sequence)
+func (q *Queries) LoseParkedAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseParkedAfterStmt, loseParkedAfter, sequence)
 	return err
 }
 
@@ -1516,15 +1536,6 @@ DELETE FROM turned_down WHERE sequence > ?1
 
 func (q *Queries) LoseTurnedDownAfter(ctx context.Context, sequence int64) error {
 	_, err := q.exec(ctx, q.loseTurnedDownAfterStmt, loseTurnedDownAfter, sequence)
-	return err
-}
-
-const loseTurnedInboxAfter = `-- name: LoseTurnedInboxAfter :exec
-DELETE FROM inbox WHERE sequence > ?1 AND result IN ('refused','dead_letter')
-`
-
-func (q *Queries) LoseTurnedInboxAfter(ctx context.Context, sequence int64) error {
-	_, err := q.exec(ctx, q.loseTurnedInboxAfterStmt, loseTurnedInboxAfter, sequence)
 	return err
 }
 
