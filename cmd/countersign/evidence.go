@@ -61,12 +61,12 @@ The worker on this data directory may be running.`,
 		if err != nil {
 			return err
 		}
-		if err := writeNew(file, archive); err != nil {
-			return err
-		}
 		report, err := evidence.Verify(archive, checker{})
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return fmt.Errorf("%s is not written, it would prove nothing: %w", file, err)
+		}
+		if err := writeNew(file, archive); err != nil {
+			return err
 		}
 		return a.tell(report)
 	}
@@ -115,6 +115,11 @@ func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Conten
 	d := life.Document
 	if d == nil {
 		return c, fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, sid)
+	}
+	for i, e := range life.Events {
+		if life.Settled[i] == 0 && strings.HasPrefix(e.What, "became.") {
+			return c, fmt.Errorf("%w: document %s became %s, and that is not said on the log yet; let a worker run and try again", workflow.ErrUnavailable, sid, d.Status)
+		}
 	}
 	c.Account, c.Status, c.Life, c.Mails = d.AccountSID, d.Status, d, jsonLife(life).Mails
 	if keptLetter(*d) {

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/internal/config"
+	"countersign/internal/letter"
+	"countersign/internal/loa"
 	"countersign/workflow"
 )
 
@@ -81,4 +87,50 @@ func TestEvidence(t *testing.T) {
 			t.Errorf("evidence %s: exit code %d, %s", args, code, errs)
 		}
 	}
+}
+
+// TestEvidenceWaitsForTheLog asks for the evidence of a signature that stands on
+// the log before a worker has said there what came of it.
+func TestEvidenceWaitsForTheLog(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(1, 1, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 1)
+	x.rest(dir)
+	w.end()
+
+	seal, err := loadSeal(config.Config{KeysFile: filepath.Join(dir, "keys")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pdf, err := letter.Write(letter.Content{Words: loa.Of("Team", "en"), Document: testPX(1), Provider: "Team", Signed: &letter.Signature{Name: "Olivia", At: time.Now()}})
+	if err == nil {
+		pdf, err = seal.Apply(pdf, time.Now(), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256Of(pdf)
+	name := events.LetterName(testPX(1), digest)
+	if err := eventstest.Open(t, x.nc, 1).PutLetter(t.Context(), name, pdf); err != nil {
+		t.Fatal(err)
+	}
+	x.say(events.StatusChanged("/sign", "s", testAccount, testPX(1), workflow.StatusChanged{
+		Status: workflow.Signed, Round: 1, LetterDigest: digest, Evidence: json.RawMessage(`{"letter":"` + name + `"}`),
+	}))
+	file := filepath.Join(t.TempDir(), "signed.zip")
+	if code, _, errs := x.command(dir, "evidence", string(testPX(1)), "-o", file); code != exitFailure || !strings.Contains(errs, "let a worker run and try again") {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("a file is left: %v", err)
+	}
+	w = start(t, x.env(dir))
+	x.statuses(dir, workflow.Signed, 1)
+	x.rest(dir)
+	if said := x.must(dir, "evidence", string(testPX(1)), "-o", file); !strings.Contains(said, "sealed by") {
+		t.Errorf("it says\n%s", said)
+	}
+	w.end()
 }
