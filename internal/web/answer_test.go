@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"image"
 	"image/png"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"countersign/internal/loa"
+	"countersign/internal/web"
 	"countersign/workflow"
 )
 
@@ -86,4 +89,23 @@ func TestATitleThatIsTooLong(t *testing.T) {
 	if !strings.Contains(words(t, body), doc.ContactTitle) {
 		t.Error("the letter does not have it whole")
 	}
+}
+
+// TestAPageThatPanics has the letter's writer do so: the visitor gets a page,
+// and the operator a line in the log, without the token.
+func TestAPageThatPanics(t *testing.T) {
+	s := newSite(t, storeOf(letter()), func(c *web.Config) { c.Letters = panicking{} })
+	code, body := s.get(t, "/sign/"+s.token(t, 2)+"/letter.pdf?lang=es")
+	if code != 500 || !strings.Contains(body, "En este momento no se puede mostrar la carta") {
+		t.Errorf("%d\n%s", code, body)
+	}
+	if log := s.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "no such glyph") || strings.Contains(log, s.token(t, 2)) {
+		t.Errorf("the log: %s", log)
+	}
+}
+
+type panicking struct{ web.Letters }
+
+func (panicking) PDF(context.Context, workflow.Document, loa.Words) ([]byte, error) {
+	panic("no such glyph")
 }

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -162,8 +163,21 @@ func Handler(c Config) http.Handler {
 			h.tooMany(w, r, wait)
 			return
 		}
+		defer h.rescue(w, r)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// rescue answers where a page has panicked, and says so in the log: the server
+// would only break the connection off.
+func (h *handler) rescue(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	h.Logger.ErrorContext(r.Context(), "a page failed", "panic", p, "stack", string(debug.Stack()))
+	t := in(loa.Language(r.URL.Query().Get("lang"), r.Header.Get("Accept-Language")))
+	h.show(w, r, h.plain(t, http.StatusInternalServerError, t.Unavailable))
 }
 
 func fallback[T time.Duration | float64](v *T, d T) {
