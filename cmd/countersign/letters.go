@@ -170,6 +170,9 @@ const (
 // is away costs the letter its time stamp and not its signature: the person has
 // signed, and the seal says so without another's word on when.
 func (l letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at time.Time) ([]byte, error) {
+	if c := l.seal.Certificate; at.Before(c.NotBefore) || at.After(c.NotAfter) {
+		l.logger.Error("a letter is sealed with a certificate that is not valid now", "document", sid, "from", c.NotBefore, "until", c.NotAfter)
+	}
 	if l.cfg.TSAURL != "" {
 		ctx, cancel := context.WithTimeout(ctx, stampWait)
 		defer cancel()

@@ -153,6 +153,33 @@ func TestALetterIsStamped(t *testing.T) {
 	w.end()
 }
 
+// TestASealThatHasExpired has the letter signed all the same, and says so.
+func TestASealThatHasExpired(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	old, _ := certtest.New(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	key, err := x509.MarshalPKCS8PrivateKey(old.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	w := start(t, x.env(dir, "COUNTERSIGN_SEAL_CERT="+write("seal.pem", "CERTIFICATE", old.Certificate[0]), "COUNTERSIGN_SEAL_KEY="+write("seal.key", "PRIVATE KEY", key)))
+	w.says("read to its end")
+	x.create(1, 1, "signer-%d@example.com")
+	s := x.signer(w.address("public"), testPX(1), 1)
+	if page := s.must("POST", "", s.form("sign"), 200); !strings.Contains(page, "Thank you") {
+		t.Errorf("the answer:\n%s", page)
+	}
+	w.says("a certificate that is not valid now")
+	x.rest(dir)
+	w.end()
+}
+
 // TestTheSealHasItsChain reads a certificate with the one that it was issued by
 // behind it, as authorities hand them out.
 func TestTheSealHasItsChain(t *testing.T) {
