@@ -89,7 +89,11 @@ func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words
 	if !l.Kept(doc) {
 		return nil, fmt.Errorf("%w: the letter of %s was not signed here", workflow.ErrNotFound, doc.SID)
 	}
-	return l.fetch(ctx, doc)
+	pdf, err := l.fetch(ctx, doc)
+	if errors.Is(err, workflow.ErrNotFound) { // it was there: that is our trouble, and not the visitor's
+		err = fmt.Errorf("the signed letter of %s is gone from the object store: %w", doc.SID, workflow.ErrUnavailable)
+	}
+	return pdf, err
 }
 
 // Kept implements web.Letters.

@@ -25,6 +25,7 @@ import (
 	"github.com/digitorus/timestamp"
 
 	"countersign/events"
+	"countersign/events/eventstest"
 	"countersign/internal/certtest"
 	"countersign/internal/config"
 	"countersign/workflow"
@@ -150,6 +151,26 @@ func TestALetterIsStamped(t *testing.T) {
 			t.Errorf("with a time stamp: want %t, and the log says\n%s", want, w.log)
 		}
 	}
+	w.end()
+}
+
+// TestALetterThatIsLost is gone from the store: the log says so, and the page does
+// not say that there never was one.
+func TestALetterThatIsLost(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(1, 1, "signer-%d@example.com")
+	s := x.signer(w.address("public"), testPX(1), 1)
+	s.must("POST", "", s.form("sign"), 200)
+	x.rest(dir)
+	if err := eventstest.Open(t, x.nc, 1).RemoveLetters(t.Context(), testPX(1)); err != nil {
+		t.Fatal(err)
+	}
+	if page := s.must("GET", "/letter.pdf", nil, 503); !strings.Contains(page, "cannot be shown just now") {
+		t.Errorf("the page says\n%s", page)
+	}
+	w.says("is gone from the object store")
 	w.end()
 }
 
