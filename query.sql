@@ -272,6 +272,12 @@ SELECT document_sid, sequence FROM erased WHERE document_sid IN (SELECT value FR
 -- name: GetErased :one
 SELECT CAST(COALESCE(MAX(sequence), 0) AS INTEGER) AS sequence FROM erased WHERE document_sid = @document_sid;
 
+-- name: TracesOf :one
+SELECT CAST(EXISTS (SELECT 1 FROM documents AS d WHERE d.sid = CAST(@sid AS TEXT))
+  OR EXISTS (SELECT 1 FROM journal AS j WHERE j.document_sid = CAST(@sid AS TEXT) AND j.sequence < CAST(@below AS INTEGER))
+  OR EXISTS (SELECT 1 FROM turned_down AS t WHERE t.document_sid = CAST(@sid AS TEXT) AND t.sequence < CAST(@below AS INTEGER))
+  AS INTEGER) AS traces;
+
 -- name: PutErased :exec
 INSERT INTO erased (document_sid, account_sid, status, sequence) VALUES (@document_sid, @account_sid, @status, @sequence)
 ON CONFLICT (document_sid) DO UPDATE SET status = excluded.status, sequence = max(sequence, excluded.sequence);

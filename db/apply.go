@@ -58,6 +58,9 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 				return err
 			}
 		}
+		if b.traces {
+			return s.mark(ctx, unswept)
+		}
 		return nil
 	})
 	if err != nil {
@@ -76,7 +79,7 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 
 // next is the batch after b, in the same transaction.
 func (b *batch) next() *batch {
-	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates}
+	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces}
 }
 
 // applyRun folds the entries and writes down what they come to.

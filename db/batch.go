@@ -44,6 +44,7 @@ type batch struct {
 	lineNo    map[workflow.SID]int // lines written for the entry in hand
 	tallies   map[tally]int
 	erased    []workflow.Entry // events of erasure
+	traces    bool             // one of them, of this batch, may have left some in the file
 }
 
 // tally names what is counted.

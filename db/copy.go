@@ -40,7 +40,7 @@ func (s *Store) copyTo(ctx context.Context, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, made.Close()) }()
-	_, err = made.ExecContext(ctx, "UPDATE position SET worker = ''")
+	_, err = made.ExecContext(ctx, "UPDATE position SET worker = ''; PRAGMA user_version = 0")
 	return err
 }
 

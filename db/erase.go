@@ -18,13 +18,18 @@ func (s *Store) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 	defer s.fold.Unlock()
 	s.lately = nil
 	position := s.Position().Sequence
-	err := s.tx(context.WithoutCancel(ctx), func(q *sqlc.Queries) error {
+	ctx = context.WithoutCancel(ctx)
+	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		for _, e := range erasures {
 			body, ok := e.Body.(workflow.Erased)
 			if !ok || e.Sequence <= position {
 				continue
 			}
-			if err := erase(ctx, q, e, body, false); err != nil {
+			traces, err := erase(ctx, q, e, body, false)
+			if err == nil && traces {
+				err = s.mark(ctx, unswept)
+			}
+			if err != nil {
 				return err
 			}
 			for _, b := range body.Blocked {
@@ -46,9 +51,11 @@ func (s *Store) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 func (b *batch) flushErased(ctx context.Context) error {
 	for _, e := range b.erased {
 		body := e.Body.(workflow.Erased)
-		if err := erase(ctx, b.q, e, body, true); err != nil {
+		traces, err := erase(ctx, b.q, e, body, true)
+		if err != nil {
 			return err
 		}
+		b.traces = b.traces || traces
 		if err := b.q.DeleteBlocked(ctx, sqlc.DeleteBlockedParams{DocumentSID: e.Document, Below: int64(e.Sequence)}); err != nil {
 			return err
 		}
@@ -58,11 +65,22 @@ func (b *batch) flushErased(ctx context.Context) error {
 
 // erase removes all that is known of a document from before the event e, and
 // keeps that it was erased. met says that the fold has come to e: from there on
-// a signed document's orders are its own again.
-func erase(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased, met bool) error {
-	if err := eraseEvents(ctx, q, e, body); err != nil {
-		return err
+// a signed document's orders are its own again. It reports whether there was
+// anything that may leave traces in the file.
+func erase(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased, met bool) (traces bool, err error) {
+	sid := e.Document
+	n, err := q.TracesOf(ctx, sqlc.TracesOfParams{SID: string(sid), Below: int64(e.Sequence)})
+	if err == nil {
+		err = eraseEvents(ctx, q, e, body)
 	}
+	if err == nil {
+		err = eraseDocument(ctx, q, e, body, met)
+	}
+	return n > 0, err
+}
+
+// eraseDocument removes a document and its mails, and keeps that it was erased.
+func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased, met bool) error {
 	sid := e.Document
 	orders := encode(append([]workflow.SID{}, body.OrderSIDs...))
 	d, err := q.LoadDocuments(ctx, encode([]workflow.SID{sid}))
@@ -200,12 +218,6 @@ func (b *batch) loadBlocked(ctx context.Context) error {
 func erases(e workflow.Entry) bool {
 	_, ok := e.Body.(workflow.Erased)
 	return ok
-}
-
-// dropJournal empties SQLite's journal, which still has what was erased, unless
-// somebody is reading it just now; then it is overwritten as it fills.
-func (s *Store) dropJournal(ctx context.Context) {
-	_, _ = s.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000")
 }
 
 // runs cuts a batch so that each event of erasure is a run of its own: it

@@ -87,8 +87,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 
 // dsn carries the pragmas: set otherwise, they would reach one pooled
 // connection. synchronous=NORMAL may lose the newest batches in a power cut,
-// which the log gives back. secure_delete leaves nothing in the file of what was
-// erased.
+// which the log gives back. secure_delete overwrites what is erased; see Sweep.
 func dsn(path, extra string) string {
 	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) // https://sqlite.org/uri.html, section 3.1
 	return "file:" + path + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra

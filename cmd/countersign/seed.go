@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/db"
+	"countersign/internal/relay"
 	"countersign/workflow"
 )
 
@@ -22,7 +23,9 @@ func (w *worker) openStore(ctx context.Context) (err error) {
 	if unused(ctx, w.cfg.DataDir) {
 		w.seed(ctx)
 	}
-	w.store, err = db.Open(ctx, w.cfg.DataDir)
+	if w.store, err = db.Open(ctx, w.cfg.DataDir); err == nil {
+		relay.Sweep(ctx, w.store, w.logger) // what the run before was kept from
+	}
 	return err
 }
 

@@ -309,6 +309,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.talliesStmt, err = db.PrepareContext(ctx, tallies); err != nil {
 		return nil, fmt.Errorf("error preparing query Tallies: %w", err)
 	}
+	if q.tracesOfStmt, err = db.PrepareContext(ctx, tracesOf); err != nil {
+		return nil, fmt.Errorf("error preparing query TracesOf: %w", err)
+	}
 	if q.turnedDownAtStmt, err = db.PrepareContext(ctx, turnedDownAt); err != nil {
 		return nil, fmt.Errorf("error preparing query TurnedDownAt: %w", err)
 	}
@@ -798,6 +801,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing talliesStmt: %w", cerr)
 		}
 	}
+	if q.tracesOfStmt != nil {
+		if cerr := q.tracesOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing tracesOfStmt: %w", cerr)
+		}
+	}
 	if q.turnedDownAtStmt != nil {
 		if cerr := q.turnedDownAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing turnedDownAtStmt: %w", cerr)
@@ -947,6 +955,7 @@ type Queries struct {
 	takeTurnedDownStmt        *sql.Stmt
 	takeTurnedDownAfterStmt   *sql.Stmt
 	talliesStmt               *sql.Stmt
+	tracesOfStmt              *sql.Stmt
 	turnedDownAtStmt          *sql.Stmt
 	turnedDownSinceStmt       *sql.Stmt
 	whatBecameOfStmt          *sql.Stmt
@@ -1051,6 +1060,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		takeTurnedDownStmt:        q.takeTurnedDownStmt,
 		takeTurnedDownAfterStmt:   q.takeTurnedDownAfterStmt,
 		talliesStmt:               q.talliesStmt,
+		tracesOfStmt:              q.tracesOfStmt,
 		turnedDownAtStmt:          q.turnedDownAtStmt,
 		turnedDownSinceStmt:       q.turnedDownSinceStmt,
 		whatBecameOfStmt:          q.whatBecameOfStmt,

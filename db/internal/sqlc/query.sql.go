@@ -2622,6 +2622,25 @@ func (q *Queries) Tallies(ctx context.Context) ([]Tally, error) {
 	return items, nil
 }
 
+const tracesOf = `-- name: TracesOf :one
+SELECT CAST(EXISTS (SELECT 1 FROM documents AS d WHERE d.sid = CAST(?1 AS TEXT))
+  OR EXISTS (SELECT 1 FROM journal AS j WHERE j.document_sid = CAST(?1 AS TEXT) AND j.sequence < CAST(?2 AS INTEGER))
+  OR EXISTS (SELECT 1 FROM turned_down AS t WHERE t.document_sid = CAST(?1 AS TEXT) AND t.sequence < CAST(?2 AS INTEGER))
+  AS INTEGER) AS traces
+`
+
+type TracesOfParams struct {
+	SID   string
+	Below int64
+}
+
+func (q *Queries) TracesOf(ctx context.Context, arg TracesOfParams) (int64, error) {
+	row := q.queryRow(ctx, q.tracesOfStmt, tracesOf, arg.SID, arg.Below)
+	var traces int64
+	err := row.Scan(&traces)
+	return traces, err
+}
+
 const turnedDownAt = `-- name: TurnedDownAt :one
 SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms FROM turned_down WHERE sequence = ?1
 `
