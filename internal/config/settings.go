@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -29,10 +30,23 @@ const configFile = "config"
 
 // table is everything that can be set, in the order of README.md's table.
 func table(c *Config) []setting {
+	return slices.Concat(
+		generalSettings(c), natsSettings(c), mailSettings(c), snapshotSettings(c),
+		letterSettings(c), ruleSettings(c), serverSettings(c), loggingSettings(c),
+	)
+}
+
+// generalSettings say where the program finds its settings and keeps what it has.
+func generalSettings(c *Config) []setting {
 	return []setting{
 		{configFile, "", "YAML file of settings; its keys are the names of the flags", path(&c.File)},
 		{"data-dir", "./data", "where countersign.db and the embedded server's store are kept", path(&c.DataDir)},
+	}
+}
 
+// natsSettings say where the log is.
+func natsSettings(c *Config) []setting {
+	return []setting{
 		{"nats-url", "", "external NATS servers, with commas between; without these and without nats-context a server is embedded", natsURLs(&c.NATSURL)},
 		{"nats-creds", "", "credentials for these servers", readable(&c.NATSCreds)},
 		{"nats-context", "", "context of the nats command line, in place of nats-url", word(&c.NATSContext)},
@@ -42,7 +56,12 @@ func table(c *Config) []setting {
 		{"nats-listen", "127.0.0.1:4222", "where the embedded server listens for upstream services; off for nowhere", addressOrOff(&c.NATSListen)},
 		{"nats-sync", "always", "how often the embedded server syncs to disk: always, or a time such as 2m, in which a power cut takes acknowledged events with it", durationOr("always", &c.NATSSync)},
 		{"replicas", "1", "copies of the stream in the cluster, when it is made; 1 to 5", count(&c.Replicas, 1, 5)},
+	}
+}
 
+// mailSettings say how mails leave.
+func mailSettings(c *Config) []setting {
+	return []setting{
 		{"smtp-url", "", "mail server: smtp://user:password@host:587?tls=mandatory (or opportunistic, none), or smtps://; required by serve", smtpURL(&c.SMTPURL)},
 		{"mail-from", "", "sender, such as Hosting Team <loa@example.com>; required by serve", mailbox(&c.MailFrom)},
 		{"mail-reply-to", "", "where replies go, if not to the sender", mailbox(&c.MailReplyTo)},
@@ -58,16 +77,32 @@ func table(c *Config) []setting {
 		{"dkim-domain", "", "domain that signs mails (DKIM)", word(&c.DKIMDomain)},
 		{"dkim-selector", "", "selector under that domain", word(&c.DKIMSelector)},
 		{"dkim-key", "", "private key (PEM, RSA or Ed25519) for it", readable(&c.DKIMKey)},
+	}
+}
 
+// snapshotSettings say how often the database is copied.
+func snapshotSettings(c *Config) []setting {
+	return []setting{
 		{"snapshot-every", "24h", "how often the worker at work puts a snapshot of its database into the object store; off for never", durationOr("off", &c.SnapshotEvery)},
 		{"snapshot-keep", "3", "how many snapshots are kept, 1 to 100", count(&c.SnapshotKeep, 1, 100)},
+	}
+}
+
+// letterSettings say what a letter looks like, and how people get at it.
+func letterSettings(c *Config) []setting {
+	return []setting{
 		{"provider", "", "messaging provider, as the letter and the signing page name it; without it the name in mail-from", name(&c.Provider)},
 		{"seal-cert", "", "certificate (PEM, with its chain) of the seal on signed letters; without one a seal is made and kept in keys-file", readable(&c.SealCert)},
 		{"seal-key", "", "key (PEM, RSA or ECDSA) of that certificate", readable(&c.SealKey)},
 		{"tsa-url", "", "time-stamp authority (RFC 3161), such as http://tsa.example.com/tsr, that the seal's time is asked of; without one the letter has this machine's word alone", tsaURL(&c.TSAURL)},
 		{"letter-delivery", Attach, "the signed letter in mails that say so: attach, link to download it (good for link-lifetime), or neither for a digest alone", oneOf(&c.LetterDelivery, Attach, Link, Neither)},
-
 		{"link-lifetime", "720h", "how long a signing link is good for, ten years at the most", upTo(tenYears, &c.LinkLifetime, oneSecond)},
+	}
+}
+
+// ruleSettings are those that documents are decided by; see Config.Rules.
+func ruleSettings(c *Config) []setting {
+	return []setting{
 		{"parking-limit", "24h", "how long an event may wait for the one it builds on", duration(&c.ParkingLimit, oneSecond)},
 		{"remind-after", "72h", "time from the moment a letter is sent to the first reminder; off for none", secondsOr("off", &c.RemindAfter)},
 		{"remind-every", "72h", "time from each reminder to the next; off for no second one", secondsOr("off", &c.RemindEvery)},
@@ -75,6 +110,12 @@ func table(c *Config) []setting {
 		{"expire-after", "720h", "time from the moment a letter is sent to its expiry, which ends it unsigned; off for never", secondsOr("off", &c.ExpireAfter)},
 		{"fresh-for", "720h", "how long a signed letter is fresh enough for orders that are not completed; off for ever", secondsOr("off", &c.FreshFor)},
 		{"notify-cc", "", "endings of which cc is told too: canceled, failed, or both with a comma between", statuses(&c.NotifyCC, workflow.Notices)},
+	}
+}
+
+// serverSettings say what is served, where and to whom.
+func serverSettings(c *Config) []setting {
+	return []setting{
 		{"public-url", "http://127.0.0.1:8080", "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
 		{"listen", "127.0.0.1:8080", "where the REST API and the signing page are served", address(&c.Listen)},
 		{"tls-cert", "", "certificate (PEM) to serve --listen with, read again when it changes; without one it is served in clear", readable(&c.TLSCert)},
@@ -87,7 +128,12 @@ func table(c *Config) []setting {
 		{"admin-listen", "127.0.0.1:8081", "where /metrics, /healthz and /readyz are served", address(&c.AdminListen)},
 		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},
 		{"keys-file", keysInDataDir, "keys of the signing links, and of the seal on letters; made if missing, read again when it changes", path(&c.KeysFile)},
+	}
+}
 
+// loggingSettings say what the program tells of itself.
+func loggingSettings(c *Config) []setting {
+	return []setting{
 		{"log-level", "info", "debug, info, warn or error", level(&c.LogLevel)},
 		{"log-format", LogAuto, "auto (text on a terminal, JSON elsewhere), json or text", oneOf(&c.LogFormat, LogAuto, LogJSON, LogText)},
 	}
