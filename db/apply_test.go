@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
 
 	"countersign/db"
 	"countersign/workflow"
@@ -601,6 +602,41 @@ func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
 				t.Errorf("opened: %v", err)
 			}
 		})
+	}
+}
+
+// TestAStoreOfAnotherProgramIsNotRead: while a fleet is upgraded a command may
+// meet a database that its worker, of another version, has open.
+func TestAStoreOfAnotherProgramIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	raw, err := sql.Open("sqlite3", filepath.Join(dir, db.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	before, err := goose.NewProvider(goose.DialectSQLite3, raw, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.UpTo(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.OpenReader(t.Context(), dir); !errors.Is(err, db.ErrOlder) {
+		t.Errorf("an older one: %v", err)
+	}
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := db.OpenReader(t.Context(), dir); err != nil {
+		t.Errorf("brought up to date: %v", err)
+	} else if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := raw.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.OpenReader(t.Context(), dir); !errors.Is(err, db.ErrNewer) {
+		t.Errorf("a newer one: %v", err)
 	}
 }
 

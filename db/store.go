@@ -155,7 +155,26 @@ func (s *Store) openReaders(ctx context.Context) (err error) {
 	}
 	s.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	s.read.SetMaxIdleConns(max(4, runtime.NumCPU()))
+	if err := s.sameSchema(ctx); err != nil {
+		return err
+	}
 	return s.prepareReaders(ctx)
+}
+
+// sameSchema reads which version the file's tables have: another process may
+// write to it, and be of another version.
+func (s *Store) sameSchema(ctx context.Context) error {
+	var has int64
+	if err := s.read.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version`).Scan(&has); err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	switch knows := SchemaVersion(); {
+	case has < knows:
+		return ErrOlder
+	case has > knows:
+		return ErrNewer
+	}
+	return nil
 }
 
 func (s *Store) prepareReaders(ctx context.Context) (err error) {
@@ -172,6 +191,10 @@ func (s *Store) prepareReaders(ctx context.Context) (err error) {
 
 // ErrNewer means that the file was written by a newer version of the program.
 var ErrNewer = errors.New("the database was written by a newer version of countersign; use that version, or delete the file to rebuild it from the log")
+
+// ErrOlder means that the file was written by an older version of the program,
+// and that no worker of this version has brought it up to date.
+var ErrOlder = errors.New("the database was written by an older version of countersign; use that version, or start a worker of this one, which brings it up to date")
 
 func migrate(ctx context.Context, db *sql.DB) error {
 	dir, err := fs.Sub(migrations, "migrations")
