@@ -51,12 +51,29 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*
 
 // OpenOn opens the log on a broker, as Open does.
 func OpenOn(ctx context.Context, broker Broker, replicas int, log *slog.Logger) (*Log, error) {
-	l := &Log{broker: broker, replicas: replicas, log: log}
-	waiting := nag{log: log}
+	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, (*Log).create)
+}
+
+// Find opens the log as Open does, but makes no stream: where there is none it
+// fails with workflow.ErrNotFound.
+func Find(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
+	broker, err := connected(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, func(*Log, context.Context) error {
+		return fmt.Errorf("%w: there is no stream %s on this server: a worker makes it at its first start; if it was removed, restore it from a backup", workflow.ErrNotFound, StreamName)
+	})
+}
+
+// open waits until the stream is there. missing is asked what to do where it
+// is not.
+func open(ctx context.Context, l *Log, missing func(*Log, context.Context) error) (*Log, error) {
+	waiting := nag{log: l.log}
 	for pause := (pause{}); ; {
 		_, err := l.stream(ctx)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			err = l.create(ctx)
+			err = missing(l, ctx)
 		}
 		switch {
 		case err == nil:
@@ -68,7 +85,7 @@ func OpenOn(ctx context.Context, broker Broker, replicas int, log *slog.Logger) 
 			waiting.warn("waiting for NATS to open the log", err)
 		}
 		if !pause.wait(ctx) {
-			return nil, fmt.Errorf("open the log: %w: %w", workflow.ErrUnavailable, err)
+			return nil, fmt.Errorf("open the log: %w: %w", workflow.ErrUnavailable, away(err))
 		}
 	}
 }
@@ -78,7 +95,7 @@ func hopeless(err error) bool {
 	var unsafe *UnsafeStreamError
 	var api *jetstream.APIError
 	switch {
-	case errors.As(err, &unsafe),
+	case errors.As(err, &unsafe), errors.Is(err, workflow.ErrNotFound),
 		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining),
 		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return true
@@ -201,8 +218,14 @@ func (n *nag) warn(msg string, err error) {
 		return
 	}
 	n.said = now
-	if errors.Is(err, nats.ErrReconnectBufExceeded) { // there is no buffer: what is published while away fails at once
-		err = nats.ErrDisconnected
+	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second), "error", away(err))
+}
+
+// away says what it means that the buffer for the time without a connection is
+// full: there is none, so that what is published then fails at once.
+func away(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return nats.ErrDisconnected
 	}
-	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second), "error", err)
+	return err
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/nats-io/nats.go"
 
@@ -25,7 +28,8 @@ type bench struct {
 }
 
 // newBench opens the log: by way of the worker on this data directory where
-// one runs, else by itself. alone refuses to work beside a worker.
+// one runs, else by itself. It makes no log where there is none, and fails with
+// workflow.ErrNotFound. alone refuses to work beside a worker.
 func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *bench, err error) {
 	b = &bench{app: a, cfg: cfg}
 	defer func() {
@@ -34,8 +38,13 @@ func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *b
 		}
 	}()
 	logger := logger(a.err, cfg)
+	if !cfg.External() && !exists(storeDir(cfg)) {
+		return b, fmt.Errorf("%w: no log in %s; is --data-dir the worker's, or the log elsewhere (--nats-url)?", workflow.ErrNotFound, cfg.DataDir)
+	}
 	if alone || !cfg.External() {
-		if b.unlock, err = lockDir(cfg.DataDir); err != nil && alone {
+		if b.unlock, err = lockDir(cfg.DataDir); errors.Is(err, errInUse) && alone {
+			return b, fmt.Errorf("%w %s; stop it first", errInUse, cfg.DataDir)
+		} else if err != nil && alone {
 			return b, err
 		}
 	}
@@ -45,12 +54,12 @@ func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *b
 		}
 		b.nc, err = events.Connect(ctx, events.ConnectOptions{InProcess: b.server, Name: "countersign"})
 	} else {
-		b.nc, err = dial(ctx, cfg)
+		b.nc, err = a.reach(ctx, cfg)
 	}
 	if err != nil {
 		return b, err
 	}
-	if b.log, err = events.Open(ctx, b.nc, cfg.Replicas, logger); err != nil {
+	if b.log, err = events.Find(ctx, b.nc, cfg.Replicas, logger); err != nil {
 		return b, err
 	}
 	b.copies, err = newSnapshots(cfg, b.nc, logger)
@@ -67,6 +76,12 @@ func (b *bench) close() {
 	if b.unlock != nil {
 		b.unlock()
 	}
+}
+
+// exists reports whether there is something at a path.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // current is a database of our own that has applied the log to its end.

@@ -93,7 +93,10 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report,
 	e := events.Bounced(bounceSource, "bounce."+report.ID, account, report.Bounced)
 	e.Time = time.Now()
 	sequence, err := a.publishOne(ctx, cfg, e)
-	if err != nil {
+	switch {
+	case errors.Is(err, workflow.ErrUnavailable):
+		return exitError{err, exitTemporary}
+	case err != nil:
 		return err
 	}
 	fmt.Fprintf(a.out, "%s: %s, status %s, entry %d\n", report.Mail, report.Action, report.Status, sequence)
@@ -113,8 +116,8 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report,
 	return err
 }
 
-// publishOne publishes one event. Where the log does not answer the program may
-// be run again.
+// publishOne publishes one event. It fails with workflow.ErrUnavailable where
+// the log does not answer: then the program may be run again.
 func (a *app) publishOne(ctx context.Context, cfg config.Config, e events.Event) (sequence uint64, err error) {
 	err = a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
 		js, err := jetstream.New(nc)
@@ -125,10 +128,10 @@ func (a *app) publishOne(ctx context.Context, cfg config.Config, e events.Event)
 	})
 	var p *workflow.Problem
 	var usage usageError
-	if err == nil || errors.As(err, &p) || errors.As(err, &usage) {
+	if err == nil || errors.Is(err, workflow.ErrUnavailable) || errors.As(err, &p) || errors.As(err, &usage) {
 		return sequence, err
 	}
-	return 0, exitError{fmt.Errorf("%w: %w", workflow.ErrUnavailable, err), exitTemporary}
+	return 0, fmt.Errorf("%w: %w", workflow.ErrUnavailable, err)
 }
 
 // resultOf waits until the worker of this machine has applied an event, and
@@ -139,7 +142,7 @@ func resultOf(ctx context.Context, store *db.Store, e events.Event, sequence uin
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := appliedBy(ctx, store, sequence); err != nil {
-		return "", fmt.Errorf("entry %d stands on the log, and no worker with this data directory has applied it in %s: %w", sequence, wait, workflow.ErrUnavailable)
+		return "", fmt.Errorf("%w: entry %d stands on the log, and no worker with this data directory has applied it in %s; it counts as soon as one runs: look again then", workflow.ErrUnavailable, sequence, wait)
 	}
 	result, met, err := store.WhatBecame(ctx, e.Source, e.ID)
 	if err != nil {

@@ -52,10 +52,11 @@ func (a *app) deadList() *cobra.Command {
 	c.Flags().BoolVar(&f.Closed, "all", false, "those that were sent again or discarded, too")
 	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	c.MarkFlagsMutuallyExclusive("dead", "refused")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		f.Account, f.Document, f.Code = workflow.SID(account), workflow.SID(document), workflow.Code(code)
 		switch {
+		case dead && refused:
+			return usageError{errors.New("--dead and --refused exclude each other; leave both out to see both")}
 		case dead:
 			f.Only = db.OnlyDead
 		case refused:
@@ -201,7 +202,7 @@ func (a *app) deadShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, away := readFromLog(ctx, cfg, sequence)
+			m, away := a.readFromLog(ctx, cfg, sequence)
 			if asJSON {
 				return showLetterJSON(a.out, l, m, away)
 			}
@@ -215,8 +216,8 @@ func (a *app) deadShow() *cobra.Command {
 const logWait = 5 * time.Second
 
 // readFromLog reads an entry, and gives up soon where the log is away.
-func readFromLog(ctx context.Context, cfg config.Config, sequence uint64) (events.Message, error) {
-	nc, err := dial(ctx, cfg)
+func (a *app) readFromLog(ctx context.Context, cfg config.Config, sequence uint64) (events.Message, error) {
+	nc, err := a.reach(ctx, cfg)
 	if err != nil {
 		return events.Message{}, err
 	}

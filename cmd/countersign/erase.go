@@ -51,9 +51,13 @@ It may be run again: after an interruption it goes on, and it removes what was p
 			return err
 		}
 		if asJSON {
-			return json.NewEncoder(a.out).Encode(done)
+			err = json.NewEncoder(a.out).Encode(done)
+		} else {
+			_, err = fmt.Fprintln(a.out, done)
 		}
-		fmt.Fprintln(a.out, done)
+		if err != nil {
+			return err
+		}
 		if !yes && done.Entries > 0 {
 			return usageError{errors.New("nothing was erased; give --yes to do it")}
 		}

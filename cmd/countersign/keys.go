@@ -121,8 +121,9 @@ func (a *app) keysPrune() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove the keys with which no good link can have been made",
-		Long: `Removes each key for which a newer one has signed for longer than --link-lifetime and a day. Where link-lifetime was longer
-before, give that one. A key that follows one without a time in the file is kept.`,
+		Long: `Removes each key for which a newer one has signed for longer than links are good, and a day: --link-lifetime, or --expire-after,
+--mail-give-up-after and a day where that is longer. Give those that the workers have, and the longest that they had while links
+are out. A key that follows one without a time in the file is kept.`,
 		Args: cobra.NoArgs,
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {

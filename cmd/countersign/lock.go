@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// errInUse says that a worker has the data directory.
+var errInUse = errors.New("another worker uses the data directory")
+
 // lockDir makes the data directory and keeps other workers out of it until
 // the returned function is called, or the process ends.
 func lockDir(dir string) (unlock func(), err error) {
@@ -21,7 +24,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another worker uses the data directory %s; give this one its own with --data-dir", dir)
+			return nil, fmt.Errorf("%w %s; give this one its own with --data-dir", errInUse, dir)
 		}
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/workflow"
 )
 
 func (a *app) publish() *cobra.Command {
@@ -47,7 +48,7 @@ to the server that a worker on this machine embeds.`,
 		if err != nil {
 			return err
 		}
-		nc, err := dial(c.Context(), cfg)
+		nc, err := a.reach(c.Context(), cfg)
 		if err != nil {
 			return err
 		}
@@ -57,11 +58,13 @@ to the server that a worker on this machine embeds.`,
 	return c
 }
 
-// dial connects to the log's server for a command that does one thing.
-func dial(ctx context.Context, cfg config.Config) (*nats.Conn, error) {
+// reach connects to the log's server for a command that does one thing, and
+// says on standard error what the server forbids. It fails with
+// workflow.ErrUnavailable where no server takes the connection in logWait.
+func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) {
 	o := events.ConnectOptions{
 		URL: string(cfg.NATSURL), Context: cfg.NATSContext, Creds: cfg.NATSCreds,
-		TLSCA: cfg.NATSCA, TLSCert: cfg.NATSCert, TLSKey: cfg.NATSKey, Name: "countersign publish",
+		TLSCA: cfg.NATSCA, TLSCert: cfg.NATSCert, TLSKey: cfg.NATSKey, Name: "countersign command", Logger: logger(a.err, cfg),
 	}
 	if !cfg.External() {
 		if cfg.NATSListen == "" {
@@ -69,7 +72,45 @@ func dial(ctx context.Context, cfg config.Config) (*nats.Conn, error) {
 		}
 		o.URL = "nats://" + cfg.NATSListen
 	}
-	return events.Connect(ctx, o)
+	nc, err := events.Connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := connected(ctx, cfg, nc); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return nc, nil
+}
+
+// connected waits until the connection is there, and says where it was looked
+// for where it is not.
+func connected(ctx context.Context, cfg config.Config, nc *nats.Conn) error {
+	up := nc.StatusChanged(nats.CONNECTED)
+	defer nc.RemoveStatusListener(up)
+	if nc.IsConnected() {
+		return nil
+	}
+	var err error
+	select {
+	case <-up:
+		return nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(logWait):
+		err = nc.LastError()
+	}
+	where, mend := cfg.NATSURL.String(), "is it up, and --nats-url right?"
+	switch {
+	case cfg.NATSContext != "":
+		where, mend = "the context "+cfg.NATSContext, "is it up, and --nats-context right?"
+	case cfg.NATSURL == "":
+		where, mend = cfg.NATSListen, "start the worker that has it, or say with --nats-listen or --nats-url where it is"
+	}
+	if err != nil {
+		return fmt.Errorf("%w: no connection to NATS at %s: %w; %s", workflow.ErrUnavailable, where, err, mend)
+	}
+	return fmt.Errorf("%w: no connection to NATS at %s in %s; %s", workflow.ErrUnavailable, where, logWait, mend)
 }
 
 // line is one event to be sent.
@@ -195,6 +236,9 @@ func (s *lineSender) flush(ctx context.Context) error {
 		case <-ack.Ok():
 			s.bar.step()
 		case err := <-ack.Err():
+			if errors.Is(err, jetstream.ErrNoStreamResponse) {
+				return fmt.Errorf("no stream takes %s; a worker makes the stream %s, and subjects begin with %s", ack.Msg().Subject, events.StreamName, events.Prefix)
+			}
 			return fmt.Errorf("%s was not acknowledged: %w", ack.Msg().Subject, err)
 		case <-ctx.Done():
 			return fmt.Errorf("%s was not acknowledged in %s; is a worker up, and the stream made?", ack.Msg().Subject, s.wait)

@@ -347,7 +347,7 @@ func TestReplicasAreComparedBySnapshots(t *testing.T) {
 func TestRebuild(t *testing.T) {
 	x, dir, w := documentsAreDone(t)
 	want := dump(t, dir)
-	if code, _, errs := x.command(dir, "rebuild"); code != exitFailure || !strings.Contains(errs, "another worker uses the data directory") {
+	if code, _, errs := x.command(dir, "rebuild"); code != exitFailure || !strings.Contains(errs, "another worker uses the data directory "+dir+"; stop it first") {
 		t.Errorf("beside its worker: exit code %d, %s", code, errs)
 	}
 	x.must(dir, "snapshot")

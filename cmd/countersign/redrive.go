@@ -92,7 +92,7 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, store *db.Store, l
 
 // atTheLog runs f with a connection, and bounds how long it waits for the log.
 func (a *app) atTheLog(ctx context.Context, cfg config.Config, f func(context.Context, *nats.Conn) error) error {
-	nc, err := dial(ctx, cfg)
+	nc, err := a.reach(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -163,10 +163,13 @@ func (w *worker) connect(ctx context.Context) (err error) {
 // startNATS starts the embedded server on the data directory's store.
 func startNATS(cfg config.Config, listen string, logger *slog.Logger) (*natsd.Server, error) {
 	return natsd.Start(natsd.Options{
-		StoreDir: filepath.Join(cfg.DataDir, "nats"), Listen: listen, Name: "countersign",
+		StoreDir: storeDir(cfg), Listen: listen, Name: "countersign",
 		SyncAlways: cfg.NATSSync == 0, SyncInterval: cfg.NATSSync, Logger: logger,
 	})
 }
+
+// storeDir is where the embedded server keeps the log.
+func storeDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "nats") }
 
 func (w *worker) close() {
 	if w.nc != nil {

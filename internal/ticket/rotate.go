@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -31,7 +33,10 @@ func ListKeys(path string) ([]LinkKey, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &f)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no keys file at %s; is --data-dir, or --keys-file, the worker's?", path)
+	case err != nil:
 		return nil, fmt.Errorf("read the keys file %s: %w", path, err)
 	}
 	return linkKeys(f.Links), nil

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// TestCommandsSayThatNATSIsAway: a command that cannot reach the log says so
+// soon, where it looked and what to do, and quotes no password.
+func TestCommandsSayThatNATSIsAway(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(0, 1, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 1)
+	var group sync.WaitGroup
+	for _, args := range [][]string{
+		{"publish", "../../examples/day.jsonl"}, {"documents", "resend", string(testPX(0))}, {"verify"}, {"snapshot", "--list"},
+	} {
+		group.Go(func() {
+			_, errs := x.call(dir, exitFailure, append(args, "--nats-url", "nats://operator:hush@127.0.0.1:1")...)
+			if !strings.Contains(errs, "no connection to NATS at nats://127.0.0.1:1 in 5s; is it up, and --nats-url right?") || strings.Contains(errs, "hush") {
+				t.Errorf("%v: %s", args, errs)
+			}
+		})
+	}
+	group.Wait()
+	w.end()
+}
+
+// TestCommandsSayWhatNATSForbids: who may not do what a command does hears it
+// from the server, and not of a time that ran out alone.
+func TestCommandsSayWhatNATSForbids(t *testing.T) {
+	broker := startSecured(t)
+	x, dir := newTown(t), t.TempDir()
+	x.at = broker
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	file := filepath.Join(t.TempDir(), "events.jsonl")
+	line := `{"subject":"` + events.Prefix + string(testAccount) + "." + string(testPX(0)) + `.created","data":{}}`
+	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, errs := x.call(dir, exitFailure, "publish", file, "--wait", "1s", "--nats-url", broker.as("reports"))
+	if !strings.Contains(strings.ToLower(errs), "permissions violation for publish") {
+		t.Errorf("without the permission: %s", errs)
+	}
+	_, errs = x.call(dir, exitFailure, "publish", file, "--nats-url", strings.Replace(broker.as("reports"), "secret", "guess", 1))
+	if !strings.Contains(errs, "Authorization Violation") || strings.Contains(errs, "guess") {
+		t.Errorf("with a wrong password: %s", errs)
+	}
+	w.end()
+}
+
+// TestNoCommandMakesALog: a command that is given the wrong directory, or looks
+// while the stream is being restored, does not make an empty log there.
+func TestNoCommandMakesALog(t *testing.T) {
+	x := newTown(t)
+	for _, args := range [][]string{
+		{"verify"}, {"snapshot"}, {"snapshot", "--list"}, {"rebuild"}, {"erase", "--yes", string(testPX(0))}, {"replay", "../../examples/day.jsonl"},
+	} {
+		if _, errs := x.call(t.TempDir(), exitFailure, args...); !strings.Contains(errs, "there is no stream AUTHDOCS") {
+			t.Errorf("%v where there is no stream: %s", args, errs)
+		}
+		wrong := filepath.Join(t.TempDir(), "wrong")
+		env := slices.DeleteFunc(x.env(wrong), func(s string) bool { return strings.HasPrefix(s, "COUNTERSIGN_NATS_URL=") })
+		var errs strings.Builder
+		if code := run(t.Context(), args, env, &errs, &errs); code != exitFailure || !strings.Contains(errs.String(), "no log in "+wrong) {
+			t.Errorf("%v in a wrong directory: exit code %d, %s", args, code, errs.String())
+		}
+		if _, err := os.Stat(wrong); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%v has made a directory: %v", args, err)
+		}
+	}
+	js, err := jetstream.New(x.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Stream(t.Context(), events.StreamName); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("there is a stream: %v", err)
+	}
+}
+
+// TestExitCodesOfCalls: what is asked for in the wrong way is an error of the
+// call, in text and with --json.
+func TestExitCodesOfCalls(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(0, 1, "signer-%d@example.com")
+	x.cancel(0)
+	x.statuses(dir, workflow.Canceled, 1)
+	x.rest(dir)
+	for _, args := range [][]string{{"erase", string(testPX(0))}, {"erase", string(testPX(0)), "--json"}} {
+		if out, errs := x.call(dir, exitUsage, args...); !strings.Contains(out, "canceled") || !strings.Contains(errs, "nothing was erased") {
+			t.Errorf("%v: %s%s", args, out, errs)
+		}
+	}
+	x.call(dir, exitUsage, "dead", "list", "--dead", "--refused")
+	if _, errs := x.call(t.TempDir(), exitFailure, "keys", "list"); !strings.Contains(errs, "is --data-dir, or --keys-file, the worker's?") {
+		t.Errorf("keys list elsewhere: %s", errs)
+	}
+	w.end()
+}
