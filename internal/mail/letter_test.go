@@ -180,13 +180,7 @@ func TestGolden(t *testing.T) {
 		{"no_orders", mailOf(workflow.MailSent, bare)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := write(t, nil, c.mail)[0]
-			subject, err := new(mime.WordDecoder).DecodeHeader(l.header.Get("Subject"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden(t, c.name+".txt", "Subject: "+subject+"\n\n"+l.text)
-			golden(t, c.name+".html", l.html)
+			goldenMail(t, c.name, write(t, nil, c.mail)[0])
 		})
 	}
 }
@@ -207,6 +201,41 @@ func TestAReasonThatThePageGaveIsTranslated(t *testing.T) {
 			t.Errorf("%s, %q: want %q and not %q:\n%s", c.locale, c.reason, c.says, c.hides, l.text)
 		}
 	}
+}
+
+// TestGoldenLinks are the mails that say that a letter is signed and lead to
+// it, in place of having it with them.
+func TestGoldenLinks(t *testing.T) {
+	for _, c := range []struct{ name, to, locale string }{
+		{"signed_link", "ops@example.com", "en"},
+		{"signed_link_es", "ops@example.com", "es"},
+		{"signed_by_you_link", "owner@example.com", "en"},
+		{"signed_by_you_link_es", "owner@example.com", "es"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := mailOf(workflow.MailSigned, signed(several()))
+			m.Recipient, m.About.Locale = c.to, c.locale
+			server := catch(t)
+			r := pool(t, settings(t, server.addr)).Send(t.Context(), mail.Message{
+				Mail: m, Download: "https://sign.example.com/letter/" + token, Until: m.OwedAt.AddDate(0, 0, 30),
+			})
+			if r.Outcome != workflow.Accepted {
+				t.Fatalf("%+v", r)
+			}
+			goldenMail(t, c.name, read(t, server.stored()[0]))
+		})
+	}
+}
+
+// goldenMail compares a mail with its files under testdata.
+func goldenMail(t *testing.T, name string, l letter) {
+	t.Helper()
+	subject, err := new(mime.WordDecoder).DecodeHeader(l.header.Get("Subject"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, name+".txt", "Subject: "+subject+"\n\n"+l.text)
+	golden(t, name+".html", l.html)
 }
 
 // golden compares what is got with a file under testdata.
