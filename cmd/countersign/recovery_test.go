@@ -291,6 +291,41 @@ func TestVerify(t *testing.T) {
 	if _, out, _ := x.command(two, "verify"); !strings.Contains(out, "\n  - what: authorization_document.created") {
 		t.Errorf("missing rows are shown as:\n%s", out)
 	}
+	if _, out, _ := x.command(two, "verify", "--limit", "1"); strings.Count(out, "\n  - email: ") != 1 || strings.Contains(out, "journal") || !strings.Contains(out, " rows more\n") {
+		t.Errorf("one row is shown as:\n%s", out)
+	}
+	x.must(two, "snapshot") // which is as wrong
+	if out := x.must(two, "verify", "--from-log=false"); !strings.Contains(out, "the database says what the log says") {
+		t.Errorf("from the snapshot: %s", out)
+	}
+	if code, _, _ := x.command(two, "verify"); code != exitFailure {
+		t.Errorf("from the log: exit code %d", code)
+	}
+}
+
+// TestVerifyOfADatabaseThatIsBehind compares where the database stands, wherever
+// the log ends.
+func TestVerifyOfADatabaseThatIsBehind(t *testing.T) {
+	x, dir, w := documentsAreDone(t)
+	w.end()
+	at := x.tail()
+	x.create(101, 3, "signer-%d@example.com")
+	if out := x.must(dir, "verify"); !strings.HasSuffix(out, fmt.Sprintf("up to entry %d\n", at)) {
+		t.Errorf("it says: %s", out)
+	}
+	ahead := t.TempDir()
+	x.must(ahead, "rebuild")
+	x.must(ahead, "snapshot")
+	if out := x.must(dir, "verify", "--from-log=false"); !strings.HasSuffix(out, fmt.Sprintf("up to entry %d\n", at)) {
+		t.Errorf("where the only snapshot is ahead: %s", out)
+	}
+	log := eventstest.Open(t, x.nc, 1)
+	for _, pair := range [][2]string{{dir, ahead}, {ahead, dir}} {
+		same, to, err := sameAt(t.Context(), log, pair[0], pair[1])
+		if err != nil || !same || to != at+3 {
+			t.Errorf("%v: the same: %t at %d, %v", pair, same, to, err)
+		}
+	}
 }
 
 // byHand changes a database as nobody should.
@@ -323,7 +358,7 @@ func TestReplicasAreComparedBySnapshots(t *testing.T) {
 	metric := func(value string) func() bool {
 		return func() bool {
 			_, body := get(t, "http://"+b.address("admin")+"/metrics")
-			return strings.Contains(body, "countersign_replica_mismatch "+value) && !strings.Contains(body, "countersign_snapshot_position 0")
+			return strings.Contains(body, "\ncountersign_replica_mismatch "+value+"\n") && !strings.Contains(body, "\ncountersign_snapshot_position 0\n")
 		}
 	}
 	waitLong(t, "the metric to be there", metric("0"))

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"countersign/events"
 	"countersign/workflow"
 )
 
@@ -22,22 +25,29 @@ func (x *town) foretold(dir string, args ...string) (r replayReport) {
 	return r
 }
 
+// mirror makes a stream that has what the log has so far.
+func (x *town) mirror(name string) {
+	x.t.Helper()
+	js, err := jetstream.New(x.nc)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if _, err := js.CreateStream(x.t.Context(), jetstream.StreamConfig{Name: name, Mirror: &jetstream.StreamSource{Name: events.StreamName}}); err != nil {
+		x.t.Fatal(err)
+	}
+	tail := x.tail()
+	waitLong(x.t, "the mirror", func() bool {
+		s, err := js.Stream(x.t.Context(), name)
+		return err == nil && s.CachedInfo().State.LastSeq == tail
+	})
+}
+
 // TestReplayOfTheDay replays what the log has: from the file, and from a mirror
 // of the log. All is known, nothing is published, mailed or registered.
 func TestReplayOfTheDay(t *testing.T) {
 	x, dir, w := theDayIsDone(t)
-	js, err := jetstream.New(x.nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "COPY", Mirror: &jetstream.StreamSource{Name: "AUTHDOCS"}}); err != nil {
-		t.Fatal(err)
-	}
+	x.mirror("COPY")
 	tail, mails := x.tail(), x.box.Count()
-	waitLong(t, "the mirror", func() bool {
-		s, err := js.Stream(t.Context(), "COPY")
-		return err == nil && s.CachedInfo().State.LastSeq == tail
-	})
 	day := len(theDay(t))
 	for _, args := range [][]string{{"--dry-run"}, {}} {
 		if r := x.foretold(dir, append(args, "../../examples/day.jsonl")...); r.Read != day || r.Known != day || r.New != 0 {
@@ -47,10 +57,58 @@ func TestReplayOfTheDay(t *testing.T) {
 			t.Errorf("%v the mirror, of %d entries: %+v", args, tail, r)
 		}
 	}
+	x.replayRanges(dir)
 	if x.tail() != tail || x.box.Count() != mails {
 		t.Errorf("%d new entries, %d new mails", x.tail()-tail, x.box.Count()-mails)
 	}
 	w.end()
+}
+
+// replayRanges asks for parts of the day, of the mirror and of the file.
+func (x *town) replayRanges(dir string) {
+	x.t.Helper()
+	log, _ := x.entries()
+	a, b := log[len(log)/3], log[2*len(log)/3]
+	number := func(e workflow.Entry) string { return strconv.FormatUint(e.Sequence, 10) }
+	moment := func(e workflow.Entry) string { return e.Time.UTC().Format(time.RFC3339Nano) }
+	for _, ask := range []struct {
+		args []string
+		in   func(workflow.Entry) bool
+	}{
+		{[]string{"--from", number(a)}, func(e workflow.Entry) bool { return e.Sequence >= a.Sequence }},
+		{[]string{"--to", number(b)}, func(e workflow.Entry) bool { return e.Sequence <= b.Sequence }},
+		{[]string{"--from", moment(a)}, func(e workflow.Entry) bool { return !e.Time.Before(a.Time) }},
+		{[]string{"--to", moment(b)}, func(e workflow.Entry) bool { return !e.Time.After(b.Time) }},
+		{[]string{"--from", number(a), "--to", number(a)}, func(e workflow.Entry) bool { return e.Sequence == a.Sequence }},
+		{[]string{"--subject", "authdocs.v1.*.*.created"}, func(e workflow.Entry) bool { return strings.HasSuffix(e.Subject, ".created") }},
+		{[]string{"--subject", "authdocs.v1.*.*.order.>"}, func(e workflow.Entry) bool { return strings.Contains(e.Subject, ".order.") }},
+		{[]string{"--subject", "authdocs.v1.*.*"}, func(workflow.Entry) bool { return false }},
+		{[]string{"--subject", "authdocs.v1.*.*.status.>"}, func(workflow.Entry) bool { return false }},
+	} {
+		want := 0
+		for _, e := range log {
+			if ask.in(e) {
+				want++
+			}
+		}
+		if r := x.foretold(dir, append(ask.args, "COPY")...); r.Read != want || r.New != 0 {
+			x.t.Errorf("%v of the mirror: %+v, want %d to be read", ask.args, r, want)
+		}
+	}
+	statuses := 0
+	for _, l := range theDay(x.t) {
+		if strings.HasSuffix(l.msg.Subject, ".status") && !strings.Contains(l.msg.Subject, ".order.") {
+			statuses++
+		}
+	}
+	for args, want := range map[string]int{
+		"--from 11 --to 20": 10, "--from 2026-11-23T08:04:00Z --to 2026-11-23T08:04:00Z": 1, "--to 2026-11-23T08:01:59.9Z": 0,
+		"--subject authdocs.v1.*.*.status": statuses, "--subject authdocs.v1.*.*.status.>": 0, "--subject authdocs.v1.*.*": 0,
+	} {
+		if r := x.foretold(dir, append(strings.Fields(args), "../../examples/day.jsonl")...); r.Read != want {
+			x.t.Errorf("%s of the file: %+v, want %d to be read", args, r, want)
+		}
+	}
 }
 
 // TestReplayOfWhatIsMissing tells of events that the log does not have what they
@@ -72,7 +130,7 @@ func TestReplayOfWhatIsMissing(t *testing.T) {
 		{"late-2", "order." + string(testHR(9)) + ".status", workflow.TypeOrderStatusChanged, `{"status":"completed"}`, string(testPX(2))},
 	} {
 		source := "/test"
-		lines.WriteString(`{"subject":"authdocs.v1.` + string(testAccount) + `.` + e.px + `.` + e.what + `","data":{"specversion":"1.0","id":"` + e.id +
+		lines.WriteString(`{"after":"authdocs.v1.what.has.happened","subject":"authdocs.v1.` + string(testAccount) + `.` + e.px + `.` + e.what + `","data":{"specversion":"1.0","id":"` + e.id +
 			`","source":"` + source + `","type":"` + e.typ + `","data":` + e.data + "}}\n")
 	}
 	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {

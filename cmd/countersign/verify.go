@@ -35,9 +35,6 @@ the position first. Two workers at the same position write the same bytes; see v
 	}
 }
 
-// errDiffers makes verify exit with 1.
-var errDiffers = errors.New("the two states differ")
-
 func (a *app) verify() *cobra.Command {
 	var against string
 	var fromLog bool
@@ -157,7 +154,7 @@ func (b *bench) compare(ctx context.Context, want string, store *db.Store, into 
 	if n := len(rows) - most; n > 0 {
 		fmt.Fprintf(b.out, "and %d rows more\n", n)
 	}
-	return fmt.Errorf("%w: %d rows of the database (+) and of %s (-), at entry %d", errDiffers, len(rows), with, at)
+	return fmt.Errorf("the two states differ: %d rows of the database (+) and of %s (-), at entry %d", len(rows), with, at)
 }
 
 func dumpFile(ctx context.Context, store *db.Store, path string) error {
