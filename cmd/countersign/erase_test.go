@@ -342,3 +342,46 @@ func TestEraseDeletesOlderSnapshots(t *testing.T) {
 	}
 	w.end()
 }
+
+// TestEraseAThousandOrders erases a document of which more is said than one
+// event of erasure lists.
+func TestEraseAThousandOrders(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	var orders []workflow.SID
+	var done []events.Event
+	for n := range events.MaxOrders {
+		orders = append(orders, testHR(n))
+		done = append(done, events.OrderStatusChanged("/carrier", fmt.Sprint("done-", n), testAccount, testPX(1), testHR(n),
+			workflow.OrderStatusChanged{Status: workflow.OrderCompleted}))
+	}
+	x.say(events.Created("/test", "created-1", testAccount, testPX(1), workflow.Created{
+		AddressSID: "AD00000000000000000000000000000001", Email: "private-1@example.com", HostedNumberOrderSIDs: orders,
+	}))
+	x.rest(dir)
+	x.say(status(1, workflow.Signed))
+	x.rest(dir)
+	x.say(done...)
+	x.rest(dir)
+	x.must(dir, "erase", "--yes", string(testPX(1)))
+	x.rest(dir)
+	log, _ := x.entries()
+	erasures := 0
+	for _, e := range log {
+		if _, ok := e.Body.(workflow.Erased); ok {
+			erasures++
+		} else if e.Document == testPX(1) {
+			t.Errorf("entry %d, %s, is on the log still", e.Sequence, e.Subject)
+		}
+	}
+	if erasures != 2 {
+		t.Errorf("%d events of erasure, want 2", erasures)
+	}
+	sameState(t, dump(t, dir), x.fromLog())
+	w.end()
+	if files := holding(t, dir, "private-1@example.com"); len(files) > 0 {
+		t.Errorf("the address is still in %v", files)
+	}
+}
