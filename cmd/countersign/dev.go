@@ -203,7 +203,7 @@ func (a *app) result(ctx context.Context, w *worker, box *catcher.Catcher) error
 			return err
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", short(d.AccountSID), short(d.SID), d.Email, statusOf(d),
-			d.Round, len(d.Orders), registered(life), accepted(life), cut(d.Reason, 60))
+			d.Round, len(d.Orders), registered(life), accepted(life), cut(oneLine(d.Reason), 60))
 	}
 	if err := t.Flush(); err != nil {
 		return err

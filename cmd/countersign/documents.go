@@ -145,7 +145,7 @@ func showLife(w io.Writer, sid workflow.SID, l db.Life) error {
 	if l.Document != nil {
 		fmt.Fprintln(t, "\nORDER\tSTATUS\tNUMBER\tCARRIER\tFAILURE")
 		for _, o := range l.Document.Orders {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.SID, o.Status, o.PhoneNumber, o.CurrentCarrier, o.FailureReason)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.SID, o.Status, o.PhoneNumber, o.CurrentCarrier, oneLine(o.FailureReason))
 		}
 	}
 	if len(l.Mails) > 0 {
@@ -167,7 +167,7 @@ func showLife(w io.Writer, sid workflow.SID, l db.Life) error {
 	if len(l.History) > 0 {
 		fmt.Fprintln(t, "\nTIME\tENTRY\tWHAT\tDETAIL")
 		for _, h := range l.History {
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", stamp(h.Time), h.Sequence, h.What, h.Detail)
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", stamp(h.Time), h.Sequence, h.What, oneLine(h.Detail))
 		}
 	}
 	return t.Flush()
@@ -198,7 +198,7 @@ func showState(w io.Writer, sid workflow.SID, l db.Life) {
 		{"updated", stamp(d.DateUpdated)},
 	} {
 		if row[1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+			fmt.Fprintf(w, "%s\t%s\n", row[0], oneLine(row[1]))
 		}
 	}
 	showTimes(w, *d, l.Timers)
