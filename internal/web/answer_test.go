@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"countersign/events"
 	"countersign/internal/loa"
 	"countersign/internal/web"
 	"countersign/workflow"
@@ -108,4 +109,33 @@ type panicking struct{ web.Letters }
 
 func (panicking) PDF(context.Context, workflow.Document, loa.Words) ([]byte, error) {
 	panic("no such glyph")
+}
+
+// TestALetterThatChangesWhileItIsSealed has a number of it changed, or the whole
+// taken back, while a time stamp is waited for: that letter is not signed.
+func TestALetterThatChangesWhileItIsSealed(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(*office)
+		code int
+		says string
+	}{
+		"changed": {func(o *office) {
+			o.append(events.OrderStatusChanged("/carrier", "n", letter().AccountSID, sid, order, workflow.OrderStatusChanged{Status: workflow.OrderPendingLOA, PhoneNumber: "+14155550199"}))
+		}, 409, "The letter changed while you read it"},
+		"recalled": {func(o *office) { o.append(o.status("x", workflow.StatusChanged{Status: workflow.Opened})) }, 410, "was taken back"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			form := o.form()
+			o.while = func() { c.do(o) }
+			code, body := o.post(form)
+			o.wants(code, c.code, body, c.says)
+			if strings.Contains(body, " checked") {
+				t.Error("what was ticked for another letter is ticked")
+			}
+			if doc, err := o.store.Document(t.Context(), sid); err != nil || doc.Status == workflow.Signed {
+				t.Errorf("it is %s, %v", doc.Status, err)
+			}
+		})
+	}
 }

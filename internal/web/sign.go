@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"countersign/events"
 	"countersign/internal/loa"
@@ -98,14 +97,6 @@ func gone(t *texts, doc workflow.Document, round int) (s say, ok bool) {
 	return s, false
 }
 
-// hint is an address by which those who have it know it, and from which nobody
-// else learns it: "o…@example.com".
-func hint(address string) string {
-	local, domain, _ := strings.Cut(address, "@")
-	_, n := utf8.DecodeRuneInString(local)
-	return local[:n] + "…@" + domain
-}
-
 // expired reports whether the letter itself has expired, and when.
 func expired(doc workflow.Document) (at time.Time, ok bool) {
 	if doc.Status != workflow.Failed || doc.Reason != workflow.ReasonExpired {
@@ -187,8 +178,7 @@ func (a *answering) answer() view {
 	now := shown(a.Provider, a.words, a.doc)
 	switch {
 	case a.form.Version != now:
-		a.form.Authority, a.form.Statements, a.form.Ticked = false, false, false // they were ticked for something else
-		return a.again(http.StatusConflict, a.t.Changed)
+		return a.changed()
 	case len(a.form.Errors) > 0:
 		return a.again(http.StatusUnprocessableEntity, "")
 	}
@@ -196,7 +186,11 @@ func (a *answering) answer() view {
 	var err error
 	switch a.form.Action {
 	case "sign":
-		e, err = a.signed(now)
+		if e, err = a.signed(now); err == nil {
+			if v := a.stillShown(now); v != nil { // it takes seconds where a time stamp is waited for
+				return *v
+			}
+		}
 	case "decline", "not-me":
 		e, err = a.declined(now)
 	default:
@@ -209,6 +203,26 @@ func (a *answering) answer() view {
 		return a.failed(err)
 	}
 	return a.outcome()
+}
+
+// changed shows the form for the letter as it is now, with nothing ticked: what
+// was ticked was for another one.
+func (a *answering) changed() view {
+	a.form.Authority, a.form.Statements, a.form.Ticked = false, false, false
+	return a.again(http.StatusConflict, a.t.Changed)
+}
+
+// stillShown looks at the document once more, and returns what to show where it
+// is not as it was shown, or has ended.
+func (a *answering) stillShown(was string) *view {
+	visit, v := a.handler.visit(a.r)
+	if v != nil {
+		return v
+	}
+	if a.visit = visit; shown(a.Provider, a.words, a.doc) != was {
+		return new(a.changed())
+	}
+	return nil
 }
 
 // waitForSigning waits until the own database knows that the mail server took

@@ -31,7 +31,8 @@ import (
 type letters struct {
 	mu     sync.Mutex
 	signed []web.Signature
-	err    error // of the next
+	err    error  // of the next
+	while  func() // a letter is being signed; may be nil
 }
 
 const pdfDigest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -46,6 +47,9 @@ func (l *letters) Sign(_ context.Context, _ workflow.Document, s web.Signature) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.signed = append(l.signed, s)
+	if l.while != nil {
+		l.while()
+	}
 	return pdfDigest, "name of the letter", l.err
 }
 

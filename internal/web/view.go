@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"countersign/internal/loa"
 	"countersign/internal/phone"
@@ -112,6 +114,14 @@ func (v *view) set(s say) {
 		s.Title = v.Title
 	}
 	v.say = s
+}
+
+// hint is an address by which those who have it know it, and from which nobody
+// else learns it: "o…@example.com".
+func hint(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	_, n := utf8.DecodeRuneInString(local)
+	return local[:n] + "…@" + domain
 }
 
 // shown is the digest of the letter as the page shows it: every sentence and
