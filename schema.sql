@@ -93,7 +93,7 @@ CREATE TABLE mails (
   about      TEXT    NOT NULL  -- JSON: the document as it stood in the mail's round; empty while it still stands so
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX mails_due ON mails (attempts > 0, due_ms, owed_seq, owed_index) WHERE state = 'owed';
+CREATE INDEX mails_due ON mails (attempts > 0, due_ms, owed_seq, owed_index, domain, attempts) WHERE state = 'owed';
 CREATE INDEX mails_claim ON mails (claim) WHERE state = 'claimed';
 CREATE INDEX mails_doubt ON mails (doubts) WHERE doubts > 0;
 
