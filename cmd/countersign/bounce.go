@@ -40,7 +40,7 @@ changes nothing. Without --nats-url the event goes to the server that a worker o
 has a worker's database, it says what became of the event.
 
 Exit codes: 0 it is on the log; 65 it is no report, or on no mail that was sent; 66 the file cannot be read; 75 the log
-does not answer, try again.`,
+does not answer, or the settings are wrong: try again.`,
 		Example: "  countersign bounce report.eml\n  # Postfix, /etc/aliases:\n  loa-bounces: \"|/usr/local/bin/countersign bounce - --nats-url nats://nats.example.com\"",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -48,7 +48,7 @@ does not answer, try again.`,
 	c.RunE = func(c *cobra.Command, args []string) error {
 		cfg, err := a.load(c)
 		if err != nil {
-			return err
+			return exitError{err, exitTemporary} // a mail server keeps the report until they are right
 		}
 		report, err := readReport(args[0])
 		if err != nil {

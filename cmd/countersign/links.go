@@ -74,14 +74,15 @@ func (w *worker) expiry(m workflow.Mail) (at, latest time.Time) {
 	return at, at.Add(w.cfg.MailGiveUpAfter)
 }
 
-// known is what the page reads documents of.
+// known is what the page and the REST API read documents of.
 type known struct {
 	*db.Store
 	w *worker
 }
 
-// Document implements web.Documents. A link that is good is about a document,
-// and where there is none this worker may not have met it yet.
+// Document implements web.Documents and api.Documents. Where there is no such
+// document this worker may not have met it yet: then it fails with
+// workflow.ErrUnavailable.
 func (k known) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
 	d, err := k.Store.Document(ctx, sid)
 	if errors.Is(err, workflow.ErrNotFound) && !k.w.upToDate() {

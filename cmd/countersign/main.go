@@ -51,13 +51,13 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 		return exitOK
 	}
 	fmt.Fprintln(errs, "countersign:", err)
-	var usage usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
 	var coded exitError
 	if errors.As(err, &coded) {
 		return coded.code
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
 	}
 	return exitFailure
 }

@@ -134,6 +134,7 @@ func TestBounceTellsItsMailServer(t *testing.T) {
 		{exitDataError, []string{"bounce", letter}},
 		{exitNoInput, []string{"bounce", "/nowhere.eml"}},
 		{exitTemporary, []string{"bounce", known, "--nats-url", "nats://127.0.0.1:1"}},
+		{exitTemporary, []string{"bounce", known, "--config", "/nowhere.yaml"}},
 		{exitUsage, []string{"bounce"}},
 	} {
 		x.call(dir, tt.code, tt.args...)

@@ -336,7 +336,7 @@ func (w *worker) adminHandler() http.Handler {
 // publicHandler serves the REST API and the signing page.
 func (w *worker) publicHandler() http.Handler {
 	rest := api.New(api.Config{
-		Documents: w.store, Progress: w.store, Log: appender{w}, Accounts: w.accounts,
+		Documents: known{w.store, w}, Progress: w.store, Log: appender{w}, Accounts: w.accounts,
 		PublicURL: w.cfg.PublicURL, Now: time.Now, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
 		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate,
 	})
