@@ -1,0 +1,168 @@
+package db_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"countersign/db"
+	"countersign/workflow"
+)
+
+func TestWhatIsOwedAndWhatIsSettled(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.created(1)
+	apply(t, s, w.entries...)
+	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), start.Add(time.Hour), 0, 10)
+	if err != nil || len(owed) != 1 || owed[0].What != "became.opened.1" {
+		t.Fatalf("owed %+v, %v", owed, err)
+	}
+	w.add(px(1), strings.TrimPrefix(owed[0].Subject(), workflow.SubjectPrefix), owed[0].Body)
+	apply(t, s, w.entries[1:]...)
+	if owed, _ := s.DueEvents(t.Context(), start.Add(time.Hour), start.Add(time.Hour), 0, 10); len(owed) != 0 {
+		t.Errorf("owed still: %+v", owed)
+	}
+	due, err := s.DueMails(t.Context(), start.Add(time.Hour), nil, 10)
+	if err != nil || len(due) != 1 || due[0].Domain != "example.com" {
+		t.Fatalf("due mails %+v, %v", due, err)
+	}
+	if due, _ := s.DueMails(t.Context(), start.Add(time.Hour), []string{"example.com"}, 10); len(due) != 0 {
+		t.Errorf("a domain that is left out is listed: %+v", due)
+	}
+	claim := w.add("", "_.mail.claimed", workflow.Claimed{Worker: "w", Mails: []workflow.MailID{due[0].ID}})
+	apply(t, s, claim)
+	mails, err := s.ClaimedMails(t.Context(), claim.Sequence)
+	if err != nil || len(mails) != 1 || mails[0].About == nil || mails[0].About.Email != "s1@example.com" {
+		t.Fatalf("claimed %+v, %v", mails, err)
+	}
+	if open, _ := s.OpenClaims(t.Context()); !cmp.Equal(open, []uint64{claim.Sequence}) {
+		t.Errorf("open claims %v", open)
+	}
+}
+
+// TestMailsThatAreTriedAgainKeepAQuarterOfThePlaces has eight documents whose
+// mails were deferred and are due again, and eight whose mails are new.
+func TestMailsThatAreTriedAgainKeepAQuarterOfThePlaces(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	var deferred []workflow.MailID
+	for n := range 8 {
+		w.created(n)
+		deferred = append(deferred, mailID(n, 1, workflow.MailSignature, 0))
+	}
+	w.mails(workflow.Deferred, deferred...)
+	for i := range deferred { // due again before the others are owed
+		w.entries[len(w.entries)-1].Body.(workflow.Settled).Outcomes[i].RetryAfterMs = 0
+	}
+	for n := range 8 {
+		w.created(8 + n)
+	}
+	apply(t, s, w.entries...)
+	for most, want := range map[int][]int{
+		16: {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7},
+		12: {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3},
+		8:  {8, 9, 10, 11, 12, 13, 0, 1},
+		4:  {8, 9, 10, 0},
+		2:  {0, 1}, // the longest due
+	} {
+		due, err := s.DueMails(t.Context(), start.Add(time.Hour), nil, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, ids []workflow.MailID
+		for _, d := range due {
+			got = append(got, d.ID)
+		}
+		for _, n := range want {
+			ids = append(ids, mailID(n, 1, workflow.MailSignature, 0))
+		}
+		if diff := cmp.Diff(ids, got); diff != "" {
+			t.Errorf("of %d places (-want +got):\n%s", most, diff)
+		}
+	}
+	if next, err := s.NextDueMail(t.Context()); err != nil || next.After(start.Add(time.Hour)) {
+		t.Errorf("the next is due at %v, %v", next, err)
+	}
+}
+
+// TestATimerIsNotAppendedBeforeTheLogWouldStampIt: a leader whose clock was days
+// ahead has stamped an entry, and the next one's clock is right.
+func TestATimerIsNotAppendedBeforeTheLogWouldStampIt(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.status(1, workflow.Canceled) // parked for a day
+	w.created(2)
+	apply(t, s, w.entries...)
+	for stamp, want := range map[time.Duration]int{time.Hour: 1, 25 * time.Hour: 2} {
+		owed, err := s.DueEvents(t.Context(), start.Add(48*time.Hour), start.Add(stamp), 0, 10)
+		if err != nil || len(owed) != want {
+			t.Errorf("%s later %d events are due, want %d: %v", stamp, len(owed), want, err)
+		}
+	}
+}
+
+// TestATimerIsAsOldAsItIsDue: what was owed a month ago for today is no arrear.
+func TestATimerIsAsOldAsItIsDue(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.status(1, workflow.Canceled) // parked for a day
+	apply(t, s, w.entries...)
+	for later, want := range map[time.Duration]int{23 * time.Hour: 0, 25 * time.Hour: 1} {
+		c, err := s.Counts(t.Context(), start.Add(later))
+		if err != nil || c.OwedEvents != want {
+			t.Fatalf("%s later %d events are due, want %d: %v", later, c.OwedEvents, want, err)
+		}
+		if age := start.Add(later).Sub(c.OldestEvent); want > 0 && (age < 0 || age > time.Hour) {
+			t.Errorf("%s later the oldest event is said to be late by %s", later, age)
+		}
+	}
+}
+
+// A timer that came early, and then is not wanted any more.
+func TestWhatSettlesATimerDoesNotDependOnTheBatch(t *testing.T) {
+	w := &writer{}
+	w.status(1, workflow.Canceled) // parked
+	due := workflow.TimerDue{Timer: "parked-1", Round: 1, DueAt: start.Add(24 * time.Hour)}
+	w.add(px(1), string(account)+"."+string(px(1))+".due.parked-1.1", due)
+	w.created(1)
+	together, apart := open(t, t.TempDir()), open(t, t.TempDir())
+	apply(t, together, w.entries...)
+	for _, e := range w.entries {
+		apply(t, apart, e)
+	}
+	if diff := cmp.Diff(dump(t, apart), dump(t, together)); diff != "" {
+		t.Errorf("one by one, and together:\n%s", diff)
+	}
+}
+
+// After a log has lost its tail, another replica may have owed an event
+// earlier than this one does.
+func TestWhatStandsAlreadyIsNotOwed(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	became := w.add(px(1), string(account)+"."+string(px(1))+".became.opened.1",
+		workflow.Became{Document: workflow.Document{SID: px(1), AccountSID: account, Status: workflow.Opened, Round: 1}})
+	became.Source, became.ID = workflow.Source, strings.TrimPrefix(became.Subject, workflow.SubjectPrefix)
+	apply(t, s, became)
+	w.created(1)
+	apply(t, s, w.entries[1:]...)
+	if owed := owedSubjects(t, s); owed != "" {
+		t.Errorf("owed, and on the log already: %s", owed)
+	}
+}
+
+func owedSubjects(t *testing.T, s *db.Store) string {
+	t.Helper()
+	owed, err := s.DueEvents(t.Context(), start.Add(time.Hour), start.Add(time.Hour), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, o := range owed {
+		out = append(out, o.Subject())
+	}
+	return strings.Join(out, "\n")
+}

@@ -1,0 +1,93 @@
+package db_test
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+
+	"countersign/db"
+	"countersign/workflow"
+)
+
+func TestADamagedOrNewerFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, db.FileName), bytes.Repeat([]byte("not a database "), 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if _, err := db.OpenReader(t.Context(), t.TempDir()); !errors.Is(err, workflow.ErrNotFound) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// TestAStoreOfANewerProgramIsRefused: one whose tables are newer, and one that
+// was folded by rules that this program does not know.
+func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
+	for name, change := range map[string]string{
+		"tables": "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)",
+		"rules":  "UPDATE position SET rules = 2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := open(t, dir).Close(); err != nil {
+				t.Fatal(err)
+			}
+			raw, err := sql.Open("sqlite3", filepath.Join(dir, db.FileName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := raw.Exec(change); err != nil {
+				t.Fatal(err)
+			}
+			if err := raw.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Open(t.Context(), dir); !errors.Is(err, db.ErrNewer) {
+				t.Errorf("opened: %v", err)
+			}
+		})
+	}
+}
+
+// TestAStoreOfAnotherProgramIsNotRead: while a fleet is upgraded a command may
+// meet a database that its worker, of another version, has open.
+func TestAStoreOfAnotherProgramIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	raw, err := sql.Open("sqlite3", filepath.Join(dir, db.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	before, err := goose.NewProvider(goose.DialectSQLite3, raw, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.UpTo(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.OpenReader(t.Context(), dir); !errors.Is(err, db.ErrOlder) {
+		t.Errorf("an older one: %v", err)
+	}
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := db.OpenReader(t.Context(), dir); err != nil {
+		t.Errorf("brought up to date: %v", err)
+	} else if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := raw.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.OpenReader(t.Context(), dir); !errors.Is(err, db.ErrNewer) {
+		t.Errorf("a newer one: %v", err)
+	}
+}
