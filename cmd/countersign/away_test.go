@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/internal/logtest"
 	"countersign/workflow"
 )
 
@@ -111,4 +115,31 @@ func TestExitCodesOfCalls(t *testing.T) {
 		t.Errorf("keys list elsewhere: %s", errs)
 	}
 	w.end()
+}
+
+// TestDevStaysOnThisMachine: neither another's log nor a real mail server that
+// the environment names gets what dev makes up, and its links lead to itself.
+func TestDevStaysOnThisMachine(t *testing.T) {
+	own := []string{"COUNTERSIGN_LISTEN=127.0.0.1:0", "COUNTERSIGN_ADMIN_LISTEN=127.0.0.1:0", "COUNTERSIGN_NATS_LISTEN=off"}
+	for _, theirs := range []string{"COUNTERSIGN_NATS_URL=nats://127.0.0.1:1", "COUNTERSIGN_SMTP_URL=smtp://127.0.0.1:1?tls=none"} {
+		var errs logtest.Buffer
+		if code := run(t.Context(), []string{"dev"}, append(own, theirs), &errs, &errs); code != exitUsage || !strings.Contains(errs.String(), "or run serve") {
+			t.Errorf("%s: exit code %d, %s", theirs, code, errs.String())
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var out logtest.Buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, []string{"dev", "--log-level", "info", "--log-format", "text"}, own, &out, &out)
+	}()
+	at := regexp.MustCompile(`public=(127\.0\.0\.1:\d+)`)
+	eventstest.Wait(t, "dev to be up", func() bool { return at.MatchString(out.String()) })
+	if said := at.FindStringSubmatch(out.String())[1]; !strings.Contains(out.String(), "API    http://"+said+" ") {
+		t.Errorf("it listens on %s:\n%s", said, out.String())
+	}
+	stop()
+	if code := <-done; code != exitOK {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
 }

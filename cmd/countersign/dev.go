@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"countersign/db"
 	"countersign/internal/catcher"
+	"countersign/internal/config"
 	"countersign/workflow"
 )
 
@@ -23,7 +26,8 @@ func (a *app) dev() *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything in one process, to try it out",
 		Long: `Runs a worker with everything embedded: NATS, the database, and a mail catcher with an inbox to be read in a browser.
-Nothing leaves this machine. Without --data-dir the data is gone afterwards.
+Nothing leaves this machine. Without --data-dir the data is gone afterwards. Links lead to --listen, unless --public-url
+says otherwise.
 
 The catcher refuses mail to no-such-user@… for good, and defers mail to greylisted…@… once.`,
 		Example: "  countersign dev --publish examples/day.jsonl",
@@ -70,19 +74,35 @@ func (a *app) runDev(c *cobra.Command, file string) error {
 	defer os.RemoveAll(dir)
 	a.environ = devSettings(c, a.environ, box.Addr(), dir)
 	cfg, err := a.load(c, "smtp-url", "mail-from")
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case cfg.External():
+		return usageError{errors.New("dev has NATS in itself, and would put its events on a log that others use: leave nats-url and nats-context out, or run serve")}
+	case !strings.Contains(string(cfg.SMTPURL), "//"+box.Addr()+"?"):
+		return usageError{errors.New("dev has a mail server of its own, and would send its mails to people: leave smtp-url out, or run serve")}
 	}
 	w, err := newWorker(c.Context(), cfg, logger(a.err, cfg))
 	if err != nil {
 		return err
 	}
 	w.inbox = box.Handler()
+	if cfg.PublicURL == config.PublicURL {
+		w.cfg.PublicURL = "http://" + here(w.public.Addr())
+	}
 	if err := a.devAccount(w); err != nil {
 		w.close()
 		return err
 	}
 	return a.play(c.Context(), w, box, lines)
+}
+
+// here is an address that a listener has on this machine.
+func here(a net.Addr) string {
+	if at, ok := a.(*net.TCPAddr); ok && at.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.Port))
+	}
+	return a.String()
 }
 
 // devAccount is an account of the example day.

@@ -25,6 +25,9 @@ const (
 	accountsInDataDir = "<data-dir>/accounts"
 )
 
+// PublicURL is the origin of links where nobody says another.
+const PublicURL = "http://127.0.0.1:8080"
+
 // configFile is the one setting that the file cannot have.
 const configFile = "config"
 
@@ -116,7 +119,7 @@ func ruleSettings(c *Config) []setting {
 // serverSettings say what is served, where and to whom.
 func serverSettings(c *Config) []setting {
 	return []setting{
-		{"public-url", "http://127.0.0.1:8080", "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
+		{"public-url", PublicURL, "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
 		{"listen", "127.0.0.1:8080", "where the REST API and the signing page are served", address(&c.Listen)},
 		{"tls-cert", "", "certificate (PEM) to serve --listen with, read again when it changes; without one it is served in clear", readable(&c.TLSCert)},
 		{"tls-key", "", "key (PEM) of that certificate", readable(&c.TLSKey)},
