@@ -95,9 +95,9 @@ func TestNoCommandMakesALog(t *testing.T) {
 	}
 }
 
-// TestExitCodesOfCalls: what is asked for in the wrong way is an error of the
-// call, in text and with --json.
-func TestExitCodesOfCalls(t *testing.T) {
+// TestWhatCommandsAnswer: what is asked for in the wrong way is an error of the
+// call, in text and with --json; and an erased document is said to be one.
+func TestWhatCommandsAnswer(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -109,6 +109,14 @@ func TestExitCodesOfCalls(t *testing.T) {
 		if out, errs := x.call(dir, exitUsage, args...); !strings.Contains(out, "canceled") || !strings.Contains(errs, "nothing was erased") {
 			t.Errorf("%v: %s%s", args, out, errs)
 		}
+	}
+	x.must(dir, "erase", "--yes", string(testPX(0)))
+	x.rest(dir)
+	if out := x.must(dir, "documents", "show", string(testPX(0))); !regexp.MustCompile(`status +erased\n`).MatchString(out) {
+		t.Errorf("an erased document: %s", out)
+	}
+	if _, errs := x.call(dir, exitFailure, "documents", "resend", string(testPX(0))); !strings.Contains(errs, "was erased") {
+		t.Errorf("an erased document is sent again: %s", errs)
 	}
 	x.call(dir, exitUsage, "dead", "list", "--dead", "--refused")
 	if _, errs := x.call(t.TempDir(), exitFailure, "keys", "list"); !strings.Contains(errs, "is --data-dir, or --keys-file, the worker's?") {

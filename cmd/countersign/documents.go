@@ -176,7 +176,11 @@ func showLife(w io.Writer, sid workflow.SID, l db.Life) error {
 func showState(w io.Writer, sid workflow.SID, l db.Life) {
 	fmt.Fprintf(w, "document\t%s\n", sid)
 	d := l.Document
-	if d == nil {
+	switch {
+	case d == nil && wasErased(l):
+		fmt.Fprintln(w, "status\terased")
+		return
+	case d == nil:
 		fmt.Fprintln(w, "status\tnot created yet")
 		return
 	}
@@ -202,6 +206,11 @@ func showState(w io.Writer, sid workflow.SID, l db.Life) {
 		}
 	}
 	showTimes(w, *d, l.Timers)
+}
+
+// wasErased reports whether erasure is all that is left of a document.
+func wasErased(l db.Life) bool {
+	return l.Document == nil && slices.ContainsFunc(l.History, func(h db.Happening) bool { return h.What == workflow.TypeErased })
 }
 
 // showTimes writes what is to happen to a document, and when.

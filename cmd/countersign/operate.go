@@ -55,6 +55,8 @@ func (a *app) operate(o operation) *cobra.Command {
 			switch {
 			case err != nil:
 				return err
+			case wasErased(life):
+				return fmt.Errorf("%w: document %s was erased, for ever", workflow.ErrConflict, args[0])
 			case life.Document == nil:
 				return fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, args[0])
 			}

@@ -68,7 +68,7 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 	}
 	if !cfg.External() {
 		if cfg.NATSListen == "" {
-			return nil, usageError{errors.New("the embedded server listens nowhere; name a server with --nats-url")}
+			return nil, usageError{errors.New("nats-listen is off, so that no command can reach the embedded server: let it listen, or name another with --nats-url")}
 		}
 		o.URL = "nats://" + cfg.NATSListen
 	}
