@@ -234,7 +234,7 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 		}
 		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", err)
 		if !again.wait(ctx) {
-			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, err)
+			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, away(err))
 		}
 	}
 }

@@ -125,6 +125,20 @@ func TestWhatCommandsAnswer(t *testing.T) {
 	w.end()
 }
 
+// TestServeSaysWhereLinksLead: a worker that nobody told its public URL mails
+// links that nobody else can open.
+func TestServeSaysWhereLinksLead(t *testing.T) {
+	x := newTown(t)
+	for _, url := range []string{"", "https://sign.example.com"} {
+		w := start(t, x.env(t.TempDir(), "COUNTERSIGN_PUBLIC_URL="+url))
+		w.says("read to its end")
+		if said := strings.Contains(w.log.String(), "set public-url to the origin that people see"); said != (url == "") {
+			t.Errorf("with %q: %v", url, said)
+		}
+		w.end()
+	}
+}
+
 // TestDevStaysOnThisMachine: neither another's log nor a real mail server that
 // the environment names gets what dev makes up, and its links lead to itself.
 func TestDevStaysOnThisMachine(t *testing.T) {

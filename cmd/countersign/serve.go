@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"countersign/internal/config"
+)
 
 func (a *app) serve() *cobra.Command {
 	return &cobra.Command{
@@ -16,6 +20,9 @@ func (a *app) serve() *cobra.Command {
 			w, err := newWorker(c.Context(), cfg, logger(a.err, cfg))
 			if err != nil {
 				return err
+			}
+			if cfg.PublicURL == config.PublicURL {
+				w.logger.Warn("links in mails lead to this machine alone; set public-url to the origin that people see", "public-url", cfg.PublicURL)
 			}
 			return w.run(c.Context())
 		},
