@@ -125,6 +125,22 @@ func TestWhatCommandsAnswer(t *testing.T) {
 	w.end()
 }
 
+// TestAListThatIsCutSaysSo: who counts the rows is told that there may be more.
+func TestAListThatIsCutSaysSo(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(0, 3, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 3)
+	for limit, says := range map[string]bool{"2": true, "4": false} {
+		out, errs := x.call(dir, exitOK, "documents", "list", "--json", "--limit", limit)
+		if strings.Contains(errs, "there may be more; see --limit") != says || strings.Contains(out, "more") {
+			t.Errorf("--limit %s of 3: %s%s", limit, out, errs)
+		}
+	}
+	w.end()
+}
+
 // TestServeSaysWhereLinksLead: a worker that nobody told its public URL mails
 // links that nobody else can open.
 func TestServeSaysWhereLinksLead(t *testing.T) {

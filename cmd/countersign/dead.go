@@ -73,6 +73,7 @@ func (a *app) deadList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.sayLimit(len(letters), f.Limit)
 			if asJSON {
 				return eachJSON(a.out, jsonLetters(letters))
 			}

@@ -65,12 +65,20 @@ func (a *app) documentsList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.sayLimit(len(docs), f.Limit)
 		if asJSON {
 			return eachJSON(a.out, docs)
 		}
 		return listDocuments(a.out, docs)
 	}
 	return c
+}
+
+// sayLimit says that there may be more than a list shows.
+func (a *app) sayLimit(listed, limit int) {
+	if listed >= limit {
+		fmt.Fprintf(a.err, "the newest %d are listed, and there may be more; see --limit\n", limit)
+	}
 }
 
 func eachJSON[T any](w io.Writer, list []T) error {
