@@ -177,6 +177,7 @@ func readLine(raw []byte) (line, error) {
 // lineSender sends lines in their order.
 type lineSender struct {
 	js      jetstream.JetStream
+	stream  jetstream.Stream // the log, once it was found
 	wait    time.Duration
 	pending []jetstream.PubAckFuture
 	bar     progress
@@ -248,26 +249,40 @@ func (s *lineSender) flush(ctx context.Context) error {
 	return nil
 }
 
-// lookEvery is how often the log is asked for what a line comes after.
-const lookEvery = 5 * time.Millisecond
+// The log is asked for what a line comes after every lookEvery, and each answer
+// is waited for lookWait long: one that a restart of the server took away does
+// not come.
+const (
+	lookEvery = 5 * time.Millisecond
+	lookWait  = 2 * time.Second
+)
 
 // await waits until a subject stands on the log.
 func (s *lineSender) await(ctx context.Context, subject string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
-	stream, err := s.js.Stream(ctx, events.StreamName)
-	if err != nil {
-		return fmt.Errorf("look at stream %s: %w", events.StreamName, err)
-	}
 	for {
-		_, err := stream.GetLastMsgForSubject(ctx, subject)
+		err := s.look(ctx, subject)
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) || sleep(ctx, lookEvery) != nil {
+		if sleep(ctx, lookEvery) != nil {
 			return fmt.Errorf("it comes after %s, which is not on the log after %s: %w", subject, s.wait, err)
 		}
 	}
+}
+
+// look fails where a subject does not stand on the log, or nobody says so.
+func (s *lineSender) look(ctx context.Context, subject string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	if s.stream == nil {
+		if s.stream, err = s.js.Stream(ctx, events.StreamName); err != nil {
+			return fmt.Errorf("look at stream %s: %w", events.StreamName, err)
+		}
+	}
+	_, err = s.stream.GetLastMsgForSubject(ctx, subject)
+	return err
 }
 
 // sleep waits for d, or fails when ctx ends.
