@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -63,6 +64,7 @@ type Store struct {
 	write, read  *sql.DB
 	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
+	unswept      atomic.Bool                      // see Unswept
 	fold         sync.Mutex                       // held while a batch is applied
 	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by fold
 	mu           sync.Mutex                       // guards what is below
@@ -107,6 +109,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.prepareWriter(ctx, rand.Text()); err != nil {
+		return err
+	}
+	if err := s.readMark(ctx); err != nil {
 		return err
 	}
 	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {

@@ -78,7 +78,7 @@ func TestNoCommandMakesALog(t *testing.T) {
 		}
 		wrong := filepath.Join(t.TempDir(), "wrong")
 		env := slices.DeleteFunc(x.env(wrong), func(s string) bool { return strings.HasPrefix(s, "COUNTERSIGN_NATS_URL=") })
-		var errs strings.Builder
+		var errs logtest.Buffer
 		if code := run(t.Context(), args, env, &errs, &errs); code != exitFailure || !strings.Contains(errs.String(), "no log in "+wrong) {
 			t.Errorf("%v in a wrong directory: exit code %d, %s", args, code, errs.String())
 		}

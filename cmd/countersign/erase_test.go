@@ -17,6 +17,7 @@ import (
 	"countersign/events"
 	"countersign/events/eventstest"
 	"countersign/internal/config"
+	"countersign/internal/logtest"
 	"countersign/workflow"
 )
 
@@ -199,7 +200,7 @@ func TestEraseOnACluster(t *testing.T) {
 	x.say(status(1, workflow.Canceled))
 	x.rest(dir)
 	cluster.up[2].kill()
-	var out, errs bytes.Buffer
+	var out, errs logtest.Buffer
 	if code := run(t.Context(), []string{"erase", "--yes", string(testPX(1))}, env, &out, &errs); code != exitOK {
 		t.Fatalf("exit code %d: %s%s", code, &out, &errs)
 	}

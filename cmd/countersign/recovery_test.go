@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,13 +15,14 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/events/eventstest"
+	"countersign/internal/logtest"
 	"countersign/workflow"
 )
 
 // command runs a command in this process, as a shell does.
 func (x *town) command(dir string, args ...string) (code int, out, errs string) {
 	x.t.Helper()
-	var o, e bytes.Buffer
+	var o, e logtest.Buffer
 	code = run(x.t.Context(), args, x.env(dir), &o, &e)
 	return code, o.String(), e.String()
 }

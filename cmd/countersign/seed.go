@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/internal/relay"
 	"countersign/workflow"
 )
 
@@ -23,9 +22,7 @@ func (w *worker) openStore(ctx context.Context) (err error) {
 	if unused(ctx, w.cfg.DataDir) {
 		w.seed(ctx)
 	}
-	if w.store, err = db.Open(ctx, w.cfg.DataDir); err == nil {
-		relay.Sweep(ctx, w.store, w.logger) // what the run before was kept from
-	}
+	w.store, err = db.Open(ctx, w.cfg.DataDir)
 	return err
 }
 

@@ -266,6 +266,7 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	group.Go(func() { w.watchTail(ctx, log) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
 	group.Go(func() { w.mails(log).Run(ctx) })
+	group.Go(func() { (&relay.Sweeps{Store: w.store, Logger: w.logger}).Run(ctx) })
 	group.Go(func() {
 		(&replicas{copies: w.copies, store: w.store, log: log, every: w.cfg.SnapshotEvery, meters: &w.meters}).run(ctx)
 	})

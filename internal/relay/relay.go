@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"log/slog"
-	"slices"
 	"time"
 
 	"countersign/db"
@@ -36,18 +35,7 @@ func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entr
 		return err
 	}
 	f.sayQuarantined(ctx, batch)
-	if slices.ContainsFunc(batch, func(e workflow.Entry) bool { _, ok := e.Body.(workflow.Erased); return ok }) {
-		Sweep(ctx, f.Store, f.Logger)
-	}
 	return nil
-}
-
-// Sweep has the store swept after an erasure. Where that fails it is tried again
-// at the next one, and when the store is opened; logger, which may be nil, is told.
-func Sweep(ctx context.Context, store *db.Store, logger *slog.Logger) {
-	if err := store.Sweep(ctx); err != nil && logger != nil {
-		logger.Warn("the database's file may still hold what was erased; it is tried again at the next start", "err", err)
-	}
 }
 
 // Foresee implements events.Foresight.

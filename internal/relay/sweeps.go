@@ -1,0 +1,48 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"countersign/db"
+)
+
+// Sweeps has the database's file swept after erasures.
+type Sweeps struct {
+	Store  *db.Store
+	Logger *slog.Logger
+}
+
+// Of the time in which documents are erased, a sweep takes a twentieth at most:
+// nothing is applied meanwhile.
+const (
+	sweepShare = 20
+	sweepAgain = 10 * time.Minute // after one that failed
+)
+
+// Run sweeps until ctx ends, and then once more where there is need.
+func (r *Sweeps) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := r.Store.Changed()
+		if r.Store.Unswept() {
+			pause(ctx, r.sweep(ctx))
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	r.sweep(ctx)
+}
+
+// sweep returns how long to wait before the next.
+func (r *Sweeps) sweep(ctx context.Context) time.Duration {
+	start := time.Now()
+	if err := r.Store.Sweep(ctx); err != nil {
+		r.Logger.Warn("the database's file may still hold what was erased; it is tried again", "err", err)
+		return sweepAgain
+	}
+	return max(time.Second, (sweepShare-1)*time.Since(start))
+}
