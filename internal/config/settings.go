@@ -73,7 +73,7 @@ func mailSettings(c *Config) []setting {
 		{"mail-deadline", "30s", "time for a mail from its claim to its outcome, at least 1s", duration(&c.MailDeadline, oneSecond)},
 		{"mail-retry-first", "1m", "wait after a mail's first deferral; it grows from there", duration(&c.MailRetryFirst, anyTime)},
 		{"mail-retry-max", "4h", "longest wait between two tries", duration(&c.MailRetryMax, anyTime)},
-		{"mail-give-up-after", "48h", "a mail deferred for so long counts as rejected", duration(&c.MailGiveUpAfter, anyTime)},
+		{"mail-give-up-after", "48h", "a mail deferred for so long counts as rejected, one in doubt for so long as held", duration(&c.MailGiveUpAfter, anyTime)},
 		{"mail-in-doubt", Resend, "what becomes of a mail whose outcome is lost: resend or hold", oneOf(&c.MailInDoubt, Resend, Hold)},
 		{"mail-rate", "0", "most mails per second; 0 for no limit", rate(&c.MailRate)},
 		{"mail-domain-rate", "0", "most mails per second to one domain; 0 for no limit", rate(&c.MailDomainRate)},
