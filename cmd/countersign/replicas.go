@@ -87,7 +87,7 @@ func (r *replicas) look(ctx context.Context, began time.Time) error {
 		return err
 	}
 	me := r.store.Position()
-	now, due := r.log.Now(), time.Since(began) >= min(r.every, firstAfter)
+	now, due := r.log.Stamp(), time.Since(began) >= min(r.every, firstAfter)
 	if len(list) > 0 {
 		newest := list[0]
 		r.saw(newest)
