@@ -1,7 +1,8 @@
-// Package certtest makes TLS certificates for tests.
+// Package certtest makes certificates for tests.
 package certtest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -34,17 +35,25 @@ func New(t testing.TB, edits ...func(*x509.Certificate)) (tls.Certificate, *x509
 	for _, edit := range edits {
 		edit(template)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	leaf := Sign(t, template, key, template, key)
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, roots
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}, roots
+}
+
+// Sign makes the certificate of a key from a template, in the name of a parent,
+// which has a key of its own. One that signs itself is its own parent.
+func Sign(t testing.TB, template *x509.Certificate, key crypto.Signer, parent *x509.Certificate, by crypto.Signer) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
 }
 
 // Files writes cert.pem and key.pem of a new certificate with this serial

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"countersign/events"
+	"countersign/internal/certtest"
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
@@ -58,14 +59,7 @@ func newSeal(t testing.TB, name string) letter.Seal {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name}, NotBefore: at, NotAfter: at.AddDate(20, 0, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	certificate := certtest.Sign(t, template, key, template, key)
 	return letter.Seal{Certificate: certificate, Key: key}
 }
 

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/certtest"
 	"countersign/internal/letter"
 )
 
@@ -103,14 +104,7 @@ func TestTheChainIsInTheSeal(t *testing.T) {
 		if parent.Certificate == nil {
 			parent = letter.Seal{Certificate: template, Key: key}
 		}
-		der, err := x509.CreateCertificate(rand.Reader, template, parent.Certificate, key.Public(), parent.Key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		certificate, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
+		certificate := certtest.Sign(t, template, key, parent.Certificate, parent.Key)
 		return letter.Seal{Certificate: certificate, Key: key}
 	}
 	root := issue("The root", letter.Seal{})

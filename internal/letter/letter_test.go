@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/certtest"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
 	"countersign/workflow"
@@ -172,14 +173,7 @@ func seals(t *testing.T, key crypto.Signer) letter.Seal {
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Müller (Test) Seal"}, NotBefore: at.Add(-time.Hour), NotAfter: at.AddDate(10, 0, 0),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := certtest.Sign(t, template, key, template, key)
 	return letter.Seal{Certificate: cert, Key: key}
 }
 

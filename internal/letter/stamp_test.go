@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/digitorus/timestamp"
 
+	"countersign/internal/certtest"
 	"countersign/internal/letter"
 )
 
@@ -180,14 +180,7 @@ func TestAStampThatIsTooLong(t *testing.T) {
 		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Value: bytes.Repeat([]byte{5}, 30<<10)}},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	certificate := certtest.Sign(t, template, key, template, key)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -208,7 +201,7 @@ func TestAStampThatIsTooLong(t *testing.T) {
 		_, _ = w.Write(reply)
 	}))
 	t.Cleanup(srv.Close)
-	_, err = seals(t, key).Apply(write(t, content("en", 1)), at, stamps(t, srv.URL, time.Second))
+	_, err := seals(t, key).Apply(write(t, content("en", 1)), at, stamps(t, srv.URL, time.Second))
 	if !errors.Is(err, letter.ErrNotStamped) || !strings.Contains(err.Error(), "more than the 16384 bytes") {
 		t.Errorf("%v", err)
 	}
