@@ -55,7 +55,7 @@ func TestCommandsSayWhatNATSForbids(t *testing.T) {
 	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, errs := x.call(dir, exitFailure, "publish", file, "--wait", "1s", "--nats-url", broker.as("reports"))
+	_, errs := x.call(dir, exitFailure, "publish", file, "--wait", "5s", "--nats-url", broker.as("reports"))
 	if !strings.Contains(strings.ToLower(errs), "permissions violation for publish") {
 		t.Errorf("without the permission: %s", errs)
 	}
@@ -171,8 +171,8 @@ func TestDevStaysOnThisMachine(t *testing.T) {
 	go func() {
 		done <- run(ctx, []string{"dev", "--log-level", "info", "--log-format", "text"}, own, &out, &out)
 	}()
-	at := regexp.MustCompile(`public=(127\.0\.0\.1:\d+)`)
-	eventstest.Wait(t, "dev to be up", func() bool { return at.MatchString(out.String()) })
+	at, api := regexp.MustCompile(`public=(127\.0\.0\.1:\d+)`), regexp.MustCompile(`API +http://\S+`)
+	eventstest.Wait(t, "dev to be up", func() bool { return at.MatchString(out.String()) && api.MatchString(out.String()) })
 	if said := at.FindStringSubmatch(out.String())[1]; !strings.Contains(out.String(), "API    http://"+said+" ") {
 		t.Errorf("it listens on %s:\n%s", said, out.String())
 	}
