@@ -181,7 +181,13 @@ func TestAStampThatIsTooLong(t *testing.T) {
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Value: bytes.Repeat([]byte{5}, 30<<10)}},
 	}
 	certificate := certtest.Sign(t, template, key, template, key)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	asks := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asks++; asks > 1 { // the first answer has been read
+			stop()
+		}
 		query, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -201,7 +207,8 @@ func TestAStampThatIsTooLong(t *testing.T) {
 		_, _ = w.Write(reply)
 	}))
 	t.Cleanup(srv.Close)
-	_, err := seals(t, key).Apply(write(t, content("en", 1)), at, stamps(t, srv.URL, time.Second))
+	authority := letter.Authority{URL: srv.URL, Try: 10 * time.Second, Between: time.Millisecond}
+	_, err := seals(t, key).Apply(write(t, content("en", 1)), at, func(signature []byte) ([]byte, error) { return authority.Stamp(ctx, signature) })
 	if !errors.Is(err, letter.ErrNotStamped) || !strings.Contains(err.Error(), "more than the 16384 bytes") {
 		t.Errorf("%v", err)
 	}
