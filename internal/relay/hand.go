@@ -12,9 +12,9 @@ import (
 )
 
 // send sends one mail in hand, if its time to begin has not passed and it was
-// not withdrawn before we read what it says. It returns
-// when the outcome stands on the log: a connection begins no mail before, so
-// that no more mails than there are connections can be sent and not recorded.
+// not withdrawn before we read what it says. It returns when the outcome stands
+// on the log: a connection begins no mail before, so that no more mails than
+// there are connections can be sent and not recorded.
 func (r *Mails) send(ctx context.Context, j job) {
 	r.mu.Lock()
 	r.unbegun--
