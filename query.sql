@@ -14,19 +14,19 @@ UPDATE position SET sequence = @sequence, entry_ns = @entry_ns, source = @source
   timers = @timers, notify_cc = @notify_cc;
 
 -- name: KnownEvents :many
-SELECT i.source, i.event_id, i.sequence FROM json_each(CAST(@keys AS TEXT)) AS k
-CROSS JOIN inbox AS i WHERE i.source = k.value ->> 0 AND i.event_id = k.value ->> 1;
+SELECT i.account_sid, i.source, i.event_id, i.sequence FROM json_each(CAST(@keys AS TEXT)) AS k
+CROSS JOIN inbox AS i WHERE i.account_sid = k.value ->> 0 AND i.source = k.value ->> 1 AND i.event_id = k.value ->> 2;
 
 -- name: AddToInbox :exec
-INSERT INTO inbox (source, event_id, sequence, entry_ns, result)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(CAST(@entries AS TEXT));
+INSERT INTO inbox (account_sid, source, event_id, sequence, entry_ns, result)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(CAST(@entries AS TEXT));
 
 -- name: SetInboxResult :exec
-UPDATE inbox SET result = @result WHERE source = @source AND event_id = @event_id;
+UPDATE inbox SET result = @result WHERE account_sid = @account_sid AND source = @source AND event_id = @event_id;
 
 -- name: MetAgain :exec
 UPDATE inbox SET sequence = @sequence, entry_ns = @entry_ns
-WHERE source = @source AND event_id = @event_id AND sequence < 0;
+WHERE account_sid = @account_sid AND source = @source AND event_id = @event_id AND sequence < 0;
 
 -- name: AppliedBefore :many
 SELECT source, event_id, sequence, entry_ns FROM inbox
@@ -132,8 +132,8 @@ ON CONFLICT DO NOTHING;
 UPDATE owed_events SET settled_seq = @sequence WHERE subject = @subject AND settled_seq = 0;
 
 -- name: AddParked :exec
-INSERT INTO parked (sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms)
-VALUES (@sequence, @document_sid, @account_sid, @source, @event_id, @subject, @type, @order_sid, @body, @entry_ns, @until_ms)
+INSERT INTO parked (sequence, document_sid, account_sid, source, event_id, actor, subject, type, order_sid, body, entry_ns, until_ms)
+VALUES (@sequence, @document_sid, @account_sid, @source, @event_id, @actor, @subject, @type, @order_sid, @body, @entry_ns, @until_ms)
 ON CONFLICT DO NOTHING;
 
 -- name: DeleteParked :exec
@@ -258,10 +258,13 @@ SELECT * FROM turned_down WHERE sequence = @sequence;
 
 -- name: SettleOwedEventsMet :exec
 UPDATE owed_events
-SET settled_seq = (SELECT i.sequence FROM inbox AS i WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
+SET settled_seq = (SELECT i.sequence FROM inbox AS i
+  WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
+    AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
 WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)))
   AND EXISTS (SELECT 1 FROM inbox AS i
-    WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0);
+    WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
+      AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0);
 
 -- name: NameWorker :exec
 UPDATE position SET worker = @worker WHERE worker = '';
@@ -386,7 +389,7 @@ ORDER BY t.sequence DESC LIMIT @most;
 SELECT count(*) FROM closed AS c CROSS JOIN turned_down AS t WHERE t.sequence = c.sequence AND t.dead = 1;
 
 -- name: WhatBecameOf :one
-SELECT sequence, result FROM inbox WHERE source = @source AND event_id = @event_id;
+SELECT sequence, result FROM inbox WHERE account_sid = @account_sid AND source = @source AND event_id = @event_id;
 
 -- name: ResultAt :one
 SELECT result FROM inbox WHERE sequence = @sequence;

@@ -22,12 +22,13 @@ CREATE TABLE position (
 -- Every event met so far, by its identity. One met twice changes nothing. What
 -- could not be read has no source, and the digest of its bytes as its id.
 CREATE TABLE inbox (
-  source   TEXT    NOT NULL,
-  event_id TEXT    NOT NULL,
-  sequence INTEGER NOT NULL, -- where it was met first; negative once the log has lost that entry
-  entry_ns INTEGER NOT NULL,
-  result   TEXT    NOT NULL CHECK (result IN ('applied','unchanged','parked','refused','dead_letter')),
-  PRIMARY KEY (source, event_id)
+  account_sid TEXT    NOT NULL, -- from the subject; empty if it names none
+  source      TEXT    NOT NULL,
+  event_id    TEXT    NOT NULL,
+  sequence    INTEGER NOT NULL, -- where it was met first; negative once the log has lost that entry
+  entry_ns    INTEGER NOT NULL,
+  result      TEXT    NOT NULL CHECK (result IN ('applied','unchanged','parked','refused','dead_letter')),
+  PRIMARY KEY (account_sid, source, event_id)
 ) STRICT, WITHOUT ROWID;
 
 -- One row a document, as it stands.
@@ -55,7 +56,7 @@ CREATE TABLE documents (
   timers               TEXT    NOT NULL DEFAULT '', -- JSON: its own, in place of the settings'; empty for none
   expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 where it never does
   fresh_ms             INTEGER NOT NULL DEFAULT 0,  -- until when the signed letter is fresh; 0 for ever
-  details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address; empty where there is none
+  details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address, asked_by; empty if there is none
 ) STRICT;
 
 -- Lists: each filter has the index that gives its order.
@@ -118,6 +119,7 @@ CREATE TABLE parked (
   account_sid  TEXT    NOT NULL,
   source       TEXT    NOT NULL,
   event_id     TEXT    NOT NULL,
+  actor        TEXT    NOT NULL, -- sid of the account or API key, of the REST API's events
   subject      TEXT    NOT NULL,
   type         TEXT    NOT NULL,
   order_sid    TEXT    NOT NULL,

@@ -17,14 +17,14 @@ type batch struct {
 	states     map[workflow.SID]*workflow.State
 	holders    map[workflow.SID]workflow.SID
 	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
-	known      map[identity]int64          // sequence at which an event was met before this batch
+	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the runs before this one
 	duplicates uint64
 
 	met       []meeting // new events, for the inbox
-	metAt     map[identity]int
-	again     []meeting           // met before at a place that the log has lost
-	verdicts  map[identity]string // later results of events parked before this batch
+	metAt     map[workflow.Identity]int
+	again     []meeting                    // met before at a place that the log has lost
+	verdicts  map[workflow.Identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
 	passed    ordered[workflow.SID] // orders that came to a document or left one
 	timed     ordered[workflow.SID] // documents whose timers are others now
@@ -57,10 +57,8 @@ const (
 	tallyRegisters = "registers"
 )
 
-type identity struct{ source, id string }
-
 type meeting struct {
-	identity
+	workflow.Identity
 	sequence uint64
 	at       time.Time
 	result   workflow.Result
@@ -106,7 +104,7 @@ func (b *batch) fold(e workflow.Entry) error {
 	}
 	b.lineNo = make(map[workflow.SID]int)
 	b.settle(e)
-	key := identity{e.Source, e.ID}
+	key := e.Identity()
 	if _, twice := b.metAt[key]; twice {
 		b.duplicates++
 		return nil
@@ -127,11 +125,12 @@ func (b *batch) fold(e workflow.Entry) error {
 	return b.decide(e)
 }
 
-// settle takes note of what stands on the log by its place alone: an owed
-// event, or a claim, which counts as the last one even where it says nothing.
+// settle records an owed event that is on the log, and the last entry on the
+// claims' subject. Somebody else's entry there is no claim, but whoever claims
+// next must know its sequence.
 func (b *batch) settle(e workflow.Entry) {
 	if e.Subject == workflow.ClaimsSubject {
-		b.pos.Claim, b.pos.ClaimWorker = e.Sequence, ""
+		b.pos.Claim = e.Sequence
 		if c, ok := e.Body.(workflow.Claimed); ok {
 			b.pos.ClaimWorker = c.Worker
 		}
@@ -199,7 +198,7 @@ func (b *batch) decide(e workflow.Entry) error {
 // documents is applied whether one of them changed or none: which ones are
 // still known must not show.
 func (b *batch) result(e workflow.Entry, r workflow.Result) {
-	b.met[b.metAt[identity{e.Source, e.ID}]].result = r
+	b.met[b.metAt[e.Identity()]].result = r
 }
 
 // about lets the rules decide an entry for one document, and keeps the answer.
@@ -248,7 +247,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 }
 
 func (b *batch) keepVerdict(v workflow.Verdict, at time.Time) {
-	key := identity{v.Entry.Source, v.Entry.ID}
+	key := v.Entry.Identity()
 	if i, ok := b.metAt[key]; ok {
 		if m := &b.met[i]; m.result == workflow.Unchanged || m.result == workflow.Parking {
 			m.result = v.Result

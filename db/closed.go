@@ -113,11 +113,11 @@ func (s *Store) Letter(ctx context.Context, sequence uint64) (Letter, error) {
 
 // WhatBecame returns the result of an event, and the sequence at which it was
 // met first. It fails with workflow.ErrNotFound where it was not met yet.
-func (s *Store) WhatBecame(ctx context.Context, source, id string) (workflow.Result, uint64, error) {
-	r, err := s.rq.WhatBecameOf(ctx, sqlc.WhatBecameOfParams{Source: source, EventID: id})
+func (s *Store) WhatBecame(ctx context.Context, of workflow.Identity) (workflow.Result, uint64, error) {
+	r, err := s.rq.WhatBecameOf(ctx, sqlc.WhatBecameOfParams{AccountSID: of.Account, Source: of.Source, EventID: of.ID})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return "", 0, fmt.Errorf("%w: event %s of %s", workflow.ErrNotFound, id, source)
+		return "", 0, fmt.Errorf("%w: event %s of %s", workflow.ErrNotFound, of.ID, of.Source)
 	case err != nil:
 		return "", 0, fmt.Errorf("read what became of an event: %w", err)
 	}

@@ -50,19 +50,19 @@ func rows(ctx context.Context, put func(context.Context, string) error, list [][
 func (b *batch) flushInbox(ctx context.Context) error {
 	var list [][]any
 	for _, m := range b.met {
-		list = append(list, []any{m.source, m.id, m.sequence, ns(m.at), m.result})
+		list = append(list, []any{m.Account, m.Source, m.ID, m.sequence, ns(m.at), m.result})
 	}
 	if err := rows(ctx, b.q.AddToInbox, list); err != nil {
 		return err
 	}
 	for _, m := range b.again {
-		p := sqlc.MetAgainParams{Sequence: int64(m.sequence), EntryNs: ns(m.at), Source: m.source, EventID: m.id}
+		p := sqlc.MetAgainParams{Sequence: int64(m.sequence), EntryNs: ns(m.at), AccountSID: m.Account, Source: m.Source, EventID: m.ID}
 		if err := b.q.MetAgain(ctx, p); err != nil {
 			return err
 		}
 	}
 	for key, result := range b.verdicts {
-		p := sqlc.SetInboxResultParams{Result: result, Source: key.source, EventID: key.id}
+		p := sqlc.SetInboxResultParams{Result: result, AccountSID: key.Account, Source: key.Source, EventID: key.ID}
 		if err := b.q.SetInboxResult(ctx, p); err != nil {
 			return err
 		}

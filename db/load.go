@@ -14,7 +14,7 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	if b.states == nil {
 		b.states = make(map[workflow.SID]*workflow.State)
 	}
-	b.metAt, b.verdicts = make(map[identity]int, len(entries)), make(map[identity]string)
+	b.metAt, b.verdicts = make(map[workflow.Identity]int, len(entries)), make(map[workflow.Identity]string)
 	b.mails, b.tallies = make(map[workflow.MailID]workflow.Mail), make(map[tally]int)
 	b.owedAt, b.settled = make(map[string]int), make(map[string]uint64)
 	sids := slices.DeleteFunc(touched(entries), func(sid workflow.SID) bool { return b.states[sid] != nil })
@@ -61,14 +61,14 @@ func touched(entries []workflow.Entry) []workflow.SID {
 }
 
 func (b *batch) loadKnown(ctx context.Context, entries []workflow.Entry) error {
-	keys := make([][2]string, len(entries))
+	keys := make([][3]string, len(entries))
 	for i, e := range entries {
-		keys[i] = [2]string{e.Source, e.ID}
+		keys[i] = [3]string{string(e.Account), e.Source, e.ID}
 	}
 	rows, err := b.q.KnownEvents(ctx, encode(keys))
-	b.known = make(map[identity]int64, len(rows))
+	b.known = make(map[workflow.Identity]int64, len(rows))
 	for _, r := range rows {
-		b.known[identity{r.Source, r.EventID}] = r.Sequence
+		b.known[workflow.Identity{Account: r.AccountSID, Source: r.Source, ID: r.EventID}] = r.Sequence
 	}
 	return err
 }

@@ -66,10 +66,10 @@ func TestRefusalSaysWhy(t *testing.T) {
 	w.created(1)
 	w.created(1)
 	apply(t, s, w.entries...)
-	if p, err := s.Refusal(t.Context(), 1); p != nil || err != nil {
+	if p, err := s.RefusalAt(t.Context(), 1); p != nil || err != nil {
 		t.Errorf("of an entry that applied: %+v, %v", p, err)
 	}
-	if p, err := s.Refusal(t.Context(), 2); err != nil || p == nil || p.Code != workflow.CodeExists {
+	if p, err := s.RefusalAt(t.Context(), 2); err != nil || p == nil || p.Code != workflow.CodeExists {
 		t.Errorf("of the second created: %+v, %v", p, err)
 	}
 }

@@ -71,7 +71,7 @@ func TestARewindForgetsWhatChangedNothing(t *testing.T) {
 	w.add(px(1), "x", workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data.email", Message: "no"}})
 	lost := w.entries[1:]
 	apply(t, s, w.entries...)
-	if p, err := s.Refusal(t.Context(), 2); p == nil || err != nil {
+	if p, err := s.RefusalAt(t.Context(), 2); p == nil || err != nil {
 		t.Fatalf("entry 2 was not refused: %v", err)
 	}
 	if _, err := s.Rewind(t.Context(), 1, func(seq uint64, _ time.Time, _, _ string) (bool, error) { return seq == 1, nil }); err != nil {
@@ -97,7 +97,7 @@ func TestARewindForgetsWhatChangedNothing(t *testing.T) {
 		}
 	}
 	for _, seq := range []uint64{2, 4} {
-		if p, err := s.Refusal(t.Context(), seq); p != nil || err != nil {
+		if p, err := s.RefusalAt(t.Context(), seq); p != nil || err != nil {
 			t.Errorf("entry %d is said to be refused: %v %v", seq, p, err)
 		}
 	}

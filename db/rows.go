@@ -104,10 +104,11 @@ type details struct {
 	Locale         string                  `json:"locale,omitempty"`
 	Subscriber     string                  `json:"subscriber,omitempty"`
 	ServiceAddress workflow.ServiceAddress `json:"service_address,omitzero"`
+	AskedBy        workflow.Asked          `json:"asked_by,omitzero"`
 }
 
 func detailsOf(d workflow.Document) details {
-	return details{d.Locale, d.Subscriber, d.ServiceAddress}
+	return details{d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy}
 }
 
 // msOr0 is a time that may be missing.
@@ -146,7 +147,7 @@ func document(r sqlc.Document) (workflow.Document, error) {
 		if err := json.Unmarshal([]byte(r.Details), &more); err != nil {
 			return d, fmt.Errorf("details of %s: %w", r.SID, err)
 		}
-		d.Locale, d.Subscriber, d.ServiceAddress = more.Locale, more.Subscriber, more.ServiceAddress
+		d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy = more.Locale, more.Subscriber, more.ServiceAddress, more.AskedBy
 	}
 	if err := json.Unmarshal([]byte(r.CCEmails), &d.CCEmails); err != nil {
 		return d, fmt.Errorf("cc emails of %s: %w", r.SID, err)
@@ -228,7 +229,7 @@ func owedEvent(r sqlc.OwedEvent) (workflow.OwedEvent, error) {
 func parkedRow(p workflow.Parked) sqlc.AddParkedParams {
 	e := p.Entry
 	r := sqlc.AddParkedParams{
-		Sequence: int64(e.Sequence), DocumentSID: e.Document, AccountSID: e.Account, Source: e.Source, EventID: e.ID,
+		Sequence: int64(e.Sequence), DocumentSID: e.Document, AccountSID: e.Account, Source: e.Source, EventID: e.ID, Actor: e.Actor,
 		Subject: e.Subject, Type: e.Body.Type(), Body: encode(e.Body), EntryNs: ns(e.Time), UntilMS: ms(p.Until),
 	}
 	if b, ok := e.Body.(workflow.OrderStatusChanged); ok {
@@ -248,6 +249,6 @@ func parked(r sqlc.Parked) (workflow.Parked, error) {
 	}
 	return workflow.Parked{Until: fromMS(r.UntilMS), Entry: workflow.Entry{
 		Sequence: uint64(r.Sequence), Time: fromNS(r.EntryNs), Subject: r.Subject, Account: r.AccountSID,
-		Document: r.DocumentSID, ID: r.EventID, Source: r.Source, Body: body,
+		Document: r.DocumentSID, ID: r.EventID, Source: r.Source, Actor: r.Actor, Body: body,
 	}}, nil
 }

@@ -10,17 +10,17 @@ import (
 // Met reports of each entry whether its event was met before and still stands
 // on the log.
 func (s *Store) Met(ctx context.Context, entries []workflow.Entry) ([]bool, error) {
-	keys := make([][2]string, len(entries))
+	keys := make([][3]string, len(entries))
 	for i, e := range entries {
-		keys[i] = [2]string{e.Source, e.ID}
+		keys[i] = [3]string{string(e.Account), e.Source, e.ID}
 	}
 	rows, err := s.rq.KnownEvents(ctx, encode(keys))
 	if err != nil {
 		return nil, fmt.Errorf("look for events met before: %w", err)
 	}
-	known := make(map[[2]string]bool, len(rows))
+	known := make(map[[3]string]bool, len(rows))
 	for _, r := range rows {
-		known[[2]string{r.Source, r.EventID}] = r.Sequence > 0
+		known[[3]string{string(r.AccountSID), r.Source, r.EventID}] = r.Sequence > 0
 	}
 	met := make([]bool, len(entries))
 	for i, k := range keys {

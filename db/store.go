@@ -38,13 +38,18 @@ type Position struct {
 	Time        time.Time // that entry's timestamp
 	ID, Source  string    // that entry's identity
 	Stream      time.Time // when the stream was created; zero before the first entry
-	Claim       uint64    // sequence of the last claim, 0 before the first
-	ClaimWorker string    // who made it
+	Claim       uint64    // sequence of the last entry on the claims' subject, 0 before the first; it may be somebody else's
+	ClaimWorker string    // who made the last claim
 	Rules       int       // version of the rules in force
 	Parking     time.Duration
 	Timers      workflow.Timers   // of documents without their own
 	NotifyCC    []workflow.Status // those of workflow.Notices of which cc is told
 	Worker      string            // this file's own name on the log
+}
+
+// Active reports whether this worker made the last claim, or nobody has.
+func (p Position) Active() bool {
+	return p.Claim == 0 || p.ClaimWorker == "" || p.ClaimWorker == p.Worker
 }
 
 // InForce is what the log says of the rules, as it is put there.

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,9 +35,9 @@ const (
 )
 
 // Append appends an event and returns its sequence, once the log has
-// acknowledged it. It tries until ctx ends, with the same Nats-Msg-Id, so that
-// one event stands once as long as the stream's duplicate window reaches; then
-// it fails with workflow.ErrUnavailable, and the event may stand or not.
+// acknowledged it. It tries until ctx ends; then it fails with
+// workflow.ErrUnavailable, and the event may be on the log or not. Two calls
+// with the same event append it twice: its identity makes it count once.
 func (l *Log) Append(ctx context.Context, e Event) (uint64, error) {
 	m, err := e.Message()
 	if err != nil {
@@ -49,10 +50,11 @@ func (l *Log) Append(ctx context.Context, e Event) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// AppendOnce appends each event whose subject is still empty. One that is
-// taken is no error: whoever tries, and however often, there is one. It returns
-// the largest sequence that the log acknowledged to this call, 0 where all were
-// taken. An event that cannot be appended does not keep the others from being
+// AppendOnce appends each event that is not on its subject yet. One that is
+// there is no error: whoever tries, and however often, there is one. What else
+// is on the subject proves nothing: the event is appended behind it. It returns
+// the largest sequence that the log acknowledged to this call, 0 if all were
+// there. An event that cannot be appended does not keep the others from being
 // appended; the error names them all. It tries until ctx ends, then it fails with
 // workflow.ErrUnavailable, and may be called again with the same events.
 func (l *Log) AppendOnce(ctx context.Context, es []Event) (last uint64, err error) {
@@ -85,9 +87,6 @@ func onceEach(es []Event) (msgs []*nats.Msg, err error) {
 			continue
 		}
 		subjects[m.Subject] = true
-		// One id met before would have a whole batch refused, and the subject
-		// says the same for ever.
-		m.Header.Del(jetstream.MsgIDHeader)
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
 		msgs = append(msgs, m)
 	}
@@ -112,11 +111,16 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 	trouble := nag{log: l.log, grace: muteAfter}
 	for again := (pause{}); ; {
 		ack, err := l.tryBatch(ctx, msgs)
-		switch judge(err) {
-		case landed:
+		var refusal *jetstream.APIError
+		switch {
+		case err == nil:
 			return ack.Sequence, nil
-		case taken, refused:
-			// One of them is the reason, and which is not said.
+		case errors.As(err, &refusal):
+			// It is refused as a whole: because of one message, or because the
+			// server takes no batch now. Single messages tell, or need no batch.
+			if judge(err) != taken {
+				l.log.Warn("the server refused an atomic batch; its events are appended one by one", "events", len(msgs), "err", err)
+			}
 			return l.appendEach(ctx, msgs)
 		}
 		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", err)
@@ -140,20 +144,16 @@ func (l *Log) tryBatch(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.Bat
 	return l.broker.Batch(ctx, marked)
 }
 
-// appendEach appends messages one by one, several of them on their way at a
-// time. It tries them all, and answers with every error.
+// appendEach appends messages one by one, several of them in flight at a time.
+// It tries them all, and returns every error.
 func (l *Log) appendEach(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
 	sequences, errs := make([]uint64, len(msgs)), make([]error, len(msgs))
 	var group errgroup.Group
 	group.SetLimit(inFlight)
 	for i, m := range msgs {
 		group.Go(func() error {
-			ack, _, err := l.publish(ctx, m)
-			switch {
-			case err == nil:
-				sequences[i] = ack.Sequence
-			case judge(err) != taken:
-				errs[i] = fmt.Errorf("append %s: %w", m.Subject, err)
+			if sequences[i], errs[i] = l.appendOne(ctx, m); errs[i] != nil {
+				errs[i] = fmt.Errorf("append %s: %w", m.Subject, errs[i])
 			}
 			return nil
 		})
@@ -162,56 +162,168 @@ func (l *Log) appendEach(ctx context.Context, msgs []*nats.Msg) (last uint64, er
 	return slices.Max(sequences), errors.Join(errs...)
 }
 
-// Claim appends a claim, provided that the last entry on its subject is still
-// the one at sequence last, and returns the claim's sequence. Calling it again
-// with the same event answers the same. It fails with ErrLost where another
-// claim came first, or came after this one while its answer was lost; with
-// ErrUncertain where ctx ends before it is known; and with
-// workflow.ErrUnavailable alone where the claim surely does not stand. The
-// event's id must be the claim's own: a claim of other mails under an id that
-// was used before is lost.
+// appendOne appends a message unless the same event is on its subject, and
+// returns its sequence, 0 if the event was there. The server compares the last
+// sequence on the subject, so that of two workers only one appends.
+func (l *Log) appendOne(ctx context.Context, m *nats.Msg) (uint64, error) {
+	for again := (pause{}); ; {
+		ack, _, err := l.publish(ctx, m)
+		if err == nil {
+			return ack.Sequence, nil
+		} else if judge(err) != taken {
+			return 0, err
+		}
+		own, newest, err := l.standing(ctx, m.Subject, 0, sameEvent(m))
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%w: look at what is on the subject: %w", workflow.ErrUnavailable, err)
+		case own > 0:
+			return 0, nil
+		}
+		if expected := strconv.FormatUint(newest, 10); m.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != expected {
+			l.sayForeign(m.Subject, newest)
+			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, expected)
+		} else if !again.wait(ctx) {
+			return 0, fmt.Errorf("%w: %w", workflow.ErrUnavailable, ctx.Err())
+		}
+	}
+}
+
+// sayForeign warns of the entry behind which an event is appended.
+func (l *Log) sayForeign(subject string, sequence uint64) {
+	l.log.Warn(foreignWords+" an event is appended behind it", "subject", subject, "sequence", sequence)
+}
+
+// sameEvent matches entries that are the event of a message.
+func sameEvent(m *nats.Msg) func(Message) bool {
+	want := Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	return func(m Message) bool {
+		e := Decode(m)
+		return e.Source == want.Source && e.ID == want.ID && e.Body.Type() == want.Body.Type()
+	}
+}
+
+// sameType matches entries that are events of one of Countersign's own types.
+func sameType(typ string) func(Message) bool {
+	return func(m Message) bool {
+		e := Decode(m)
+		return e.Source == Source && e.Body.Type() == typ
+	}
+}
+
+// standing looks at what is on a subject after a sequence. It returns the last
+// entry that matches, 0 if none does, and the last entry of all, 0 if the
+// subject is empty. It tries until ctx ends.
+func (l *Log) standing(ctx context.Context, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
+	for again := (pause{}); ; {
+		own, newest, err = l.look(ctx, subject, after, matches)
+		if err == nil || !again.wait(ctx) {
+			return own, newest, err
+		}
+	}
+}
+
+func (l *Log) look(ctx context.Context, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
+	stream, err := l.stream(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	return lastThat(ctx, l.broker.JS, stream, subject, after, matches)
+}
+
+// lastThat looks at what is on a subject, as standing does, once.
+func lastThat(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
+	last, err := lastOn(ctx, stream, subject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, 0, nil
+	case err != nil:
+		return 0, 0, err
+	}
+	if newest = last.Sequence; newest <= after {
+		return 0, newest, nil
+	}
+	if matches(rawMessage(last)) {
+		return newest, newest, nil
+	}
+	err = read(ctx, js, StreamName, Range{From: after + 1, Subject: subject}, func(m Message) error {
+		if newest = max(newest, m.Sequence); matches(m) {
+			own = m.Sequence
+		}
+		return nil
+	})
+	return own, newest, err
+}
+
+func rawMessage(m *jetstream.RawStreamMsg) Message {
+	return Message{Sequence: m.Sequence, Time: m.Time.UTC(), Subject: m.Subject, Header: m.Header, Data: m.Data}
+}
+
+// Claim appends a claim, provided that the last claim on its subject is still
+// the one at sequence last, and returns the claim's sequence. Entries behind it
+// that are not claims do not count. Calling it again with the same event
+// returns the same. It fails with ErrLost if another claim came first, or came
+// after this one while its answer was lost; with ErrUncertain if ctx ends
+// before it is known; and with workflow.ErrUnavailable alone if the claim is
+// surely not on the log.
 func (l *Log) Claim(ctx context.Context, e Event, last uint64) (uint64, error) {
 	m, err := e.Message()
 	if err != nil {
 		return 0, err
 	}
-	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
-	ack, unsure, err := l.publish(ctx, m)
-	switch {
-	case err == nil && !ack.Duplicate:
-		return ack.Sequence, nil
-	case err == nil, judge(err) == taken:
-		// What stands there may be this very claim, whose answer was lost: sent
-		// again, a single server calls it taken and a cluster a duplicate.
-		return l.ownClaim(ctx, m)
-	case unsure:
-		return 0, fmt.Errorf("claim: %w: %w", ErrUncertain, err)
+	seq, err := l.appendBehind(ctx, m, last)
+	if err != nil {
+		return 0, fmt.Errorf("claim: %w", err)
 	}
-	return 0, fmt.Errorf("claim: %w", err)
+	return seq, nil
 }
 
-// ownClaim reads the last claim back and returns its sequence if it is this
-// one.
-func (l *Log) ownClaim(ctx context.Context, m *nats.Msg) (uint64, error) {
+// appendBehind appends an event of Countersign's own, provided that the last
+// event of its type on its subject is still the one at sequence last, 0 for
+// none. It fails as Claim does.
+func (l *Log) appendBehind(ctx context.Context, m *nats.Msg, last uint64) (uint64, error) {
+	claim := sameType(Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data}).Body.Type())
+	unsure, expected := false, last
 	for again := (pause{}); ; {
-		msg, err := l.lastOn(ctx, m.Subject)
-		id := m.Header.Get(jetstream.MsgIDHeader)
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
+		ack, maybe, err := l.publish(ctx, m)
+		unsure = unsure || maybe
 		switch {
-		case err == nil && msg.Header.Get(jetstream.MsgIDHeader) == id && string(msg.Data) == string(m.Data):
-			return msg.Sequence, nil
-		case err == nil, errors.Is(err, jetstream.ErrMsgNotFound):
+		case err == nil && !ack.Duplicate:
+			return ack.Sequence, nil
+		case err == nil, judge(err) == taken:
+			// What is there may be this very event, whose answer was lost: sent
+			// again, a single server calls it taken and a cluster a duplicate.
+		case unsure:
+			return 0, fmt.Errorf("%w: %w", ErrUncertain, err)
+		default:
+			return 0, err
+		}
+		newestOwn := uint64(0)
+		other, newest, err := l.standing(ctx, m.Subject, last, func(there Message) bool {
+			if bytes.Equal(there.Data, m.Data) {
+				newestOwn = there.Sequence
+			}
+			return claim(there)
+		})
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%w: look at what is on the subject: %w", ErrUncertain, err)
+		case other > 0 && other == newestOwn:
+			return other, nil
+		case other > 0, newest < last: // or the log has lost its tail
 			return 0, ErrLost
-		case !again.wait(ctx):
-			return 0, fmt.Errorf("read the last claim back: %w: %w", ErrUncertain, err)
+		}
+		if newest != expected {
+			l.sayForeign(m.Subject, newest)
+			expected = newest
+		} else if !again.wait(ctx) {
+			return 0, fmt.Errorf("%w: %w", ErrUncertain, ctx.Err())
 		}
 	}
 }
 
-func (l *Log) lastOn(ctx context.Context, subject string) (*jetstream.RawStreamMsg, error) {
-	stream, err := l.stream(ctx)
-	if err != nil {
-		return nil, err
-	}
+func lastOn(ctx context.Context, stream jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	return stream.GetLastMsgForSubject(ctx, subject)
@@ -220,10 +332,28 @@ func (l *Log) lastOn(ctx context.Context, subject string) (*jetstream.RawStreamM
 // publish sends a message until the log has answered for good, or ctx ends;
 // then the error is workflow.ErrUnavailable. unsure means that an attempt went
 // unanswered, and may have landed whatever became of the others.
+//
+// Each message has a random Nats-Msg-Id, so that an attempt that is repeated
+// counts once. If the log calls it a duplicate all the same, the entry there is
+// read: unless it is this message, somebody has taken the id, and the message
+// is sent under another.
 func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, unsure bool, err error) {
 	trouble := nag{log: l.log, grace: muteAfter}
+	m.Header.Set(jetstream.MsgIDHeader, l.newID(m))
 	for again := (pause{}); ; {
 		ack, err := l.try(ctx, m)
+		if err == nil && ack.Duplicate {
+			ours, unread := l.holds(ctx, ack.Sequence, m)
+			switch {
+			case unread != nil:
+				err = unread
+			case !ours:
+				l.log.Warn("somebody else has used the Nats-Msg-Id of an event; it is appended under another", "subject", m.Subject, "sequence", ack.Sequence)
+				m.Header.Set(jetstream.MsgIDHeader, l.newID(m))
+				l.takenIDs.Add(1)
+				continue
+			}
+		}
 		switch judge(err) {
 		case landed:
 			return ack, unsure, nil
@@ -237,6 +367,28 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, away(err))
 		}
 	}
+}
+
+// errUnread means that a message has landed, or another one with its
+// Nats-Msg-Id, and which of the two could not be read.
+var errUnread = errors.New("the entry that the log calls a duplicate cannot be read")
+
+// holds reports whether the entry at a sequence is the message.
+func (l *Log) holds(ctx context.Context, sequence uint64, m *nats.Msg) (bool, error) {
+	stream, err := l.stream(ctx)
+	if err != nil {
+		return false, errUnread
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	there, err := stream.GetMsg(ctx, sequence)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return false, nil
+	case err != nil:
+		return false, errUnread
+	}
+	return there.Subject == m.Subject && bytes.Equal(there.Data, m.Data), nil
 }
 
 func (l *Log) try(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {

@@ -12,27 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
 	"countersign/events/eventstest"
 	"countersign/internal/proxytest"
 	"countersign/workflow"
 )
-
-func TestAppendedTwiceStandsOnce(t *testing.T) {
-	nc := eventstest.Connect(t, eventstest.Server(t))
-	log := eventstest.Open(t, nc, 1)
-	for range 2 {
-		seq, err := log.Append(t.Context(), createdEvent(0))
-		if err != nil || seq != 1 {
-			t.Errorf("got sequence %d (%v), want 1", seq, err)
-		}
-	}
-	if got := len(stored(t, nc)); got != 1 {
-		t.Errorf("%d entries stand on the log, want 1", got)
-	}
-}
 
 func TestAppendWaitsForTheBrokerAsLongAsItMay(t *testing.T) {
 	broker := eventstest.Server(t)
@@ -283,9 +268,6 @@ func checkStandOnce(t *testing.T, nc *nats.Conn, n int) {
 	count := map[string]int{}
 	for _, m := range stored(t, nc) {
 		count[m.Subject]++
-		if m.Header.Get(jetstream.MsgIDHeader) != "" {
-			t.Errorf("%s has a Nats-Msg-Id", m.Subject)
-		}
 	}
 	want := map[string]int{}
 	for _, e := range dueEvents(0, n) {

@@ -15,6 +15,10 @@ type Broker struct {
 
 	// Batch publishes messages all or none, as jetstreamext.PublishMsgBatch does.
 	Batch func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error)
+
+	// NewID makes a Nats-Msg-Id for a message that nobody can predict; nil for a
+	// random one.
+	NewID func(m *nats.Msg) string
 }
 
 // Conn says how the connection fares. *nats.Conn is one.

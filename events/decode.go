@@ -51,10 +51,16 @@ func Decode(m Message) workflow.Entry {
 	}
 	if r.problem != nil {
 		entry.ID = fingerprint(m)
-		entry.Body = workflow.Invalid{Problem: *r.problem, EventID: bounded(e.id), Origin: bounded(e.source)}
+		entry.Body = workflow.Invalid{
+			Problem: *r.problem, EventID: bounded(e.id), Origin: bounded(e.source),
+			Foreign: ok && to.writer != workflow.WriterUpstream,
+		}
 		return entry
 	}
 	entry.ID, entry.Source = e.id, e.source
+	if to.writer == workflow.WriterAPI {
+		entry.Actor = e.actor // from anybody else it proves nothing
+	}
 	if upstream(e.typ) && !parseNumber(e.mends, &entry.Mends) {
 		entry.Mends = 0 // it decides nothing of a document
 	}
@@ -70,8 +76,10 @@ func (r *reader) checkSubject(e *envelope, to topic, ok bool) {
 		r.fail(workflow.CodeInvalid, "subject", "no event belongs on it")
 	case e.typ != to.typ:
 		r.fail(workflow.CodeInvalid, "type", "want %q on this subject, got %q", to.typ, e.typ)
-	case upstream(e.typ) == (e.source == Source):
-		r.fail(workflow.CodeInvalid, "source", "%q is the source of Countersign's own events, and of no others", Source)
+	case to.writer == workflow.WriterUpstream && ownSource(e.source):
+		r.fail(workflow.CodeInvalid, "source", "%s is reserved for Countersign's own events; choose another source", quote(e.source))
+	case to.writer != workflow.WriterUpstream && e.source != to.writer.Source():
+		r.fail(workflow.CodeInvalid, "source", "want %q on this subject, got %s", to.writer.Source(), quote(e.source))
 	case e.data.raw == nil:
 		r.fail(workflow.CodeInvalid, "data", "missing")
 	}

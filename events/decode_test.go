@@ -1,7 +1,9 @@
 package events_test
 
 import (
+	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -227,7 +229,7 @@ func TestDecodeNamesTheFieldAtFault(t *testing.T) {
 			}
 			want := workflow.Invalid{
 				Problem: workflow.Problem{Code: code, Field: tt.field, Message: tt.field + ": " + tt.message},
-				EventID: "e1", Origin: got.Origin,
+				EventID: "e1", Origin: got.Origin, Foreign: got.Origin == events.Source,
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -346,44 +348,71 @@ func TestSubjects(t *testing.T) {
 	for _, tt := range []struct {
 		subject, account, document string
 		fits                       string // the type that belongs there, "" for none
+		source                     string // of the event; empty for an upstream service's, or Countersign's
 	}{
-		{mine + "created", ac, px, workflow.TypeCreated},
-		{mine + "order." + hr1 + ".status", ac, px, workflow.TypeOrderStatusChanged},
-		{mine + "refused.7", ac, px, workflow.TypeRefused},
-		{events.Prefix + "_._.refused.7", "", "", workflow.TypeRefused},
-		{mine + "bounced", ac, px, workflow.TypeBounced},
-		{events.Prefix + "_." + px + ".bounced", "", px, workflow.TypeBounced},
-		{events.Prefix + "_._.bounced", "", "", ""},
-		{events.Prefix + "_." + px + ".resend", "", px, ""},
-		{mine + "created.x", ac, px, ""},
-		{mine + "refused.07", ac, px, ""},
-		{mine + "refused.0", ac, px, ""},
-		{mine + "became.burnt.1", ac, px, ""},
-		{mine + "became.signed.1.2", ac, px, ""},
-		{mine + "due.lunch.1", ac, px, ""},
-		{mine + "due.expiry-0.1", ac, px, ""},
-		{mine + "due.reminder.1", ac, px, ""},
-		{mine + "order.HR1.status", ac, px, ""},
-		{mine + "order." + hr1 + ".burnt", ac, px, ""},
-		{mine[:len(mine)-1], ac, px, ""},
-		{events.Prefix + ac + ".PX1.created", ac, "", ""},
-		{events.Prefix + ac + "._.created", ac, "", ""},
-		{events.Prefix + "AC1." + px + ".created", "", px, ""},
-		{events.Prefix + px + "." + ac + ".created", "", "", ""},
-		{events.Prefix + "_._.created", "", "", ""},
-		{events.Prefix + "_.mail.lost", "", "", ""},
-		{"authdocs.v2." + ac + "." + px + ".created", "", "", ""},
-		{"", "", "", ""},
+		{mine + "created", ac, px, workflow.TypeCreated, ""},
+		{mine + "order." + hr1 + ".status", ac, px, workflow.TypeOrderStatusChanged, ""},
+		{mine + "refused.7", ac, px, workflow.TypeRefused, ""},
+		{events.Prefix + "_._.refused.7", "", "", workflow.TypeRefused, ""},
+		{mine + "bounced", ac, px, workflow.TypeBounced, ""},
+		{events.Prefix + "_." + px + ".bounced", "", px, workflow.TypeBounced, ""},
+		{events.Prefix + "_._.bounced", "", "", "", ""},
+		{events.Prefix + "_." + px + ".resend", "", px, "", ""},
+		{mine + "created.x", ac, px, "", ""},
+		{mine + "refused.07", ac, px, "", ""},
+		{mine + "refused.0", ac, px, "", ""},
+		{mine + "became.burnt.1", ac, px, "", ""},
+		{mine + "became.signed.1.2", ac, px, "", ""},
+		{mine + "due.lunch.1", ac, px, "", ""},
+		{mine + "due.expiry-0.1", ac, px, "", ""},
+		{mine + "due.reminder.1", ac, px, "", ""},
+		{mine + "order.HR1.status", ac, px, "", ""},
+		{mine + "order." + hr1 + ".burnt", ac, px, "", ""},
+		{mine[:len(mine)-1], ac, px, "", ""},
+		{events.Prefix + ac + ".PX1.created", ac, "", "", ""},
+		{events.Prefix + ac + "._.created", ac, "", "", ""},
+		{events.Prefix + "AC1." + px + ".created", "", px, "", ""},
+		{events.Prefix + px + "." + ac + ".created", "", "", "", ""},
+		{events.Prefix + "_._.created", "", "", "", ""},
+		{events.Prefix + "_.mail.lost", "", "", "", ""},
+		{"authdocs.v2." + ac + "." + px + ".created", "", "", "", ""},
+		{mine + "by.page.status", ac, px, workflow.TypeStatusChanged, "/sign"},
+		{mine + "by.api.status", ac, px, workflow.TypeStatusChanged, "/api"},
+		{mine + "by.api.created", ac, px, workflow.TypeCreated, "/api"},
+		{mine + "by.operator.resend", ac, px, workflow.TypeResend, "/operator"},
+		{mine + "by.bounce.bounced", ac, px, workflow.TypeBounced, "/bounce"},
+		{events.Prefix + "_." + px + ".by.bounce.bounced", "", px, workflow.TypeBounced, "/bounce"},
+		{mine + "status", ac, px, "", "/sign"},
+		{mine + "created", ac, px, "", "/api"},
+		{mine + "resend", ac, px, "", "/operator"},
+		{mine + "bounced", ac, px, "", "/bounce"},
+		{mine + "by.page.status", ac, px, "", ""},
+		{mine + "by.page.status", ac, px, "", "/api"},
+		{mine + "by.page.status", ac, px, "", "countersign"},
+		{mine + "by.page.created", ac, px, "", "/sign"},
+		{mine + "by.bounce.status", ac, px, "", "/bounce"},
+		{mine + "by.upstream.status", ac, px, "", ""},
+		{mine + "by.countersign.status", ac, px, "", "countersign"},
+		{mine + "by.page.refused.7", ac, px, "", "countersign"},
+		{mine + "by.status", ac, px, "", "/sign"},
+		{"", "", "", "", ""},
 	} {
-		t.Run(tt.subject, func(t *testing.T) {
+		t.Run(tt.subject+" "+tt.source, func(t *testing.T) {
 			data := map[string]string{
 				workflow.TypeCreated: content(), workflow.TypeOrderStatusChanged: `{"status":"failed"}`, workflow.TypeRefused: `{"sequence":7,"code":"invalid","message":""}`,
-				workflow.TypeBounced: `{"mail":"` + px + `.1.sent.2","action":"failed","status":"5.1.1"}`, workflow.TypeResend: `{}`,
+				workflow.TypeStatusChanged: `{"status":"signed"}`,
+				workflow.TypeBounced:       `{"mail":"` + px + `.1.sent.2","action":"failed","status":"5.1.1"}`, workflow.TypeResend: `{}`,
 			}
 			fits := ""
 			for typ, data := range data {
 				m := message(typ, data)
 				m.Subject = tt.subject
+				if tt.fits == workflow.TypeRefused {
+					m.Data = bytes.Replace(m.Data, []byte(`"e1"`), []byte(strconv.Quote(strings.TrimPrefix(tt.subject, events.Prefix))), 1)
+				}
+				if tt.source != "" {
+					m.Data = bytes.Replace(m.Data, []byte(`"/orders"`), []byte(strconv.Quote(tt.source)), 1)
+				}
 				e := events.Decode(m)
 				if string(e.Account) != tt.account || string(e.Document) != tt.document || e.Subject != tt.subject {
 					t.Errorf("got %q and %q, want %q and %q", e.Account, e.Document, tt.account, tt.document)

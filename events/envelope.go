@@ -22,7 +22,7 @@ import (
 type envelope struct {
 	specversion, id, source, typ, subject, time string
 	datacontenttype, dataschema, schemaversion  string
-	mends                                       string
+	mends, actor                                string
 	data                                        value
 }
 
@@ -162,6 +162,8 @@ func (e *envelope) attribute(name string) *string {
 		return &e.schemaversion
 	case "mends":
 		return &e.mends
+	case "actor":
+		return &e.actor
 	}
 	return nil
 }
@@ -179,6 +181,7 @@ func (r *reader) checkEnvelope(e *envelope) {
 	}
 	r.identity("id", e.id)
 	r.identity("source", e.source)
+	r.identity("actor", e.actor)
 	c := event.EventContextV1{ID: e.id, Type: e.typ}
 	if source := types.ParseURIRef(e.source); source != nil {
 		c.Source = *source

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -61,14 +60,11 @@ func erasedUpTo(ctx context.Context, js jetstream.JetStream) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look for the last erasure: %w", err)
 	}
-	msg, err := stream.GetLastMsgForSubject(ctx, erasures)
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return 0, nil
-	case err != nil:
+	last, _, err := lastThat(ctx, js, stream, erasures, 0, sameType(workflow.TypeErased))
+	if err != nil {
 		return 0, fmt.Errorf("look for the last erasure: %w", err)
 	}
-	return msg.Sequence, nil
+	return last, nil
 }
 
 // Standing is what stands on the log about one document.
@@ -96,22 +92,18 @@ func (l *Log) Standing(ctx context.Context, sid workflow.SID) (s Standing, err e
 }
 
 // AppendErased appends an event of erasure, provided that the last one of its
-// document is still the one at sequence last, 0 for none. It fails with
-// ErrLost where another came first.
+// document is still the one at sequence last, 0 for none. It fails with ErrLost
+// if another came first.
 func (l *Log) AppendErased(ctx context.Context, e Event, last uint64) (uint64, error) {
 	m, err := e.Message()
 	if err != nil {
 		return 0, err
 	}
-	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
-	ack, _, err := l.publish(ctx, m)
-	switch {
-	case err == nil:
-		return ack.Sequence, nil
-	case judge(err) == taken:
-		return l.ownClaim(ctx, m)
+	seq, err := l.appendBehind(ctx, m, last)
+	if err != nil {
+		return 0, fmt.Errorf("append %s: %w", m.Subject, err)
 	}
-	return 0, fmt.Errorf("append %s: %w", m.Subject, err)
+	return seq, nil
 }
 
 // Remove takes entries off the log and has the server overwrite their bytes on

@@ -3,10 +3,10 @@ package events
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -21,11 +21,13 @@ import (
 
 // Event is an event to be published. The constructors of this package make one.
 type Event struct {
-	ID, Source string       // together its identity: met again, it changes nothing
-	Time       time.Time    // when it happened, by the publisher's clock; zero where that does not matter
-	Account    workflow.SID // "_" where there is none
-	Document   workflow.SID // "_" where there is none, and empty where none has a place
-	What       string       // the rest of the subject: "order.HR….status"
+	ID, Source string          // together its identity: met again, it changes nothing
+	Time       time.Time       // when it happened, by the publisher's clock; zero where that does not matter
+	Account    workflow.SID    // "_" where there is none
+	Document   workflow.SID    // "_" where there is none, and empty where none has a place
+	Writer     workflow.Writer // who appends it, if that is a door: page, api, operator, bounce; empty for all others
+	Actor      string          // sid of the account or API key that the REST API was called with; empty for other writers
+	What       string          // the rest of the subject: "order.HR….status"
 	Body       workflow.Body
 	Mends      uint64 // sequence of the turned down event that this one is sent in place of; 0 for none
 }
@@ -37,6 +39,9 @@ func (e Event) Subject() (string, error) {
 	if e.Document != "" {
 		subject += string(e.Document) + "."
 	}
+	if e.Writer != "" {
+		subject += doorPrefix + string(e.Writer) + "."
+	}
 	subject += e.What
 	if _, ok := parseSubject(subject); !ok {
 		return "", &workflow.Problem{
@@ -47,8 +52,24 @@ func (e Event) Subject() (string, error) {
 	return subject, nil
 }
 
+// By returns the event as one that Countersign appends for a door: on the
+// door's own subject, with the door's source.
+func (e Event) By(door workflow.Writer) Event {
+	e.Writer, e.Source = door, door.Source()
+	return e
+}
+
+// Identity is by what the event will be known.
+func (e Event) Identity() workflow.Identity {
+	account := e.Account
+	if account == nobody {
+		account = ""
+	}
+	return workflow.Identity{Account: account, Source: e.Source, ID: e.ID}
+}
+
 // Message writes the event as NATS carries it: a CloudEvent in structured
-// mode, with its identity as Nats-Msg-Id. The same event makes the same bytes.
+// mode. The same event makes the same bytes.
 //
 // It fails with a *workflow.Problem where Decode would not take the message,
 // and where a phone number in it is nobody's. The problem may quote the event;
@@ -74,7 +95,6 @@ func (e Event) Message() (*nats.Msg, error) {
 		return nil, r.problem
 	}
 	msg := nats.NewMsg(subject)
-	msg.Header.Set(jetstream.MsgIDHeader, url.PathEscape(e.Source)+" "+url.PathEscape(e.ID))
 	msg.Header.Set("Content-Type", event.ApplicationCloudEventsJSON)
 	msg.Data = data
 	return msg, nil
@@ -92,6 +112,9 @@ func (e Event) encode() ([]byte, error) {
 	if !e.Time.IsZero() {
 		c.SetTime(e.Time)
 	}
+	if e.Actor != "" {
+		c.SetExtension("actor", e.Actor)
+	}
 	if e.Mends > 0 {
 		c.SetExtension("mends", strconv.FormatUint(e.Mends, 10))
 	}
@@ -107,15 +130,19 @@ func (e Event) encode() ([]byte, error) {
 }
 
 // Publish publishes the event and waits until the stream has taken it. It
-// answers with the event's sequence; where the stream took the same event a
-// short while ago, with that one's. It fails as Message does, and else with
-// the error of the publish: then the event may be on the log or not, and
+// returns the event's sequence. It fails as Message does, and else with the
+// error of the publish: then the event may be on the log or not, and
 // publishing it again, under the same id, is safe.
+//
+// The Nats-Msg-Id is random, because the stream remembers the ids of all
+// publishers together: whoever could predict it could have the event passed
+// over as a duplicate.
 func Publish(ctx context.Context, js jetstream.Publisher, e Event) (sequence uint64, err error) {
 	msg, err := e.Message()
 	if err != nil {
 		return 0, err
 	}
+	msg.Header.Set(jetstream.MsgIDHeader, rand.Text())
 	ack, err := js.PublishMsg(ctx, msg)
 	if err != nil {
 		return 0, fmt.Errorf("publish %s: %w", msg.Subject, err)

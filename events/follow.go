@@ -231,6 +231,7 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 			Sequence: after, Time: meta.Timestamp.UTC(),
 			Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
 		})
+		l.foreign.met(e, l.log)
 		if err := put(ctx, slot, ahead, e, len(msg.Data())); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, erro
 		l.log.Error("the server says that the log is damaged and entries are lost; restore the stream's store if a backup has them",
 			"entries", len(lost.Msgs), "first", lost.Msgs[0])
 	}
-	if err := l.loadQuarantine(ctx, stream); err != nil {
+	if err := l.loadQuarantine(ctx); err != nil {
 		return nil, 0, err
 	}
 	fault, err := l.compare(ctx, stream, pos)
@@ -133,7 +133,7 @@ func (l *Log) entryIs(ctx context.Context, stream jetstream.Stream, seq uint64, 
 	case err != nil:
 		return false, false, err
 	}
-	m := Message{Sequence: msg.Sequence, Time: msg.Time.UTC(), Subject: msg.Subject, Header: msg.Header, Data: msg.Data}
+	m := rawMessage(msg)
 	for _, e := range []workflow.Entry{l.decode(m), Decode(m)} {
 		same = same || sameInstant(msg.Time, at) && e.Source == source && e.ID == id
 	}

@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,8 @@ type Log struct {
 	log      *slog.Logger
 	clock    clock
 	last     atomic.Uint64
+	foreign  foreign
+	takenIDs atomic.Uint64 // see Stats
 
 	quarantine atomic.Pointer[map[uint64]bool] // entries that make the program crash; nil until they were looked up
 }
@@ -30,6 +33,8 @@ type Log struct {
 type Stats struct {
 	Last       uint64 // the last entry's sequence, as of the last Tail or entry read
 	Reconnects uint64
+	Foreign    uint64 // entries read since Open that somebody else has put on subjects of Countersign's own
+	TakenIDs   uint64 // events appended again since Open because somebody else had used their Nats-Msg-Id
 }
 
 // answerWait is how long one request waits for its answer before it is made
@@ -174,7 +179,14 @@ func (l *Log) Stamp() time.Time { return l.clock.stamp() }
 
 // Stats returns what there is to know without asking the server.
 func (l *Log) Stats() Stats {
-	return Stats{Last: l.last.Load(), Reconnects: l.broker.Conn.Stats().Reconnects}
+	return Stats{Last: l.last.Load(), Reconnects: l.broker.Conn.Stats().Reconnects, Foreign: l.foreign.count.Load(), TakenIDs: l.takenIDs.Load()}
+}
+
+func (l *Log) newID(m *nats.Msg) string {
+	if l.broker.NewID != nil {
+		return l.broker.NewID(m)
+	}
+	return rand.Text()
 }
 
 // saw takes note of an entry that stands on the log.

@@ -66,6 +66,7 @@ type fold struct {
 	mu       sync.Mutex
 	position events.Position
 	history  []events.Position // what was applied and not gone back behind
+	entries  []workflow.Entry  // all that was applied
 	ids      []string          // in the order in which they were first met
 	batches  int
 	largest  int          // entries in a batch
@@ -97,6 +98,7 @@ func (f *fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Ent
 		}
 		f.position = events.Position{Sequence: e.Sequence, Time: e.Time.Truncate(time.Millisecond), ID: e.ID, Source: e.Source, Stream: stream}
 		f.history = append(f.history, f.position)
+		f.entries = append(f.entries, e)
 		if !slices.Contains(f.ids, e.ID) {
 			f.ids = append(f.ids, e.ID)
 		}
@@ -124,6 +126,18 @@ func (f *fold) sequence() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.position.Sequence
+}
+
+// entry is the entry applied at a sequence; one without a body if there is none.
+func (f *fold) entry(seq uint64) (e workflow.Entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, x := range f.entries {
+		if x.Sequence == seq {
+			e = x
+		}
+	}
+	return e
 }
 
 func (f *fold) seen() []string {

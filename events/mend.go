@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,16 +69,14 @@ func (m Message) Mend(how Mending) (*nats.Msg, error) {
 		return nil, &bad.Problem
 	}
 	msg := nats.NewMsg(subject)
-	msg.Header.Set(jetstream.MsgIDHeader, url.PathEscape(source)+" "+url.PathEscape(id))
 	msg.Header.Set("Content-Type", event.ApplicationCloudEventsJSON)
 	msg.Data = data
 	return msg, nil
 }
 
 // Identity is what Mend's message will be known by.
-func Identity(m *nats.Msg) (source, id string) {
-	e := Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
-	return e.Source, e.ID
+func Identity(m *nats.Msg) workflow.Identity {
+	return Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data}).Identity()
 }
 
 // mendable is the event to be mended as a JSON object: the one given, or the
@@ -172,7 +170,7 @@ func ReadEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (Message, er
 	case err != nil:
 		return Message{}, fmt.Errorf("read entry %d: %w: %w", sequence, workflow.ErrUnavailable, err)
 	}
-	return Message{Sequence: msg.Sequence, Time: msg.Time.UTC(), Subject: msg.Subject, Header: msg.Header, Data: msg.Data}, nil
+	return rawMessage(msg), nil
 }
 
 func rawEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (*jetstream.RawStreamMsg, error) {
@@ -187,43 +185,38 @@ func rawEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (*jetstream.R
 	return stream.GetMsg(ctx, sequence)
 }
 
-// AppendMended appends what Mend made, and returns its sequence; within the
-// stream's duplicate window, that of the first time. Where it fails with
-// workflow.ErrUnavailable the message may stand or not, and appending it again
-// is safe.
+// AppendMended appends what Mend made, and returns its sequence. If it fails with
+// workflow.ErrUnavailable the message may be on the log or not, and appending it
+// again is safe.
 func AppendMended(ctx context.Context, nc *nats.Conn, m *nats.Msg) (uint64, error) {
-	return publishOnce(ctx, nc, m)
-}
-
-// AppendDiscarded appends a discarded event, unless one stands there. It reports
-// the sequence of the new one, 0 where there was one.
-func AppendDiscarded(ctx context.Context, nc *nats.Conn, account, document workflow.SID, at time.Time, b workflow.Discarded) (uint64, error) {
-	m, err := Discarded(account, document, at, b).Message()
+	l, err := writer(nc)
 	if err != nil {
 		return 0, err
 	}
-	m.Header.Del(jetstream.MsgIDHeader)
-	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
-	seq, err := publishOnce(ctx, nc, m)
-	if err != nil && judge(err) == taken {
-		return 0, nil
-	}
-	return seq, err
-}
-
-func publishOnce(ctx context.Context, nc *nats.Conn, m *nats.Msg) (uint64, error) {
-	js, err := jetstream.New(nc)
+	ack, _, err := l.publish(ctx, m)
 	if err != nil {
-		return 0, err
-	}
-	ack, err := js.PublishMsg(ctx, m)
-	switch {
-	case err == nil:
-		return ack.Sequence, nil
-	case judge(err) == taken, judge(err) == refused:
 		return 0, fmt.Errorf("append %s: %w", m.Subject, err)
 	}
-	return 0, fmt.Errorf("append %s: %w: %w", m.Subject, workflow.ErrUnavailable, err)
+	return ack.Sequence, nil
+}
+
+// AppendDiscarded appends a discarded event, unless it is on the log. It returns
+// the sequence of the new one, 0 if there was one.
+func AppendDiscarded(ctx context.Context, nc *nats.Conn, account, document workflow.SID, at time.Time, b workflow.Discarded) (uint64, error) {
+	l, err := writer(nc)
+	if err != nil {
+		return 0, err
+	}
+	return l.AppendOnce(ctx, []Event{Discarded(account, document, at, b)})
+}
+
+// writer is the log for somebody who only appends to it. It makes no stream.
+func writer(nc *nats.Conn) (*Log, error) {
+	broker, err := connected(nc)
+	if err != nil {
+		return nil, err
+	}
+	return &Log{broker: broker, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 // Attributes lists the attributes of a message in binary mode, by name; none

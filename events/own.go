@@ -9,7 +9,8 @@ import (
 )
 
 // own reads one of Countersign's own events. Nobody else may write them, so
-// they are held to their shape and to their subject, and to no more.
+// they are held to their shape and to their subject, and to no more. The id of
+// one that is appended once follows from its subject.
 func (r *reader) own(e *envelope, to topic) workflow.Body {
 	body, err := workflow.DecodeBody(e.typ, e.data.raw)
 	var kind *json.UnmarshalTypeError
@@ -58,6 +59,10 @@ func (r *reader) own(e *envelope, to topic) workflow.Body {
 		r.agree("data.sequence", b.Sequence == to.number)
 	case workflow.RulesActivated:
 		r.activated(b)
+	}
+	switch body.(type) {
+	case workflow.Became, workflow.Register, workflow.Refused, workflow.TimerDue, workflow.LetterStale, workflow.Discarded, workflow.Quarantined:
+		r.agree("id", e.id == to.id)
 	}
 	return body
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -52,21 +51,20 @@ func (l *Log) standsAt(ctx context.Context, seq uint64, at time.Time) (bool, err
 	return err == nil && sameInstant(msg.Time, at), err
 }
 
-// loadQuarantine reads which entries are in quarantine. They are looked up by
-// their subjects, not met on the way: what they are about stands before them.
-func (l *Log) loadQuarantine(ctx context.Context, stream jetstream.Stream) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWait)
-	defer cancel()
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(quarantineSubject+">"))
+// loadQuarantine reads which entries are in quarantine. The events that say so
+// come after the entries, so they are looked up by subject before the log is
+// followed. Only what decodes as such an event counts: a subject alone proves
+// nothing.
+func (l *Log) loadQuarantine(ctx context.Context) error {
+	set := map[uint64]bool{}
+	err := read(ctx, l.broker.JS, StreamName, Range{Subject: quarantineSubject + ">"}, func(m Message) error {
+		if q, ok := Decode(m).Body.(workflow.Quarantined); ok {
+			set[q.Sequence] = true
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("list what is in quarantine: %w", err)
-	}
-	set := make(map[uint64]bool, len(info.State.Subjects))
-	for subject := range info.State.Subjects {
-		var n uint64
-		if parseNumber(strings.TrimPrefix(subject, quarantineSubject), &n) {
-			set[n] = true
-		}
 	}
 	l.quarantine.Store(&set)
 	return nil

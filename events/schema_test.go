@@ -152,6 +152,9 @@ func examples(t *testing.T) map[string][]events.Message {
 	for name, m := range doc.Components.Messages {
 		for _, e := range m.Examples {
 			subject := strings.TrimPrefix(e.Summary, "On ")
+			if strings.Contains(subject, ".by.") {
+				name += "ByCountersign"
+			}
 			address := strings.Split(doc.Channels[name].Address, ".")
 			tokens := strings.Split(subject, ".")
 			if len(tokens) != len(address) {

@@ -19,6 +19,8 @@ const nobody = "_"
 type topic struct {
 	account, document, order workflow.SID // empty where the subject names none
 	typ                      string
+	id                       string          // of an event that is appended once: the subject without its prefix
+	writer                   workflow.Writer // whose subject it is
 	status                   workflow.Status // of became
 	timer                    string          // of due
 	number                   uint64          // round of became, due and stale, sequence of refused, discarded and quarantined
@@ -31,6 +33,7 @@ func parseSubject(subject string) (t topic, ok bool) {
 	if !ok {
 		return t, false
 	}
+	t.id, t.writer = rest, workflow.WriterCountersign
 	account, rest, _ := strings.Cut(rest, ".")
 	if account == nobody {
 		switch rest {
@@ -56,8 +59,17 @@ func parseSubject(subject string) (t topic, ok bool) {
 	if isSID(document, "PX") {
 		t.document = workflow.SID(document)
 	}
+	door, what := cutDoor(what)
+	if !t.parseWhat(what) {
+		return t, false
+	}
+	if upstream(t.typ) {
+		t.writer = door
+	} else if door != workflow.WriterUpstream {
+		return t, false
+	}
 	switch {
-	case !t.parseWhat(what):
+	case !writes(t.writer, t.typ):
 		return t, false
 	case t.account != "" && t.document != "":
 		return t, true
@@ -69,6 +81,43 @@ func parseSubject(subject string) (t topic, ok bool) {
 		return t, account == nobody && t.document != ""
 	}
 	return t, false
+}
+
+// doorPrefix begins what follows the document on the subjects of a door.
+const doorPrefix = "by."
+
+// cutDoor takes the door off the rest of a subject. A door that there is not
+// stays in the rest, which fits no event then.
+func cutDoor(what string) (door workflow.Writer, rest string) {
+	if named, ok := strings.CutPrefix(what, doorPrefix); ok {
+		name, rest, _ := strings.Cut(named, ".")
+		if slices.Contains(workflow.Doors, workflow.Writer(name)) {
+			return workflow.Writer(name), rest
+		}
+	}
+	return workflow.WriterUpstream, what
+}
+
+// writes reports whether events of the type come from the writer.
+func writes(w workflow.Writer, typ string) bool {
+	switch w {
+	case workflow.WriterPage:
+		return typ == workflow.TypeStatusChanged
+	case workflow.WriterAPI:
+		return typ == workflow.TypeCreated || typ == workflow.TypeUpdated || typ == workflow.TypeStatusChanged
+	case workflow.WriterOperator:
+		return typ == workflow.TypeUpdated || typ == workflow.TypeStatusChanged || typ == workflow.TypeResend
+	case workflow.WriterBounce:
+		return typ == workflow.TypeBounced
+	case workflow.WriterUpstream:
+		return upstream(typ)
+	}
+	return !upstream(typ)
+}
+
+// ownSource reports whether a CloudEvents source is one of Countersign's own.
+func ownSource(source string) bool {
+	return source == Source || slices.ContainsFunc(workflow.Doors, func(w workflow.Writer) bool { return w.Source() == source })
 }
 
 // parseWhat reads what follows account and document.

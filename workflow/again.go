@@ -84,12 +84,12 @@ func (d *decider) resend(e Entry) *Problem {
 		if d.same = m.State != MailOwed || !m.Due.After(d.now); !d.same {
 			m.Due = d.now
 			d.touched = append(d.touched, m.ID)
-			d.note(TypeResend, fmt.Sprintf("%s is due now, by %s", m.ID, e.Source))
+			d.note(TypeResend, fmt.Sprintf("%s is due now, %s", m.ID, e.by()))
 		}
 		return nil
 	}
 	d.mail(MailSignature, int(e.Sequence), doc.Email)
-	d.note(TypeResend, "to be sent again, by "+e.Source)
+	d.note(TypeResend, "to be sent again, "+e.by())
 	return nil
 }
 

@@ -153,8 +153,9 @@ func (d *decider) take(e Entry) {
 	case otherRound(*doc, e.Body):
 		p = problem(CodeRound, "data.round", "document %s is in round %d", doc.SID, doc.Round)
 	case waits(d.facts.Rules, doc.Status, e.Body):
-		d.park(e)
-		result = Parking
+		if p = d.park(e); p == nil {
+			result = Parking
+		}
 	default:
 		p = d.answer(e)
 	}
@@ -230,8 +231,9 @@ func (d *decider) answer(e Entry) *Problem {
 // turnDown owes the refused event for an event that cannot apply.
 func (d *decider) turnDown(e Entry, p *Problem) Result {
 	r := Refused{Sequence: e.Sequence, EventID: e.ID, Source: e.Source, Problem: *p}
+	foreign := false
 	if b, ok := e.Body.(Invalid); ok {
-		r.EventID, r.Source = b.EventID, b.Origin
+		r.EventID, r.Source, foreign = b.EventID, b.Origin, b.Foreign
 	}
 	account, document := e.Account, e.Document
 	if account == "" || document == "" {
@@ -241,7 +243,7 @@ func (d *decider) turnDown(e Entry, p *Problem) Result {
 		Account: account, Document: document, What: fmt.Sprintf("refused.%d", e.Sequence), Body: r,
 		Cause: d.cause.Sequence, At: d.now, Due: d.now,
 	})
-	if p.Code != CodeAccount { // another account's document is not its history
+	if p.Code != CodeAccount && !foreign { // what others do is not the document's history
 		d.note("refused", fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))
 	}
 	if p.Code.Dead() {

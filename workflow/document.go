@@ -109,6 +109,7 @@ type Document struct {
 	Orders             []Order         `json:"hosted_number_orders"`           // the orders that it authorizes
 	Reason             string          `json:"reason,omitempty"`               // why it was canceled or failed
 	CanceledBy         string          `json:"canceled_by,omitempty"`          // "signer" or "account"
+	AskedBy            Asked           `json:"asked_by,omitzero"`              // who asked for the status that ended it
 	Evidence           json.RawMessage `json:"evidence,omitempty"`             // what came with the status that ended it
 	LetterDigest       string          `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed
 	LetterStale        bool            `json:"letter_stale,omitempty"`         // signed too long ago for orders that are not through yet

@@ -13,11 +13,22 @@ type Entry struct {
 	Subject  string
 	Account  SID    // from the subject; empty where it names none
 	Document SID    // from the subject; empty where it names none
-	ID       string // ID and Source together are the event's identity
+	ID       string // together with Source and Account the event's identity
 	Source   string
+	Actor    string // sid of the account or API key that the REST API was called with; empty for other writers
 	Mends    uint64 // sequence of the turned down event that this one is sent in place of; 0 for none
 	Body     Body
 }
+
+// Identity is by what an event is known: met again, however late, it changes
+// nothing. Accounts cannot disturb each other by it.
+type Identity struct {
+	Account    SID // from the subject; empty if it names none
+	Source, ID string
+}
+
+// Identity is by what the entry's event is known.
+func (e Entry) Identity() Identity { return Identity{e.Account, e.Source, e.ID} }
 
 // SubjectPrefix begins every subject on the log, with the contract's version.
 const SubjectPrefix = "authdocs.v1."
@@ -208,6 +219,7 @@ type Blocked struct {
 // travels: decoding makes it, and it ends as a dead letter.
 type Invalid struct {
 	Problem
+	Foreign bool   // it stands where only Countersign writes, and is not Countersign's
 	EventID string // as far as it could be read
 	Origin  string // the event's source, as far as it could be read
 }

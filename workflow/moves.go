@@ -26,7 +26,7 @@ func (d *decider) create(e Entry, b Created) *Problem {
 	if doc.CCEmails == nil {
 		doc.CCEmails = []string{}
 	}
-	d.note(b.Type(), "by "+e.Source)
+	d.note(b.Type(), e.by())
 	if !b.Hold {
 		d.send()
 	}
@@ -64,7 +64,7 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 		d.same = true
 		return nil
 	}
-	d.note(b.Type(), "by "+e.Source)
+	d.note(b.Type(), e.by())
 	next.DateUpdated = d.now
 	*doc = next
 	if content && !doc.Hold {
@@ -98,11 +98,11 @@ func (d *decider) status(e Entry, b StatusChanged) *Problem {
 		d.hold(e, b)
 	case send:
 		if d.same = !doc.Hold; !d.same {
-			d.note(b.Type(), "to be sent, by "+e.Source)
+			d.note(b.Type(), "to be sent, "+e.by())
 			d.send()
 		}
 	case recall:
-		d.note(b.Type(), "recalled by "+e.Source)
+		d.note(b.Type(), "recalled "+e.by())
 		d.reopen()
 	case move:
 		d.end(e, b)
@@ -121,7 +121,7 @@ func (d *decider) hold(e Entry, b StatusChanged) {
 		d.same = true
 		return
 	}
-	d.note(b.Type(), "held by "+e.Source)
+	d.note(b.Type(), "held "+e.by())
 	d.reopen()
 }
 
@@ -165,7 +165,8 @@ func (d *decider) end(e Entry, b StatusChanged) {
 	doc := &d.state.Document
 	doc.Status, doc.Hold, doc.DateUpdated = b.Status, false, d.now
 	doc.Reason, doc.Evidence, doc.LetterDigest = b.Reason, compact(b.Evidence), b.LetterDigest
-	detail := "by " + e.Source
+	doc.AskedBy = e.asked()
+	detail := e.by()
 	switch b.Status {
 	case Canceled:
 		doc.CanceledBy = b.CanceledBy
@@ -200,7 +201,7 @@ func (d *decider) end(e Entry, b StatusChanged) {
 
 // fail ends a document by our own doing.
 func (d *decider) fail(reason string) {
-	d.end(Entry{Source: Source, Time: d.now}, StatusChanged{Status: Failed, Reason: reason})
+	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, Reason: reason})
 }
 
 // Source is the CloudEvents source of what Countersign itself says.

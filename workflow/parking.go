@@ -6,13 +6,27 @@ import (
 	"time"
 )
 
-// park keeps an event until what it builds on has come, or its limit.
-func (d *decider) park(e Entry) {
+// MaxParked is how many events of one account can wait for one document.
+const MaxParked = 100
+
+// park keeps an event until what it builds on has come, or its limit. Each
+// account has MaxParked places of its own, so that it cannot take another's.
+func (d *decider) park(e Entry) *Problem {
+	waiting := 0
+	for _, p := range d.state.Parked {
+		if p.Entry.Account == e.Account {
+			waiting++
+		}
+	}
+	if waiting >= MaxParked {
+		return problem(CodeParkedTooMany, "subject", "%d events already wait for document %s to be created; create it first", waiting, e.Document)
+	}
 	p := Parked{Entry: e, Until: d.now.Add(d.facts.ParkingLimit)}
 	d.state.Parked = append(d.state.Parked, p)
-	d.note("parked", fmt.Sprintf("entry %d, %s by %s", e.Sequence, e.Body.Type(), e.Source))
+	d.note("parked", fmt.Sprintf("entry %d, %s %s", e.Sequence, e.Body.Type(), e.by()))
 	d.changed = true
 	d.out.Owed = append(d.out.Owed, d.parkingTimer(p, 1))
+	return nil
 }
 
 // parkingTimer is the event that ends the parking. A timer's subject can stand

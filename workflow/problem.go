@@ -25,6 +25,7 @@ const (
 	CodeInvalid        Code = "invalid"         // dead letter: a field has a value it cannot have
 	CodeTooLarge       Code = "too_large"       // dead letter: more bytes or items than allowed
 	CodeParkedTooLong  Code = "parked_too_long" // dead letter: what it builds on never came
+	CodeParkedTooMany  Code = "parked_too_many" // dead letter: too many events wait already for what it builds on
 	CodeCrashed        Code = "crashed"         // dead letter: the program died of it, twice
 	CodeExists         Code = "already_exists"  // the document was created before
 	CodeImmutable      Code = "immutable"       // the document is not opened
@@ -41,7 +42,7 @@ const (
 // other code was refused.
 func (c Code) Dead() bool {
 	switch c {
-	case CodeUnreadable, CodeUnknownType, CodeUnknownVersion, CodeInvalid, CodeTooLarge, CodeParkedTooLong, CodeCrashed:
+	case CodeUnreadable, CodeUnknownType, CodeUnknownVersion, CodeInvalid, CodeTooLarge, CodeParkedTooLong, CodeParkedTooMany, CodeCrashed:
 		return true
 	}
 	return false

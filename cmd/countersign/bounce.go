@@ -26,9 +26,6 @@ const (
 	exitTemporary = 75 // EX_TEMPFAIL
 )
 
-// bounceSource is the source of the events that bounce publishes.
-const bounceSource = "/bounce"
-
 func (a *app) bounce() *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
@@ -90,7 +87,7 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report,
 			account = d.AccountSID
 		}
 	}
-	e := events.Bounced(bounceSource, "bounce."+report.ID, account, report.Bounced)
+	e := events.Bounced("", "bounce."+report.ID, account, report.Bounced).By(workflow.WriterBounce)
 	e.Time = time.Now()
 	sequence, err := a.publishOne(ctx, cfg, e)
 	switch {
@@ -144,7 +141,7 @@ func resultOf(ctx context.Context, store *db.Store, e events.Event, sequence uin
 	if err := appliedBy(ctx, store, sequence); err != nil {
 		return "", fmt.Errorf("%w: entry %d stands on the log, and no worker with this data directory has applied it in %s; it counts as soon as one runs: look again then", workflow.ErrUnavailable, sequence, wait)
 	}
-	result, met, err := store.WhatBecame(ctx, e.Source, e.ID)
+	result, met, err := store.WhatBecame(ctx, e.Identity())
 	if err != nil {
 		return "", err
 	}

@@ -116,9 +116,9 @@ func TestEvidenceWaitsForTheLog(t *testing.T) {
 	if err := eventstest.Open(t, x.nc, 1).PutLetter(t.Context(), name, pdf); err != nil {
 		t.Fatal(err)
 	}
-	x.say(events.StatusChanged("/sign", "s", testAccount, testPX(1), workflow.StatusChanged{
+	x.say(events.StatusChanged("", "s", testAccount, testPX(1), workflow.StatusChanged{
 		Status: workflow.Signed, Round: 1, LetterDigest: digest, Evidence: json.RawMessage(`{"letter":"` + name + `"}`),
-	}))
+	}).By(workflow.WriterPage))
 	file := filepath.Join(t.TempDir(), "signed.zip")
 	if code, _, errs := x.command(dir, "evidence", string(testPX(1)), "-o", file); code != exitFailure || !strings.Contains(errs, "let a worker run and try again") {
 		t.Errorf("exit code %d, %s", code, errs)

@@ -99,13 +99,13 @@ func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words
 // Kept implements web.Letters.
 func (l letters) Kept(doc workflow.Document) bool { return keptLetter(doc) }
 
-// keptLetter reports whether a document's letter was signed here: the evidence
-// of our own events names it.
+// keptLetter reports whether a document's letter was signed on the page, and is
+// in the object store: the page's own event says so, in its evidence.
 func keptLetter(doc workflow.Document) bool {
 	var evidence struct {
 		Letter string `json:"letter"`
 	}
-	return doc.Status == workflow.Signed && doc.LetterDigest != "" && json.Unmarshal(doc.Evidence, &evidence) == nil &&
+	return doc.Status == workflow.Signed && doc.AskedBy.Writer == workflow.WriterPage && doc.LetterDigest != "" && json.Unmarshal(doc.Evidence, &evidence) == nil &&
 		evidence.Letter == events.LetterName(doc.SID, doc.LetterDigest)
 }
 

@@ -18,9 +18,6 @@ import (
 	"countersign/workflow"
 )
 
-// operatorSource is the source of what an operator asks of a document.
-const operatorSource = "/operator"
-
 // plan is what a command is going to ask of a document: nothing, or events one
 // behind the other. Their ids follow from where the document stands, so that
 // two operators who ask for the same ask once.
@@ -189,7 +186,7 @@ func ended(d workflow.Document) error {
 
 func asks(d workflow.Document, id string, round int, b workflow.StatusChanged) events.Event {
 	b.Round = round
-	return events.StatusChanged(operatorSource, id, d.AccountSID, d.SID, b)
+	return events.StatusChanged("", id, d.AccountSID, d.SID, b).By(workflow.WriterOperator)
 }
 
 // sendHeld sends a document that is held, in the round.
@@ -211,7 +208,7 @@ func resend(d workflow.Document, l db.Life) plan {
 		}
 	}
 	id := fmt.Sprintf("resend.%s.%d.%d.%d", d.SID, d.Round, mails, tries)
-	return plan{say, []events.Event{events.Resend(operatorSource, id, d.AccountSID, d.SID, workflow.Resend{Round: d.Round})}}
+	return plan{say, []events.Event{events.Resend("", id, d.AccountSID, d.SID, workflow.Resend{Round: d.Round}).By(workflow.WriterOperator)}}
 }
 
 // correct sends a document to another address, as a new round.
@@ -229,7 +226,7 @@ func correct(d workflow.Document, email string) plan {
 		round++
 	}
 	if !same {
-		p.events = append(p.events, events.Updated(operatorSource, id+".updated", d.AccountSID, d.SID, workflow.Updated{Email: &email}))
+		p.events = append(p.events, events.Updated("", id+".updated", d.AccountSID, d.SID, workflow.Updated{Email: &email}).By(workflow.WriterOperator))
 	}
 	if d.Hold || d.Status == workflow.Signing { // else the change alone sends it
 		p.events = append(p.events, sendHeld(d, round))

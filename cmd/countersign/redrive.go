@@ -68,7 +68,7 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, store *db.Store, l
 	}
 	if l.Closed > 0 {
 		fmt.Fprintf(a.err, "entry %d was sent again before, as entry %d; nothing is sent\n", l.Sequence, l.Closed)
-		return a.became(ctx, store, l.Closed, "", "", wait)
+		return a.became(ctx, store, l.Closed, nil, wait)
 	}
 	return a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
 		old, err := events.ReadEntry(ctx, nc, l.Sequence)
@@ -85,8 +85,8 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, store *db.Store, l
 		if err != nil {
 			return err
 		}
-		source, id := events.Identity(m)
-		return a.became(context.WithoutCancel(ctx), store, seq, source, id, wait)
+		of := events.Identity(m)
+		return a.became(context.WithoutCancel(ctx), store, seq, &of, wait)
 	})
 }
 
@@ -104,7 +104,7 @@ func (a *app) atTheLog(ctx context.Context, cfg config.Config, f func(context.Co
 
 // became waits until the worker has applied the entry, and says what came of
 // it. The entry may be a repeat of one that the identity was met at before.
-func (a *app) became(ctx context.Context, store *db.Store, seq uint64, source, id string, wait time.Duration) error {
+func (a *app) became(ctx context.Context, store *db.Store, seq uint64, of *workflow.Identity, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := appliedBy(ctx, store, seq); err != nil {
@@ -112,8 +112,8 @@ func (a *app) became(ctx context.Context, store *db.Store, seq uint64, source, i
 		return fmt.Errorf("no worker with this data directory has applied it in %s; countersign dead show %d tells later: %w", wait, seq, workflow.ErrUnavailable)
 	}
 	result, err := store.ResultAt(ctx, seq)
-	if id != "" {
-		result, seq, err = store.WhatBecame(ctx, source, id)
+	if of != nil {
+		result, seq, err = store.WhatBecame(ctx, *of)
 	}
 	if err != nil {
 		return err

@@ -97,7 +97,7 @@ type replay struct {
 	dry      bool
 
 	store  *db.Store // a copy of our own, at the log's end
-	seen   map[[2]string]bool
+	seen   map[workflow.Identity]bool
 	fresh  []candidate
 	report replayReport
 }
@@ -167,7 +167,7 @@ func (r *replay) run(ctx context.Context, source string) (replayReport, error) {
 		return r.report, err
 	}
 	defer r.store.Close()
-	r.seen, r.report.DryRun = map[[2]string]bool{}, r.dry
+	r.seen, r.report.DryRun = map[workflow.Identity]bool{}, r.dry
 	if err := r.read(ctx, source); err != nil {
 		return r.report, err
 	}
@@ -232,7 +232,7 @@ func (r *replay) readStream(ctx context.Context, name string, take func(candidat
 		}
 		msg := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
 		for name, values := range m.Header {
-			if !strings.HasPrefix(name, "Nats-") || name == jetstream.MsgIDHeader {
+			if !strings.HasPrefix(name, "Nats-") {
 				msg.Header[name] = values
 			}
 		}
@@ -275,7 +275,7 @@ func (r *replay) sift(ctx context.Context, page []candidate) error {
 		return err
 	}
 	for i, c := range page {
-		key := [2]string{c.entry.Source, c.entry.ID}
+		key := c.entry.Identity()
 		r.report.Read++
 		switch {
 		case c.entry.Source == events.Source:

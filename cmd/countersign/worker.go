@@ -320,7 +320,7 @@ func (w *worker) adminHandler() http.Handler {
 		l := admin.LogState{Connected: w.nc.IsConnected()}
 		if log := w.log.Load(); log != nil {
 			stats := log.Stats()
-			l.Last, l.Reconnects, l.Now = stats.Last, stats.Reconnects, log.Now()
+			l.Last, l.Reconnects, l.Now, l.Foreign, l.TakenIDs = stats.Last, stats.Reconnects, log.Now(), stats.Foreign, stats.TakenIDs
 		}
 		return l
 	}
@@ -337,7 +337,7 @@ func (w *worker) adminHandler() http.Handler {
 // publicHandler serves the REST API and the signing page.
 func (w *worker) publicHandler() http.Handler {
 	rest := api.New(api.Config{
-		Documents: known{w.store, w}, Progress: w.store, Log: appender{w}, Accounts: w.accounts,
+		Documents: known{w.store, w}, Progress: w.store, Log: appender{w}, Accounts: w.accounts, Keys: w.keys,
 		PublicURL: w.cfg.PublicURL, Now: time.Now, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
 		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate,
 	})

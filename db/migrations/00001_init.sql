@@ -1,4 +1,5 @@
 -- +goose Up
+-- +goose StatementBegin
 -- Countersign's database: what the log says, and how far it was read. It can
 -- always be made again from the log. Times are unix milliseconds, UTC, and are
 -- the log's own unless a comment says otherwise.
@@ -15,18 +16,21 @@ CREATE TABLE position (
   claim          INTEGER NOT NULL DEFAULT 0, -- sequence of the last claim on the log
   claim_worker   TEXT    NOT NULL DEFAULT '',
   rules          INTEGER NOT NULL DEFAULT 1, -- version of the rules in force
-  parking_ms     INTEGER NOT NULL DEFAULT 86400000 -- how long a parked event may wait
+  parking_ms     INTEGER NOT NULL DEFAULT 86400000, -- how long a parked event may wait
+  timers         TEXT    NOT NULL DEFAULT '', -- JSON: those of documents without their own; empty for none
+  notify_cc      TEXT    NOT NULL DEFAULT ''  -- JSON array of statuses of which cc is told; empty for none
 ) STRICT;
 
 -- Every event met so far, by its identity. One met twice changes nothing. What
 -- could not be read has no source, and the digest of its bytes as its id.
 CREATE TABLE inbox (
-  source   TEXT    NOT NULL,
-  event_id TEXT    NOT NULL,
-  sequence INTEGER NOT NULL, -- where it was met first; negative once the log has lost that entry
-  entry_ns INTEGER NOT NULL,
-  result   TEXT    NOT NULL CHECK (result IN ('applied','unchanged','parked','refused','dead_letter')),
-  PRIMARY KEY (source, event_id)
+  account_sid TEXT    NOT NULL, -- from the subject; empty if it names none
+  source      TEXT    NOT NULL,
+  event_id    TEXT    NOT NULL,
+  sequence    INTEGER NOT NULL, -- where it was met first; negative once the log has lost that entry
+  entry_ns    INTEGER NOT NULL,
+  result      TEXT    NOT NULL CHECK (result IN ('applied','unchanged','parked','refused','dead_letter')),
+  PRIMARY KEY (account_sid, source, event_id)
 ) STRICT, WITHOUT ROWID;
 
 -- One row a document, as it stands.
@@ -40,7 +44,7 @@ CREATE TABLE documents (
   address_sid          TEXT    NOT NULL,
   email                TEXT    NOT NULL,
   cc_emails            TEXT    NOT NULL, -- JSON array of addresses
-  hosted_number_orders TEXT    NOT NULL, -- JSON array: sid, phone_number, status, failure_reason
+  hosted_number_orders TEXT    NOT NULL, -- JSON array: sid, phone_number, status, failure_reason, current_carrier
   contact_title        TEXT    NOT NULL,
   contact_phone_number TEXT    NOT NULL,
   reason               TEXT    NOT NULL,
@@ -50,7 +54,11 @@ CREATE TABLE documents (
   letter_stale         INTEGER NOT NULL CHECK (letter_stale IN (0, 1)),
   created_ms           INTEGER NOT NULL,
   updated_ms           INTEGER NOT NULL,
-  signed_ms            INTEGER NOT NULL  -- 0 while unsigned
+  signed_ms            INTEGER NOT NULL, -- 0 while unsigned
+  timers               TEXT    NOT NULL DEFAULT '', -- JSON: its own, in place of the settings'; empty for none
+  expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 where it never does
+  fresh_ms             INTEGER NOT NULL DEFAULT 0,  -- until when the signed letter is fresh; 0 for ever
+  details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address, asked_by; empty if there is none
 ) STRICT;
 
 -- Lists: each filter has the index that gives its order.
@@ -70,7 +78,7 @@ CREATE TABLE holders (
 -- by side.
 CREATE TABLE mails (
   id         TEXT    PRIMARY KEY, -- document, round, kind and number
-  kind       TEXT    NOT NULL CHECK (kind IN ('signature','reminder','sent','signed')),
+  kind       TEXT    NOT NULL CHECK (kind IN ('signature','reminder','sent','signed','canceled','failed')),
   recipient  TEXT    NOT NULL,
   domain     TEXT    NOT NULL, -- of the recipient, for the rate limit
   state      TEXT    NOT NULL CHECK (state IN ('waiting','owed','claimed','accepted','rejected','held','withdrawn')),
@@ -88,7 +96,7 @@ CREATE TABLE mails (
   about      TEXT    NOT NULL  -- JSON: the document as it stood in the mail's round; empty while it still stands so
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX mails_due ON mails (due_ms, owed_seq, owed_index) WHERE state = 'owed';
+CREATE INDEX mails_due ON mails (attempts > 0, due_ms, owed_seq, owed_index, domain, attempts) WHERE state = 'owed';
 CREATE INDEX mails_claim ON mails (claim) WHERE state = 'claimed';
 CREATE INDEX mails_doubt ON mails (doubts) WHERE doubts > 0;
 
@@ -113,6 +121,7 @@ CREATE TABLE parked (
   account_sid  TEXT    NOT NULL,
   source       TEXT    NOT NULL,
   event_id     TEXT    NOT NULL,
+  actor        TEXT    NOT NULL, -- sid of the account or API key, of the REST API's events
   subject      TEXT    NOT NULL,
   type         TEXT    NOT NULL,
   order_sid    TEXT    NOT NULL,
@@ -122,6 +131,18 @@ CREATE TABLE parked (
 ) STRICT;
 
 CREATE INDEX parked_document ON parked (document_sid, sequence);
+
+-- Timers that run for documents. The event of each is among the owed events.
+CREATE TABLE timers (
+  document_sid TEXT    NOT NULL,
+  timer        TEXT    NOT NULL CHECK (timer IN ('reminder','expiry','freshness')),
+  number       INTEGER NOT NULL, -- of its event
+  due_ms       INTEGER NOT NULL,
+  every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 where none follows
+  more         INTEGER NOT NULL, -- reminders that may follow
+  early        INTEGER NOT NULL, -- how often its event stood on the log before its time
+  PRIMARY KEY (document_sid, timer)
+) STRICT, WITHOUT ROWID;
 
 -- Events that were turned down: refused by the machine, or dead letters. Their
 -- payload is on the log, at that sequence.
@@ -140,6 +161,14 @@ CREATE TABLE turned_down (
 
 CREATE INDEX turned_down_document ON turned_down (document_sid, sequence);
 
+-- Events that were turned down and are done with.
+CREATE TABLE closed (
+  sequence    INTEGER PRIMARY KEY, -- of the event that was turned down
+  by_sequence INTEGER NOT NULL,    -- the entry that was sent in its place, or that discards it
+  reason      TEXT    NOT NULL,    -- why it was discarded; empty where it was sent again
+  at_ms       INTEGER NOT NULL
+) STRICT;
+
 -- What happened to each document, in words.
 CREATE TABLE journal (
   document_sid TEXT    NOT NULL,
@@ -151,6 +180,33 @@ CREATE TABLE journal (
   PRIMARY KEY (document_sid, sequence, line)
 ) STRICT, WITHOUT ROWID;
 
+-- Documents that were erased, and stay so.
+CREATE TABLE erased (
+  document_sid TEXT    PRIMARY KEY,
+  account_sid  TEXT    NOT NULL,
+  status       TEXT    NOT NULL, -- where it stood
+  sequence     INTEGER NOT NULL  -- of its last erased event; beyond the position, where the log has a hole already
+) STRICT, WITHOUT ROWID;
+
+-- What erased documents had stood in the way of, for entries that are not
+-- folded yet. Mostly empty.
+CREATE TABLE blocked (
+  sequence     INTEGER PRIMARY KEY, -- of the entry that was refused
+  order_sid    TEXT    NOT NULL,
+  document_sid TEXT    NOT NULL     -- the erased one
+) STRICT;
+
+-- What mail servers reported of mails that they had taken.
+CREATE TABLE bounces (
+  mail_id    TEXT    NOT NULL,
+  sequence   INTEGER NOT NULL, -- the entry that says so
+  at_ms      INTEGER NOT NULL,
+  action     TEXT    NOT NULL, -- failed, delayed and so on: RFC 3464, section 2.3.3
+  status     TEXT    NOT NULL, -- RFC 3463
+  diagnostic TEXT    NOT NULL, -- in the mail server's words
+  PRIMARY KEY (mail_id, sequence)
+) STRICT, WITHOUT ROWID;
+
 -- How many there are, kept by the fold so that nobody has to count.
 CREATE TABLE tallies (
   what TEXT    NOT NULL, -- documents, mails, turned_down, registers
@@ -159,3 +215,4 @@ CREATE TABLE tallies (
   n    INTEGER NOT NULL,
   PRIMARY KEY (what, kind, more)
 ) STRICT, WITHOUT ROWID;
+-- +goose StatementEnd

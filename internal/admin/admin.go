@@ -28,6 +28,8 @@ type LogState struct {
 	Connected  bool
 	Last       uint64    // sequence of the last entry on the log, as far as is known
 	Reconnects uint64    // since the program started
+	Foreign    uint64    // entries of somebody else on subjects of Countersign's own, since then
+	TakenIDs   uint64    // Nats-Msg-Ids that somebody else had used, since then
 	Now        time.Time // the log's time; zero while the log has not been opened
 }
 

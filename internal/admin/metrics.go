@@ -24,6 +24,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	connected   = desc("nats_connected", "1 while there is a connection to NATS.")
+	foreign     = desc("foreign_entries_total", "Entries read since the start that somebody else has put on subjects of Countersign's own. They count for nothing; see docs/security.md.")
+	takenIDs    = desc("message_ids_taken_total", "Events appended again since the start because somebody else had used their Nats-Msg-Id.")
 	reconnects  = desc("nats_reconnects_total", "Reconnections to NATS since the start.")
 	logLast     = desc("log_last_sequence", "Sequence of the last entry on the log.")
 	applied     = desc("applied_sequence", "Sequence of the last entry applied to the database.")
@@ -46,7 +48,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		connected, reconnects, logLast, applied, lag, entries, duplicates, documents, mails, doubt, depth, oldest,
+		connected, foreign, takenIDs, reconnects, logLast, applied, lag, entries, duplicates, documents, mails, doubt, depth, oldest,
 		registers, deadLetters, openLetters, refused, parkedNow, active,
 	} {
 		ch <- d
@@ -69,6 +71,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(connected, one(l.Connected))
 	counter(reconnects, l.Reconnects)
+	counter(foreign, l.Foreign)
+	counter(takenIDs, l.TakenIDs)
 	gauge(logLast, float64(l.Last))
 	c, err := m.store.Counts(ctx, l.Now)
 	if err != nil {
@@ -78,7 +82,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	p := c.Position
 	gauge(applied, float64(p.Sequence))
 	gauge(lag, float64(max(l.Last, p.Sequence)-p.Sequence))
-	gauge(active, one(p.Claim == 0 || p.ClaimWorker == p.Worker))
+	gauge(active, one(p.Active()))
 	counter(entries, c.Applied)
 	counter(duplicates, c.Duplicates)
 	for _, s := range workflow.Statuses {

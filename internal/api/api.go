@@ -24,9 +24,6 @@ import (
 	"countersign/workflow"
 )
 
-// Source is the CloudEvents source of what the API appends.
-const Source = "/api"
-
 // Documents is where documents are read; *db.Store is one.
 type Documents interface {
 	// Document returns workflow.ErrNotFound where no event has created it.
@@ -36,8 +33,9 @@ type Documents interface {
 	// the account does not have.
 	Page(ctx context.Context, q db.PageQuery) ([]workflow.Document, error)
 
-	// Refusal returns why the entry at a sequence was turned down, or nil.
-	Refusal(ctx context.Context, sequence uint64) (*workflow.Problem, error)
+	// Refusal returns why an event that was applied was refused, nil if it was
+	// not. The same event may have been refused at an earlier entry.
+	Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error)
 }
 
 // Progress is how far the own database follows the log; *db.Store has it.
@@ -62,6 +60,13 @@ type Accounts interface {
 	Authenticate(user, secret string) (workflow.SID, error)
 }
 
+// Keys are the keys that the workers on one log share; *ticket.File has them.
+type Keys interface {
+	// MACs returns a code of the data under each key, the newest key's first.
+	// Nobody without the keys can predict one.
+	MACs(data []byte) [][]byte
+}
+
 // Config is what the API needs. Waits that are 0 have the default that stands
 // with them.
 type Config struct {
@@ -69,6 +74,7 @@ type Config struct {
 	Progress  Progress
 	Log       Log
 	Accounts  Accounts
+	Keys      Keys
 	PublicURL string           // origin of every URL in an answer, without a slash at its end
 	Now       func() time.Time // for the limits, and the time within new sids
 	Random    io.Reader        // for new sids; crypto/rand.Reader

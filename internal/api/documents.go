@@ -37,7 +37,7 @@ func (h *handler) create(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := h.append(r, events.Created(Source, id, r.account, sid, b)); err != nil {
+	if err := h.append(r, events.Created("", id, r.account, sid, b)); err != nil {
 		return answer{}, err
 	}
 	doc, err := h.sent(r, sid)
@@ -60,13 +60,13 @@ func (h *handler) update(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	asked := events.StatusChanged(Source, "update."+rand.Text(), r.account, r.document, workflow.StatusChanged{Status: status})
+	asked := events.StatusChanged("", "update."+rand.Text(), r.account, r.document, workflow.StatusChanged{Status: status})
 	var es []events.Event
 	if status == workflow.Opened {
 		es = append(es, asked)
 	}
 	if b != (workflow.Updated{}) {
-		es = append(es, events.Updated(Source, "update."+rand.Text(), r.account, r.document, b))
+		es = append(es, events.Updated("", "update."+rand.Text(), r.account, r.document, b))
 	}
 	if status == workflow.Signing {
 		es = append(es, asked)
@@ -90,7 +90,7 @@ func (h *handler) remove(r *request) (answer, error) {
 	if _, err := h.own(r, r.document); err != nil {
 		return answer{}, err
 	}
-	err := h.append(r, events.StatusChanged(Source, "delete."+rand.Text(), r.account, r.document, workflow.StatusChanged{
+	err := h.append(r, events.StatusChanged("", "delete."+rand.Text(), r.account, r.document, workflow.StatusChanged{
 		Status: workflow.Canceled, CanceledBy: "account", Reason: "canceled through the API",
 	}))
 	return answer{status: http.StatusNoContent}, err
@@ -99,9 +99,11 @@ func (h *handler) remove(r *request) (answer, error) {
 // append puts events on the log, one behind the other, and waits for what the
 // own database makes of each. All are checked before the first is appended.
 func (h *handler) append(r *request, es ...events.Event) error {
-	for _, e := range es {
+	for i, e := range es {
+		es[i] = e.By(workflow.WriterAPI)
+		es[i].Actor = string(r.user)
 		var p *workflow.Problem
-		if _, err := e.Message(); errors.As(err, &p) {
+		if _, err := es[i].Message(); errors.As(err, &p) {
 			return invalid(p)
 		}
 	}
@@ -126,7 +128,7 @@ func (h *handler) appendOne(r *request, e events.Event) error {
 		return unavailable(fmt.Sprintf("the request stands on the log at %d, and this worker has not read so far yet", sequence))
 	}
 	r.sequence = h.Progress.Position().Sequence
-	p, err := h.Documents.Refusal(r.ctx, sequence)
+	p, err := h.Documents.Refusal(r.ctx, e.Identity())
 	if err != nil {
 		return err
 	}

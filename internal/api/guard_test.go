@@ -369,7 +369,7 @@ func TestAccountsDoNotSeeEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, h := range life.History {
-		if strings.Contains(h.Detail, "by "+api.Source) && h.What != workflow.TypeCreated || h.What == "refused" {
+		if strings.Contains(h.Detail, "by the REST API") && h.What != workflow.TypeCreated || h.What == "refused" {
 			t.Errorf("another account's request got to the document: %+v", h)
 		}
 	}

@@ -320,9 +320,9 @@ func (c *metered) Page(ctx context.Context, q db.PageQuery) ([]workflow.Document
 	return c.Store.Page(ctx, q)
 }
 
-func (c *metered) Refusal(ctx context.Context, sequence uint64) (*workflow.Problem, error) {
+func (c *metered) Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error) {
 	c.reads.Add(1)
-	return c.Store.Refusal(ctx, sequence)
+	return c.Store.Refusal(ctx, of)
 }
 
 // TestAGetIsOneReadAndNoWrite counts what GETs cost: each one read, and

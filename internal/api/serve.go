@@ -23,6 +23,7 @@ type request struct {
 	route     *route     // nil where the path is nobody's
 	operation *operation // nil where the method is not the route's
 	account   workflow.SID
+	user      workflow.SID // the account, or its API key, that the request was authenticated with
 	document  workflow.SID // that the path names
 	params    *params      // of the query or, for a POST, of the form
 	sequence  uint64       // the answer knows the log up to here; 0 before authentication
@@ -156,7 +157,7 @@ func (h *handler) authenticate(r *request, address string) error {
 	account, err := h.Accounts.Authenticate(user, secret)
 	switch {
 	case err == nil:
-		r.account = account
+		r.account, r.user = account, workflow.SID(user)
 		return nil
 	case !errors.Is(err, workflow.ErrNotFound):
 		return fmt.Errorf("authenticate: %w", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -59,10 +60,32 @@ func (h *handler) identity(r *request, b workflow.Created) (sid workflow.SID, id
 	if err != nil {
 		return "", "", fmt.Errorf("write the document: %w", err)
 	}
-	of := sha256.Sum256([]byte("idempotency-key\x00" + string(r.account) + "\x00" + keys[0]))
+	if sid, err = h.sidOf(r, keys[0]); err != nil {
+		return "", "", err
+	}
 	content := sha256.Sum256(body)
-	sid = uuid([16]byte(of[:16]), 8)
 	return sid, "create." + string(sid) + "." + hex.EncodeToString(content[:16]), nil
+}
+
+// sidOf is the sid of the document that the account makes under an
+// Idempotency-Key. It follows from the keys file, so that nobody can predict it
+// and make a document of that sid first. After a change of keys, the sid that an
+// older key gave is found by its document.
+func (h *handler) sidOf(r *request, key string) (workflow.SID, error) {
+	var newest workflow.SID
+	for i, mac := range h.Keys.MACs([]byte("idempotency-key\x00" + string(r.account) + "\x00" + key)) {
+		sid := uuid([16]byte(mac), 8)
+		if i == 0 {
+			newest = sid
+		}
+		switch _, err := h.own(r, sid); {
+		case err == nil:
+			return sid, nil
+		case !errors.Is(err, workflow.ErrNotFound):
+			return "", err
+		}
+	}
+	return newest, nil
 }
 
 func isKey(s string) bool {

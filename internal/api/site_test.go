@@ -23,6 +23,7 @@ import (
 	"countersign/internal/catcher"
 	"countersign/internal/mail"
 	"countersign/internal/relay"
+	"countersign/internal/ticket"
 	"countersign/workflow"
 )
 
@@ -36,6 +37,7 @@ type site struct {
 	dir    string // of store
 	box    *catcher.Catcher
 	files  *accounts.File
+	keys   *ticket.File
 	config api.Config
 	url    string
 }
@@ -53,6 +55,9 @@ func newSite(t testing.TB, edit ...func(*api.Config)) *site {
 	s.box = box
 	s.run(box.Run)
 	s.files = accounts.Open(filepath.Join(t.TempDir(), "accounts"), time.Now, eventstest.Logger())
+	if s.keys, err = ticket.Open(filepath.Join(t.TempDir(), "keys"), time.Now, eventstest.Logger()); err != nil {
+		t.Fatal(err)
+	}
 	s.store, s.dir = s.follower()
 	s.run((&relay.Events{Store: s.store, Log: s.log, Logger: eventstest.Logger()}).Run)
 	s.run(s.mails().Run)
@@ -121,7 +126,7 @@ func (s *site) serve(store *db.Store, edit ...func(*api.Config)) (api.Config, st
 	s.t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	c := api.Config{
-		Documents: store, Progress: store, Log: s.log, Accounts: s.files, Metrics: api.NewMetrics(),
+		Documents: store, Progress: store, Log: s.log, Accounts: s.files, Keys: s.keys, Metrics: api.NewMetrics(),
 		PublicURL: "http://" + server.Listener.Addr().String(), Now: time.Now, Random: rand.Reader, Logger: eventstest.Logger(),
 	}
 	for _, f := range edit {
@@ -295,5 +300,5 @@ func (s *site) append(e events.Event) {
 // sign has a document signed, as the signing page does.
 func (s *site) sign(account, document workflow.SID) {
 	s.t.Helper()
-	s.append(events.StatusChanged("/sign", rand.Text(), account, document, workflow.StatusChanged{Status: workflow.Signed}))
+	s.append(events.StatusChanged("", rand.Text(), account, document, workflow.StatusChanged{Status: workflow.Signed}).By(workflow.WriterPage))
 }

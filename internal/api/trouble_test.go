@@ -105,7 +105,9 @@ func (b broken) Page(context.Context, db.PageQuery) ([]workflow.Document, error)
 	return nil, b.fail()
 }
 
-func (b broken) Refusal(context.Context, uint64) (*workflow.Problem, error) { return nil, b.fail() }
+func (b broken) Refusal(context.Context, workflow.Identity) (*workflow.Problem, error) {
+	return nil, b.fail()
+}
 
 // TestTroubleOfOurOwn has a request panic, and one fail for no reason that has
 // a name.

@@ -78,7 +78,8 @@ func content(t testing.TB, seal letter.Seal) evidence.Content {
 	}
 	d := workflow.Document{
 		SID: px, AccountSID: account, Status: workflow.Signed, Round: 1, AddressSID: "AD000102030405060708090a0b0c0d0e0f", Email: "owner@example.com",
-		CCEmails: []string{}, Orders: []workflow.Order{}, LetterDigest: sha256Of(pdf), DateCreated: at, DateUpdated: at, DateSigned: &at,
+		CCEmails: []string{}, Orders: []workflow.Order{}, LetterDigest: sha256Of(pdf), DateCreated: at,
+		AskedBy: workflow.Asked{Writer: workflow.WriterPage, Source: "/sign", Entry: 17}, DateUpdated: at, DateSigned: &at,
 	}
 	c := evidence.Content{
 		Manifest: evidence.Manifest{Document: px, Account: account, Status: workflow.Signed, Stream: at.AddDate(0, 0, -1), Sequence: 40, Time: at.Add(time.Hour)},
@@ -86,7 +87,7 @@ func content(t testing.TB, seal letter.Seal) evidence.Content {
 	}
 	for i, e := range []events.Event{
 		events.Created("/orders", "c", account, px, workflow.Created{AddressSID: d.AddressSID, Email: d.Email, HostedNumberOrderSIDs: []workflow.SID{"HR000102030405060708090a0b0c0d0e0f"}}),
-		events.StatusChanged("/sign", "s", account, px, workflow.StatusChanged{Status: workflow.Signed, LetterDigest: d.LetterDigest, Round: 1}),
+		events.StatusChanged("", "s", account, px, workflow.StatusChanged{Status: workflow.Signed, LetterDigest: d.LetterDigest, Round: 1}).By(workflow.WriterPage),
 		events.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at}),
 	} {
 		m, err := e.Message()
@@ -128,7 +129,7 @@ func TestAnArchiveIsWhatWasWritten(t *testing.T) {
 	if got := string(files["log/7.data"]); got != string(c.Messages[0].Data) {
 		t.Errorf("the payload is not as it stood on the log: %s", got)
 	}
-	if head := string(files["log/17.head.json"]); !strings.Contains(head, `"sequence": 17`) || !strings.Contains(head, "Nats-Msg-Id") || !strings.Contains(head, c.Messages[1].Subject) {
+	if head := string(files["log/17.head.json"]); !strings.Contains(head, `"sequence": 17`) || !strings.Contains(head, "Content-Type") || !strings.Contains(head, c.Messages[1].Subject) {
 		t.Errorf("around it is %s", head)
 	}
 }
@@ -382,3 +383,40 @@ func unzip(t *testing.T, archive []byte) map[string][]byte {
 }
 
 func sha256Of(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }
+
+// elsewhere is a document that an upstream service calls signed, with evidence
+// that looks like the page's.
+func elsewhere(t *testing.T, c *evidence.Content, asked workflow.Asked) {
+	t.Helper()
+	said := events.StatusChanged("/sign2", "s", account, px, workflow.StatusChanged{
+		Status: workflow.Signed, LetterDigest: sha256Of(c.Letter), Evidence: json.RawMessage(`{"name":"Olivia Owner","ip":"192.0.2.1"}`),
+	})
+	d := c.Life.(workflow.Document)
+	d.AskedBy = asked
+	c.Life = d
+	became := events.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at})
+	for i, e := range map[int]events.Event{1: said, 2: became} {
+		m, err := e.Message()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Messages[i].Subject, c.Messages[i].Header, c.Messages[i].Data = m.Subject, m.Header, m.Data
+	}
+	c.Letter = nil
+}
+
+func TestVerify_SignedElsewhereIsReportedAsThat(t *testing.T) {
+	seal := newSeal(t, "Example Messaging")
+	c := content(t, seal)
+	by := workflow.Asked{Writer: workflow.WriterUpstream, Source: "/sign2", Entry: 17}
+	elsewhere(t, &c, by)
+	r, err := evidence.Verify(write(t, c, seal), checker{})
+	if err != nil || r.Signed != by || r.Seal != nil {
+		t.Errorf("signed by %+v, seal %v, %v; want %+v and no seal", r.Signed, r.Seal, err, by)
+	}
+	c = content(t, seal)
+	elsewhere(t, &c, workflow.Asked{Writer: workflow.WriterPage, Source: "/sign", Entry: 17})
+	if _, err := evidence.Verify(write(t, c, seal), checker{}); err == nil || !strings.Contains(err.Error(), "the signing page asked for the signature in entry 17, and that entry does not") {
+		t.Errorf("an upstream's entry passes for the page's: %v", err)
+	}
+}

@@ -31,6 +31,7 @@ type Report struct {
 	Seal     *x509.Certificate // of the letter, nil where there is none
 	Stamped  time.Time         // of the seal, by a time-stamp authority; zero where it has no time stamp
 	Entries  int               // of the log
+	Signed   workflow.Asked    // who asked for the signature, as the log proves it; zero if it is not signed
 	Letter   string            // the letter's digest as the log has it, "sha256:…"; empty where the log has none
 }
 
@@ -131,7 +132,8 @@ func (v *verification) chain() error {
 // the letter's digest in them.
 func (v *verification) log() error {
 	m, files := v.report.Manifest, v.files[2:]
-	last := uint64(0)
+	last, asked := uint64(0), map[uint64]workflow.Entry{}
+	var unproven error
 	for i := 0; i < len(files); i++ {
 		if !strings.HasPrefix(files[i].name, logFolder) {
 			continue
@@ -152,11 +154,23 @@ func (v *verification) log() error {
 		i++
 		v.report.Entries++
 		e := events.Decode(events.Message{Sequence: h.Sequence, Time: h.Time, Subject: h.Subject, Header: h.Header, Data: files[i].data})
+		asked[h.Sequence] = e
 		if b, ok := e.Body.(workflow.Became); ok && b.Status == workflow.Signed {
-			v.report.Letter = b.LetterDigest
+			v.report.Letter, v.report.Signed = b.LetterDigest, b.AskedBy
+			unproven = nil
+			if !v.askedFor(asked[b.AskedBy.Entry]) {
+				unproven = fault(fmt.Sprintf("it says that %s asked for the signature in entry %d, and that entry does not", b.AskedBy, b.AskedBy.Entry))
+			}
 		}
 	}
-	return nil
+	return unproven
+}
+
+// askedFor reports whether an entry is the one that asked for the signature.
+func (v *verification) askedFor(e workflow.Entry) bool {
+	b, ok := e.Body.(workflow.StatusChanged)
+	by := v.report.Signed
+	return ok && b.Status == workflow.Signed && e.Writer() == by.Writer && e.Source == by.Source
 }
 
 func about(subject string, document workflow.SID) bool {

@@ -100,7 +100,7 @@ func FuzzReadReport(f *testing.F) {
 		if !got.Mail.Valid() || !status.MatchString(got.Status) || got.ID == "" || strings.Contains(got.Diagnostic, "@") {
 			t.Errorf("%+v", got)
 		}
-		e := events.Bounced("/bounce", "bounce."+got.ID, "", got.Bounced)
+		e := events.Bounced("", "bounce."+got.ID, "", got.Bounced).By(workflow.WriterBounce)
 		if _, err := e.Message(); err != nil {
 			t.Errorf("it is no event: %v\n%+v", err, got)
 		}

@@ -65,10 +65,7 @@ func patience(worker string) time.Duration {
 }
 
 // active reports whether this worker made the last claim, or nobody has.
-func active(store *db.Store) bool {
-	p := store.Position()
-	return p.Claim == 0 || p.ClaimWorker == p.Worker
-}
+func active(store *db.Store) bool { return store.Position().Active() }
 
 // pause waits for d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {

@@ -14,6 +14,8 @@ func TestControls(t *testing.T) {
 		{"owed events without an expected sequence", noOwedCheck},
 		{"position apart from the state", positionApart},
 		{"no guard", noGuard},
+		{"a foreign entry passes for the event", noPlaceCheck},
+		{"a taken message id passes for the event", noIDCheck},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := uint64(1); seed <= 200; seed++ {

@@ -73,6 +73,10 @@ func (w *world) step() {
 		w.fault()
 		return
 	}
+	if w.plan.intruding > 0 && w.trouble(w.plan.intruding) && len(w.stream.entries) > 0 && !w.stream.down {
+		w.intrude()
+		return
+	}
 	options := w.options()
 	if !w.calm.Load() || len(options) == 0 {
 		options = append(options, option{2, func() { w.pass(w.someTime()) }})

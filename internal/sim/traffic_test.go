@@ -20,6 +20,7 @@ type plan struct {
 	deferring int // one mail in so many is deferred
 	dying     int // one mail in so many is the last that its worker sends
 	killing   int // one step in so many is a fault of a worker or a server
+	intruding int // one step in so many is somebody else's entry on an own subject, or with an own message id; 0 for none
 	hold      bool
 	tailLoss  bool
 	parking   int64 // seconds
@@ -58,6 +59,10 @@ func (w *world) makePlan() {
 	}
 	w.stream.cluster = w.chance(2)
 	w.makeTraffic()
+	w.plan.intruding = pick(0, 10, 40)
+	if w.broken == noPlaceCheck || w.broken == noIDCheck {
+		w.plan.intruding = 5
+	}
 }
 
 // upstream is a message on its way from an upstream service.

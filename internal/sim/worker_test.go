@@ -127,7 +127,7 @@ func (r *run) kill() {
 func (r *run) work() error {
 	logger := slog.New(slog.DiscardHandler)
 	c := client{run: r}
-	log, err := events.OpenOn(r.ctx, events.Broker{Conn: connection{r}, JS: c, Batch: c.batch}, 1, logger)
+	log, err := events.OpenOn(r.ctx, events.Broker{Conn: connection{r}, JS: c, Batch: c.batch, NewID: r.newID}, 1, logger)
 	if err != nil {
 		return quiet(r.ctx, err)
 	}

@@ -26,6 +26,8 @@ const (
 	noOwedCheck            // the log takes an owed event again
 	positionApart          // the position is committed before the state, not with it
 	noGuard                // the follower trusts the sequence number alone
+	noPlaceCheck           // what is on an own subject passes for the event that belongs there
+	noIDCheck              // what has an event's message id passes for the event
 )
 
 // world is one schedule: everything around the workers, and what happened.

@@ -63,6 +63,9 @@ func (f *File) Verify(token string, p Purpose, now time.Time) (Claims, error) {
 	return claims, err
 }
 
+// MACs returns codes of the data as Keys.MACs does, with the keys as they are now.
+func (f *File) MACs(data []byte) [][]byte { return f.current().MACs(data) }
+
 // current is the keys as they stand in the file or, where that cannot be read,
 // as they were read last.
 func (f *File) current() *Keys {

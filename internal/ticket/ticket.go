@@ -127,6 +127,26 @@ func (k key) mac(body []byte) []byte {
 	return h.Sum(nil)[:macLen]
 }
 
+// MACs returns an HMAC-SHA256 of the data under each key, the newest key's
+// first. They have a name of their own: none of them is part of a token.
+func (k *Keys) MACs(data []byte) [][]byte {
+	newest := k.newest()
+	macs := [][]byte{newest.codeOf(data)}
+	for _, key := range k.keys {
+		if key.id != newest.id {
+			macs = append(macs, key.codeOf(data))
+		}
+	}
+	return macs
+}
+
+func (k key) codeOf(data []byte) []byte {
+	h := hmac.New(sha256.New, k.secret)
+	h.Write([]byte("countersign code v1\x00"))
+	h.Write(data)
+	return h.Sum(nil)
+}
+
 // packSID halves a sid. A set bit in letters is an upper-case digit, the
 // lowest bit the first digit's.
 func packSID(sid workflow.SID) (raw [16]byte, letters uint32, err error) {

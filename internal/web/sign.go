@@ -385,7 +385,7 @@ func (a *answering) event(what string, b workflow.StatusChanged, e evidence) (ev
 	}
 	b.Evidence, b.Round = raw, a.doc.Round
 	id := fmt.Sprintf("%s.%s.%d", what, a.doc.SID, a.doc.Round)
-	made := events.StatusChanged(Source, id, a.doc.AccountSID, a.doc.SID, b)
+	made := events.StatusChanged("", id, a.doc.AccountSID, a.doc.SID, b).By(workflow.WriterPage)
 	made.Time = e.Time
 	return made, nil
 }

@@ -31,9 +31,6 @@ import (
 	"countersign/workflow"
 )
 
-// Source is the CloudEvents source of what the page appends.
-const Source = "/sign"
-
 // Documents is where documents are read, as far as the log was followed.
 type Documents interface {
 	// Document returns the document as it stands, or workflow.ErrNotFound. Any

@@ -21,7 +21,7 @@ Countersign asks the signer to sign by mail, tells the cc recipients, moves the 
 and, once it is signed, publishes one register event for each of its Hosted Number Orders.
 
 Every message is a CloudEvent 1.0, in structured mode; in binary mode (ce- headers) it is read too. Its id and source
-are its identity: met again, however late, it changes nothing. The tokens of the subject say whom it is about.
+are its identity within the account: met again, however late, it changes nothing. The tokens of the subject say whom it is about.
 Fields that are not in these schemas are ignored. A message that does not keep to them changes nothing and
 holds nothing up: Countersign answers it with a refused event that names the field.
 
@@ -43,8 +43,13 @@ func asyncAPI(all []schema) ([]byte, error) {
 		if messages[k.name], err = messageOf(s); err != nil {
 			return nil, err
 		}
-		channels[k.name] = channelOf(k)
+		channels[k.name] = channelOf(k, k.address)
 		operations[k.name] = operationOf(k, s.root.Description)
+		if len(k.doors) > 0 {
+			own := k.name + "ByCountersign"
+			channels[own] = channelOf(k, strings.Replace(k.address, "{document}.", "{document}.by.{writer}.", 1))
+			operations[own] = doorsOf(k, own, s.root.Description)
+		}
 	}
 	doc := struct {
 		AsyncAPI           string `yaml:"asyncapi"`
@@ -74,13 +79,13 @@ func asyncAPI(all []schema) ([]byte, error) {
 
 var placeholder = regexp.MustCompile(`\{(\w+)\}`)
 
-func channelOf(k *kind) object {
+func channelOf(k *kind, address string) object {
 	c := object{
-		"address":  events.Prefix + k.address,
+		"address":  events.Prefix + address,
 		"summary":  k.body.Type(),
 		"messages": object{k.name: ref("components/messages/" + k.name)},
 	}
-	if names := placeholder.FindAllStringSubmatch(k.address, -1); names != nil {
+	if names := placeholder.FindAllStringSubmatch(address, -1); names != nil {
 		parameters := object{}
 		for _, name := range names {
 			parameters[name[1]] = ref("components/parameters/" + name[1])
@@ -103,6 +108,21 @@ func operationOf(k *kind, description string) object {
 		"channel":     ref("channels/" + k.name),
 		"messages":    []object{ref("channels/" + k.name + "/messages/" + k.name)},
 		"summary":     "Written by " + strings.Join(k.writers, ", ") + ".",
+		"description": description,
+	}
+}
+
+// doorsOf says who of Countersign's own says the same, on which channel.
+func doorsOf(k *kind, channel, description string) object {
+	writers := make([]string, len(k.doors))
+	for i, w := range k.doors {
+		writers[i] = fmt.Sprintf("%s (source %q)", w, w.Source())
+	}
+	return object{
+		"action":      "send",
+		"channel":     ref("channels/" + channel),
+		"messages":    []object{ref("channels/" + channel + "/messages/" + k.name)},
+		"summary":     "Written by Countersign alone, for " + strings.Join(writers, ", ") + ".",
 		"description": description,
 	}
 }
@@ -135,10 +155,15 @@ func parameters() object {
 	for i, s := range workflow.Statuses {
 		statuses[i] = string(s)
 	}
+	doors := make([]string, len(workflow.Doors))
+	for i, w := range workflow.Doors {
+		doors[i] = string(w)
+	}
 	return object{
 		"account":  object{"description": `The account, "AC" and 32 hex digits. In a refused or discarded event "_", as the document, where the subject of the message it is about names none. In a bounced event "_" where its publisher does not know whose mail it is.`, "examples": []string{account}},
 		"document": object{"description": `The Authorization Document, "PX" and 32 hex digits.`, "examples": []string{document}},
 		"order":    object{"description": `The Hosted Number Order, "HR" and 32 hex digits.`, "examples": []string{order1}},
+		"writer":   object{"description": "On whose behalf Countersign says it: the signing page, the REST API, an operator's command, or countersign bounce. Nobody else may publish here.", "enum": doors},
 		"status":   object{"description": "Where the document stands.", "enum": statuses},
 		"round":    object{"description": "The document's round, from 1 on: each recall begins another. Of a parked event the try.", "examples": []string{"1"}},
 		"sequence": object{"description": "The sequence on the log of the message that it is about.", "examples": []string{"42"}},

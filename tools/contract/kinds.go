@@ -12,7 +12,8 @@ import (
 type kind struct {
 	name     string // in the AsyncAPI document
 	body     workflow.Body
-	address  string // behind the prefix
+	address  string            // behind the prefix
+	doors    []workflow.Writer // who of Countersign's own says the same on subjects of its own, behind "by."
 	writers  []string
 	examples []events.Event
 }
@@ -30,8 +31,6 @@ const (
 	anyUpstream   = "upstream services"
 	orderService  = "the order service"
 	bounceService = "a service that receives reports on mails"
-	restAPI       = "Countersign's REST API"
-	signingPage   = "Countersign's signing page"
 	itself        = "Countersign, once"
 )
 
@@ -46,7 +45,7 @@ func kinds() []kind { return append(upstream(), own()...) }
 
 func upstream() []kind {
 	return []kind{
-		{"created", workflow.Created{}, "{account}.{document}.created", []string{anyUpstream, restAPI}, []events.Event{
+		{"created", workflow.Created{}, "{account}.{document}.created", []workflow.Writer{workflow.WriterAPI}, []string{anyUpstream}, []events.Event{
 			timed(events.Created("/orders", "5f0c7a1e-created", account, document, workflow.Created{
 				AddressSID: address, Email: "owner@example.com", CCEmails: []string{"ops@example.com"},
 				ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: []workflow.SID{order1, order2},
@@ -58,7 +57,7 @@ func upstream() []kind {
 				Timers: &workflow.OwnTimers{ExpireAfter: new(int64(7 * 86_400)), RemindMost: new(1)},
 			})),
 		}},
-		{"updated", workflow.Updated{}, "{account}.{document}.updated", []string{anyUpstream, restAPI}, []events.Event{
+		{"updated", workflow.Updated{}, "{account}.{document}.updated", []workflow.Writer{workflow.WriterAPI, workflow.WriterOperator}, []string{anyUpstream}, []events.Event{
 			timed(events.Updated("/orders", "5f0c7a1e-updated-2", account, document, workflow.Updated{
 				Email: new("new.owner@example.com"), CCEmails: new([]string{}),
 			})),
@@ -66,24 +65,24 @@ func upstream() []kind {
 				Locale: new("en"), Subscriber: new("Bayview Law LLP"), ServiceAddress: new(serviceAddress),
 			})),
 		}},
-		{"statusChanged", workflow.StatusChanged{}, "{account}.{document}.status", []string{anyUpstream, restAPI, signingPage}, []events.Event{
+		{"statusChanged", workflow.StatusChanged{}, "{account}.{document}.status", []workflow.Writer{workflow.WriterPage, workflow.WriterAPI, workflow.WriterOperator}, []string{anyUpstream}, []events.Event{
 			timed(events.StatusChanged("/orders", "5f0c7a1e-recall", account, document, workflow.StatusChanged{Status: workflow.Opened})),
 			timed(events.StatusChanged("/orders", "5f0c7a1e-cancel", account, document, workflow.StatusChanged{
 				Status: workflow.Canceled, Reason: "The numbers stay where they are.", CanceledBy: "account",
 			})),
-			timed(events.StatusChanged("/sign", "sign."+document+".1", account, document, workflow.StatusChanged{
+			timed(events.StatusChanged("", "sign."+document+".1", account, document, workflow.StatusChanged{
 				Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest, Round: 1,
-			})),
+			})).By(workflow.WriterPage),
 		}},
-		{"orderStatusChanged", workflow.OrderStatusChanged{}, "{account}.{document}.order.{order}.status", []string{orderService}, []events.Event{
+		{"orderStatusChanged", workflow.OrderStatusChanged{}, "{account}.{document}.order.{order}.status", nil, []string{orderService}, []events.Event{
 			timed(events.OrderStatusChanged("/carrier", "77-failed", account, document, order1, workflow.OrderStatusChanged{
 				Status: workflow.OrderFailed, PhoneNumber: "+14155550101", FailureReason: "The carrier does not know the number.",
 			})),
 		}},
-		{"resend", workflow.Resend{}, "{account}.{document}.resend", []string{anyUpstream, "countersign documents resend"}, []events.Event{
+		{"resend", workflow.Resend{}, "{account}.{document}.resend", []workflow.Writer{workflow.WriterOperator}, []string{anyUpstream}, []events.Event{
 			timed(events.Resend("/orders", "5f0c7a1e-resend-1", account, document, workflow.Resend{Round: 1})),
 		}},
-		{"bounced", workflow.Bounced{}, "{account}.{document}.bounced", []string{bounceService, "countersign bounce"}, []events.Event{
+		{"bounced", workflow.Bounced{}, "{account}.{document}.bounced", []workflow.Writer{workflow.WriterBounce}, []string{bounceService}, []events.Event{
 			timed(events.Bounced("/mx", "20261123150405.4F2A@mx.example.com", account, workflow.Bounced{
 				Mail: document + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 5.1.1 <…>: user unknown",
 			})),
@@ -97,40 +96,40 @@ func upstream() []kind {
 func own() []kind {
 	mail := workflow.MailID(document + ".1.signature.1")
 	return []kind{
-		{"register", workflow.Register{}, "{account}.{document}.order.{order}.register", []string{itself}, []events.Event{
+		{"register", workflow.Register{}, "{account}.{document}.order.{order}.register", nil, []string{itself}, []events.Event{
 			owed("order."+order1+".register", workflow.Register{
 				OrderSID: order1, PhoneNumber: "+14155550101", DocumentSID: document, AccountSID: account, AddressSID: address,
 				Email: "owner@example.com", ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", DateSigned: at, LetterDigest: digest,
 			}),
 		}},
-		{"became", workflow.Became{}, "{account}.{document}.became.{status}.{round}", []string{itself}, []events.Event{
+		{"became", workflow.Became{}, "{account}.{document}.became.{status}.{round}", nil, []string{itself}, []events.Event{
 			owed("became.signed.1", workflow.Became{Document: signed()}),
 		}},
-		{"refused", workflow.Refused{}, "{account}.{document}.refused.{sequence}", []string{itself}, []events.Event{
+		{"refused", workflow.Refused{}, "{account}.{document}.refused.{sequence}", nil, []string{itself}, []events.Event{
 			owed("refused.42", workflow.Refused{Sequence: 42, EventID: "5f0c7a1e-updated-2", Source: "/orders", Problem: workflow.Problem{
 				Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "owner"`,
 			}}),
 		}},
-		{"erased", workflow.Erased{}, "{account}.{document}.erased", []string{"Countersign"}, []events.Event{
+		{"erased", workflow.Erased{}, "{account}.{document}.erased", nil, []string{"Countersign"}, []events.Event{
 			events.Erased(at, workflow.Erased{
 				DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1},
 				Entries: []workflow.ErasedEntry{{Sequence: 17, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
 				Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1}},
 			}),
 		}},
-		{"discarded", workflow.Discarded{}, "{account}.{document}.discarded.{sequence}", []string{"Countersign, for an operator, once"}, []events.Event{
+		{"discarded", workflow.Discarded{}, "{account}.{document}.discarded.{sequence}", nil, []string{"Countersign, for an operator, once"}, []events.Event{
 			events.Discarded(account, document, at, workflow.Discarded{Sequence: 42, Reason: "The document was canceled in the meantime."}),
 		}},
-		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", []string{itself}, []events.Event{
+		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", nil, []string{itself}, []events.Event{
 			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		}},
-		{"letterStale", workflow.LetterStale{}, "{account}.{document}.stale.{round}", []string{itself}, []events.Event{
+		{"letterStale", workflow.LetterStale{}, "{account}.{document}.stale.{round}", nil, []string{itself}, []events.Event{
 			owed("stale.1", workflow.LetterStale{Reason: workflow.StaleByAge, Round: 1, DateSigned: at, OrderSIDs: []workflow.SID{order2}}),
 		}},
-		{"mailClaimed", workflow.Claimed{}, "_.mail.claimed", []string{"Countersign"}, []events.Event{
+		{"mailClaimed", workflow.Claimed{}, "_.mail.claimed", nil, []string{"Countersign"}, []events.Event{
 			events.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mail}}),
 		}},
-		{"mailSettled", workflow.Settled{}, "_.mail.settled", []string{"Countersign"}, []events.Event{
+		{"mailSettled", workflow.Settled{}, "_.mail.settled", nil, []string{"Countersign"}, []events.Event{
 			events.Settled("worker-1/18", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
 				{Mail: mail, Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 Ok: queued as 4F2A"},
 			}}),
@@ -138,13 +137,13 @@ func own() []kind {
 				{Mail: mail, Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 Greylisted", RetryAfterMs: 60_000},
 			}}),
 		}},
-		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", []string{"Countersign"}, []events.Event{
+		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", nil, []string{"Countersign"}, []events.Event{
 			events.RulesActivated("rules-1", at, workflow.RulesActivated{
 				Version: 1, ParkingLimitSeconds: 86_400, NotifyCC: []workflow.Status{workflow.Failed},
 				Timers: &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
 			}),
 		}},
-		{"quarantined", workflow.Quarantined{}, "_.quarantined.{sequence}", []string{itself}, []events.Event{
+		{"quarantined", workflow.Quarantined{}, "_.quarantined.{sequence}", nil, []string{itself}, []events.Event{
 			events.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),
 		}},
 	}
@@ -166,6 +165,7 @@ func signed() workflow.Document {
 		Locale: "es-MX", Subscriber: "Bayview Law LLP", ServiceAddress: serviceAddress,
 		Orders:   []workflow.Order{{SID: order1, PhoneNumber: "+14155550101", Status: workflow.OrderPendingLOA, CurrentCarrier: "Pacific Voice"}},
 		Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest,
+		AskedBy:     workflow.Asked{Writer: workflow.WriterPage, Source: workflow.WriterPage.Source(), Entry: 41},
 		DateCreated: at.Add(-time.Hour), DateUpdated: at, DateSigned: &at,
 	}
 }

@@ -70,11 +70,12 @@ type Holder struct {
 }
 
 type Inbox struct {
-	Source   string
-	EventID  string
-	Sequence int64
-	EntryNs  int64
-	Result   string
+	AccountSID workflow.SID
+	Source     string
+	EventID    string
+	Sequence   int64
+	EntryNs    int64
+	Result     string
 }
 
 type Journal struct {
@@ -123,6 +124,7 @@ type Parked struct {
 	AccountSID  workflow.SID
 	Source      string
 	EventID     string
+	Actor       string
 	Subject     string
 	Type        string
 	OrderSID    workflow.SID

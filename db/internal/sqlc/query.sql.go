@@ -131,8 +131,8 @@ func (q *Queries) AddOwedEvent(ctx context.Context, arg AddOwedEventParams) erro
 }
 
 const addParked = `-- name: AddParked :exec
-INSERT INTO parked (sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+INSERT INTO parked (sequence, document_sid, account_sid, source, event_id, actor, subject, type, order_sid, body, entry_ns, until_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 ON CONFLICT DO NOTHING
 `
 
@@ -142,6 +142,7 @@ type AddParkedParams struct {
 	AccountSID  workflow.SID
 	Source      string
 	EventID     string
+	Actor       string
 	Subject     string
 	Type        string
 	OrderSID    workflow.SID
@@ -157,6 +158,7 @@ func (q *Queries) AddParked(ctx context.Context, arg AddParkedParams) error {
 		arg.AccountSID,
 		arg.Source,
 		arg.EventID,
+		arg.Actor,
 		arg.Subject,
 		arg.Type,
 		arg.OrderSID,
@@ -201,8 +203,8 @@ func (q *Queries) AddTimers(ctx context.Context, timers string) error {
 }
 
 const addToInbox = `-- name: AddToInbox :exec
-INSERT INTO inbox (source, event_id, sequence, entry_ns, result)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(CAST(?1 AS TEXT))
+INSERT INTO inbox (account_sid, source, event_id, sequence, entry_ns, result)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(CAST(?1 AS TEXT))
 `
 
 func (q *Queries) AddToInbox(ctx context.Context, entries string) error {
@@ -738,7 +740,7 @@ func (q *Queries) DocumentOwedEvents(ctx context.Context, prefix string) ([]Owed
 }
 
 const documentParked = `-- name: DocumentParked :many
-SELECT sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms FROM parked WHERE document_sid = ?1 ORDER BY sequence
+SELECT sequence, document_sid, account_sid, source, event_id, actor, subject, type, order_sid, body, entry_ns, until_ms FROM parked WHERE document_sid = ?1 ORDER BY sequence
 `
 
 func (q *Queries) DocumentParked(ctx context.Context, documentSid workflow.SID) ([]Parked, error) {
@@ -756,6 +758,7 @@ func (q *Queries) DocumentParked(ctx context.Context, documentSid workflow.SID) 
 			&i.AccountSID,
 			&i.Source,
 			&i.EventID,
+			&i.Actor,
 			&i.Subject,
 			&i.Type,
 			&i.OrderSID,
@@ -1051,14 +1054,15 @@ func (q *Queries) KeepHolders(ctx context.Context, arg KeepHoldersParams) error 
 }
 
 const knownEvents = `-- name: KnownEvents :many
-SELECT i.source, i.event_id, i.sequence FROM json_each(CAST(?1 AS TEXT)) AS k
-CROSS JOIN inbox AS i WHERE i.source = k.value ->> 0 AND i.event_id = k.value ->> 1
+SELECT i.account_sid, i.source, i.event_id, i.sequence FROM json_each(CAST(?1 AS TEXT)) AS k
+CROSS JOIN inbox AS i WHERE i.account_sid = k.value ->> 0 AND i.source = k.value ->> 1 AND i.event_id = k.value ->> 2
 `
 
 type KnownEventsRow struct {
-	Source   string
-	EventID  string
-	Sequence int64
+	AccountSID workflow.SID
+	Source     string
+	EventID    string
+	Sequence   int64
 }
 
 func (q *Queries) KnownEvents(ctx context.Context, keys string) ([]KnownEventsRow, error) {
@@ -1070,7 +1074,12 @@ func (q *Queries) KnownEvents(ctx context.Context, keys string) ([]KnownEventsRo
 	items := []KnownEventsRow{}
 	for rows.Next() {
 		var i KnownEventsRow
-		if err := rows.Scan(&i.Source, &i.EventID, &i.Sequence); err != nil {
+		if err := rows.Scan(
+			&i.AccountSID,
+			&i.Source,
+			&i.EventID,
+			&i.Sequence,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1329,7 +1338,7 @@ func (q *Queries) LoadErased(ctx context.Context, sids string) ([]LoadErasedRow,
 }
 
 const loadParked = `-- name: LoadParked :many
-SELECT sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT sequence, document_sid, account_sid, source, event_id, actor, subject, type, order_sid, body, entry_ns, until_ms FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 ORDER BY document_sid, sequence
 `
 
@@ -1348,6 +1357,7 @@ func (q *Queries) LoadParked(ctx context.Context, sids string) ([]Parked, error)
 			&i.AccountSID,
 			&i.Source,
 			&i.EventID,
+			&i.Actor,
 			&i.Subject,
 			&i.Type,
 			&i.OrderSID,
@@ -1618,20 +1628,22 @@ func (q *Queries) MailsSince(ctx context.Context, sequence int64) ([]MailsSinceR
 
 const metAgain = `-- name: MetAgain :exec
 UPDATE inbox SET sequence = ?1, entry_ns = ?2
-WHERE source = ?3 AND event_id = ?4 AND sequence < 0
+WHERE account_sid = ?3 AND source = ?4 AND event_id = ?5 AND sequence < 0
 `
 
 type MetAgainParams struct {
-	Sequence int64
-	EntryNs  int64
-	Source   string
-	EventID  string
+	Sequence   int64
+	EntryNs    int64
+	AccountSID workflow.SID
+	Source     string
+	EventID    string
 }
 
 func (q *Queries) MetAgain(ctx context.Context, arg MetAgainParams) error {
 	_, err := q.exec(ctx, q.metAgainStmt, metAgain,
 		arg.Sequence,
 		arg.EntryNs,
+		arg.AccountSID,
 		arg.Source,
 		arg.EventID,
 	)
@@ -2488,17 +2500,23 @@ func (q *Queries) ResultAt(ctx context.Context, sequence int64) (string, error) 
 }
 
 const setInboxResult = `-- name: SetInboxResult :exec
-UPDATE inbox SET result = ?1 WHERE source = ?2 AND event_id = ?3
+UPDATE inbox SET result = ?1 WHERE account_sid = ?2 AND source = ?3 AND event_id = ?4
 `
 
 type SetInboxResultParams struct {
-	Result  string
-	Source  string
-	EventID string
+	Result     string
+	AccountSID workflow.SID
+	Source     string
+	EventID    string
 }
 
 func (q *Queries) SetInboxResult(ctx context.Context, arg SetInboxResultParams) error {
-	_, err := q.exec(ctx, q.setInboxResultStmt, setInboxResult, arg.Result, arg.Source, arg.EventID)
+	_, err := q.exec(ctx, q.setInboxResultStmt, setInboxResult,
+		arg.Result,
+		arg.AccountSID,
+		arg.Source,
+		arg.EventID,
+	)
 	return err
 }
 
@@ -2518,10 +2536,13 @@ func (q *Queries) SettleOwedEvent(ctx context.Context, arg SettleOwedEventParams
 
 const settleOwedEventsMet = `-- name: SettleOwedEventsMet :exec
 UPDATE owed_events
-SET settled_seq = (SELECT i.sequence FROM inbox AS i WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
+SET settled_seq = (SELECT i.sequence FROM inbox AS i
+  WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
+    AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
 WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
   AND EXISTS (SELECT 1 FROM inbox AS i
-    WHERE i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0)
+    WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
+      AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0)
 `
 
 func (q *Queries) SettleOwedEventsMet(ctx context.Context, subjects string) error {
@@ -2696,12 +2717,13 @@ func (q *Queries) TurnedDownSince(ctx context.Context, sequence int64) ([]Turned
 }
 
 const whatBecameOf = `-- name: WhatBecameOf :one
-SELECT sequence, result FROM inbox WHERE source = ?1 AND event_id = ?2
+SELECT sequence, result FROM inbox WHERE account_sid = ?1 AND source = ?2 AND event_id = ?3
 `
 
 type WhatBecameOfParams struct {
-	Source  string
-	EventID string
+	AccountSID workflow.SID
+	Source     string
+	EventID    string
 }
 
 type WhatBecameOfRow struct {
@@ -2710,7 +2732,7 @@ type WhatBecameOfRow struct {
 }
 
 func (q *Queries) WhatBecameOf(ctx context.Context, arg WhatBecameOfParams) (WhatBecameOfRow, error) {
-	row := q.queryRow(ctx, q.whatBecameOfStmt, whatBecameOf, arg.Source, arg.EventID)
+	row := q.queryRow(ctx, q.whatBecameOfStmt, whatBecameOf, arg.AccountSID, arg.Source, arg.EventID)
 	var i WhatBecameOfRow
 	err := row.Scan(&i.Sequence, &i.Result)
 	return i, err
