@@ -2,15 +2,14 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"countersign/internal/accounts"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -48,8 +47,7 @@ func (a *app) printOnce(secret string, err error) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.out, secret)
-	return err
+	return a.out.Linef("%s", secret)
 }
 
 // accountsFile opens the accounts file that the settings name, for a command
@@ -130,19 +128,18 @@ func (a *app) accountsList() *cobra.Command {
 	return c
 }
 
-func listAccounts(w io.Writer, list []accounts.Account) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "ACCOUNT\tSTATE\tADDED\tTOKENS\tAPI KEYS")
+func listAccounts(out *terminal.Printer, list []accounts.Account) error {
+	t := out.Table("ACCOUNT", "STATE", "ADDED", "TOKENS", "API KEYS")
 	for _, account := range list {
 		state := "active"
 		if account.Disabled {
 			state = "disabled"
 		}
-		keys := ""
-		for _, k := range account.Keys {
-			keys += string(k.SID) + " "
+		keys := make([]string, len(account.Keys))
+		for i, k := range account.Keys {
+			keys[i] = string(k.SID)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", account.SID, state, stamp(account.Created), len(account.Tokens), keys)
+		t.Row(account.SID, state, stamp(account.Created), len(account.Tokens), strings.Join(keys, " "))
 	}
 	return t.Flush()
 }

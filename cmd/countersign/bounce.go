@@ -96,7 +96,7 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report,
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(a.out, "%s: %s, status %s, entry %d\n", report.Mail, report.Action, report.Status, sequence)
+	a.out.Linef("%s: %s, status %s, entry %d", report.Mail, report.Action, report.Status, sequence)
 	if store == nil {
 		return nil
 	}
@@ -106,11 +106,10 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report,
 	case errors.As(err, &p):
 		return exitError{err, exitDataError}
 	case err != nil:
-		fmt.Fprintln(a.err, err) // it is on the log: nobody has to do anything
+		a.err.Error("", err) // it is on the log: nobody has to do anything
 		return nil
 	}
-	_, err = fmt.Fprintln(a.out, result)
-	return err
+	return a.out.Linef("%s", result)
 }
 
 // publishOne publishes one event. It fails with workflow.ErrUnavailable where
@@ -148,7 +147,7 @@ func resultOf(ctx context.Context, store *db.Store, e events.Event, sequence uin
 	turned, err := store.Letter(ctx, met)
 	switch {
 	case err == nil:
-		return "", fmt.Errorf("entry %d was turned down: %w", met, &workflow.Problem{Code: turned.Code, Message: oneLine(turned.Message), Field: turned.Field})
+		return "", fmt.Errorf("entry %d was turned down: %w", met, &workflow.Problem{Code: turned.Code, Message: turned.Message, Field: turned.Field})
 	case !errors.Is(err, workflow.ErrNotFound):
 		return "", err
 	}

@@ -1,15 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"regexp"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +15,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -145,11 +144,10 @@ func letterState(l db.Letter) string {
 	return "redriven"
 }
 
-func listLetters(w io.Writer, letters []db.Letter) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "ENTRY\tTIME\tWHAT\tCODE\tSTATE\tDOCUMENT\tREASON")
+func listLetters(out *terminal.Printer, letters []db.Letter) error {
+	t := out.Table("ENTRY", "TIME", "WHAT", "CODE", "STATE", "DOCUMENT", "REASON")
 	for _, l := range letters {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Sequence, stamp(l.Time), deadOrRefused(l), l.Code, closedBy(l), l.Document, oneLine(l.Message))
+		t.Row(l.Sequence, stamp(l.Time), deadOrRefused(l), l.Code, closedBy(l), l.Document, l.Message)
 	}
 	return t.Flush()
 }
@@ -166,15 +164,10 @@ func closedBy(l db.Letter) string {
 	case "redriven":
 		return fmt.Sprintf("redriven by entry %d", l.Closed)
 	case "discarded":
-		return "discarded: " + oneLine(l.Reason)
+		return "discarded: " + l.Reason
 	}
 	return "open"
 }
-
-var controls = regexp.MustCompile(`[\x00-\x1f\x7f-\x{9f}]+`)
-
-// oneLine keeps what an event says from moving the terminal's cursor.
-func oneLine(s string) string { return controls.ReplaceAllString(s, " ") }
 
 // sequenceArg reads the sequence that a command is about.
 func sequenceArg(arg string) (uint64, error) {
@@ -189,7 +182,7 @@ func (a *app) deadShow() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "show ENTRY",
-		Short: "Show a dead letter or a refused event: why, what to do, and its payload as it stands on the log",
+		Short: "Show a dead letter or a refused event: why, what to do, and its payload",
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
@@ -228,8 +221,8 @@ func (a *app) readFromLog(ctx context.Context, cfg config.Config, sequence uint6
 	return events.ReadEntry(ctx, nc, sequence)
 }
 
-func showLetter(w io.Writer, l db.Letter, m events.Message, away error) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+func showLetter(out *terminal.Printer, l db.Letter, m events.Message, away error) error {
+	t := out.Table()
 	for _, row := range [][2]string{
 		{"entry", strconv.FormatUint(l.Sequence, 10)},
 		{"what", deadOrRefused(l)},
@@ -244,34 +237,33 @@ func showLetter(w io.Writer, l db.Letter, m events.Message, away error) error {
 		{"what to do", advice(l)},
 	} {
 		if row[1] != "" {
-			fmt.Fprintf(t, "%s\t%s\n", row[0], oneLine(row[1]))
+			t.Row(row[0], row[1])
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	if away != nil {
-		_, err := fmt.Fprintf(w, "\nThe payload cannot be shown: %v\n", away)
-		return err
+		out.Linef("")
+		return out.Linef("The payload cannot be shown: %v", away)
 	}
-	fmt.Fprintln(w)
+	out.Linef("")
 	for _, attribute := range m.Attributes() {
-		fmt.Fprintf(w, "ce-%s: %s\n", attribute[0], oneLine(attribute[1]))
+		out.Linef("ce-%s: %s", attribute[0], attribute[1])
 	}
-	_, err := fmt.Fprintln(w, payload(m.Data))
-	return err
+	return out.Linef("%s", payload(m.Data))
 }
 
-// payload is a payload as it stands on the log, or quoted where a terminal
-// would take it for something else.
+// payload is a payload as one line of JSON, or quoted if it is no JSON.
 func payload(data []byte) string {
-	if json.Valid(data) {
-		return string(data)
+	var line bytes.Buffer
+	if json.Compact(&line, data) == nil {
+		return string(terminal.EscapeJSON(line.Bytes()))
 	}
 	return strconv.Quote(string(data))
 }
 
-func showLetterJSON(w io.Writer, l db.Letter, m events.Message, away error) error {
+func showLetterJSON(out *terminal.Printer, l db.Letter, m events.Message, away error) error {
 	j := struct {
 		letterJSON
 		Advice     string            `json:"what_to_do,omitempty"`
@@ -288,9 +280,7 @@ func showLetterJSON(w io.Writer, l db.Letter, m events.Message, away error) erro
 	if away != nil {
 		j.Away = away.Error()
 	}
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	return out.Encode(j)
+	return out.JSONIndent(j)
 }
 
 // advice says what to do about an open dead letter or refusal.

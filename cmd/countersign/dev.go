@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"countersign/db"
 	"countersign/internal/catcher"
 	"countersign/internal/config"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -118,7 +118,7 @@ func (a *app) devAccount(w *worker) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "API    %s  account %s  token %s\n", w.cfg.PublicURL, devAccountSID, token)
+	a.err.Linef("API    %s  account %s  token %s", w.cfg.PublicURL, devAccountSID, token)
 	return nil
 }
 
@@ -135,13 +135,16 @@ func (a *app) play(ctx context.Context, w *worker, box *catcher.Catcher, lines [
 		worked <- w.run(ctx)
 		stop()
 	}()
-	fmt.Fprintf(a.err, "inbox  http://%s/inbox/\nadmin  http://%s/\ndata   %s\n", w.admin.Addr(), w.admin.Addr(), w.cfg.DataDir)
+	a.err.Linef("inbox  http://%s/inbox/", w.admin.Addr())
+	a.err.Linef("admin  http://%s/", w.admin.Addr())
+	a.err.Linef("data   %s", w.cfg.DataDir)
 	if w.server != nil && w.server.ClientURL() != "" {
-		fmt.Fprintf(a.err, "NATS   %s\n", w.server.ClientURL())
+		a.err.Linef("NATS   %s", w.server.ClientURL())
 	}
 	err := a.show(ctx, w, box, lines)
 	if err == nil && ctx.Err() == nil {
-		fmt.Fprintln(a.err, "\nup until Ctrl-C")
+		a.err.Linef("")
+		a.err.Linef("up until Ctrl-C")
 		<-ctx.Done()
 	}
 	stop()
@@ -215,15 +218,14 @@ func (a *app) result(ctx context.Context, w *worker, box *catcher.Catcher) error
 		return err
 	}
 	slices.Reverse(docs)
-	t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "ACCOUNT\tDOCUMENT\tSIGNER\tSTATUS\tROUND\tNUMBERS\tREGISTERED\tMAILS\tWHY")
+	t := a.out.Table("ACCOUNT", "DOCUMENT", "SIGNER", "STATUS", "ROUND", "NUMBERS", "REGISTERED", "MAILS", "WHY")
 	for _, d := range docs {
 		life, err := w.store.Life(ctx, d.SID)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", short(d.AccountSID), short(d.SID), d.Email, statusOf(d),
-			d.Round, len(d.Orders), registered(life), accepted(life), cut(oneLine(d.Reason), 60))
+		t.Row(short(d.AccountSID), short(d.SID), d.Email, statusOf(d),
+			d.Round, len(d.Orders), registered(life), accepted(life), terminal.Short(d.Reason, 60))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -240,20 +242,14 @@ func (a *app) result(ctx context.Context, w *worker, box *catcher.Catcher) error
 	for _, s := range workflow.Statuses {
 		by = append(by, fmt.Sprintf("%d %s", c.Documents[s], s))
 	}
-	_, err = fmt.Fprintf(a.out, "\n%d documents: %s\n%d mails caught, %d numbers registered, %d events refused, %d dead letters\nread the mails at http://%s/inbox/\n",
-		len(docs), strings.Join(by, ", "), box.Count(), c.Registers, refused, c.DeadLetters, w.admin.Addr())
-	return err
+	a.out.Linef("")
+	a.out.Linef("%d documents: %s", len(docs), strings.Join(by, ", "))
+	a.out.Linef("%d mails caught, %d numbers registered, %d events refused, %d dead letters", box.Count(), c.Registers, refused, c.DeadLetters)
+	return a.out.Linef("read the mails at http://%s/inbox/", w.admin.Addr())
 }
 
 // short is enough of a sid to find it again.
 func short(sid workflow.SID) string { return string(sid[:10]) + "…" }
-
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
-}
 
 func registered(l db.Life) (n int) {
 	for i, e := range l.Events {

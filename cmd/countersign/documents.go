@@ -1,19 +1,17 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"countersign/db"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -77,25 +75,23 @@ func (a *app) documentsList() *cobra.Command {
 // sayLimit says that there may be more than a list shows.
 func (a *app) sayLimit(listed, limit int) {
 	if listed >= limit {
-		fmt.Fprintf(a.err, "the newest %d are listed, and there may be more; see --limit\n", limit)
+		a.err.Linef("the newest %d are listed, and there may be more; see --limit", limit)
 	}
 }
 
-func eachJSON[T any](w io.Writer, list []T) error {
-	out := json.NewEncoder(w)
+func eachJSON[T any](out *terminal.Printer, list []T) error {
 	for _, v := range list {
-		if err := out.Encode(v); err != nil {
+		if err := out.JSON(v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func listDocuments(w io.Writer, docs []workflow.Document) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "DOCUMENT\tSTATUS\tROUND\tORDERS\tSIGNER\tUPDATED")
+func listDocuments(out *terminal.Printer, docs []workflow.Document) error {
+	t := out.Table("DOCUMENT", "STATUS", "ROUND", "ORDERS", "SIGNER", "UPDATED")
 	for _, d := range docs {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", d.SID, statusOf(d), d.Round, len(d.Orders), d.Email, stamp(d.DateUpdated))
+		t.Row(d.SID, statusOf(d), d.Round, len(d.Orders), d.Email, stamp(d.DateUpdated))
 	}
 	return t.Flush()
 }
@@ -137,9 +133,7 @@ func (a *app) documentsShow() *cobra.Command {
 			return err
 		}
 		if asJSON {
-			out := json.NewEncoder(a.out)
-			out.SetIndent("", "  ")
-			return out.Encode(jsonLife(life))
+			return a.out.JSONIndent(jsonLife(life))
 		}
 		return showLife(a.out, workflow.SID(args[0]), life)
 	}
@@ -147,49 +141,49 @@ func (a *app) documentsShow() *cobra.Command {
 }
 
 // showLife writes a document's life for people.
-func showLife(w io.Writer, sid workflow.SID, l db.Life) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+func showLife(out *terminal.Printer, sid workflow.SID, l db.Life) error {
+	t := out.Table()
 	showState(t, sid, l)
 	if l.Document != nil {
-		fmt.Fprintln(t, "\nORDER\tSTATUS\tNUMBER\tCARRIER\tFAILURE")
+		t.Section("ORDER", "STATUS", "NUMBER", "CARRIER", "FAILURE")
 		for _, o := range l.Document.Orders {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.SID, o.Status, o.PhoneNumber, o.CurrentCarrier, oneLine(o.FailureReason))
+			t.Row(o.SID, o.Status, o.PhoneNumber, o.CurrentCarrier, o.FailureReason)
 		}
 	}
 	if len(l.Mails) > 0 {
-		fmt.Fprintln(t, "\nMAIL\tROUND\tTO\tSTATE\tTRIES\tIN DOUBT\tREPLY\tREPORTED SINCE")
+		last := lastReports(l.Bounces)
+		t.Section("MAIL", "ROUND", "TO", "STATE", "TRIES", "IN DOUBT", "REPLY", "REPORTED SINCE")
 		for _, m := range l.Mails {
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%d\t%s\t%s\n",
-				m.Kind, m.Round, m.Recipient, mailState(m), m.Attempts, m.Doubts, m.Reply, reported(l.Bounces, m.ID))
+			t.Row(m.Kind, m.Round, m.Recipient, mailState(m), m.Attempts, m.Doubts, m.Reply, last[m.ID])
 		}
 	}
 	if len(l.Events) > 0 {
-		fmt.Fprintln(t, "\nEVENT\tON THE LOG AT")
+		t.Section("EVENT", "ON THE LOG AT")
 		for i, e := range l.Events {
-			fmt.Fprintf(t, "%s\t%s\n", e.What, place(l.Settled[i], e.Due))
+			t.Row(e.What, place(l.Settled[i], e.Due))
 		}
 	}
 	for _, p := range l.Parked {
-		fmt.Fprintf(t, "\nparked: entry %d, %s, until %s\n", p.Entry.Sequence, p.Entry.Body.Type(), stamp(p.Until))
+		t.Section(fmt.Sprintf("parked: entry %d, %s, until %s", p.Entry.Sequence, p.Entry.Body.Type(), stamp(p.Until)))
 	}
 	if len(l.History) > 0 {
-		fmt.Fprintln(t, "\nTIME\tENTRY\tWHAT\tDETAIL")
+		t.Section("TIME", "ENTRY", "WHAT", "DETAIL")
 		for _, h := range l.History {
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", stamp(h.Time), h.Sequence, h.What, oneLine(h.Detail))
+			t.Row(stamp(h.Time), h.Sequence, h.What, h.Detail)
 		}
 	}
 	return t.Flush()
 }
 
-func showState(w io.Writer, sid workflow.SID, l db.Life) {
-	fmt.Fprintf(w, "document\t%s\n", sid)
+func showState(t *terminal.Table, sid workflow.SID, l db.Life) {
+	t.Row("document", sid)
 	d := l.Document
 	switch {
 	case d == nil && wasErased(l):
-		fmt.Fprintln(w, "status\terased")
+		t.Row("status", "erased")
 		return
 	case d == nil:
-		fmt.Fprintln(w, "status\tnot created yet")
+		t.Row("status", "not created yet")
 		return
 	}
 	for _, row := range [][2]string{
@@ -210,10 +204,10 @@ func showState(w io.Writer, sid workflow.SID, l db.Life) {
 		{"updated", stamp(d.DateUpdated)},
 	} {
 		if row[1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", row[0], oneLine(row[1]))
+			t.Row(row[0], row[1])
 		}
 	}
-	showTimes(w, *d, l.Timers)
+	showTimes(t, *d, l.Timers)
 }
 
 // wasErased reports whether erasure is all that is left of a document.
@@ -222,22 +216,22 @@ func wasErased(l db.Life) bool {
 }
 
 // showTimes writes what is to happen to a document, and when.
-func showTimes(w io.Writer, d workflow.Document, running []workflow.Timer) {
+func showTimes(t *terminal.Table, d workflow.Document, running []workflow.Timer) {
 	if d.DateSigned != nil {
-		fmt.Fprintf(w, "signed\t%s\n", stamp(*d.DateSigned))
+		t.Row("signed", stamp(*d.DateSigned))
 	}
-	for _, t := range running {
-		switch t.Kind {
+	for _, r := range running {
+		switch r.Kind {
 		case workflow.TimerReminder:
-			fmt.Fprintf(w, "next reminder\t%s, and %d more\n", stamp(t.Due), t.More)
+			t.Row("next reminder", fmt.Sprintf("%s, and %d more", stamp(r.Due), r.More))
 		case workflow.TimerExpiry:
-			fmt.Fprintf(w, "expires\t%s\n", stamp(t.Due))
+			t.Row("expires", stamp(r.Due))
 		case workflow.TimerFreshness:
-			fmt.Fprintf(w, "letter fresh until\t%s\n", stamp(t.Due))
+			t.Row("letter fresh until", stamp(r.Due))
 		}
 	}
 	if d.LetterStale {
-		fmt.Fprintln(w, "letter\ttoo old for orders that are not completed")
+		t.Row("letter", "too old for orders that are not completed")
 	}
 }
 
@@ -248,13 +242,11 @@ func mailState(m workflow.Mail) string {
 	return string(m.State)
 }
 
-// reported is what was last reported of a mail.
-func reported(all []db.Bounce, id workflow.MailID) string {
-	last := ""
+// lastReports is what was last reported of each mail.
+func lastReports(all []db.Bounce) map[workflow.MailID]string {
+	last := map[workflow.MailID]string{}
 	for _, b := range all {
-		if b.Mail == id {
-			last = oneLine(strings.TrimSpace(fmt.Sprintf("%s %s %s", b.Action, b.Status, b.Diagnostic)))
-		}
+		last[b.Mail] = strings.TrimSpace(fmt.Sprintf("%s %s %s", b.Action, b.Status, b.Diagnostic))
 	}
 	return last
 }

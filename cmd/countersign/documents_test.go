@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"countersign/db"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -20,7 +21,7 @@ func TestAReasonIsOneLine(t *testing.T) {
 		History: []db.Happening{{What: "canceled", Detail: "by /sign: " + reason}},
 	}
 	var out strings.Builder
-	if err := showLife(&out, testPX(1), life); err != nil {
+	if err := showLife(terminal.New(&out), testPX(1), life); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.SplitSeq(out.String(), "\n") {
@@ -28,7 +29,7 @@ func TestAReasonIsOneLine(t *testing.T) {
 			t.Errorf("a line of the signer's: %s", line)
 		}
 	}
-	if strings.Count(out.String(), "Not now. status signed") != 3 {
+	if strings.Count(out.String(), `Not now.\nstatus\tsigned`) != 3 {
 		t.Errorf("it says\n%s", out.String())
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -51,9 +50,9 @@ It may be run again: after an interruption it goes on, and it removes what was p
 			return err
 		}
 		if asJSON {
-			err = json.NewEncoder(a.out).Encode(done)
+			err = a.out.JSON(done)
 		} else {
-			_, err = fmt.Fprintln(a.out, done)
+			err = a.out.Linef("%s", done)
 		}
 		if err != nil {
 			return err

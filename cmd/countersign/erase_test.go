@@ -18,6 +18,7 @@ import (
 	"countersign/events/eventstest"
 	"countersign/internal/config"
 	"countersign/internal/logtest"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -283,7 +284,7 @@ func TestEraseIsCutOff(t *testing.T) {
 	b := start(t, x.env(two))
 	b.says("read to its end")
 
-	bench, err := (&app{x.env(one), os.Stderr, os.Stderr}).newBench(t.Context(), config.Config{
+	bench, err := (&app{x.env(one), terminal.New(os.Stderr), terminal.New(os.Stderr)}).newBench(t.Context(), config.Config{
 		NATSURL: config.Secret(x.nats.URL()), DataDir: one, Replicas: 1, SnapshotKeep: 3,
 	}, false)
 	if err != nil {

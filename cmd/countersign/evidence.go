@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"countersign/events"
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -125,7 +125,7 @@ func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Conten
 	if keptLetter(*d) {
 		c.Letter, err = b.log.Letter(ctx, events.LetterName(d.SID, d.LetterDigest))
 		if errors.Is(err, workflow.ErrNotFound) {
-			fmt.Fprintf(b.err, "countersign: %v; the archive is written without it\n", err)
+			b.err.Linef("countersign: %v; the archive is written without it", err)
 			err = nil
 		}
 	}
@@ -168,7 +168,7 @@ give it with --signer.`,
 		}
 		report, err := evidence.Verify(archive, checker{})
 		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), fingerprint(report.Signer)) {
-			err = fmt.Errorf("it was signed by %s, whose certificate has the fingerprint %s", report.Signer.Subject.CommonName, fingerprint(report.Signer))
+			err = fmt.Errorf("its signer's certificate has the SHA-256 fingerprint %s, and not the one of --signer", fingerprint(report.Signer))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
@@ -178,33 +178,41 @@ give it with --signer.`,
 	return c
 }
 
-// tell says what an archive proves.
+// tell says what an archive proves. The fingerprints come first: whoever made
+// the archive chose its names, and the certificates' names, as they liked.
 func (a *app) tell(r evidence.Report) error {
 	m := r.Manifest
-	t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(t, "document\t%s of account %s\n", m.Document, m.Account)
-	if m.Erased > 0 {
-		fmt.Fprintf(t, "status\terased; it was %s. What was said of it is off the log, and entry %d says so\n", m.Status, m.Erased)
-	} else {
-		fmt.Fprintf(t, "status\t%s, as of entry %d, %s\n", m.Status, m.Sequence, stamp(m.Time))
+	t := a.out.Table()
+	t.Row("signer", "SHA-256 "+fingerprint(r.Signer))
+	if r.Seal != nil {
+		t.Row("seal", "SHA-256 "+fingerprint(r.Seal))
 	}
-	fmt.Fprintf(t, "entries\t%d of the log that began %s\n", r.Entries, stamp(m.Stream))
+	t.Row("document", fmt.Sprintf("%s of account %s", m.Document, m.Account))
+	if m.Erased > 0 {
+		t.Row("status", fmt.Sprintf("erased; it was %s. What was said of it is off the log, and entry %d says so", m.Status, m.Erased))
+	} else {
+		t.Row("status", fmt.Sprintf("%s, as of entry %d, %s", m.Status, m.Sequence, stamp(m.Time)))
+	}
+	t.Row("entries", fmt.Sprintf("%d of the log that began %s", r.Entries, stamp(m.Stream)))
 	switch {
 	case r.Seal != nil:
-		fmt.Fprintf(t, "letter\t%s, as the log says; sealed by %s\n", r.Letter, r.Seal.Subject.CommonName)
-		fmt.Fprintf(t, "seal\tSHA-256 %s\n", fingerprint(r.Seal))
+		t.Row("letter", fmt.Sprintf("%s, as the log says; sealed by %s", r.Letter, nameOf(r.Seal)))
 		if !r.Stamped.IsZero() {
-			fmt.Fprintf(t, "stamped\t%s by a time-stamp authority; pdfsig or another reader tells whose\n", stamp(r.Stamped))
+			t.Row("stamped", stamp(r.Stamped)+" by a time-stamp authority; pdfsig or another reader tells whose")
 		}
 	case r.Letter != "":
-		fmt.Fprintf(t, "letter\t%s was signed, and is not in the archive\n", r.Letter)
+		t.Row("letter", r.Letter+" was signed, and is not in the archive")
 	default:
-		fmt.Fprintf(t, "letter\tnone\n")
+		t.Row("letter", "none")
 	}
-	fmt.Fprintf(t, "manifest\t%d files, signed by %s\n", len(m.Files), r.Signer.Subject.CommonName)
-	fmt.Fprintf(t, "signer\tSHA-256 %s\n", fingerprint(r.Signer))
+	t.Row("manifest", fmt.Sprintf("%d files, signed by %s", len(m.Files), nameOf(r.Signer)))
 	return t.Flush()
 }
+
+// nameOf is the name that a certificate gives its owner, of at most 64
+// characters (ub-common-name in RFC 5280 appendix A.1): a longer one could fill
+// the terminal's line, and go on as if it were the next.
+func nameOf(c *x509.Certificate) string { return terminal.Short(c.Subject.CommonName, 64) }
 
 // fingerprint is how people compare certificates.
 func fingerprint(c *x509.Certificate) string {

@@ -2,12 +2,11 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"countersign/internal/terminal"
 	"countersign/internal/ticket"
 )
 
@@ -71,11 +70,10 @@ func (a *app) keysList() *cobra.Command {
 	return c
 }
 
-func listKeys(w io.Writer, list []linkKey) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "KEY\tSTATE\tCREATED\tSIGNS FROM\tUNTIL")
+func listKeys(out *terminal.Printer, list []linkKey) error {
+	t := out.Table("KEY", "STATE", "CREATED", "SIGNS FROM", "UNTIL")
 	for _, k := range list {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.State, moment(k.Created), moment(k.From), moment(k.Until))
+		t.Row(k.ID, k.State, moment(k.Created), moment(k.From), moment(k.Until))
 	}
 	return t.Flush()
 }
@@ -111,8 +109,7 @@ Workers with a file of their own need a copy of it before the new key signs: rot
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "%s\tsigns from %s\n", k.ID, moment(k.From))
-		return err
+		return a.out.Linef("%s  signs from %s", k.ID, moment(k.From))
 	}
 	return c
 }
@@ -136,12 +133,11 @@ are out. A key that follows one without a time in the file is kept.`,
 			return err
 		}
 		for _, k := range gone {
-			if _, err := fmt.Fprintf(a.out, "%s\tremoved\n", k.ID); err != nil {
+			if err := a.out.Linef("%s  removed", k.ID); err != nil {
 				return err
 			}
 		}
-		fmt.Fprintf(a.err, "%d keys removed\n", len(gone))
-		return nil
+		return a.err.Linef("%d keys removed", len(gone))
 	}
 	return c
 }

@@ -60,15 +60,14 @@ func jsonLife(l db.Life) lifeJSON {
 		Document: l.Document, Mails: []mailJSON{}, Events: []eventJSON{}, Parked: []parkedJSON{}, Timers: []timerJSON{},
 		Turned: append([]db.Turned{}, l.Turned...), History: append([]db.Happening{}, l.History...),
 	}
+	reported := map[workflow.MailID][]db.Bounce{}
+	for _, b := range l.Bounces {
+		reported[b.Mail] = append(reported[b.Mail], b)
+	}
 	for _, m := range l.Mails {
 		j := mailJSON{
 			ID: m.ID, Kind: m.Kind, Round: m.Round, Recipient: m.Recipient, State: m.State, Owed: m.OwedAt, Due: m.Due,
-			Attempts: m.Attempts, InDoubt: m.Doubts, Code: m.Code, Reply: m.Reply,
-		}
-		for _, b := range l.Bounces {
-			if b.Mail == m.ID {
-				j.Reported = append(j.Reported, b)
-			}
+			Attempts: m.Attempts, InDoubt: m.Doubts, Code: m.Code, Reply: m.Reply, Reported: reported[m.ID],
 		}
 		if !m.SettledAt.IsZero() {
 			j.Settled = &m.SettledAt

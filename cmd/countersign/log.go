@@ -1,29 +1,42 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/lmittmann/tint"
-	"golang.org/x/term"
 
 	"countersign/internal/config"
+	"countersign/internal/terminal"
 )
 
-// logger writes JSON, or coloured text on a terminal.
-func logger(to io.Writer, cfg config.Config) *slog.Logger {
-	text := cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && terminal(to)
+// logger writes JSON, or coloured text on a terminal. Either way a record is one
+// line, and what came from outside is escaped in it.
+func logger(to *terminal.Printer, cfg config.Config) *slog.Logger {
+	text := cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && to.Terminal()
 	if !text {
-		return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: cfg.LogLevel}))
+		return slog.New(slog.NewJSONHandler(terminal.JSONWriter(to.Device()), &slog.HandlerOptions{Level: cfg.LogLevel}))
 	}
-	return slog.New(tint.NewTextHandler(to, &tint.Options{
-		Level: cfg.LogLevel, TimeFormat: "15:04:05", NoColor: !terminal(to) || os.Getenv("NO_COLOR") != "",
-	}))
+	return slog.New(textHandler(to.Device(), cfg.LogLevel, to.Terminal() && os.Getenv("NO_COLOR") == ""))
 }
 
-// terminal reports whether somebody watches.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+func textHandler(to io.Writer, level slog.Level, colour bool) slog.Handler {
+	return tint.NewTextHandler(to, &tint.Options{Level: level, TimeFormat: "15:04:05", NoColor: !colour, ReplaceAttr: inert})
+}
+
+// inert escapes a record's message and the values of its attributes. tint does
+// not: it prints messages as they are, lets escape sequences in values through
+// if it may colour, and even makes one of the four characters \x1b.
+func inert(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
+		return a
+	}
+	switch a.Value.Kind() {
+	case slog.KindString, slog.KindAny:
+		a.Value = slog.StringValue(strings.ReplaceAll(terminal.Escape(fmt.Sprint(a.Value.Any())), `\x1b`, `\x1B`))
+	}
+	return a
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/internal/config"
+	"countersign/internal/terminal"
 )
 
 func main() {
@@ -34,23 +35,23 @@ const (
 // app is what every command is given.
 type app struct {
 	environ []string
-	out     io.Writer // data
-	err     io.Writer // everything else
+	out     *terminal.Printer // data
+	err     *terminal.Printer // everything else
 }
 
 // run is the program, with all that comes from outside. It returns the exit
 // code.
 func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
-	a := &app{environ, out, errs}
+	a := &app{environ, terminal.New(out), terminal.New(errs)}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(errs, "countersign:", err)
+	a.err.Error("countersign: ", err)
 	var coded exitError
 	if errors.As(err, &coded) {
 		return coded.code

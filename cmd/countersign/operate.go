@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,7 +60,7 @@ func (a *app) operate(o operation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.err, "%s: %s\n", args[0], p.say)
+			a.err.Linef("%s: %s", args[0], p.say)
 			if !dryRun {
 				if err := a.carryOut(ctx, cfg, store, p.events, wait); err != nil {
 					return err
@@ -101,10 +100,9 @@ func (a *app) standing(ctx context.Context, store *db.Store, sid workflow.SID, a
 		return err
 	}
 	if asJSON {
-		return json.NewEncoder(a.out).Encode(d)
+		return a.out.JSON(d)
 	}
-	_, err = fmt.Fprintf(a.out, "%s\t%s\tround %d\n", d.SID, statusOf(d), d.Round)
-	return err
+	return a.out.Linef("%s  %s  round %d", d.SID, statusOf(d), d.Round)
 }
 
 func (a *app) documentsRecall() *cobra.Command {

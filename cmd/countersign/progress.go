@@ -1,12 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"countersign/internal/terminal"
 )
 
 // progress shows how far something is: a bar on a terminal, else a line every
@@ -19,11 +19,11 @@ type progress interface {
 
 // newProgress counts up to total things; done says what is done to them, and
 // what they are: "published", "events".
-func newProgress(w io.Writer, total int, done, what string) progress {
-	if !terminal(w) {
+func newProgress(w *terminal.Printer, total int, done, what string) progress {
+	if !w.Terminal() {
 		return &plainProgress{w: w, total: total, did: done, what: what, start: time.Now(), next: time.Now().Add(plainEvery)}
 	}
-	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
+	p := mpb.New(mpb.WithOutput(w.Device()), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
 	return &bar{p, p.AddBar(int64(total),
 		mpb.PrependDecorators(decor.Name(done+" "), decor.CountersNoUnit("%d / %d")),
 		mpb.AppendDecorators(decor.AverageSpeed(0, " %.0f/s"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)),
@@ -49,7 +49,7 @@ func (b *bar) done() {
 const plainEvery = 5 * time.Second
 
 type plainProgress struct {
-	w           io.Writer
+	w           *terminal.Printer
 	total, n    int
 	did, what   string
 	start, next time.Time
@@ -68,5 +68,5 @@ func (p *plainProgress) to(n int) {
 func (p *plainProgress) done() { p.print() }
 
 func (p *plainProgress) print() {
-	fmt.Fprintf(p.w, "%s %d of %d %s, %s\n", p.did, p.n, p.total, p.what, time.Since(p.start).Round(time.Millisecond))
+	p.w.Linef("%s %d of %d %s, %s", p.did, p.n, p.total, p.what, time.Since(p.start).Round(time.Millisecond))
 }

@@ -10,6 +10,7 @@ import (
 	"countersign/events"
 	"countersign/events/eventstest"
 	"countersign/internal/proxytest"
+	"countersign/internal/terminal"
 )
 
 // TestALineWaitsOverALostAnswer breaks the connection off between a question and
@@ -26,7 +27,7 @@ func TestALineWaitsOverALostAnswer(t *testing.T) {
 	const before = events.Prefix + "test.before"
 	sent := make(chan error, 1)
 	go func() {
-		a := &app{out: io.Discard, err: io.Discard}
+		a := &app{out: terminal.New(io.Discard), err: terminal.New(io.Discard)}
 		sent <- a.send(t.Context(), nc, []line{{number: 1, msg: nats.NewMsg(events.Prefix + "test.behind"), after: before}}, 0, time.Minute)
 	}()
 	asked := func() { // a question that begins now

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,7 @@ func (b *bench) fold(ctx context.Context, dir string, target uint64, fromLog boo
 			return nil, err
 		}
 		if ok {
-			fmt.Fprintf(b.err, "starting from snapshot %s\n", x.Name)
+			b.err.Linef("starting from snapshot %s", x.Name)
 		}
 	}
 	store, err := db.Open(ctx, dir)
@@ -82,10 +81,9 @@ func (b *bench) rebuild(ctx context.Context, fromLog bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "%s is rebuilt up to entry %d", filepath.Join(b.cfg.DataDir, db.FileName), target)
+	before := ""
 	if kept != "" {
-		fmt.Fprintf(b.out, "; the one before is kept as %s", kept)
+		before = "; the one before is kept as " + kept
 	}
-	fmt.Fprintln(b.out)
-	return nil
+	return b.out.Linef("%s is rebuilt up to entry %d%s", filepath.Join(b.cfg.DataDir, db.FileName), target, before)
 }

@@ -64,10 +64,10 @@ func readFile(name string) ([]byte, error) {
 
 func (a *app) redrive(ctx context.Context, cfg config.Config, store *db.Store, l db.Letter, how events.Mending, wait time.Duration) error {
 	if l.Reason != "" {
-		return fmt.Errorf("%w: entry %d was discarded: %s", workflow.ErrConflict, l.Sequence, oneLine(l.Reason))
+		return fmt.Errorf("%w: entry %d was discarded: %s", workflow.ErrConflict, l.Sequence, l.Reason)
 	}
 	if l.Closed > 0 {
-		fmt.Fprintf(a.err, "entry %d was sent again before, as entry %d; nothing is sent\n", l.Sequence, l.Closed)
+		a.err.Linef("entry %d was sent again before, as entry %d; nothing is sent", l.Sequence, l.Closed)
 		return a.became(ctx, store, l.Closed, nil, wait)
 	}
 	return a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
@@ -108,7 +108,7 @@ func (a *app) became(ctx context.Context, store *db.Store, seq uint64, of *workf
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := appliedBy(ctx, store, seq); err != nil {
-		fmt.Fprintf(a.out, "sent as entry %d\n", seq)
+		a.out.Linef("sent as entry %d", seq)
 		return fmt.Errorf("no worker with this data directory has applied it in %s; countersign dead show %d tells later: %w", wait, seq, workflow.ErrUnavailable)
 	}
 	result, err := store.ResultAt(ctx, seq)
@@ -119,13 +119,12 @@ func (a *app) became(ctx context.Context, store *db.Store, seq uint64, of *workf
 		return err
 	}
 	if l, err := store.Letter(ctx, seq); err == nil {
-		fmt.Fprintf(a.out, "sent as entry %d: %s, %s\n", seq, deadOrRefused(l), l.Code)
-		return fmt.Errorf("entry %d was turned down again: %s: %s", seq, l.Code, oneLine(l.Message))
+		a.out.Linef("sent as entry %d: %s, %s", seq, deadOrRefused(l), l.Code)
+		return fmt.Errorf("entry %d was turned down again: %s: %s", seq, l.Code, l.Message)
 	} else if !errors.Is(err, workflow.ErrNotFound) {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "sent as entry %d: %s\n", seq, result)
-	return err
+	return a.out.Linef("sent as entry %d: %s", seq, result)
 }
 
 // lookAgain is how often the database of a worker in another process is read.
@@ -170,8 +169,7 @@ func (a *app) deadDiscard() *cobra.Command {
 				return err
 			}
 			if l.Closed > 0 {
-				_, err := fmt.Fprintf(a.out, "entry %d: %s\n", sequence, closedBy(l))
-				return err
+				return a.out.Linef("entry %d: %s", sequence, closedBy(l))
 			}
 			return a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
 				return a.discard(ctx, store, nc, l, reason, wait)
@@ -193,8 +191,7 @@ func (a *app) discard(ctx context.Context, store *db.Store, nc *nats.Conn, l db.
 		now, err := store.Letter(ctx, l.Sequence)
 		switch {
 		case err == nil && now.Closed > 0:
-			_, err := fmt.Fprintf(a.out, "entry %d: %s\n", l.Sequence, closedBy(now))
-			return err
+			return a.out.Linef("entry %d: %s", l.Sequence, closedBy(now))
 		case err != nil && ctx.Err() == nil:
 			return err
 		}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,9 +62,11 @@ A time is compared with a stream's timestamps, and in a file with the events' ow
 			return err
 		}
 		if asJSON {
-			return json.NewEncoder(a.out).Encode(report)
+			return a.out.JSON(report)
 		}
-		fmt.Fprint(a.out, report)
+		for _, line := range report.lines() {
+			a.out.Linef("%s", line)
+		}
 		return nil
 	}
 	return c
@@ -125,36 +129,35 @@ type documentChange struct {
 	After  workflow.Status `json:"after"`
 }
 
-// String says it for people.
-func (r replayReport) String() string {
-	var b strings.Builder
+// lines says it for people.
+func (r replayReport) lines() []string {
 	verb := "published"
 	if r.DryRun {
 		verb = "to be published"
 	}
-	fmt.Fprintf(&b, "%d events: %d known, %d of Countersign's own, %d %s\n", r.Read, r.Known, r.Own, r.New, verb)
+	out := []string{fmt.Sprintf("%d events: %d known, %d of Countersign's own, %d %s", r.Read, r.Known, r.Own, r.New, verb)}
 	for _, d := range r.Documents {
 		before := string(d.Before)
 		if d.Before == workflow.Unseen {
 			before = "not created"
 		}
-		fmt.Fprintf(&b, "%s: %s, then %s\n", d.SID, before, d.After)
+		out = append(out, fmt.Sprintf("%s: %s, then %s", d.SID, before, d.After))
 	}
 	if r.Owing == nil {
-		return b.String()
+		return out
 	}
 	for _, k := range workflow.MailKinds {
 		if n := r.Owing.Mails[k]; n > 0 {
-			fmt.Fprintf(&b, "%d mails of the kind %s would be owed at once\n", n, k)
+			out = append(out, fmt.Sprintf("%d mails of the kind %s would be owed at once", n, k))
 		}
 	}
 	if n := r.Owing.Events[workflow.TypeRegister]; n > 0 {
-		fmt.Fprintf(&b, "%d numbers would be registered\n", n)
+		out = append(out, fmt.Sprintf("%d numbers would be registered", n))
 	}
-	for code, n := range r.Owing.Turned {
-		fmt.Fprintf(&b, "%d events would be turned down: %s\n", n, code)
+	for _, code := range slices.Sorted(maps.Keys(r.Owing.Turned)) {
+		out = append(out, fmt.Sprintf("%d events would be turned down: %s", r.Owing.Turned[code], code))
 	}
-	return b.String()
+	return out
 }
 
 func (r *replay) run(ctx context.Context, source string) (replayReport, error) {

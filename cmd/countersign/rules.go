@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -46,7 +45,7 @@ func (a *app) rulesShow() *cobra.Command {
 		return a.withStore(c, func(_ context.Context, _ config.Config, store *db.Store) error {
 			in := store.Position().InForce()
 			if asJSON {
-				return json.NewEncoder(a.out).Encode(map[string]any{"in_force": in.Version, "known": workflow.RulesVersion(), "settings": in})
+				return a.out.JSON(map[string]any{"in_force": in.Version, "known": workflow.RulesVersion(), "settings": in})
 			}
 			return showRules(a.out, in)
 		})
@@ -55,19 +54,26 @@ func (a *app) rulesShow() *cobra.Command {
 }
 
 // showRules writes what is in force for people.
-func showRules(w io.Writer, in workflow.RulesActivated) error {
-	var t workflow.Timers
+func showRules(out *terminal.Printer, in workflow.RulesActivated) error {
+	var timers workflow.Timers
 	if in.Timers != nil {
-		t = *in.Timers
+		timers = *in.Timers
 	}
 	var notify []string
 	for _, s := range in.NotifyCC {
 		notify = append(notify, string(s))
 	}
-	_, err := fmt.Fprintf(w, "in force\t%d\nknown\t%d\nparking-limit\t%s\nremind-after\t%s\nremind-every\t%s\nremind-most\t%d\nexpire-after\t%s\nfresh-for\t%s\nnotify-cc\t%s\n",
-		in.Version, workflow.RulesVersion(), workflow.Seconds(in.ParkingLimitSeconds), orOff(t.RemindAfter), orOff(t.RemindEvery),
-		t.RemindMost, orOff(t.ExpireAfter), orOff(t.FreshFor), cmp.Or(strings.Join(notify, ","), "off"))
-	return err
+	t := out.Table()
+	t.Row("in force", in.Version)
+	t.Row("known", workflow.RulesVersion())
+	t.Row("parking-limit", workflow.Seconds(in.ParkingLimitSeconds))
+	t.Row("remind-after", orOff(timers.RemindAfter))
+	t.Row("remind-every", orOff(timers.RemindEvery))
+	t.Row("remind-most", timers.RemindMost)
+	t.Row("expire-after", orOff(timers.ExpireAfter))
+	t.Row("fresh-for", orOff(timers.FreshFor))
+	t.Row("notify-cc", cmp.Or(strings.Join(notify, ","), "off"))
+	return t.Flush()
 }
 
 // orOff is a time in seconds as a setting gives it.
@@ -98,8 +104,7 @@ func (a *app) rulesActivate() *cobra.Command {
 			p := store.Position()
 			switch {
 			case version == p.Rules:
-				_, err := fmt.Fprintf(a.out, "rules version %d is in force\n", version)
-				return err
+				return a.out.Linef("rules version %d is in force", version)
 			case version < p.Rules:
 				return fmt.Errorf("%w: rules version %d is in force, and there is no way back", workflow.ErrConflict, p.Rules)
 			}
@@ -129,6 +134,5 @@ func (a *app) activate(ctx context.Context, store *db.Store, nc *nats.Conn, vers
 	if err := appliedBy(ctx, store, seq); err != nil {
 		return fmt.Errorf("it stands on the log as entry %d, and the worker with this data directory has not applied it in %s: %w", seq, wait, workflow.ErrUnavailable)
 	}
-	_, err = fmt.Fprintf(a.out, "rules version %d is in force from entry %d on\n", version, seq)
-	return err
+	return a.out.Linef("rules version %d is in force from entry %d on", version, seq)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,10 +54,9 @@ object store ` + events.SnapshotsBucket + `, with its position and hashes. The n
 			return err
 		}
 		if asJSON {
-			return json.NewEncoder(a.out).Encode(taken)
+			return a.out.JSON(taken)
 		}
-		fmt.Fprintf(a.out, "%s: the database up to entry %d, %d bytes\n", taken.Name, taken.Position.Sequence, taken.Size)
-		return nil
+		return a.out.Linef("%s: the database up to entry %d, %d bytes", taken.Name, taken.Position.Sequence, taken.Size)
 	}
 	return c
 }
@@ -71,10 +69,11 @@ func (a *app) listSnapshots(ctx context.Context, s *snapshots, asJSON bool) erro
 	if asJSON {
 		return eachJSON(a.out, list)
 	}
+	t := a.out.Table()
 	for _, x := range list {
-		fmt.Fprintf(a.out, "%s  %s  up to entry %d, %d bytes\n", x.Name, stamp(x.Taken), x.Position.Sequence, x.Size)
+		t.Row(x.Name, stamp(x.Taken), fmt.Sprintf("up to entry %d, %d bytes", x.Position.Sequence, x.Size))
 	}
-	return nil
+	return t.Flush()
 }
 
 // snapshots takes snapshots of a database, and makes databases of them.

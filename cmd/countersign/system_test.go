@@ -24,6 +24,7 @@ import (
 	"countersign/events"
 	"countersign/events/eventstest"
 	"countersign/internal/catcher"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -112,7 +113,7 @@ func (x *town) publish(lines []line) {
 }
 
 func (x *town) tryPublish(lines []line) error {
-	a := &app{out: io.Discard, err: io.Discard}
+	a := &app{out: terminal.New(io.Discard), err: terminal.New(io.Discard)}
 	return a.send(context.Background(), x.nc, lines, 0, time.Minute)
 }
 

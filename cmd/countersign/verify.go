@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"countersign/db"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -30,7 +33,7 @@ the position first. Two workers at the same position write the same bytes; see v
 				return err
 			}
 			defer store.Close()
-			return store.Dump(c.Context(), a.out)
+			return dumpTo(c.Context(), store, a.out.Device())
 		},
 	}
 }
@@ -145,14 +148,15 @@ func (b *bench) compare(ctx context.Context, want string, store *db.Store, into 
 		return err
 	}
 	if len(rows) == 0 {
-		fmt.Fprintf(b.out, "the database says what %s says, up to entry %d\n", with, at)
-		return nil
+		return b.out.Linef("the database says what %s says, up to entry %d", with, at)
 	}
 	for _, r := range rows[:min(most, len(rows))] {
-		fmt.Fprintln(b.out, r)
+		for line := range strings.Lines(r.String()) { // its values are JSON, without a line feed
+			b.out.Linef("%s", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	if n := len(rows) - most; n > 0 {
-		fmt.Fprintf(b.out, "and %d rows more\n", n)
+		b.out.Linef("and %d rows more", n)
 	}
 	return fmt.Errorf("the two states differ: %d rows of the database (+) and of %s (-), at entry %d", len(rows), with, at)
 }
@@ -162,5 +166,11 @@ func dumpFile(ctx context.Context, store *db.Store, path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(store.Dump(ctx, f), f.Close())
+	return errors.Join(dumpTo(ctx, store, f), f.Close())
+}
+
+// dumpTo writes a dump as every dump is written: a terminal can show it, and two
+// can be compared byte by byte.
+func dumpTo(ctx context.Context, store *db.Store, to io.Writer) error {
+	return store.Dump(ctx, terminal.JSONWriter(to))
 }
