@@ -35,7 +35,7 @@ var rooms = map[string]string{
 	"internal/mail":     "internal/failpoint internal/loa internal/phone workflow",
 	"internal/letter":   "internal/loa internal/phone workflow",
 
-	"internal/evidence": "events workflow",
+	"internal/evidence": "events internal/terminal workflow",
 
 	"internal/catcher":   "workflow",
 	"internal/certtest":  "",
@@ -49,6 +49,7 @@ var rooms = map[string]string{
 	"internal/proxytest": "",
 	"internal/ratelimit": "",
 	"internal/sim":       "", // all of it is tests
+	"internal/terminal":  "",
 	"internal/ticket":    "workflow",
 
 	"db":                "db/internal/sqlc db/migrations internal/failpoint workflow .",

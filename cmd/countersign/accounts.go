@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func (a *app) accountsFile(c *cobra.Command, sid string) (*accounts.File, error)
 	if err != nil {
 		return nil, err
 	}
-	return accounts.Open(cfg.AccountsFile, time.Now, slog.New(slog.NewTextHandler(a.err, nil))), nil
+	return accounts.Open(cfg.AccountsFile, time.Now, logger(a.err, cfg)), nil
 }
 
 func (a *app) accountsAdd() *cobra.Command {

@@ -16,9 +16,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"regexp"
 	"time"
 
 	"countersign/events"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -199,6 +201,13 @@ func pack(files []packed) ([]byte, error) {
 // most bounds what an archive may hold, in bytes.
 const most = 1 << 30
 
+// longestName is how many characters of a name in an archive are quoted.
+const longestName = 64
+
+// namePattern is what names of files in an archive look like. Others would be
+// unpacked somewhere else, or would read as something else.
+var namePattern = regexp.MustCompile(`^[0-9a-z][0-9a-z._-]*(/[0-9a-z][0-9a-z._-]*)?$`)
+
 // unpack reads what pack wrote.
 func unpack(archive []byte) (files []packed, err error) {
 	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
@@ -207,6 +216,9 @@ func unpack(archive []byte) (files []packed, err error) {
 	}
 	total := uint64(0)
 	for _, f := range r.File {
+		if !namePattern.MatchString(f.Name) || len(f.Name) > longestName {
+			return nil, fmt.Errorf("%q is not the name of a file that countersign evidence writes", terminal.Short(f.Name, longestName))
+		}
 		if total += f.UncompressedSize64; f.Method != zip.Store || total > most || total > uint64(len(archive)) {
 			return nil, fmt.Errorf("%s: it is not stored as it is", f.Name)
 		}

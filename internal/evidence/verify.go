@@ -5,10 +5,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"countersign/events"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -42,15 +45,17 @@ type Fault struct {
 	What  string
 }
 
-// Error names the file.
+// Error names the file. It is one line that a terminal can show: whoever made the
+// archive chose the names in it.
 func (f *Fault) Error() string {
+	name, what := terminal.Short(f.File, longestName), terminal.Escape(f.What)
 	switch {
 	case f.File == "":
-		return "the archive: " + f.What
+		return "the archive: " + what
 	case f.Entry == 0:
-		return f.File + ": " + f.What
+		return name + ": " + what
 	}
-	return fmt.Sprintf("entry %d, %s: %s", f.Entry, f.File, f.What)
+	return fmt.Sprintf("entry %d, %s: %s", f.Entry, name, what)
 }
 
 // Verify checks an archive to its last byte: the signature of the manifest,
@@ -93,13 +98,35 @@ func (v *verification) manifest() error {
 		return &Fault{File: ManifestFile, What: "it cannot be read: " + err.Error()}
 	}
 	if m.Format != Format {
-		return &Fault{File: ManifestFile, What: fmt.Sprintf("its format is %q; this program knows %q", m.Format, Format)}
+		return &Fault{File: ManifestFile, What: fmt.Sprintf("its format is %q; this program knows %q", terminal.Short(m.Format, longestName), Format)}
+	}
+	if what := m.fault(); what != "" {
+		return &Fault{File: ManifestFile, What: what}
 	}
 	var err error
 	if v.report.Signer, err = v.check.Signature(text, v.files[1].data); err != nil {
 		return &Fault{File: SignatureFile, What: fmt.Sprintf("it does not sign %s as it stands: %v", ManifestFile, err)}
 	}
 	return nil
+}
+
+var (
+	documentPattern = regexp.MustCompile("^PX" + events.SIDPattern + "$")
+	accountPattern  = regexp.MustCompile("^AC" + events.SIDPattern + "$")
+	digestPattern   = regexp.MustCompile("^sha256:[0-9a-f]{64}$")
+)
+
+// fault says what about a manifest this program never writes, "" for nothing.
+func (m Manifest) fault() string {
+	switch {
+	case !documentPattern.MatchString(string(m.Document)):
+		return "its authorization_document_sid must be PX and 32 hex digits"
+	case !accountPattern.MatchString(string(m.Account)):
+		return "its account_sid must be AC and 32 hex digits"
+	case !slices.Contains(workflow.Statuses, m.Status):
+		return "its status is not one that a document can have"
+	}
+	return ""
 }
 
 // chain checks each line of the manifest, and the file that it is about.
@@ -157,9 +184,13 @@ func (v *verification) log() error {
 		asked[h.Sequence] = e
 		if b, ok := e.Body.(workflow.Became); ok && b.Status == workflow.Signed {
 			v.report.Letter, v.report.Signed = b.LetterDigest, b.AskedBy
+			if b.LetterDigest != "" && !digestPattern.MatchString(b.LetterDigest) {
+				return fault("its letter_digest must be sha256: and 64 hex digits")
+			}
 			unproven = nil
 			if !v.askedFor(asked[b.AskedBy.Entry]) {
-				unproven = fault(fmt.Sprintf("it says that %s asked for the signature in entry %d, and that entry does not", b.AskedBy, b.AskedBy.Entry))
+				by := terminal.Short(fmt.Sprint(b.AskedBy), longestName)
+				unproven = fault(fmt.Sprintf("it says that %s asked for the signature in entry %d, and that entry does not", by, b.AskedBy.Entry))
 			}
 		}
 	}
