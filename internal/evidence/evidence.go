@@ -217,7 +217,7 @@ func unpack(archive []byte) (files []packed, err error) {
 	total := uint64(0)
 	for _, f := range r.File {
 		if !namePattern.MatchString(f.Name) || len(f.Name) > longestName {
-			return nil, fmt.Errorf("%q is not the name of a file that countersign evidence writes", terminal.Short(f.Name, longestName))
+			return nil, fmt.Errorf("%s is not the name of a file that countersign evidence writes", terminal.Short(f.Name, longestName))
 		}
 		if total += f.UncompressedSize64; f.Method != zip.Store || total > most || total > uint64(len(archive)) {
 			return nil, fmt.Errorf("%s: it is not stored as it is", f.Name)

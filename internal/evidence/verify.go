@@ -98,7 +98,7 @@ func (v *verification) manifest() error {
 		return &Fault{File: ManifestFile, What: "it cannot be read: " + err.Error()}
 	}
 	if m.Format != Format {
-		return &Fault{File: ManifestFile, What: fmt.Sprintf("its format is %q; this program knows %q", terminal.Short(m.Format, longestName), Format)}
+		return &Fault{File: ManifestFile, What: fmt.Sprintf("its format is %s; this program knows %q", terminal.Short(m.Format, longestName), Format)}
 	}
 	if what := m.fault(); what != "" {
 		return &Fault{File: ManifestFile, What: what}

@@ -37,9 +37,12 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// Short is Escape, cut to at most n characters; the last is then an ellipsis.
+// Short is Escape for a value that a line quotes: second blanks in a row are
+// escaped, too, and it is cut to at most n characters, the last an ellipsis. So it
+// can neither fill the terminal's line and go on as if it were the next, nor look
+// like another column.
 func Short(text string, n int) string {
-	r := []rune(Escape(text))
+	r := []rune(cell(text))
 	if len(r) <= n {
 		return string(r)
 	}

@@ -66,7 +66,7 @@ func TestEscape_EveryRuneAndByte(t *testing.T) {
 }
 
 func TestShort_CutsWhatIsEscaped(t *testing.T) {
-	for text, want := range map[string]string{"abcd": "abcd", "abcde": "abc…", "é東🎉xx": "é東🎉…", "\n\n\n": `\n\…`, "": ""} {
+	for text, want := range map[string]string{"abcd": "abcd", "abcde": "abc…", "é東🎉xx": "é東🎉…", "\n\n\n": `\n\…`, "a   ": `a \…`, "": ""} {
 		if got := terminal.Short(text, 4); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
