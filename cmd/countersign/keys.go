@@ -109,7 +109,7 @@ Workers with a file of their own need a copy of it before the new key signs: rot
 		if err != nil {
 			return err
 		}
-		return a.out.Linef("%s  signs from %s", k.ID, moment(k.From))
+		return a.out.Tabs(k.ID, "signs from "+moment(k.From))
 	}
 	return c
 }
@@ -133,7 +133,7 @@ are out. A key that follows one without a time in the file is kept.`,
 			return err
 		}
 		for _, k := range gone {
-			if err := a.out.Linef("%s  removed", k.ID); err != nil {
+			if err := a.out.Tabs(k.ID, "removed"); err != nil {
 				return err
 			}
 		}

@@ -102,7 +102,7 @@ func (a *app) standing(ctx context.Context, store *db.Store, sid workflow.SID, a
 	if asJSON {
 		return a.out.JSON(d)
 	}
-	return a.out.Linef("%s  %s  round %d", d.SID, statusOf(d), d.Round)
+	return a.out.Tabs(d.SID, statusOf(d), fmt.Sprintf("round %d", d.Round))
 }
 
 func (a *app) documentsRecall() *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -55,25 +56,29 @@ func (a *app) rulesShow() *cobra.Command {
 
 // showRules writes what is in force for people.
 func showRules(out *terminal.Printer, in workflow.RulesActivated) error {
-	var timers workflow.Timers
+	var t workflow.Timers
 	if in.Timers != nil {
-		timers = *in.Timers
+		t = *in.Timers
 	}
 	var notify []string
 	for _, s := range in.NotifyCC {
 		notify = append(notify, string(s))
 	}
-	t := out.Table()
-	t.Row("in force", in.Version)
-	t.Row("known", workflow.RulesVersion())
-	t.Row("parking-limit", workflow.Seconds(in.ParkingLimitSeconds))
-	t.Row("remind-after", orOff(timers.RemindAfter))
-	t.Row("remind-every", orOff(timers.RemindEvery))
-	t.Row("remind-most", timers.RemindMost)
-	t.Row("expire-after", orOff(timers.ExpireAfter))
-	t.Row("fresh-for", orOff(timers.FreshFor))
-	t.Row("notify-cc", cmp.Or(strings.Join(notify, ","), "off"))
-	return t.Flush()
+	var err error
+	for _, row := range [][2]any{
+		{"in force", in.Version},
+		{"known", workflow.RulesVersion()},
+		{"parking-limit", workflow.Seconds(in.ParkingLimitSeconds)},
+		{"remind-after", orOff(t.RemindAfter)},
+		{"remind-every", orOff(t.RemindEvery)},
+		{"remind-most", t.RemindMost},
+		{"expire-after", orOff(t.ExpireAfter)},
+		{"fresh-for", orOff(t.FreshFor)},
+		{"notify-cc", cmp.Or(strings.Join(notify, ","), "off")},
+	} {
+		err = errors.Join(err, out.Tabs(row[0], row[1]))
+	}
+	return err
 }
 
 // orOff is a time in seconds as a setting gives it.

@@ -25,6 +25,16 @@ func (p *Printer) Linef(format string, args ...any) error {
 	return err
 }
 
+// Tabs prints values on one line with tabs between them, for people and for cut.
+func (p *Printer) Tabs(values ...any) error {
+	cells := make([]string, len(values))
+	for i, v := range values {
+		cells[i] = cell(fmt.Sprint(v))
+	}
+	_, err := io.WriteString(p.to, strings.Join(cells, "\t")+"\n")
+	return err
+}
+
 // Error prints an error behind a prefix. Errors that were joined (errors.Join)
 // have a line each; a line feed in the text of one is escaped.
 func (p *Printer) Error(prefix string, err error) error {

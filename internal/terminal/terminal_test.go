@@ -140,6 +140,13 @@ HR1 \x20signed  \x20\x20open
 	}
 }
 
+func TestPrinterTabs_SeparatesOnlyItsValues(t *testing.T) {
+	var b strings.Builder
+	if err := terminal.New(&b).Tabs("a\tb", 7, "c\nd  e"); err != nil || b.String() != "a\\tb\t7\tc\\nd \\x20e\n" {
+		t.Errorf("it prints %q, %v", b.String(), err)
+	}
+}
+
 func TestPrinterWrite_KeepsLineFeedsAndTabsOnly(t *testing.T) {
 	var b strings.Builder
 	if n, err := io.WriteString(terminal.New(&b), "a\n\tb\x1b[2J\u009b\r\n"); err != nil || n != 12 {
