@@ -174,20 +174,21 @@ const (
 // is away costs the letter its time stamp and not its signature: the person has
 // signed, and the seal says so without another's word on when.
 func (l letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at time.Time) ([]byte, error) {
-	if c := l.seal.Certificate; at.Before(c.NotBefore) || at.After(c.NotAfter) {
+	seal := l.seal.Load()
+	if c := seal.Certificate; at.Before(c.NotBefore) || at.After(c.NotAfter) {
 		l.logger.Error("a letter is sealed with a certificate that is not valid now", "document", sid, "from", c.NotBefore, "until", c.NotAfter)
 	}
 	if l.cfg.TSAURL != "" {
 		ctx, cancel := context.WithTimeout(ctx, stampWait)
 		defer cancel()
 		authority := letter.Authority{URL: l.cfg.TSAURL, Try: stampTry, Between: stampBetween}
-		sealed, err := l.seal.Apply(pdf, at, func(signature []byte) ([]byte, error) { return authority.Stamp(ctx, signature) })
+		sealed, err := seal.Apply(pdf, at, func(signature []byte) ([]byte, error) { return authority.Stamp(ctx, signature) })
 		if !errors.Is(err, letter.ErrNotStamped) {
 			return sealed, err
 		}
 		l.logger.Warn("a letter is sealed without a time stamp", "document", sid, "error", err)
 	}
-	return l.seal.Apply(pdf, at, nil)
+	return seal.Apply(pdf, at, nil)
 }
 
 // steps is what happened to the document, and the visit that signs it.

@@ -16,14 +16,19 @@ import (
 // logger writes JSON, or coloured text on a terminal. Either way a record is one
 // line, and what came from outside is escaped in it.
 func logger(to *terminal.Printer, cfg config.Config) *slog.Logger {
-	text := cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && to.Terminal()
-	if !text {
-		return slog.New(slog.NewJSONHandler(terminal.JSONWriter(to.Device()), &slog.HandlerOptions{Level: cfg.LogLevel}))
-	}
-	return slog.New(textHandler(to.Device(), cfg.LogLevel, to.Terminal() && os.Getenv("NO_COLOR") == ""))
+	return leveled(to, cfg, cfg.LogLevel)
 }
 
-func textHandler(to io.Writer, level slog.Level, colour bool) slog.Handler {
+// leveled is a logger whose level may change.
+func leveled(to *terminal.Printer, cfg config.Config, level slog.Leveler) *slog.Logger {
+	text := cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && to.Terminal()
+	if !text {
+		return slog.New(slog.NewJSONHandler(terminal.JSONWriter(to.Device()), &slog.HandlerOptions{Level: level}))
+	}
+	return slog.New(textHandler(to.Device(), level, to.Terminal() && os.Getenv("NO_COLOR") == ""))
+}
+
+func textHandler(to io.Writer, level slog.Leveler, colour bool) slog.Handler {
 	return tint.NewTextHandler(to, &tint.Options{Level: level, TimeFormat: "15:04:05", NoColor: !colour, ReplaceAttr: inert})
 }
 

@@ -1,6 +1,12 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
 	"github.com/spf13/cobra"
 
 	"countersign/internal/config"
@@ -10,17 +16,25 @@ func (a *app) serve() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run a worker",
-		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. It starts and waits where NATS or the mail server\nis away, and ends on SIGTERM when what it has in hand is finished.",
+		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. It starts and waits where NATS or the mail server\nis away, and ends on SIGTERM when what it has in hand is finished.\nOn SIGHUP it reads certificates, keys, accounts and the log level again.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			hangups := make(chan os.Signal, 1) // from the start: one that nobody takes ends the program
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
 			cfg, err := a.load(c, "smtp-url", "mail-from")
 			if err != nil {
 				return err
 			}
-			w, err := newWorker(c.Context(), cfg, logger(a.err, cfg))
+			level := new(slog.LevelVar)
+			level.Set(cfg.LogLevel)
+			w, err := newWorker(c.Context(), cfg, leveled(a.err, cfg, level))
 			if err != nil {
 				return err
 			}
+			ctx, stop := context.WithCancel(c.Context())
+			defer stop()
+			go w.reloads(ctx, hangups, level, func() (config.Config, error) { return a.load(c, "smtp-url", "mail-from") })
 			if cfg.PublicURL == config.PublicURL {
 				w.logger.Warn("links in mails lead to this machine alone; set public-url to the origin that people see", "public-url", cfg.PublicURL)
 			}

@@ -48,17 +48,18 @@ type worker struct {
 	keys   *ticket.File
 	copies *snapshots
 	meters replicaMeters
-	seal   letter.Seal
+	seal   atomic.Pointer[letter.Seal]
 
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
 
-	pool   *mail.Pool
-	tls    *tls.Config // of public; nil: in clear
-	public net.Listener
-	admin  net.Listener
-	log    atomic.Pointer[events.Log] // nil until it has been opened
-	caught chan struct{}              // closed once the log has been read to its end
+	pool      *mail.Pool
+	tls       *tls.Config  // of public; nil: in clear
+	reloadTLS func() error // nil unless tls is from files
+	public    net.Listener
+	admin     net.Listener
+	log       atomic.Pointer[events.Log] // nil until it has been opened
+	caught    chan struct{}              // closed once the log has been read to its end
 }
 
 // newWorker opens what this machine has, and starts nothing but the embedded
@@ -89,7 +90,7 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.keys, err = ticket.Open(cfg.KeysFile, time.Now, logger); err != nil {
 		return nil, err
 	}
-	if w.seal, err = loadSeal(cfg); err != nil {
+	if err = w.reloadSeal(cfg); err != nil {
 		return nil, err
 	}
 	if w.pool, err = w.mailPool(); err != nil {
@@ -114,10 +115,11 @@ func listen(address, flag string) (net.Listener, error) {
 func (w *worker) tlsConfig() (*tls.Config, error) {
 	switch {
 	case w.cfg.TLSCert != "":
-		c, err := httpd.FromFiles(w.cfg.TLSCert, w.cfg.TLSKey, w.logger)
+		c, reload, err := httpd.FromFiles(w.cfg.TLSCert, w.cfg.TLSKey, w.logger)
 		if err != nil {
 			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
 		}
+		w.reloadTLS = reload
 		return c, nil
 	case w.cfg.Autocert:
 		public, err := url.Parse(w.cfg.PublicURL)

@@ -78,7 +78,7 @@ func get(t *testing.T, c *http.Client, url string) string {
 
 func TestBothVersionsInClearAndOverTLS(t *testing.T) {
 	certFile, keyFile, roots := certtest.Files(t, t.TempDir(), 1)
-	config, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.DiscardHandler))
+	config, _, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestANewCertificateIsTakenUp(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile, _ := certtest.Files(t, dir, 1)
 	logged := &logtest.Buffer{}
-	config, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.NewTextHandler(logged, nil)))
+	config, _, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestCertificatesThatCannotBeRead(t *testing.T) {
 	_, otherKey, _ := certtest.Files(t, t.TempDir(), 2)
 	logger := slog.New(slog.DiscardHandler)
 	for _, files := range [][2]string{{certFile, otherKey}, {keyFile, certFile}, {certFile + ".none", keyFile}} {
-		if _, err := httpd.FromFiles(files[0], files[1], logger); err == nil || !strings.Contains(err.Error(), "TLS certificate") {
+		if _, _, err := httpd.FromFiles(files[0], files[1], logger); err == nil || !strings.Contains(err.Error(), "TLS certificate") {
 			t.Errorf("%v: %v", files, err)
 		}
 	}

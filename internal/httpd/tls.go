@@ -17,13 +17,20 @@ import (
 // FromFiles is TLS with a certificate and its key in PEM files. They are read
 // again when they change, within a second, without a restart: where what is
 // there then cannot be read the old certificate goes on, and the log says so.
-// It fails where they cannot be read now.
-func FromFiles(certFile, keyFile string, logger *slog.Logger) (*tls.Config, error) {
+// It fails where they cannot be read now. reload reads them at once, without
+// waiting for a connection, and fails if they cannot be used.
+func FromFiles(certFile, keyFile string, logger *slog.Logger) (c *tls.Config, reload func() error, err error) {
 	p := &pair{certFile: certFile, keyFile: keyFile, logger: logger}
 	if err := p.read(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get}, nil
+	reload = func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.infos = [2]fs.FileInfo{}
+		return p.read()
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get}, reload, nil
 }
 
 // lookEvery is how often the files are looked at, while somebody connects.

@@ -78,6 +78,19 @@ func (f *File) current() *Keys {
 	return f.keys
 }
 
+// Reload looks at the file now, instead of when it is asked next. It fails if the
+// file cannot be read; the keys that it had then count.
+func (f *File) Reload() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked = f.now()
+	f.look()
+	if f.failed != "" {
+		return errors.New(f.failed)
+	}
+	return nil
+}
+
 // look reads the file if it is another one than before.
 func (f *File) look() {
 	info, err := os.Stat(f.path)
