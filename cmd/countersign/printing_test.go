@@ -214,13 +214,23 @@ func TestEvidenceVerify_FingerprintsComeBeforeAnyName(t *testing.T) {
 		became, err := events.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", At: at, Body: workflow.Became{Document: workflow.Document{
 			SID: px, AccountSID: account, Status: workflow.Signed, Round: 1, AddressSID: "AD000102030405060708090a0b0c0d0e0f", Email: "o@example.com",
 			CCEmails: []string{}, Orders: []workflow.Order{}, LetterDigest: sha256Of(pdf), DateCreated: at, DateUpdated: at, DateSigned: &at,
+			AskedBy: workflow.Asked{Writer: workflow.WriterPage, Source: "/sign", Entry: 17},
 		}}}).Message()
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := events.StatusChanged("", "s", account, px, workflow.StatusChanged{
+			Status: workflow.Signed, LetterDigest: sha256Of(pdf), Round: 1,
+		}).By(workflow.WriterPage).Message()
 		if err != nil {
 			t.Fatal(err)
 		}
 		archive, err := evidence.Write(evidence.Content{
 			Manifest: evidence.Manifest{Document: px, Account: account, Status: workflow.Signed, Stream: at, Sequence: 40, Time: at}, Letter: pdf,
-			Messages: []events.Message{{Sequence: 27, Time: at, Subject: became.Subject, Header: became.Header, Data: became.Data}},
+			Messages: []events.Message{
+				{Sequence: 17, Time: at, Subject: signed.Subject, Header: signed.Header, Data: signed.Data},
+				{Sequence: 27, Time: at, Subject: became.Subject, Header: became.Header, Data: became.Data},
+			},
 		}, seal.Sign)
 		if err != nil {
 			t.Fatal(err)
