@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -199,6 +200,7 @@ func showState(t *terminal.Table, sid workflow.SID, l db.Life) {
 		{"contact", strings.Trim(d.ContactTitle+", "+d.ContactPhoneNumber, ", ")},
 		{"reason", d.Reason},
 		{"canceled by", d.CanceledBy},
+		{"asked for by", askedBy(*d)},
 		{"letter", d.LetterDigest},
 		{"created", stamp(d.DateCreated)},
 		{"updated", stamp(d.DateUpdated)},
@@ -208,6 +210,23 @@ func showState(t *terminal.Table, sid workflow.SID, l db.Life) {
 		}
 	}
 	showTimes(t, *d, l.Timers)
+}
+
+// askedBy says who asked for the status that ended a document: the signing page
+// with what it saw of the visit, the REST API with its key, or another.
+func askedBy(d workflow.Document) string {
+	if d.AskedBy.Writer == "" {
+		return ""
+	}
+	by := fmt.Sprintf("%s, entry %d", d.AskedBy, d.AskedBy.Entry)
+	var visit struct{ Name, IP string }
+	if d.AskedBy.Writer != workflow.WriterPage || json.Unmarshal(d.Evidence, &visit) != nil {
+		return by
+	}
+	if visit.Name != "" {
+		by += ", name typed: " + visit.Name
+	}
+	return by + ", IP address " + visit.IP
 }
 
 // wasErased reports whether erasure is all that is left of a document.

@@ -194,6 +194,13 @@ func (a *app) tell(r evidence.Report) error {
 		t.Row("status", fmt.Sprintf("%s, as of entry %d, %s", m.Status, m.Sequence, stamp(m.Time)))
 	}
 	t.Row("entries", fmt.Sprintf("%d of the log that began %s", r.Entries, stamp(m.Stream)))
+	switch by := terminal.Short(r.Signed.String(), 64); r.Signed.Writer {
+	case "":
+	case workflow.WriterPage:
+		t.Row("signed", fmt.Sprintf("on %s, in entry %d", by, r.Signed.Entry))
+	default:
+		t.Row("signed", fmt.Sprintf("elsewhere: %s says so in entry %d. The signing page saw no visit, and no seal vouches for one", by, r.Signed.Entry))
+	}
 	switch {
 	case r.Seal != nil:
 		t.Row("letter", fmt.Sprintf("%s, as the log says; sealed by %s", r.Letter, nameOf(r.Seal)))

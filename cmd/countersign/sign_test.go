@@ -297,6 +297,44 @@ func TestALetterSignedElsewhereIsNotAttached(t *testing.T) {
 	if last := mails[len(mails)-1]; !strings.Contains(last.MessageID, ".signed.") || len(attached(t, last)) != 0 {
 		t.Errorf("the last mail is %s", last.MessageID)
 	}
+	if _, out, _ := x.command(dir, "documents", "show", string(testPX(1))); !regexp.MustCompile(`asked for by +the upstream service /elsewhere, entry`).MatchString(out) {
+		t.Errorf("documents show does not say who called it signed:\n%s", out)
+	}
+	archive := filepath.Join(t.TempDir(), "evidence.zip")
+	if _, out, errs := x.command(dir, "evidence", string(testPX(1)), "-o", archive); !strings.Contains(out, "elsewhere: the upstream service /elsewhere says so in entry") {
+		t.Errorf("the archive does not say where it was signed:\n%s%s", out, errs)
+	}
+	w.end()
+}
+
+func TestPage_UpstreamServiceCannotPassForIt(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(1, 1, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 1)
+	// With the page's source and id, under the document's account and another.
+	for _, account := range []workflow.SID{testAccount, "ACffffffffffffffffffffffffffffffff"} {
+		for _, what := range []string{"sign", "decline"} {
+			id := fmt.Sprintf("%s.%s.1", what, testPX(1))
+			data := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"/sign","type":"authorization_document.status_changed","data":{"status":"canceled","canceled_by":"signer","round":1}}`, id)
+			if err := x.nc.Publish(fmt.Sprintf("%s%s.%s.status", events.Prefix, account, testPX(1)), []byte(data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventstest.Wait(t, "four events refused", func() bool {
+		_, out, _ := x.command(dir, "dead", "list", "--json")
+		return strings.Count(out, `"event_source":"/sign"`) == 4
+	})
+	s := x.signer(w.address("public"), testPX(1), 1)
+	s.must("POST", "", s.form("sign"), 200)
+	if doc := x.document(dir, testPX(1)); doc.Status != workflow.Signed || doc.AskedBy.Writer != workflow.WriterPage {
+		t.Errorf("the document is %s, asked for by %s", doc.Status, doc.AskedBy)
+	}
+	if _, out, _ := x.command(dir, "documents", "show", string(testPX(1))); !regexp.MustCompile(`asked for by +the signing page, entry \d+, name typed: Olivia Owner, IP address 127\.0\.0\.1`).MatchString(out) {
+		t.Errorf("documents show does not say who signed:\n%s", out)
+	}
 	w.end()
 }
 
