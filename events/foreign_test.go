@@ -3,6 +3,7 @@ package events_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -267,5 +268,51 @@ func TestLogAppendOnce_BatchThatIsRefusedIsAppendedOneByOne(t *testing.T) {
 		}
 		cancel()
 		checkStandOnce(t, nc, 20)
+	}
+}
+
+func TestLetters_ForeignMessageHidesNoLetter(t *testing.T) {
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	log := eventstest.Open(t, nc, 1)
+	name, other := events.LetterName(px, digest), events.LetterName("PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", digest)
+	squat := func(name string) {
+		t.Helper()
+		if err := nc.PublishRequest(mine+"updated", "$O."+events.LettersBucket+".M."+base64.URLEncoding.EncodeToString([]byte(name)), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		eventstest.Wait(t, "the message in the letter's place", func() bool {
+			store, err := manager(t, nc).ObjectStore(t.Context(), events.LettersBucket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			info, err := store.GetInfo(t.Context(), name)
+			return err == nil && info.NUID == ""
+		})
+	}
+	for _, n := range []string{name, other} {
+		if err := log.PutLetter(t.Context(), n, []byte("letter "+n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	squat(name)
+	if got, err := log.Letter(t.Context(), name); err != nil || string(got) != "letter "+name {
+		t.Errorf("read %q, %v", got, err)
+	}
+	squat(name)
+	if err := log.PutLetter(t.Context(), name, []byte("letter "+name)); err != nil {
+		t.Errorf("kept again: %v", err)
+	}
+	squat(name)
+	// The sweep after an erasure removes what belongs to no object.
+	events.SetUploadWait(0)
+	defer events.SetUploadWait(time.Hour)
+	if err := log.RemoveLetters(t.Context(), "PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := log.Letter(t.Context(), name); err != nil || string(got) != "letter "+name {
+		t.Errorf("after the sweep: read %q, %v", got, err)
+	}
+	if _, err := log.Letter(t.Context(), other); !errors.Is(err, workflow.ErrNotFound) {
+		t.Errorf("the removed letter: %v", err)
 	}
 }

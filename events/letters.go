@@ -37,10 +37,15 @@ func (l *Log) PutLetter(ctx context.Context, name string, letter []byte) error {
 	if err != nil {
 		return fmt.Errorf("keep letter %s: %w", name, err)
 	}
-	if info, err := store.GetInfo(ctx, name); err == nil && info.Size == uint64(len(letter)) {
-		return nil // the name holds the digest
-	}
-	if _, err := store.PutBytes(ctx, name, letter); err != nil {
+	err = withObject(ctx, l.broker.JS, LettersBucket, name, func() error {
+		info, err := objectInfo(ctx, store, name)
+		if err == nil && info.Size == uint64(len(letter)) || errors.Is(err, jetstream.ErrBadObjectMeta) {
+			return err // the name holds the digest
+		}
+		_, err = store.PutBytes(ctx, name, letter)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("keep letter %s: %w: %w", name, workflow.ErrUnavailable, err)
 	}
 	return nil
@@ -55,7 +60,10 @@ func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
 	var letter []byte
 	if err == nil {
-		letter, err = store.GetBytes(ctx, name) // checks the digest that the store has of it
+		err = withObject(ctx, l.broker.JS, LettersBucket, name, func() (err error) {
+			letter, err = store.GetBytes(ctx, name) // checks the digest that the store has of it
+			return err
+		})
 	}
 	switch {
 	case err == nil:
@@ -71,12 +79,8 @@ func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 // more than an hour ago have left, whosever it is. Where there is nothing that
 // is no error.
 func (l *Log) RemoveLetters(ctx context.Context, document workflow.SID) error {
-	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
-	var kept []*jetstream.ObjectInfo
-	if err == nil {
-		kept, err = store.List(ctx)
-	}
-	if err != nil && !errors.Is(err, jetstream.ErrBucketNotFound) && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+	kept, err := listObjects(ctx, l.broker.JS, LettersBucket)
+	if err != nil {
 		return fmt.Errorf("list the letters of %s: %w", document, err)
 	}
 	for _, x := range kept {

@@ -2,6 +2,8 @@ package events
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -28,7 +30,11 @@ func removeObject(ctx context.Context, js jetstream.JetStream, in, name string) 
 }
 
 func overwrite(ctx context.Context, js jetstream.JetStream, bucket jetstream.ObjectStore, in, name string) error {
-	info, err := bucket.GetInfo(ctx, name)
+	var info *jetstream.ObjectInfo
+	err := withObject(ctx, js, in, name, func() (err error) {
+		info, err = objectInfo(ctx, bucket, name)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -45,6 +51,81 @@ func chunksOf(in, nuid string) string { return "$O." + in + ".C." + nuid }
 func removeChunks(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string) error {
 	chunks := Range{Subject: subject, Bare: true}
 	return read(ctx, js, stream.CachedInfo().Config.Name, chunks, func(m Message) error { return removeOne(ctx, stream, m.Sequence) })
+}
+
+// metaOf is the subject on which a bucket keeps what it knows of an object
+// (ADR-20).
+func metaOf(in, name string) string {
+	return "$O." + in + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+// removeForeign removes messages that are no object's from where a bucket keeps
+// what it knows of its objects. As on the log, anybody who may publish one event
+// can have something stored there: it would hide the object whose place it
+// takes. What was there before counts again.
+func removeForeign(ctx context.Context, js jetstream.JetStream, in, subject string) error {
+	stream, err := js.Stream(ctx, "OBJ_"+in)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	var foreign []uint64
+	if err == nil {
+		err = read(ctx, js, "OBJ_"+in, Range{Subject: subject}, func(m Message) error {
+			var o jetstream.ObjectInfo
+			if json.Unmarshal(m.Data, &o) != nil || o.Bucket != in || o.NUID == "" || metaOf(in, o.Name) != m.Subject {
+				foreign = append(foreign, m.Sequence)
+			}
+			return nil
+		})
+	}
+	for _, seq := range foreign {
+		if err == nil {
+			err = removeOne(ctx, stream, seq)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove foreign messages from bucket %s: %w", in, err)
+	}
+	return nil
+}
+
+// listObjects lists the objects of a bucket; none if there is no bucket.
+func listObjects(ctx context.Context, js jetstream.JetStream, in string) ([]*jetstream.ObjectInfo, error) {
+	if err := removeForeign(ctx, js, in, "$O."+in+".M.>"); err != nil {
+		return nil, err
+	}
+	bucket, err := js.ObjectStore(ctx, in)
+	var list []*jetstream.ObjectInfo
+	if err == nil {
+		list, err = bucket.List(ctx)
+	}
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil, nil
+	}
+	return list, err
+}
+
+// objectInfo reads what a bucket knows of an object. It fails with
+// jetstream.ErrBadObjectMeta if somebody else's message is in its place, which
+// nats.go takes for an object without a name.
+func objectInfo(ctx context.Context, bucket jetstream.ObjectStore, name string) (*jetstream.ObjectInfo, error) {
+	info, err := bucket.GetInfo(ctx, name)
+	if err == nil && info.NUID == "" {
+		err = jetstream.ErrBadObjectMeta
+	}
+	return info, err
+}
+
+// withObject runs what needs an object's information, and once more if somebody
+// else's message was in its place.
+func withObject(ctx context.Context, js jetstream.JetStream, in, name string, run func() error) error {
+	err := run()
+	if errors.Is(err, jetstream.ErrBadObjectMeta) {
+		if err = removeForeign(ctx, js, in, metaOf(in, name)); err == nil {
+			err = run()
+		}
+	}
+	return err
 }
 
 // uploadWait is longer than any upload takes.
@@ -65,12 +146,8 @@ func sweep(ctx context.Context, js jetstream.JetStream, in string) error {
 	if err != nil {
 		return fmt.Errorf("look for what is left over in bucket %s: %w", in, err)
 	}
-	bucket, err := js.ObjectStore(ctx, in)
+	objects, err := listObjects(ctx, js, in)
 	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", in, err)
-	}
-	objects, err := bucket.List(ctx)
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return fmt.Errorf("list bucket %s: %w", in, err)
 	}
 	left := info.State.Subjects

@@ -52,15 +52,8 @@ func NewSnapshots(nc *nats.Conn, replicas int) (*Snapshots, error) {
 // List lists the snapshots, the one that reaches furthest first. It fails with
 // workflow.ErrUnavailable where the server does not answer.
 func (s *Snapshots) List(ctx context.Context) ([]Snapshot, error) {
-	bucket, err := s.js.ObjectStore(ctx, SnapshotsBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nil, nil
-	}
+	infos, err := listObjects(ctx, s.js, SnapshotsBucket)
 	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w: %w", SnapshotsBucket, workflow.ErrUnavailable, err)
-	}
-	infos, err := bucket.List(ctx)
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return nil, fmt.Errorf("list bucket %s: %w: %w", SnapshotsBucket, workflow.ErrUnavailable, err)
 	}
 	var list []Snapshot
