@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,9 +26,20 @@ type ConnectOptions struct {
 	Creds                  string // file with a user's JWT and seed
 	TLSCA, TLSCert, TLSKey string // PEM files; TLSCert and TLSKey go together
 
+	// InboxPrefix begins the subjects on which answers come, such as
+	// _INBOX_countersign. If it is empty, it is the Context's inbox_prefix, or
+	// else DefaultInboxPrefix.
+	InboxPrefix string
+
 	Name   string       // what the server shows for this connection
 	Logger *slog.Logger // is told when the connection is lost and found; nil for nowhere
 }
+
+// DefaultInboxPrefix is the inbox prefix of Countersign's own user. It differs
+// from the _INBOX of other clients, so that a permission to subscribe to
+// _INBOX.> does not overhear what NATS answers to Countersign: entries of all
+// accounts, snapshots and letters.
+const DefaultInboxPrefix = "_INBOX_countersign"
 
 // Connect connects to NATS. It returns at once where the server is away, and
 // keeps trying for as long as the connection is not closed; whoever uses the
@@ -115,6 +127,10 @@ func (o ConnectOptions) options() []nats.Option {
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("connected to NATS again", "server", nc.ConnectedServerName())
 		}),
+		// A context's options come before these.
+		func(c *nats.Options) error {
+			return nats.CustomInboxPrefix(cmp.Or(o.InboxPrefix, c.InboxPrefix, DefaultInboxPrefix))(c)
+		},
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("NATS reports an error", "error", err)
 		}),

@@ -84,6 +84,39 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// TestConnect_InboxPrefix: no connection gets its answers on _INBOX, which other
+// clients may be permitted to listen to.
+func TestConnect_InboxPrefix(t *testing.T) {
+	broker := eventstest.Server(t)
+	prefixed := func() string {
+		return contextFile(t, fmt.Sprintf(`{"url":%q,"inbox_prefix":"_INBOX_context"}`, broker.URL()))
+	}
+	for name, test := range map[string]struct {
+		options events.ConnectOptions
+		want    string
+	}{
+		"nothing given":           {events.ConnectOptions{URL: broker.URL()}, "_INBOX_countersign."},
+		"given":                   {events.ConnectOptions{URL: broker.URL(), InboxPrefix: "_INBOX_loa.one"}, "_INBOX_loa.one."},
+		"a context without":       {events.ConnectOptions{Context: contextFile(t, fmt.Sprintf(`{"url":%q}`, broker.URL()))}, "_INBOX_countersign."},
+		"a context with":          {events.ConnectOptions{Context: prefixed()}, "_INBOX_context."},
+		"a context with, another": {events.ConnectOptions{Context: prefixed(), InboxPrefix: "_INBOX_loa"}, "_INBOX_loa."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nc, err := events.Connect(t.Context(), test.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			if inbox := nc.NewInbox(); !strings.HasPrefix(inbox, test.want) {
+				t.Errorf("the inbox is %s, want %s", inbox, test.want)
+			}
+		})
+	}
+	if _, err := events.Connect(t.Context(), events.ConnectOptions{URL: broker.URL(), InboxPrefix: "_INBOX.*"}); err == nil || !strings.Contains(err.Error(), "prefix") {
+		t.Errorf("a wildcard: %v", err)
+	}
+}
+
 func TestConnectKeepsPasswordsOutOfTheLog(t *testing.T) {
 	broker := eventstest.Server(t)
 	var log logtest.Buffer

@@ -64,7 +64,8 @@ to the server that a worker on this machine embeds.`,
 func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) {
 	o := events.ConnectOptions{
 		URL: string(cfg.NATSURL), Context: cfg.NATSContext, Creds: cfg.NATSCreds,
-		TLSCA: cfg.NATSCA, TLSCert: cfg.NATSCert, TLSKey: cfg.NATSKey, Name: "countersign command", Logger: logger(a.err, cfg),
+		TLSCA: cfg.NATSCA, TLSCert: cfg.NATSCert, TLSKey: cfg.NATSKey,
+		InboxPrefix: cfg.NATSInboxPrefix, Name: "countersign command", Logger: logger(a.err, cfg),
 	}
 	if !cfg.External() {
 		if cfg.NATSListen == "" {

@@ -150,7 +150,7 @@ func (w *worker) connect(ctx context.Context) (err error) {
 	o := events.ConnectOptions{
 		URL: string(w.cfg.NATSURL), Context: w.cfg.NATSContext, Creds: w.cfg.NATSCreds,
 		TLSCA: w.cfg.NATSCA, TLSCert: w.cfg.NATSCert, TLSKey: w.cfg.NATSKey,
-		Name: "countersign", Logger: w.logger,
+		InboxPrefix: w.cfg.NATSInboxPrefix, Name: "countersign", Logger: w.logger,
 	}
 	if !w.cfg.External() {
 		if w.server, err = startNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {

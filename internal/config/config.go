@@ -38,6 +38,10 @@ type Config struct {
 	NATSSync    time.Duration // of the embedded server; 0 is with every write
 	Replicas    int           // of the stream
 
+	// NATSInboxPrefix begins the subjects of answers; empty: the context's, or
+	// else the program's own.
+	NATSInboxPrefix string
+
 	SMTPURL         Secret
 	MailFrom        string        // "Name <address>" or an address
 	MailReplyTo     string        // the same; empty: replies go to MailFrom

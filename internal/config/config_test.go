@@ -99,7 +99,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
-		LogLevel: slog.LevelWarn, LogFormat: config.LogText,
+		NATSInboxPrefix: "_INBOX.loa", LogLevel: slog.LevelWarn, LogFormat: config.LogText,
 	}
 	got := given{yaml: `
 data-dir: /var/lib/countersign
@@ -108,6 +108,7 @@ nats-creds: DIR/key.pem
 nats-ca: DIR/key.pem
 nats-cert: DIR/key.pem
 nats-key: DIR/key.pem
+nats-inbox-prefix: _INBOX.loa
 nats-listen: off
 nats-sync: 2m
 replicas: 3
@@ -346,6 +347,8 @@ func TestBadValues(t *testing.T) {
 		"trusted-proxies":  {"h", "127.0.0.1/33", "127.0.0.1, ::1", ","},
 		"api-account-rate": {"", "-1"},
 		"log-format":       {"", "xml"},
+
+		"nats-inbox-prefix": {"_INBOX.>", "a.*", "a b", "_INBOX.", ".a", "a..b", "$JS.API", "authdocs", "authdocs.v1"},
 	} {
 		for _, text := range texts {
 			_, faults := given{args: []string{"--" + setting, text}}.load(t)

@@ -56,6 +56,7 @@ func natsSettings(c *Config) []setting {
 		{"nats-ca", "", "certificates (PEM) by which these servers are trusted, in place of the system's", readable(&c.NATSCA)},
 		{"nats-cert", "", "certificate (PEM) to show to these servers", readable(&c.NATSCert)},
 		{"nats-key", "", "key (PEM) of that certificate", readable(&c.NATSKey)},
+		{"nats-inbox-prefix", "", "start of the subjects on which NATS answers this program; without it the inbox_prefix of nats-context, or else _INBOX_countersign", inboxPrefix(&c.NATSInboxPrefix)},
 		{"nats-listen", "127.0.0.1:4222", "where the embedded server listens for upstream services; off for nowhere", addressOrOff(&c.NATSListen)},
 		{"nats-sync", "always", "how often the embedded server syncs to disk: always, or a time such as 2m, in which a power cut takes acknowledged events with it", durationOr("always", &c.NATSSync)},
 		{"replicas", "1", "copies of the stream in the cluster, when it is made; 1 to 5", count(&c.Replicas, 1, 5)},

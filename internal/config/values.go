@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,20 @@ func word(field *string) value {
 	return into(field, "name", func(s string) (string, error) {
 		if s == "" || strings.ContainsAny(s, " \t\r\n/\\") {
 			return "", errors.New("not a name without spaces and slashes")
+		}
+		return s, nil
+	})
+}
+
+var inboxSubject = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+
+// inboxPrefix begins the subjects of answers. On the log's own subjects the
+// answers would be stored as entries.
+func inboxPrefix(field *string) value {
+	return into(field, "subject", func(s string) (string, error) {
+		log, _, _ := strings.Cut(workflow.SubjectPrefix, ".")
+		if first, _, _ := strings.Cut(s, "."); first == log || !inboxSubject.MatchString(s) {
+			return "", fmt.Errorf("must be words of letters, digits, _ and - with dots between, and must not begin with %s", log)
 		}
 		return s, nil
 	})
