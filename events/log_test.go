@@ -27,7 +27,7 @@ func TestOpenMakesTheStreamOnce(t *testing.T) {
 	got := authdocs(t, nc).CachedInfo().Config
 	want := jetstream.StreamConfig{
 		Name: "AUTHDOCS", Subjects: []string{"authdocs.>"}, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
-		MaxConsumers: -1, MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
+		MaxConsumers: -1, MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: events.MaxMessage,
 		Duplicates: 10 * time.Minute, AllowAtomicPublish: true, Replicas: 1,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(jetstream.StreamConfig{}, "Description", "Metadata")); diff != "" {
@@ -44,7 +44,9 @@ func TestOpenNamesEveryUnsafeSetting(t *testing.T) {
 		"max messages":     {func(c *jetstream.StreamConfig) { c.MaxMsgs = 9 }, oneSetting("max_msgs", "9", "unlimited", "--max-msgs=-1")},
 		"max bytes":        {func(c *jetstream.StreamConfig) { c.MaxBytes = 9999 }, oneSetting("max_bytes", "9999", "unlimited", "--max-bytes=-1")},
 		"max per subject":  {func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }, oneSetting("max_msgs_per_subject", "1", "unlimited", "--max-msgs-per-subject=-1")},
-		"max message size": {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 4096 }, oneSetting("max_msg_size", "4096", "unlimited", "--max-msg-size=-1")},
+		"small messages":   {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 8<<20 - 1 }, oneSetting("max_msg_size", "8388607", "8388608 to 15728640", "--max-msg-size=8388608")},
+		"large messages":   {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 15<<20 + 1 }, oneSetting("max_msg_size", "15728641", "8388608 to 15728640", "--max-msg-size=8388608")},
+		"max message size": {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 0 }, oneSetting("max_msg_size", "unlimited", "8388608 to 15728640", "--max-msg-size=8388608")},
 		"memory":           {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, oneSetting("storage", "memory", "file", "")},
 		"interest":         {func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, oneSetting("retention", "interest", "limits", "--retention=limits")},
 		"work queue":       {func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }, oneSetting("retention", "workqueue", "limits", "")},
@@ -95,6 +97,7 @@ func TestOpenNamesEveryUnsafeSetting(t *testing.T) {
 			eventstest.Wait(t, "a connection", nc.IsConnected)
 			config := jetstream.StreamConfig{
 				Name: events.StreamName, Subjects: []string{"authdocs.>"}, Duplicates: 10 * time.Minute, AllowAtomicPublish: true,
+				MaxMsgSize: events.MaxMessage,
 			}
 			test.change(&config)
 			if _, err := manager(t, nc).CreateStream(t.Context(), config); err != nil {

@@ -16,9 +16,22 @@ const StreamName = "AUTHDOCS"
 
 const (
 	streamSubjects = "authdocs.>"
-	minMsgSize     = 1 << 20 // what a publisher may send, in bytes; NATS's default max_payload
 	minDuplicates  = 2 * time.Minute
 )
+
+// MaxMessage is the largest message on the log in bytes, headers included. A
+// became event needs it if 1,000 orders have the longest reasons and carriers
+// in the characters that take most room; what other services send is bound by
+// MaxPayload. A NATS server for Countersign has it as its max_payload.
+const MaxMessage = 8 << 20
+
+// mostMessage is the largest max_msg_size that the stream may have. A message
+// that is larger than one pull could not be read, and the log would stop there.
+const mostMessage = maxPullBytes - 1<<20
+
+// The subjects are not narrowed to the contract's. It would not keep anything
+// out of Countersign's own places, which are among the contract's; and whoever
+// misspells a subject would get no answer instead of a dead letter.
 
 // streamConfig is the log as it is made where it is missing.
 func streamConfig(replicas int) jetstream.StreamConfig {
@@ -33,7 +46,7 @@ func streamConfig(replicas int) jetstream.StreamConfig {
 		MaxMsgs:            -1,
 		MaxBytes:           -1,
 		MaxMsgsPerSubject:  -1,
-		MaxMsgSize:         -1,
+		MaxMsgSize:         MaxMessage,
 		Duplicates:         10 * time.Minute,
 		AllowAtomicPublish: true,
 		AllowDirect:        false, // any replica answers a direct get, perhaps one that lags
@@ -94,6 +107,14 @@ func checkStream(c jetstream.StreamConfig, replicas int) error {
 	return &UnsafeStreamError{Stream: c.Name, Settings: unsafe}
 }
 
+func maxMsgSize(is int32) UnsafeSetting {
+	text := "unlimited"
+	if is > 0 {
+		text = strconv.Itoa(int(is))
+	}
+	return UnsafeSetting{"max_msg_size", text, fmt.Sprintf("%d to %d", MaxMessage, mostMessage), fmt.Sprintf("--max-msg-size=%d", MaxMessage)}
+}
+
 type rule struct {
 	broken bool
 	UnsafeSetting
@@ -127,7 +148,7 @@ func needed(c jetstream.StreamConfig, replicas int) []rule {
 		{c.Mirror != nil, UnsafeSetting{"mirror", "set", "unset", "--no-mirror"}},
 		{len(c.Sources) > 0, UnsafeSetting{"sources", "set", "unset", ""}},
 		{c.SubjectTransform != nil, UnsafeSetting{"subject_transform", "set", "unset", "--no-transform"}},
-		{c.MaxMsgSize > 0 && c.MaxMsgSize < minMsgSize, UnsafeSetting{"max_msg_size", strconv.Itoa(int(c.MaxMsgSize)), "unlimited", "--max-msg-size=-1"}},
+		{c.MaxMsgSize < MaxMessage || c.MaxMsgSize > mostMessage, maxMsgSize(c.MaxMsgSize)},
 		{!c.AllowAtomicPublish, UnsafeSetting{"allow_atomic", "false", "true", "--allow-batch"}},
 		{c.AllowMsgCounter, UnsafeSetting{"allow_msg_counter", "true", "false", ""}},
 		{c.AllowDirect, UnsafeSetting{"allow_direct", "true", "false", "--no-allow-direct"}},

@@ -1,0 +1,56 @@
+package events_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/workflow"
+)
+
+// TestMaxMessage_LargestBecameEventFits writes the largest event that the
+// contract allows, and appends it to a server that takes MaxMessage.
+func TestMaxMessage_LargestBecameEventFits(t *testing.T) {
+	// U+2028 is one character, and six bytes in JSON.
+	widest := func(n int) string { return strings.Repeat("\u2028", n) }
+	at := time.Date(2026, 11, 23, 15, 4, 5, 123456789, time.UTC)
+	doc := workflow.Document{
+		SID: docSID(1), AccountSID: "AC00000000000000000000000000000001", Status: workflow.Signed, Round: 1, Reason: widest(events.MaxReason),
+		ContactTitle: widest(events.MaxTitle), Subscriber: widest(events.MaxName), DateCreated: at, DateUpdated: at, DateSigned: &at, ExpiresAt: &at, FreshUntil: &at,
+		ServiceAddress: workflow.ServiceAddress{
+			Street: widest(events.MaxStreet), City: widest(events.MaxPlace), Region: widest(events.MaxPlace), PostalCode: widest(events.MaxPostal),
+		},
+		Evidence:     json.RawMessage(`{"e":"` + strings.Repeat("e", events.MaxPayload) + `"}`),
+		LetterDigest: "sha256:" + strings.Repeat("0", 64), Email: strings.Repeat("e", events.MaxAddress),
+	}
+	for range events.MaxCC {
+		doc.CCEmails = append(doc.CCEmails, strings.Repeat("c", events.MaxAddress))
+	}
+	for i := range events.MaxOrders {
+		doc.Orders = append(doc.Orders, workflow.Order{
+			SID: workflow.SID(fmt.Sprintf("HR%032x", i)), PhoneNumber: "+123456789012345", Status: workflow.OrderCompleted,
+			FailureReason: widest(events.MaxReason), CurrentCarrier: widest(events.MaxName),
+		})
+	}
+	e := events.FromOwed(workflow.OwedEvent{
+		Account: doc.AccountSID, Document: doc.SID, What: "became.signed.1", Body: workflow.Became{Document: doc}, At: at,
+	})
+	m, err := e.Message()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Size() > events.MaxMessage || m.Size() < events.MaxMessage/2 {
+		t.Errorf("the largest event has %d bytes, and the log takes %d", m.Size(), events.MaxMessage)
+	}
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	if _, err := eventstest.Open(t, nc, 1).Append(t.Context(), e); err != nil {
+		t.Error(err)
+	}
+	if nc.MaxPayload() != events.MaxMessage {
+		t.Errorf("the embedded server takes messages of %d bytes, and the log of %d", nc.MaxPayload(), events.MaxMessage)
+	}
+}
