@@ -281,3 +281,20 @@ func checkStandOnce(t *testing.T, nc *nats.Conn, n int) {
 		t.Errorf("other entries stand on the log (-want +got):\n%s", diff)
 	}
 }
+
+// TestLogAppendOnce_OpenBatchesOfOthersDoNotHoldItUp: while somebody keeps as
+// many atomic batches open as the stream allows, events are appended singly.
+func TestLogAppendOnce_OpenBatchesOfOthersDoNotHoldItUp(t *testing.T) {
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	log := eventstest.Open(t, nc, 1)
+	eventstest.Wait(t, "the stream to take no more batches", func() bool {
+		open := &nats.Msg{Subject: "authdocs.v1.open", Header: nats.Header{"Nats-Batch-Id": {nats.NewInbox()}, "Nats-Batch-Sequence": {"1"}}}
+		answer, err := nc.RequestMsg(open, 5*time.Second)
+		return err == nil && strings.Contains(string(answer.Data), `"err_code":10210`)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // an open batch is dropped after 10 s
+	defer cancel()
+	if last, err := log.AppendOnce(ctx, dueEvents(0, 20)); err != nil || last != 20 {
+		t.Errorf("got sequence %d (%v), want 20", last, err)
+	}
+}
