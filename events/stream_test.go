@@ -1,11 +1,14 @@
 package events_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"countersign/events"
 	"countersign/events/eventstest"
@@ -54,3 +57,39 @@ func TestMaxMessage_LargestBecameEventFits(t *testing.T) {
 		t.Errorf("the embedded server takes messages of %d bytes, and the log of %d", nc.MaxPayload(), events.MaxMessage)
 	}
 }
+
+// TestOpen_StreamRefusesMessageLargerThanAPull: on a server that takes larger
+// messages, one that no worker could read does not get onto the log, and what
+// comes after it is read.
+func TestOpen_StreamRefusesMessageLargerThanAPull(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 32 << 20, NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not answer")
+	}
+	nc := eventstest.Connect(t, place("nats://"+srv.Addr().String()))
+	log := eventstest.Open(t, nc, 1)
+	answer, err := nc.Request("authdocs.v1.large", make([]byte, 17<<20), 30*time.Second)
+	if err != nil || !strings.Contains(string(answer.Data), `"err_code":10054`) { // message size exceeds maximum allowed
+		t.Errorf("a message of 17 MiB is answered %s, %v", answer.Data, err)
+	}
+	appendAll(t, log, 0, 3)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	read := 0
+	err = events.Read(ctx, nc, events.StreamName, events.Range{}, func(events.Message) error { read++; return nil })
+	if err != nil || read != 3 {
+		t.Errorf("%d messages are read, %v", read, err)
+	}
+}
+
+// place is where a server is.
+type place string
+
+func (a place) URL() string { return string(a) }
