@@ -45,9 +45,8 @@ func TestCommandsSayThatNATSIsAway(t *testing.T) {
 // TestCommandsSayWhatNATSForbids: who may not do what a command does hears it
 // from the server, and not of a time that ran out alone.
 func TestCommandsSayWhatNATSForbids(t *testing.T) {
-	broker := startSecured(t)
-	x, dir := newTown(t), t.TempDir()
-	x.at = broker
+	broker := startSecured(t, usersConf, false)
+	x, dir := townAt(t, broker), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
 	file := filepath.Join(t.TempDir(), "events.jsonl")
@@ -55,7 +54,7 @@ func TestCommandsSayWhatNATSForbids(t *testing.T) {
 	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, errs := x.call(dir, exitFailure, "publish", file, "--wait", "5s", "--nats-url", broker.as("reports"))
+	_, errs := x.call(dir, exitFailure, "publish", file, "--wait", "5s", "--nats-url", broker.as("reports"), "--nats-inbox-prefix", "_INBOX_reports")
 	if !strings.Contains(strings.ToLower(errs), "permissions violation for publish") {
 		t.Errorf("without the permission: %s", errs)
 	}
