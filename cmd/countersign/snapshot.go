@@ -240,7 +240,7 @@ func (s *snapshots) fetch(ctx context.Context, x events.Snapshot, dir string) er
 	}
 	defer remove()
 	path := filepath.Join(work, db.FileName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
