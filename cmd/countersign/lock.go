@@ -30,7 +30,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	if err := checkUser(dir); err != nil {
+	if err := checkUser(dir, os.Geteuid()); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(lockFile(dir), os.O_CREATE|os.O_RDWR, 0o600)
@@ -52,12 +52,12 @@ func inUse(dir string) error {
 }
 
 // checkUser fails with errOtherUser if the workers of a data directory run as
-// another user than this process. In a directory that no worker has used, root
+// another user than user. In a directory that no worker has used, root
 // must not be the first one if the directory is somebody else's; other users may
 // be: Kubernetes gives a volume to root and to the group of the worker.
-func checkUser(dir string) error {
+func checkUser(dir string, user int) error {
 	info, err := os.Stat(lockFile(dir))
-	if errors.Is(err, fs.ErrNotExist) && os.Geteuid() == 0 {
+	if errors.Is(err, fs.ErrNotExist) && user == 0 {
 		info, err = os.Stat(dir)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,7 +67,7 @@ func checkUser(dir string) error {
 		return fmt.Errorf("lock the data directory: %w", err)
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() {
+	if !ok || int(owner.Uid) == user {
 		return nil
 	}
 	if locked, err := isLocked(dir); err == nil && locked {
@@ -75,7 +75,7 @@ func checkUser(dir string) error {
 	}
 	name := userName(int(owner.Uid))
 	return fmt.Errorf("%w: %s is of the user %s, and this process runs as %s, whose files the worker could not use: run it as %s, such as with sudo -u %s, or change the owner of the directory and of all in it",
-		errOtherUser, dir, name, userName(os.Geteuid()), name, name)
+		errOtherUser, dir, name, userName(user), name, name)
 }
 
 func userName(uid int) string {
