@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -33,8 +34,10 @@ func onlyDir(dir string) []string { return []string{"COUNTERSIGN_DATA_DIR=" + di
 // do runs a command in this process.
 func do(t *testing.T, env []string, want int, args ...string) (out, errs string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a worker that should not have started ends
+	defer cancel()
 	var o, e logtest.Buffer
-	if code := run(t.Context(), args, env, &o, &e); code != want {
+	if code := run(ctx, args, env, &o, &e); code != want {
 		t.Errorf("countersign %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, want, &o, &e)
 	}
 	return o.String(), e.String()
