@@ -324,3 +324,27 @@ func TestCommands_TokenIsNotGivenToAnotherServer(t *testing.T) {
 	default:
 	}
 }
+
+// TestServe_FilesThatOthersCanChangeStopTheStart opens each file that a worker
+// reads by itself.
+func TestServe_FilesThatOthersCanChangeStopTheStart(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.embedded(dir))
+	w.says("read to its end")
+	w.end()
+	do(t, onlyDir(dir), exitOK, "accounts", "add", "--sid", string(testAccount))
+	for _, name := range []string{"accounts", "keys", "nats-token"} {
+		file := filepath.Join(dir, name)
+		for _, mode := range []os.FileMode{0o666, 0o644, 0o660} {
+			if err := os.Chmod(file, mode); err != nil {
+				t.Fatal(err)
+			}
+			if _, errs := do(t, x.embedded(dir), exitFailure, "serve"); !strings.Contains(errs, "chmod 600 "+file) {
+				t.Errorf("%s with mode %#o: %s", name, mode, errs)
+			}
+		}
+		if err := os.Chmod(file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
