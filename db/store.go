@@ -79,7 +79,7 @@ type Store struct {
 	duplicates   uint64
 	appliedCount uint64
 	frozen       fs.FileInfo // of the file when it was opened as one that nobody writes to; else nil
-	marker       *marker // of what is being folded; nil in a store that is only read
+	marker       *marker     // of what is being folded; nil in a store that is only read
 }
 
 // Open opens the store in the directory dir, which must exist, and brings its
