@@ -192,7 +192,7 @@ func TestLayersNoticeViolations(t *testing.T) {
 		{
 			"a leaf that knows an adapter",
 			pkg{ImportPath: "countersign/internal/config", Imports: []string{"countersign/internal/web"}},
-			[]string{`internal/config imports internal/web; it may import "workflow"`},
+			[]string{`internal/config imports internal/web; it may import "internal/private workflow"`},
 		},
 		{
 			"a package below that does what its folder may not",
