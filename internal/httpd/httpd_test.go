@@ -285,7 +285,7 @@ func TestFromFiles_KeyThatOthersCanReadIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile, _ := certtest.Files(t, dir, 1)
 	logged := &logtest.Buffer{}
-	config, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.NewTextHandler(logged, nil)))
+	config, _, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.NewTextHandler(logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +293,7 @@ func TestFromFiles_KeyThatOthersCanReadIsRefused(t *testing.T) {
 		if err := os.Chmod(keyFile, mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.DiscardHandler))
+		_, _, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.DiscardHandler))
 		if open := mode != 0o640; open != (err != nil) || open && !strings.Contains(err.Error(), "chmod 600 "+keyFile) {
 			t.Errorf("mode %#o: %v", mode, err)
 		}
