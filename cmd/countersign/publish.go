@@ -106,7 +106,7 @@ func connected(ctx context.Context, cfg config.Config, o events.ConnectOptions, 
 		}
 		err := nc.LastError()
 		if errors.Is(err, nats.ErrAuthorization) {
-			return fmt.Errorf("%w: NATS at %s refuses the connection: %w; %s", workflow.ErrUnavailable, where, err, credentials(cfg, o))
+			return fmt.Errorf("%w: no connection to NATS at %s: %w; %s", workflow.ErrUnavailable, where, err, credentials(cfg, o))
 		}
 		select {
 		case <-up:
