@@ -16,8 +16,9 @@ help: ## this list
 run: ## everything in one process, and a day of documents through it; Ctrl-C ends it
 	go run ./cmd/countersign dev --publish examples/day.jsonl
 
-build: ## bin/countersign
-	go build -trimpath -o bin/countersign ./cmd/countersign
+BIN ?= bin/countersign
+build: ## bin/countersign, position-independent, with all symbols bound and read-only at the start
+	go build -trimpath -buildmode=pie -ldflags '-linkmode=external -extldflags "-Wl,-z,relro,-z,now"' -o '$(BIN)' ./cmd/countersign
 
 test: tools ## every test, with the race detector and in random order
 	go test -race -shuffle=on -timeout 20m -tags failpoints ./...

@@ -27,7 +27,7 @@ func (s *Store) Copy(ctx context.Context, dir string) error {
 }
 
 func (s *Store) copyTo(ctx context.Context, to string) (err error) {
-	from, err := sql.Open("sqlite3", dsn(s.path, ""))
+	from, err := sql.Open("sqlite3", dsn(s.path, s.immutable()))
 	if err != nil {
 		return err
 	}

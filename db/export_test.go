@@ -1,6 +1,10 @@
 package db
 
-import "countersign/workflow"
+import (
+	"os"
+
+	"countersign/workflow"
+)
 
 // OnFold has f called before an entry is decided, until the returned function
 // is called.
@@ -8,4 +12,11 @@ func OnFold(f func(workflow.Entry)) (restore func()) {
 	before := onFold
 	onFold = f
 	return func() { onFold = before }
+}
+
+// Freeze has a reader take its file for one that nobody writes to, as OpenReader
+// does if the user may not write.
+func (s *Store) Freeze() (err error) {
+	s.frozen, err = os.Stat(s.path)
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -77,7 +78,8 @@ type Store struct {
 	changed      chan struct{} // closed when a batch has been applied
 	duplicates   uint64
 	appliedCount uint64
-	marker       *marker // of what is being folded; nil in a store that is only read
+	frozen       fs.FileInfo // of the file when it was opened as one that nobody writes to; else nil
+	marker       *marker     // of what is being folded; nil in a store that is only read
 }
 
 // Open opens the store in the directory dir, which must exist, and brings its
@@ -160,7 +162,7 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 }
 
 func (s *Store) openReaders(ctx context.Context) (err error) {
-	if s.read, err = sql.Open("sqlite3", dsn(s.path, "&_query_only=on")); err != nil {
+	if s.read, err = sql.Open("sqlite3", dsn(s.path, "&_query_only=on"+s.immutable())); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
@@ -229,7 +231,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 }
 
 // OpenReader opens a store that another process may be writing to, for reading
-// alone. It fails with workflow.ErrNotFound where there is none.
+// alone. It fails with workflow.ErrNotFound where there is none. It needs no
+// right to write to the directory, unless a worker was killed there and its
+// journal is left.
 func OpenReader(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	s := &Store{path: path, changed: make(chan struct{})}
@@ -239,17 +243,26 @@ func OpenReader(ctx context.Context, dir string) (*Store, error) {
 	if !exists(path) {
 		return nil, fmt.Errorf("%w: no database at %s; is --data-dir the worker's?", workflow.ErrNotFound, path)
 	}
-	if err := s.openReaders(ctx); err != nil {
-		return nil, errors.Join(explain(path, err), s.Close())
+	err := s.openReaders(ctx)
+	if unwritable(err) && journalIsEmpty(path) {
+		_ = s.read.Close() // it has read nothing
+		if s.frozen, err = os.Stat(path); err == nil {
+			err = s.openReaders(ctx)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(explainReading(path, err), s.Close())
 	}
 	return s, nil
 }
 
-// Close closes the store. The batch in hand, if any, is finished first.
+// Close closes the store. The batch in hand, if any, is finished first. It fails
+// with workflow.ErrConflict if what was read cannot be trusted: the file could
+// only be read as one that nobody writes to, and somebody wrote to it.
 func (s *Store) Close() error {
 	s.fold.Lock()
 	defer s.fold.Unlock()
-	errs := []error{s.marker.close()}
+	errs := []error{s.marker.close(), s.stayedFrozen()}
 	for _, q := range []*sqlc.Queries{s.rq, s.wq} {
 		if q != nil {
 			errs = append(errs, q.Close())

@@ -91,3 +91,33 @@ func TestAStoreOfAnotherProgramIsNotRead(t *testing.T) {
 		t.Errorf("a newer one: %v", err)
 	}
 }
+
+// TestOpenReader_ChangeUnderAFrozenReaderIsSaid: somebody who may not write reads
+// the file as one that nobody writes to, and a worker starts meanwhile.
+func TestOpenReader_ChangeUnderAFrozenReaderIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, changed := range []bool{false, true} {
+		reader, err := db.OpenReader(t.Context(), dir)
+		if err == nil {
+			err = reader.Freeze()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed {
+			raw, err := sql.Open("sqlite3", filepath.Join(dir, db.FileName))
+			if err == nil {
+				_, err = raw.Exec("PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)")
+			}
+			if err = errors.Join(err, raw.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := reader.Close(); errors.Is(err, workflow.ErrConflict) != changed {
+			t.Errorf("changed: %t, and Close says %v", changed, err)
+		}
+	}
+}

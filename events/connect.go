@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/synadia-io/orbit.go/natscontext"
+
+	"countersign/internal/private"
 )
 
 // ConnectOptions say which NATS to connect to, and as whom. One of InProcess,
@@ -23,6 +25,7 @@ type ConnectOptions struct {
 	Context   string // name of a context of the nats CLI, or the absolute path of its file
 	InProcess nats.InProcessConnProvider
 
+	Token                  string // of a server that wants one; never logged
 	Creds                  string // file with a user's JWT and seed
 	TLSCA, TLSCert, TLSKey string // PEM files; TLSCert and TLSKey go together
 
@@ -44,7 +47,8 @@ const DefaultInboxPrefix = "_INBOX_countersign"
 // Connect connects to NATS. It returns at once where the server is away, and
 // keeps trying for as long as the connection is not closed; whoever uses the
 // connection must be able to wait. It fails only where the options are at
-// fault: a file that cannot be read, a URL that is none.
+// fault: a file that cannot be read, or whose secret other users can read or change, a
+// URL that is none.
 func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {
 	if err := errors.Join(ctx.Err(), o.check()); err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -101,7 +105,28 @@ func (o ConnectOptions) check() error {
 		}
 		f.Close()
 	}
+	for _, file := range []string{o.Creds, o.TLSKey} {
+		if file == "" {
+			continue
+		}
+		if err := private.CheckFile(file); errors.Is(err, private.ErrOpen) {
+			errs = append(errs, fmt.Errorf("%s cannot be used: %w", file, err))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// stillPrivate is an option that checks the credentials file each time that the
+// client reads it, which is each time that it connects.
+func (o ConnectOptions) stillPrivate(opts *nats.Options) error {
+	read := opts.UserJWT
+	opts.UserJWT = func() (string, error) {
+		if err := private.CheckFile(o.Creds); err != nil {
+			return "", fmt.Errorf("read the credentials %s: %w", o.Creds, err)
+		}
+		return read()
+	}
+	return nil
 }
 
 func (o ConnectOptions) options() []nats.Option {
@@ -138,8 +163,11 @@ func (o ConnectOptions) options() []nats.Option {
 	if o.InProcess != nil {
 		opts = append(opts, nats.InProcessServer(o.InProcess))
 	}
+	if o.Token != "" {
+		opts = append(opts, nats.Token(o.Token))
+	}
 	if o.Creds != "" {
-		opts = append(opts, nats.UserCredentials(o.Creds))
+		opts = append(opts, nats.UserCredentials(o.Creds), o.stillPrivate)
 	}
 	if o.TLSCA != "" {
 		opts = append(opts, nats.RootCAs(o.TLSCA))

@@ -183,3 +183,32 @@ func tlsServer(t *testing.T) (url string, files events.ConnectOptions) {
 	}
 	return "nats://" + srv.Addr().String(), files
 }
+
+// TestConnect_CredentialsThatOthersCanReadAreRefused at the start, and at the
+// next connection if they become open later.
+func TestConnect_CredentialsThatOthersCanReadAreRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "user.creds")
+	seed := "-----BEGIN NATS USER JWT-----\ne30.e30.e30\n------END NATS USER JWT------\n"
+	if err := os.WriteFile(file, []byte(seed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log logtest.Buffer
+	broker := eventstest.Server(t)
+	nc, err := events.Connect(t.Context(), events.ConnectOptions{URL: broker.URL(), Creds: file, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	for _, mode := range []os.FileMode{0o644, 0o620, 0o666} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := events.Connect(t.Context(), events.ConnectOptions{URL: broker.URL(), Creds: file})
+		if err == nil || !strings.Contains(err.Error(), "chmod 600 "+file) {
+			t.Errorf("mode %#o: %v", mode, err)
+		}
+		if _, err := nc.Opts.UserJWT(); err == nil || !strings.Contains(err.Error(), "chmod 600 "+file) {
+			t.Errorf("mode %#o, when they are read again: %v", mode, err)
+		}
+	}
+}

@@ -42,14 +42,18 @@ func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *b
 		return b, fmt.Errorf("%w: no log in %s; is --data-dir the worker's, or the log elsewhere (--nats-url)?", workflow.ErrNotFound, cfg.DataDir)
 	}
 	if alone || !cfg.External() {
-		if b.unlock, err = lockDir(cfg.DataDir); errors.Is(err, errInUse) && alone {
+		b.unlock, err = lockDir(cfg.DataDir)
+		locked, unknown := isLocked(cfg.DataDir)
+		switch {
+		case err == nil:
+		case errors.Is(err, errInUse) && alone:
 			return b, fmt.Errorf("%w %s; stop it first", errInUse, cfg.DataDir)
-		} else if err != nil && alone {
+		case alone, unknown == nil && !locked:
 			return b, err
 		}
 	}
 	if b.unlock != nil && !cfg.External() {
-		if b.server, err = startNATS(cfg, "", logger); err != nil {
+		if b.server, _, err = startNATS(cfg, "", logger); err != nil {
 			return b, err
 		}
 		b.nc, err = events.Connect(ctx, events.ConnectOptions{InProcess: b.server, Name: "countersign"})

@@ -83,7 +83,7 @@ func (a *app) deadList() *cobra.Command {
 }
 
 // withStore runs f with the database of this machine's worker.
-func (a *app) withStore(c *cobra.Command, f func(context.Context, config.Config, *db.Store) error) error {
+func (a *app) withStore(c *cobra.Command, f func(context.Context, config.Config, *db.Store) error) (err error) {
 	cfg, err := a.load(c)
 	if err != nil {
 		return err
@@ -92,9 +92,12 @@ func (a *app) withStore(c *cobra.Command, f func(context.Context, config.Config,
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer closed(store, &err)
 	return f(c.Context(), cfg, store)
 }
+
+// closed closes a store that was read, and adds what Close says to *err.
+func closed(store *db.Store, err *error) { *err = errors.Join(*err, store.Close()) }
 
 func sinceFlag(text string, now time.Time) (time.Time, error) {
 	if text == "" {

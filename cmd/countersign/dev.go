@@ -16,6 +16,7 @@ import (
 	"countersign/db"
 	"countersign/internal/catcher"
 	"countersign/internal/config"
+	"countersign/internal/natsd"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -43,7 +44,7 @@ The catcher refuses mail to no-such-user@… for good, and defers mail to greyli
 func devSettings(c *cobra.Command, environ []string, smtp, dir string) []string {
 	for name, value := range map[string]string{
 		"smtp-url": "smtp://" + smtp + "?tls=none", "mail-from": "Countersign <loa@countersign.example>",
-		"mail-retry-first": "2s", "log-level": "warn", "data-dir": dir,
+		"mail-retry-first": "2s", "log-level": "warn", "data-dir": dir, "nats-token-file": natsd.Off,
 	} {
 		env := "COUNTERSIGN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		given := func(e string) bool { return strings.HasPrefix(e, env+"=") || strings.HasPrefix(e, env+"_FILE=") }
@@ -139,7 +140,7 @@ func (a *app) play(ctx context.Context, w *worker, box *catcher.Catcher, lines [
 	a.err.Linef("admin  http://%s/", w.admin.Addr())
 	a.err.Linef("data   %s", w.cfg.DataDir)
 	if w.server != nil && w.server.ClientURL() != "" {
-		a.err.Linef("NATS   %s", w.server.ClientURL())
+		a.err.Linef("NATS   %s%s", w.server.ClientURL(), whoMayConnect(w.cfg))
 	}
 	err := a.show(ctx, w, box, lines)
 	if err == nil && ctx.Err() == nil {
@@ -151,6 +152,14 @@ func (a *app) play(ctx context.Context, w *worker, box *catcher.Catcher, lines [
 	err = errors.Join(err, <-worked)
 	noMore()
 	return errors.Join(err, <-caught)
+}
+
+// whoMayConnect says who can use the embedded server.
+func whoMayConnect(cfg config.Config) string {
+	if cfg.NATSTokenFile == "" {
+		return "  open: every user of this machine can publish and read all events; countersign serve wants a token"
+	}
+	return "  token in " + cfg.NATSTokenFile
 }
 
 // settleIn is how long a published file may take to come to rest.

@@ -43,7 +43,7 @@ func (a *app) documentsList() *cobra.Command {
 	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
 	c.Flags().BoolVar(&f.InDoubt, "in-doubt", false, "only those with a mail that may have gone out twice, or not at all")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	c.RunE = func(c *cobra.Command, _ []string) error {
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		f.Account, f.Status = workflow.SID(account), workflow.Status(status)
 		if f.Status != "" && !slices.Contains(workflow.Statuses, f.Status) {
 			return usageError{fmt.Errorf("--status: no such status: %q; use opened, signing, signed, canceled or failed", status)}
@@ -59,7 +59,7 @@ func (a *app) documentsList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer store.Close()
+		defer closed(store, &err)
 		docs, err := store.Documents(c.Context(), f)
 		if err != nil {
 			return err
@@ -116,7 +116,7 @@ func (a *app) documentsShow() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
-	c.RunE = func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if !documentSID.MatchString(args[0]) {
 			return usageError{fmt.Errorf("not a document sid (PX and 32 hex digits): %q", args[0])}
 		}
@@ -128,7 +128,7 @@ func (a *app) documentsShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer store.Close()
+		defer closed(store, &err)
 		life, err := store.Life(c.Context(), workflow.SID(args[0]))
 		if err != nil {
 			return err

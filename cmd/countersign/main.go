@@ -21,6 +21,7 @@ import (
 )
 
 func main() {
+	syscall.Umask(0o077) // whatever the program writes, its user alone can read
 	// A panic anywhere ends the process by SIGABRT. By default its exit status is
 	// 2, that of a wrong setting, after which a supervisor does not start it again.
 	// No core is left: it would hold keys and letters.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -68,50 +69,73 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 		InboxPrefix: cfg.NATSInboxPrefix, Name: "countersign command", Logger: logger(a.err, cfg),
 	}
 	if !cfg.External() {
-		if cfg.NATSListen == "" {
-			return nil, usageError{errors.New("nats-listen is off, so that no command can reach the embedded server: let it listen, or name another with --nats-url")}
+		var err error
+		if o.URL, o.Token, err = embeddedAt(cfg); err != nil {
+			return nil, err
 		}
-		o.URL = "nats://" + cfg.NATSListen
 	}
 	nc, err := events.Connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := connected(ctx, cfg, nc); err != nil {
+	if err := connected(ctx, cfg, o, nc); err != nil {
 		nc.Close()
 		return nil, err
 	}
 	return nc, nil
 }
 
-// connected waits until the connection is there, and says where it was looked
-// for where it is not.
-func connected(ctx context.Context, cfg config.Config, nc *nats.Conn) error {
+// connected waits until the connection is there. The error says where it was
+// looked for and why it is not; one that the server refuses by name is not
+// waited for.
+func connected(ctx context.Context, cfg config.Config, o events.ConnectOptions, nc *nats.Conn) error {
 	up := nc.StatusChanged(nats.CONNECTED)
 	defer nc.RemoveStatusListener(up)
-	if nc.IsConnected() {
-		return nil
-	}
-	var err error
-	select {
-	case <-up:
-		return nil
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-time.After(logWait):
-		err = nc.LastError()
-	}
-	where, mend := cfg.NATSURL.String(), "is it up, and --nats-url right?"
+	where, advice := cfg.NATSURL.String(), "is it up, and --nats-url right?"
 	switch {
 	case cfg.NATSContext != "":
-		where, mend = "the context "+cfg.NATSContext, "is it up, and --nats-context right?"
+		where, advice = "the context "+cfg.NATSContext, "is it up, and --nats-context right?"
 	case cfg.NATSURL == "":
-		where, mend = cfg.NATSListen, "start the worker that has it, or say with --nats-listen or --nats-url where it is"
+		where, advice = strings.TrimPrefix(o.URL, "nats://"), "start the worker that has it, or say with --nats-listen or --nats-url where it is"
 	}
-	if err != nil {
-		return fmt.Errorf("%w: no connection to NATS at %s: %w; %s", workflow.ErrUnavailable, where, err, mend)
+	look := time.NewTicker(askAgain)
+	defer look.Stop()
+	over := time.After(logWait)
+	for {
+		if nc.IsConnected() {
+			return nil
+		}
+		err := nc.LastError()
+		if errors.Is(err, nats.ErrAuthorization) {
+			return fmt.Errorf("%w: no connection to NATS at %s: %w; %s", workflow.ErrUnavailable, where, err, credentials(cfg, o))
+		}
+		select {
+		case <-up:
+			return nil
+		case <-look.C:
+			continue
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-over:
+		}
+		if err != nil {
+			return fmt.Errorf("%w: no connection to NATS at %s: %w; %s", workflow.ErrUnavailable, where, err, advice)
+		}
+		return fmt.Errorf("%w: no connection to NATS at %s in %s; %s", workflow.ErrUnavailable, where, logWait, advice)
 	}
-	return fmt.Errorf("%w: no connection to NATS at %s in %s; %s", workflow.ErrUnavailable, where, logWait, mend)
+}
+
+// credentials says what to check if the server does not take who we say we are.
+func credentials(cfg config.Config, o events.ConnectOptions) string {
+	switch {
+	case cfg.NATSContext != "":
+		return "check the user in the context"
+	case cfg.NATSURL != "":
+		return "check user and password, or the token, in --nats-url, or --nats-creds"
+	case o.Token != "":
+		return "the token in " + cfg.NATSTokenFile + " is not the server's: the worker may have started with another one, or --nats-token-file"
+	}
+	return "it wants a token: give --data-dir of the worker that has it, or its token with --nats-url nats://TOKEN@" + strings.TrimPrefix(o.URL, "nats://")
 }
 
 // line is one event to be sent.

@@ -38,6 +38,9 @@ func (a *app) serve() *cobra.Command {
 			if cfg.PublicURL == config.PublicURL {
 				w.logger.Warn("links in mails lead to this machine alone; set public-url to the origin that people see", "public-url", cfg.PublicURL)
 			}
+			if cfg.NATSTokenFile == "" && w.server != nil && w.server.Addr() != nil {
+				w.logger.Warn("nats-token-file is off: whoever can reach the embedded NATS server can publish and read all events", "server", w.server.Addr().String())
+			}
 			return w.run(c.Context())
 		},
 	}

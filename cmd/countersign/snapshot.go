@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -93,7 +95,8 @@ func newSnapshots(cfg config.Config, nc *nats.Conn, logger *slog.Logger) (*snaps
 }
 
 // scratch makes a directory beside the database, on its disk, that ends with
-// what is done in it. Those of processes that were killed end, too.
+// what is done in it. Those of processes that were killed end, too. Whoever may
+// not write to dir gets one where the system keeps temporary files.
 func scratch(dir string) (made string, remove func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("make the data directory: %w", err)
@@ -108,7 +111,11 @@ func scratch(dir string) (made string, remove func(), err error) {
 			unlock()
 		}
 	}
-	if made, err = os.MkdirTemp(dir, "scratch-"); err != nil {
+	made, err = os.MkdirTemp(dir, "scratch-")
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		made, err = os.MkdirTemp("", "countersign-scratch-")
+	}
+	if err != nil {
 		return "", nil, fmt.Errorf("make a directory to work in: %w", err)
 	}
 	unlock, err := lockDir(made)
@@ -240,7 +247,7 @@ func (s *snapshots) fetch(ctx context.Context, x events.Snapshot, dir string) er
 	}
 	defer remove()
 	path := filepath.Join(work, db.FileName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

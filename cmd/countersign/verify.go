@@ -23,7 +23,7 @@ func (a *app) dump() *cobra.Command {
 		Long: `Writes the database of a worker on this machine, running or not: each line a JSON array of a table's name and a row,
 the position first. Two workers at the same position write the same bytes; see verify --against.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			cfg, err := a.load(c)
 			if err != nil {
 				return err
@@ -32,7 +32,7 @@ the position first. Two workers at the same position write the same bytes; see v
 			if err != nil {
 				return err
 			}
-			defer store.Close()
+			defer closed(store, &err)
 			return dumpTo(c.Context(), store, a.out.Device())
 		},
 	}
@@ -115,8 +115,7 @@ func (b *bench) ownCopy(ctx context.Context, dir string) (*db.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer live.Close()
-	if err := live.Copy(ctx, dir); err != nil {
+	if err := errors.Join(live.Copy(ctx, dir), live.Close()); err != nil {
 		return nil, err
 	}
 	return db.Open(ctx, dir)

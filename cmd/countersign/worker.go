@@ -78,6 +78,9 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.unlock, err = lockDir(cfg.DataDir); err != nil {
 		return nil, err
 	}
+	if err = checkFiles(cfg); err != nil {
+		return nil, err
+	}
 	if w.public, err = listen(cfg.Listen, "--listen"); err != nil {
 		return nil, err
 	}
@@ -153,7 +156,11 @@ func (w *worker) connect(ctx context.Context) (err error) {
 		InboxPrefix: w.cfg.NATSInboxPrefix, Name: "countersign", Logger: w.logger,
 	}
 	if !w.cfg.External() {
-		if w.server, err = startNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
+		forgetAddress(w.cfg) // of a worker that was killed
+		if w.server, o.Token, err = startNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
+			return err
+		}
+		if err := tellAddress(w.cfg, w.server); err != nil {
 			return err
 		}
 		o.InProcess = w.server
@@ -162,22 +169,12 @@ func (w *worker) connect(ctx context.Context) (err error) {
 	return err
 }
 
-// startNATS starts the embedded server on the data directory's store.
-func startNATS(cfg config.Config, listen string, logger *slog.Logger) (*natsd.Server, error) {
-	return natsd.Start(natsd.Options{
-		StoreDir: storeDir(cfg), Listen: listen, Name: "countersign",
-		SyncAlways: cfg.NATSSync == 0, SyncInterval: cfg.NATSSync, Logger: logger,
-	})
-}
-
-// storeDir is where the embedded server keeps the log.
-func storeDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "nats") }
-
 func (w *worker) close() {
 	if w.nc != nil {
 		w.nc.Close()
 	}
 	if w.server != nil {
+		forgetAddress(w.cfg)
 		w.server.Shutdown()
 	}
 	if w.store != nil {

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/private"
 	"countersign/workflow"
 )
 
@@ -137,8 +138,7 @@ func (f *File) look() {
 		f.info, f.users, f.failed = nil, nil, ""
 		return
 	}
-	if err == nil && f.info != nil && f.failed == "" && os.SameFile(info, f.info) &&
-		info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
+	if err == nil && f.info != nil && f.failed == "" && private.Same(info, f.info) {
 		return
 	}
 	var all file
@@ -201,19 +201,11 @@ func read(path string) (all file, err error) {
 			err = fmt.Errorf("read the accounts file %s: %w", path, err)
 		}
 	}()
-	info, err := os.Stat(path)
+	data, err := private.Read(path, maxFileLen)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return file{}, nil
 	case err != nil:
-		return file{}, err
-	case !info.Mode().IsRegular():
-		return file{}, errors.New("it is not a file; name a file, or a path where there is nothing yet")
-	case info.Size() > maxFileLen:
-		return file{}, errors.New("it is too large for an accounts file; is the path right?")
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
 		return file{}, err
 	}
 	if err := json.Unmarshal(data, &all); err != nil {

@@ -328,3 +328,40 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// TestFile_OpenToOthersIsRefused opens the file to other users, who add an
+// account of their own: what the file said before counts, and no command goes on
+// from it.
+func TestFile_OpenToOthersIsRefused(t *testing.T) {
+	for _, mode := range []os.FileMode{0o666, 0o644, 0o602, 0o660, 0o604} {
+		mallory := open(t)
+		theirs := mallory.add(two)
+		b := open(t)
+		token := b.add(one)
+		b.want(string(one), token, one)
+		data, err := os.ReadFile(mallory.path)
+		if err == nil {
+			err = errors.Join(os.WriteFile(b.path, data, 0o600), os.Chmod(b.path, mode))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.clock.pass(time.Second)
+		b.want(string(two), theirs, "")
+		b.want(string(one), token, one)
+		if said := b.log.String(); !strings.Contains(said, "chmod 600 "+b.path) {
+			t.Errorf("mode %#o: the log says %q", mode, said)
+		}
+		if _, err := b.Add("AC00000000000000000000000000000003", ""); err == nil {
+			t.Errorf("mode %#o: an account was added", mode)
+		}
+		if _, err := b.List(); err == nil {
+			t.Errorf("mode %#o: it was listed", mode)
+		}
+		if err := os.Chmod(b.path, 0o640); err != nil { // the mode alone changes
+			t.Fatal(err)
+		}
+		b.clock.pass(time.Second)
+		b.want(string(two), theirs, two)
+	}
+}

@@ -4,13 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 
+	"countersign/internal/private"
 	"countersign/workflow"
 )
 
@@ -120,7 +120,7 @@ func (f *File) change(edit func(*file) error) (err error) {
 	}
 	data, err := json.MarshalIndent(all, "", "  ")
 	if err == nil {
-		err = replace(f.path, append(data, '\n'))
+		err = private.Replace(f.path, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write the accounts file %s: %w; check the directory's owner, permissions and room", f.path, err)
@@ -133,10 +133,19 @@ func (f *File) change(edit func(*file) error) (err error) {
 }
 
 // lock keeps other processes out. It is a file of its own, because the accounts
-// file itself is replaced.
+// file itself is replaced. It belongs to the owner of the directory, so that a
+// command that root has run does not lock the worker's user out.
 func lock(path string) (unlock func(), err error) {
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
 	l, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
+		return nil, err
+	}
+	if err := private.Own(l, dir); err != nil {
+		l.Close()
 		return nil, err
 	}
 	if err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX); err != nil {
@@ -144,34 +153,4 @@ func lock(path string) (unlock func(), err error) {
 		return nil, err
 	}
 	return func() { l.Close() }, nil
-}
-
-// replace writes a file that is whole whenever the machine stops.
-func replace(path string, data []byte) (err error) {
-	t, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(t.Name()))
-		}
-	}()
-	_, err = t.Write(data)
-	if err == nil {
-		err = t.Sync()
-	}
-	if err = errors.Join(err, t.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(t.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return nil // the new file is there; a power cut may bring the old one back
-	}
-	defer dir.Close()
-	_ = dir.Sync() // as above
-	return nil
 }

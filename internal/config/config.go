@@ -28,15 +28,16 @@ type Config struct {
 	File    string // the file that was read; empty for none
 	DataDir string
 
-	NATSURL     Secret        // servers with commas between
-	NATSCreds   string        // credentials file
-	NATSContext string        // name of a context of the nats command line
-	NATSCA      string        // PEM file
-	NATSCert    string        // PEM file; set if and only if NATSKey is
-	NATSKey     string        // PEM file
-	NATSListen  string        // host:port of the embedded server; empty for nowhere
-	NATSSync    time.Duration // of the embedded server; 0 is with every write
-	Replicas    int           // of the stream
+	NATSURL       Secret        // servers with commas between
+	NATSCreds     string        // credentials file
+	NATSContext   string        // name of a context of the nats command line
+	NATSCA        string        // PEM file
+	NATSCert      string        // PEM file; set if and only if NATSKey is
+	NATSKey       string        // PEM file
+	NATSListen    string        // host:port of the embedded server; empty for nowhere
+	NATSTokenFile string        // of the embedded server; empty: it wants no token
+	NATSSync      time.Duration // of the embedded server; 0 is with every write
+	Replicas      int           // of the stream
 
 	// NATSInboxPrefix begins the subjects of answers; empty: the context's, or
 	// else the program's own.
@@ -185,6 +186,9 @@ func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 	}
 	if c.AccountsFile == accountsInDataDir {
 		c.AccountsFile = filepath.Join(c.DataDir, "accounts")
+	}
+	if c.NATSTokenFile == tokenInDataDir {
+		c.NATSTokenFile = filepath.Join(c.DataDir, "nats-token")
 	}
 	if c.KeysFile == keysInDataDir {
 		c.KeysFile = filepath.Join(c.DataDir, "keys")

@@ -72,7 +72,7 @@ func (g given) mustLoad(t *testing.T) config.Config {
 
 func TestDefaults(t *testing.T) {
 	want := config.Config{
-		DataDir: "./data", NATSListen: "127.0.0.1:4222", Replicas: 1,
+		DataDir: "./data", NATSListen: "127.0.0.1:4222", NATSTokenFile: "data/nats-token", Replicas: 1,
 		MailPool: 8, MailDeadline: 30 * time.Second, MailRetryFirst: time.Minute, MailRetryMax: 4 * time.Hour,
 		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
 		SnapshotEvery: 24 * time.Hour, SnapshotKeep: 3, LetterDelivery: config.Attach,
@@ -89,7 +89,7 @@ func TestDefaults(t *testing.T) {
 func TestEverySettingIsRead(t *testing.T) {
 	want := config.Config{
 		File: "DIR/c.yaml", DataDir: "/var/lib/countersign", NATSURL: "nats://n1:4222,tls://n2", NATSCreds: "DIR/key.pem",
-		NATSCA: "DIR/key.pem", NATSCert: "DIR/key.pem", NATSKey: "DIR/key.pem", NATSSync: 2 * time.Minute, Replicas: 3,
+		NATSCA: "DIR/key.pem", NATSCert: "DIR/key.pem", NATSKey: "DIR/key.pem", NATSTokenFile: "/run/nats-token", NATSSync: 2 * time.Minute, Replicas: 3,
 		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com", MailReturnPath: "bounces@example.com",
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
@@ -110,6 +110,7 @@ nats-cert: DIR/key.pem
 nats-key: DIR/key.pem
 nats-inbox-prefix: _INBOX.loa
 nats-listen: off
+nats-token-file: /run/nats-token
 nats-sync: 2m
 replicas: 3
 smtp-url: smtp://u:p@h:587?tls=none
@@ -325,6 +326,7 @@ func TestBadValues(t *testing.T) {
 		"nats-url":         {"n1:4222", "http://h", "nats://", "nats://a, nats://b", "nats://a,"},
 		"nats-context":     {"a b", "../a"},
 		"nats-listen":      {"", "on", "h:65536"},
+		"nats-token-file":  {""},
 		"nats-sync":        {"", "never", "0s", "-1s", "5"},
 		"link-lifetime":    {"", "off", "0s", "999ms", "87601h"},
 		"replicas":         {"", "0", "6", "1.5"},

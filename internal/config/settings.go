@@ -22,6 +22,7 @@ type setting struct {
 // Defaults that follow another setting.
 const (
 	keysInDataDir     = "<data-dir>/keys"
+	tokenInDataDir    = "<data-dir>/nats-token"
 	accountsInDataDir = "<data-dir>/accounts"
 )
 
@@ -51,13 +52,14 @@ func generalSettings(c *Config) []setting {
 func natsSettings(c *Config) []setting {
 	return []setting{
 		{"nats-url", "", "external NATS servers, with commas between; without these and without nats-context a server is embedded", natsURLs(&c.NATSURL)},
-		{"nats-creds", "", "credentials for these servers", readable(&c.NATSCreds)},
+		{"nats-creds", "", "credentials for these servers", secretFile(&c.NATSCreds)},
 		{"nats-context", "", "context of the nats command line, in place of nats-url", word(&c.NATSContext)},
 		{"nats-ca", "", "certificates (PEM) by which these servers are trusted, in place of the system's", readable(&c.NATSCA)},
 		{"nats-cert", "", "certificate (PEM) to show to these servers", readable(&c.NATSCert)},
-		{"nats-key", "", "key (PEM) of that certificate", readable(&c.NATSKey)},
 		{"nats-inbox-prefix", "", "start of the subjects on which NATS answers this program; without it the inbox_prefix of nats-context, or else _INBOX_countersign", inboxPrefix(&c.NATSInboxPrefix)},
+		{"nats-key", "", "key (PEM) of that certificate", secretFile(&c.NATSKey)},
 		{"nats-listen", "127.0.0.1:4222", "where the embedded server listens for upstream services; off for nowhere", addressOrOff(&c.NATSListen)},
+		{"nats-token-file", tokenInDataDir, "token that clients of the embedded server must give; the file is made if missing, and commands with the same data-dir read it by themselves; off: every user of this machine may publish and read the log", pathOrOff(&c.NATSTokenFile)},
 		{"nats-sync", "always", "how often the embedded server syncs to disk: always, or a time such as 2m, in which a power cut takes acknowledged events with it", durationOr("always", &c.NATSSync)},
 		{"replicas", "1", "copies of the stream in the cluster, when it is made; 1 to 5", count(&c.Replicas, 1, 5)},
 	}
@@ -80,7 +82,7 @@ func mailSettings(c *Config) []setting {
 		{"mail-domain-rate", "0", "most mails per second to one domain; 0 for no limit", rate(&c.MailDomainRate)},
 		{"dkim-domain", "", "domain that signs mails (DKIM)", word(&c.DKIMDomain)},
 		{"dkim-selector", "", "selector under that domain", word(&c.DKIMSelector)},
-		{"dkim-key", "", "private key (PEM, RSA or Ed25519) for it", readable(&c.DKIMKey)},
+		{"dkim-key", "", "private key (PEM, RSA or Ed25519) for it", secretFile(&c.DKIMKey)},
 	}
 }
 
@@ -97,7 +99,7 @@ func letterSettings(c *Config) []setting {
 	return []setting{
 		{"provider", "", "messaging provider, as the letter and the signing page name it; without it the name in mail-from", name(&c.Provider)},
 		{"seal-cert", "", "certificate (PEM, with its chain) of the seal on signed letters; without one a seal is made and kept in keys-file", readable(&c.SealCert)},
-		{"seal-key", "", "key (PEM, RSA or ECDSA) of that certificate", readable(&c.SealKey)},
+		{"seal-key", "", "key (PEM, RSA or ECDSA) of that certificate", secretFile(&c.SealKey)},
 		{"tsa-url", "", "time-stamp authority (RFC 3161), such as http://tsa.example.com/tsr, that the seal's time is asked of; without one the letter has this machine's word alone", tsaURL(&c.TSAURL)},
 		{"letter-delivery", Attach, "the signed letter in mails that say so: attach, link to download it (good for link-lifetime), or neither for a digest alone", oneOf(&c.LetterDelivery, Attach, Link, Neither)},
 		{"link-lifetime", "720h", "how long a signing link is good for, ten years at the most", upTo(tenYears, &c.LinkLifetime, oneSecond)},
@@ -123,7 +125,7 @@ func serverSettings(c *Config) []setting {
 		{"public-url", PublicURL, "origin of the links in mails and of URLs in the API", origin(&c.PublicURL)},
 		{"listen", "127.0.0.1:8080", "where the REST API and the signing page are served", address(&c.Listen)},
 		{"tls-cert", "", "certificate (PEM) to serve --listen with, read again when it changes; without one it is served in clear", readable(&c.TLSCert)},
-		{"tls-key", "", "key (PEM) of that certificate", readable(&c.TLSKey)},
+		{"tls-key", "", "key (PEM) of that certificate", secretFile(&c.TLSKey)},
 		{"autocert", "off", "on: certificates for public-url's host are fetched by ACME, and whoever says so agrees to the authority's terms; its port 443 has to lead to listen", onOff(&c.Autocert)},
 		{"acme-directory", autocert.DefaultACMEDirectory, "the certificate authority, for autocert", webURL(&c.ACMEDirectory)},
 		{"trusted-proxies", "", "proxies whose X-Forwarded-For says where a request comes from, such as 127.0.0.1,10.1.0.0/16", prefixes(&c.TrustedProxies)},

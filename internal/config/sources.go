@@ -15,6 +15,8 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"countersign/internal/private"
 )
 
 // sources is what was given, in three layers, and what was wrong with it
@@ -47,6 +49,7 @@ func read(rows []setting, flags *pflag.FlagSet, environ []string) *sources {
 	if src.path, _ = src.lookup(rows[i]); src.path != "" {
 		src.load(src.path, src.file, file.Provider(src.path), yaml.Parser())
 		src.checkFile(slices.Delete(known, i, i+1))
+		src.checkPasswords(rows)
 	}
 	return src
 }
@@ -132,8 +135,13 @@ func (src *sources) secretFile(s setting, vars map[string]string, out map[string
 		return
 	}
 	b, err := os.ReadFile(path)
+	if err == nil {
+		err = private.CheckFile(path)
+	}
 	text := strings.TrimSpace(string(b))
 	switch {
+	case errors.Is(err, private.ErrOpen):
+		src.fault("%s: %s cannot be used: %w", s.envFile(), path, err)
 	case err != nil:
 		src.fault("%s: %s cannot be read: %w", s.envFile(), path, cause(err))
 	case text == "":
@@ -157,6 +165,20 @@ func (src *sources) checkFile(known []string) {
 		default:
 			src.fault("%s in %s: not one value; write %s: VALUE", key, src.path, key)
 			src.broken[key] = true
+		}
+	}
+}
+
+// checkPasswords refuses a file with a password in it that other users can read
+// or change.
+func (src *sources) checkPasswords(rows []setting) {
+	err := private.CheckFile(src.path)
+	if !errors.Is(err, private.ErrOpen) {
+		return // a file that is not there is a fault already
+	}
+	for _, s := range rows {
+		if s.secret && strings.Contains(src.file.String(s.name), "@") {
+			src.fault("%s in %s: the file cannot be used with a password in it: %w", s.name, src.path, err)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"countersign/internal/private"
 	"countersign/workflow"
 )
 
@@ -103,6 +104,20 @@ func readable(field *string) value {
 		}
 		return s, nil
 	})
+}
+
+// secretFile is a file with a secret: it has to be there, and users other than
+// its owner must not read or change it.
+func secretFile(field *string) value {
+	v := readable(field)
+	read := v.set
+	v.set = func(s string) error {
+		if err := read(s); err != nil {
+			return err
+		}
+		return private.CheckFile(s)
+	}
+	return v
 }
 
 func count(field *int, low, high int) value {
@@ -288,6 +303,21 @@ func checkPort(port string) error {
 func addressOrOff(field *string) value {
 	v := address(field)
 	v.kind = "host:port|off"
+	parse := v.set
+	v.set = func(s string) error {
+		if s == "off" {
+			*field = ""
+			return nil
+		}
+		return parse(s)
+	}
+	return v
+}
+
+// pathOrOff is a file that need not be there, or "off", which empties the field.
+func pathOrOff(field *string) value {
+	v := path(field)
+	v.kind = "path|off"
 	parse := v.set
 	v.set = func(s string) error {
 		if s == "off" {

@@ -280,3 +280,28 @@ func wait(t *testing.T, what string, cond func() bool) {
 		}
 	}
 }
+
+func TestFromFiles_KeyThatOthersCanReadIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile, _ := certtest.Files(t, dir, 1)
+	logged := &logtest.Buffer{}
+	config, _, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.NewTextHandler(logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0o644, 0o640, 0o666} {
+		if err := os.Chmod(keyFile, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.DiscardHandler))
+		if open := mode != 0o640; open != (err != nil) || open && !strings.Contains(err.Error(), "chmod 600 "+keyFile) {
+			t.Errorf("mode %#o: %v", mode, err)
+		}
+	}
+	wait(t, "the open key to be noticed while it serves", func() bool {
+		if _, err := config.GetCertificate(nil); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(logged.String(), "chmod 600")
+	})
+}

@@ -12,13 +12,16 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+
+	"countersign/internal/private"
 )
 
 // FromFiles is TLS with a certificate and its key in PEM files. They are read
 // again when they change, within a second, without a restart: where what is
 // there then cannot be read the old certificate goes on, and the log says so.
-// It fails where they cannot be read now. reload reads them at once, without
-// waiting for a connection, and fails if they cannot be used.
+// It fails where they cannot be read now, and if other users can read the key or
+// change it (private.Check). reload reads them at once, without waiting for a
+// connection, and fails if they cannot be used.
 func FromFiles(certFile, keyFile string, logger *slog.Logger) (c *tls.Config, reload func() error, err error) {
 	p := &pair{certFile: certFile, keyFile: keyFile, logger: logger}
 	if err := p.read(); err != nil {
@@ -69,13 +72,16 @@ func (p *pair) read() error {
 			return fmt.Errorf("read the TLS certificate: %w", err)
 		}
 		old := p.infos[i]
-		changed = changed || old == nil || !os.SameFile(old, info) || old.Size() != info.Size() || !old.ModTime().Equal(info.ModTime())
+		changed = changed || old == nil || !private.Same(old, info)
 		infos[i] = info
 	}
 	if !changed {
 		return nil
 	}
 	p.infos = infos
+	if err := private.Check(p.keyFile, infos[1]); err != nil {
+		return fmt.Errorf("read the TLS key %s: %w", p.keyFile, err)
+	}
 	cert, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
 	if err != nil {
 		return fmt.Errorf("read the TLS certificate: %w", err)

@@ -35,6 +35,7 @@ const unlimited = 1 << 60
 type Options struct {
 	StoreDir   string // holds the streams; made if missing; one server at a time
 	Listen     string // "host:port", port 0 for any free one; "" or Off for nowhere
+	Token      string // that clients must give if the server listens, those of this process too; "" for none
 	Name       string // the server's name, as clients and the nats CLI show it
 	SyncAlways bool   // sync each message to disk before it is acknowledged
 	// SyncInterval is the time between syncs where SyncAlways is not set; 0 is
@@ -97,6 +98,7 @@ func settings(o Options) (*server.Options, error) {
 		so.DontListen = true
 		return so, nil
 	}
+	so.Authorization = o.Token
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("--nats-listen %q is not host:port: %w", o.Listen, err)

@@ -170,3 +170,19 @@ func remove(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+func TestStart_TokenIsWantedOfClients(t *testing.T) {
+	srv := start(t, natsd.Options{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", Token: "secret"})
+	if nc, err := nats.Connect(srv.ClientURL()); err == nil {
+		nc.Close()
+		t.Error("it needs no token")
+	}
+	for name, way := range map[string]nats.Option{"over the network": nats.Name("test"), "inside the process": nats.InProcessServer(srv)} {
+		nc, err := nats.Connect(srv.ClientURL(), way, nats.Token("secret"))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		nc.Close()
+	}
+}

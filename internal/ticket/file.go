@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"countersign/internal/private"
 )
 
 // lookEvery is how often the file is looked at for changes, while it is asked.
@@ -94,7 +96,7 @@ func (f *File) Reload() error {
 // look reads the file if it is another one than before.
 func (f *File) look() {
 	info, err := os.Stat(f.path)
-	if err == nil && f.failed == "" && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
+	if err == nil && f.failed == "" && private.Same(info, f.info) {
 		return
 	}
 	var keys *Keys

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"countersign/internal/private"
 )
 
 // minKeyLen is the length of a fresh key and the least that is accepted, in
@@ -59,12 +60,12 @@ type fileKey struct {
 // anything but JSON. The error names the file and says the mend; it never
 // quotes a key.
 func LoadKeys(path string) (*Keys, error) {
-	data, err := readPrivate(path)
+	data, err := private.Read(path, maxFileLen)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
 			return nil, fmt.Errorf("make the keys file %s: %w", path, err)
 		}
-		data, err = readPrivate(path)
+		data, err = private.Read(path, maxFileLen)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the keys file %s: %w", path, err)
@@ -74,28 +75,6 @@ func LoadKeys(path string) (*Keys, error) {
 		return nil, fmt.Errorf("read the keys file %s: %w", path, err)
 	}
 	return keys, nil
-}
-
-// readPrivate reads a file that is nobody else's business. Its group may read
-// it, because that is how credentials are handed to a service by systemd
-// (LoadCredential with an ACL) and Kubernetes (fsGroup).
-func readPrivate(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a file; name a file, or a path where there is nothing yet")
-	}
-	if perm := info.Mode().Perm(); perm&0o027 != 0 {
-		return nil, fmt.Errorf("its mode is %#o, so that others can read or change it; run chmod 600 on it, and replace the keys if others may have read them", perm)
-	}
-	return io.ReadAll(io.LimitReader(f, maxFileLen))
 }
 
 func parseKeys(data []byte) (*Keys, error) {
@@ -146,16 +125,7 @@ func create(path string) error {
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(dir)
-}
-
-// syncDir makes the new name survive a power cut: links are sent under the key.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return private.SyncDir(dir)
 }
 
 func newKey(secret []byte) key {

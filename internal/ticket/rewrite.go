@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"countersign/internal/private"
 )
 
 // rewrite has the kinds of keys in the file changed and writes the file anew,
@@ -17,7 +18,7 @@ func rewrite(path string, edit func(kinds map[string]json.RawMessage) error) err
 		return err
 	}
 	defer unlock()
-	data, err := readPrivate(path)
+	data, err := private.Read(path, maxFileLen)
 	if err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func rewrite(path string, edit func(kinds map[string]json.RawMessage) error) err
 	if err != nil {
 		return err
 	}
-	return replace(path, append(fresh, '\n'))
+	return private.Replace(path, append(fresh, '\n'))
 }
 
 // lockFile locks the file that stands at path. Whoever held the lock before may
@@ -58,32 +59,4 @@ func lockFile(path string) (unlock func(), err error) {
 		}
 		f.Close()
 	}
-}
-
-// replace puts a file in the place of another, whole and on disk, with the
-// other's mode and owner.
-func replace(path string, data []byte) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".keys-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
-		err = tmp.Chown(int(owner.Uid), int(owner.Gid)) // or a worker could not read it
-	}
-	if err == nil {
-		_, err = tmp.Write(data)
-	}
-	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"countersign/internal/private"
 )
 
 // pruneMargin is how much longer a key is kept than its last link can be good:
@@ -25,7 +27,7 @@ type LinkKey struct {
 // ListKeys lists the keys of the links, the newest first. The error names the
 // file and says the mend; it makes no file.
 func ListKeys(path string) ([]LinkKey, error) {
-	data, err := readPrivate(path)
+	data, err := private.Read(path, maxFileLen)
 	if err == nil {
 		_, err = parseKeys(data)
 	}

@@ -195,3 +195,19 @@ func TestRotateRefuses(t *testing.T) {
 		t.Error("the file was changed")
 	}
 }
+
+// TestFile_OpenedToOthersIsNotReadAgain changes the mode of the file alone.
+func TestFile_OpenedToOthersIsNotReadAgain(t *testing.T) {
+	r := newRotated(t)
+	token := r.issue(claims)
+	if err := os.Chmod(r.path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Second)
+	if err := r.verify(token); err != nil {
+		t.Error(err)
+	}
+	if said := r.log.String(); !strings.Contains(said, "chmod 600 "+r.path) {
+		t.Errorf("the log says %q", said)
+	}
+}

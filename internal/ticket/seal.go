@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"countersign/internal/private"
 )
 
 // sealYears is how long the certificate of a seal that LoadSeal made is valid.
@@ -51,7 +53,7 @@ func LoadSeal(path, name string) (*x509.Certificate, crypto.Signer, error) {
 
 // readSeal returns nil where the file has no seal.
 func readSeal(path string) (*seal, error) {
-	data, err := readPrivate(path)
+	data, err := private.Read(path, maxFileLen)
 	if err != nil {
 		return nil, err
 	}
