@@ -94,7 +94,8 @@ func whole() []events.Event {
 		}),
 		events.RulesActivated("r1", at, workflow.RulesActivated{
 			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},
-			Timers: &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
+			Timers:     &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
+			MailLimits: &workflow.MailLimits{Interval: 6, PerDay: 7},
 		}),
 		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),

@@ -34,6 +34,7 @@ const (
 	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
 	CodeMailUnknown    Code = "mail_unknown"    // no such mail has been sent about the document
+	CodeTooManyEmails  Code = "too_many_emails" // the document has asked its signer by email too often of late
 	CodeAccount        Code = "wrong_account"   // the document is another account's
 	CodeErased         Code = "erased"          // the document was erased, and does not come back
 )

@@ -122,6 +122,9 @@ func (h *handler) refused(r *request, p *workflow.Problem) error {
 		return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: one of the orders is on another document")
 	case workflow.CodeExists:
 		return bad(codeRequest, "Idempotency-Key was used before, for another request; take a new key for a new document")
+	case workflow.CodeTooManyEmails:
+		h.Metrics.limited.WithLabelValues("document").Inc()
+		return tooManyEmails(p.Message, h.until(moment.FindString(p.Message)))
 	case workflow.CodeAccount, workflow.CodeErased:
 		return notFound(r.http.URL.Path, r.route.generation)
 	}

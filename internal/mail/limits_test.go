@@ -49,9 +49,10 @@ func TestLimits(t *testing.T) {
 		{"next to never", 0, 1e-9, []ask{{0, "a", true, 0}, {0, "a", false, time.Hour}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			limits := mail.NewLimits(c.global, c.domain)
+			limits := mail.NewLimits(c.global, c.domain, 0)
 			for i, a := range c.asks {
-				ok, wait := limits.Allow(a.domain, start.Add(a.at))
+				full, wait := limits.Allow(a.domain, "", start.Add(a.at))
+				ok := full == ""
 				if ok != a.ok || wait != a.wait {
 					t.Errorf("ask %d: %v, %s; want %v, %s", i+1, ok, wait, a.ok, a.wait)
 				}
@@ -62,20 +63,20 @@ func TestLimits(t *testing.T) {
 
 func TestLimitsKeepFewDomains(t *testing.T) {
 	const most = 10_000
-	limits := mail.NewLimits(0, 1)
+	limits := mail.NewLimits(0, 1, 0)
 	name := func(i int) string { return fmt.Sprintf("d%d.example", i) }
 	for i := range most {
-		if ok, _ := limits.Allow(name(i), start); !ok {
+		if full, _ := limits.Allow(name(i), "", start); full != "" {
 			t.Fatalf("domain %d has to wait", i)
 		}
 	}
-	if ok, wait := limits.Allow(name(most), start); ok || wait <= 0 || wait > time.Second {
-		t.Errorf("one domain too many: %v, %s", ok, wait)
+	if full, wait := limits.Allow(name(most), "", start); full != name(most) || wait <= 0 || wait > time.Second {
+		t.Errorf("one domain too many: %q, %s", full, wait)
 	}
-	if ok, _ := limits.Allow(name(0), start.Add(time.Second/2)); ok {
+	if full, _ := limits.Allow(name(0), "", start.Add(time.Second/2)); full == "" {
 		t.Error("a domain that is used was forgotten")
 	}
-	if ok, wait := limits.Allow(name(most), start.Add(time.Second)); !ok {
+	if full, wait := limits.Allow(name(most), "", start.Add(time.Second)); full != "" {
 		t.Errorf("after a second there is room, but not for %s", wait)
 	}
 }
