@@ -81,6 +81,48 @@ func TestLimitsKeepFewDomains(t *testing.T) {
 	}
 }
 
+// TestLimits_APersonIsAskedSoOftenADay has 500 emails ask one person, and one
+// another; retries and notices, which name nobody, take nothing.
+func TestLimits_APersonIsAskedSoOftenADay(t *testing.T) {
+	limits := mail.NewLimits(0, 0, 24)
+	sent := 0
+	for range 500 {
+		if full, wait := limits.Allow("example.com", "AC1 victim@example.com", start); full == "" {
+			sent++
+		} else if full != "AC1 victim@example.com" || wait <= 0 || wait > time.Hour {
+			t.Fatalf("%q has to wait for %s", full, wait)
+		}
+	}
+	if sent != 24 {
+		t.Errorf("%d emails at once, want 24", sent)
+	}
+	for _, asked := range []string{"AC1 else@example.com", "AC2 victim@example.com", ""} {
+		if full, _ := limits.Allow("example.com", asked, start); full != "" {
+			t.Errorf("%q has to wait", asked)
+		}
+	}
+	if full, _ := limits.Allow("example.com", "AC1 victim@example.com", start.Add(time.Hour)); full != "" {
+		t.Error("an hour later there is no room for one more")
+	}
+}
+
+// TestLimits_WhoHasToWaitTakesNothing has a domain wait, which takes nothing of
+// the person's limit, and the other way round.
+func TestLimits_WhoHasToWaitTakesNothing(t *testing.T) {
+	limits := mail.NewLimits(0, 1, 2)
+	for i, c := range []struct {
+		at   time.Duration
+		full string
+	}{{0, ""}, {0, "d"}, {0, "d"}, {time.Second, ""}, {2 * time.Second, "a"}, {2 * time.Second, "a"}} {
+		if full, _ := limits.Allow("d", "a", start.Add(c.at)); full != c.full {
+			t.Errorf("ask %d: %q has to wait, want %q", i+1, full, c.full)
+		}
+	}
+	if full, _ := limits.Allow("d", "", start.Add(2*time.Second)); full != "" {
+		t.Errorf("%q has to wait", full)
+	}
+}
+
 func TestDomain(t *testing.T) {
 	for address, want := range map[string]string{
 		"owner@Example.COM": "example.com", `"a@b"@c.test`: "c.test", "owner": "", "": "", "owner@": "",
