@@ -141,9 +141,9 @@ func TestMailLimits_TheRefusalSaysWhenToAskAgain(t *testing.T) {
 		d.deliver()
 	}
 	at := began.Add(workflow.MailBurst * time.Minute)
-	p := d.last.Verdicts[0].Problem
 	d.after(time.Second, workflow.Resend{})
-	if p = d.last.Verdicts[0].Problem; p == nil || !strings.HasSuffix(p.Message, "ask again at "+at.Format(time.RFC3339)+" or later") {
+	p := d.last.Verdicts[0].Problem
+	if p == nil || !strings.HasSuffix(p.Message, "ask again at "+at.Format(time.RFC3339)+" or later") {
 		t.Fatalf("the refusal is %v, want one until %s", p, at)
 	}
 	d.after(at.Sub(d.now), workflow.Resend{})

@@ -31,7 +31,7 @@ func (x *town) publishNow(dir string, e events.Event) *workflow.Problem {
 	})
 	s := openStore(x.t, dir)
 	defer s.Close()
-	p, err := s.Refusal(x.t.Context(), seq)
+	p, err := s.Refusal(x.t.Context(), workflow.Identity{Account: e.Account, Source: e.Source, ID: e.ID})
 	if err != nil {
 		x.t.Fatal(err)
 	}
