@@ -32,7 +32,7 @@ var rooms = map[string]string{
 	"internal/admin":    "db events workflow",
 	"internal/web":      "db events internal/loa internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/relay":    "db events internal/failpoint workflow",
-	"internal/mail":     "internal/failpoint internal/loa internal/phone workflow",
+	"internal/mail":     "internal/failpoint internal/inert internal/loa internal/phone internal/ratelimit workflow",
 	"internal/letter":   "internal/loa internal/phone workflow",
 
 	"internal/evidence": "events internal/terminal workflow",
@@ -42,6 +42,7 @@ var rooms = map[string]string{
 	"internal/config":    "internal/private workflow",
 	"internal/failpoint": "",
 	"internal/httpd":     "internal/private",
+	"internal/inert":     "",
 	"internal/loa":       "",
 	"internal/logtest":   "",
 	"internal/natsd":     "workflow",
@@ -197,7 +198,7 @@ func TestLayersNoticeViolations(t *testing.T) {
 		{
 			"a package below that does what its folder may not",
 			pkg{ImportPath: "countersign/internal/mail/templates", Imports: []string{"countersign/db"}},
-			[]string{`internal/mail/templates imports db; it may import "internal/failpoint internal/loa internal/phone workflow"`},
+			[]string{`internal/mail/templates imports db; it may import "internal/failpoint internal/inert internal/loa internal/phone internal/ratelimit workflow"`},
 		},
 		{
 			"a test that runs the program",

@@ -11,7 +11,7 @@ INSERT INTO position (one, worker) VALUES (1, @worker) ON CONFLICT DO NOTHING;
 -- name: PutPosition :exec
 UPDATE position SET sequence = @sequence, entry_ns = @entry_ns, source = @source, event_id = @event_id,
   stream_ns = @stream_ns, claim = @claim, claim_worker = @claim_worker, rules = @rules, parking_ms = @parking_ms,
-  timers = @timers, notify_cc = @notify_cc;
+  timers = @timers, notify_cc = @notify_cc, mail_limits = @mail_limits;
 
 -- name: KnownEvents :many
 SELECT i.account_sid, i.source, i.event_id, i.sequence FROM json_each(CAST(@keys AS TEXT)) AS k
@@ -74,6 +74,12 @@ FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN mails AS m
 WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms = 0
 ORDER BY m.owed_seq, m.owed_index;
 
+-- name: LoadAsked :many
+SELECT m.id, m.owed_ms FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN mails AS m
+WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms <> 0
+  AND m.attempts > 0 AND m.kind IN ('signature', 'reminder')
+ORDER BY m.owed_ms;
+
 -- name: LoadParked :many
 SELECT * FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)))
 ORDER BY document_sid, sequence;
@@ -116,9 +122,9 @@ INSERT INTO holders (order_sid, document_sid) SELECT value ->> 0, value ->> 1 FR
 
 -- name: PutMail :exec
 INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts,
-  withdrawn, code, reply, settled_ms, about)
+  withdrawn, code, reply, settled_ms, about, asked)
 VALUES (@id, @kind, @recipient, @domain, @state, @owed_seq, @owed_index, @owed_ms, @due_ms, @attempts, @claim,
-  @doubts, @withdrawn, @code, @reply, @settled_ms, @about)
+  @doubts, @withdrawn, @code, @reply, @settled_ms, @about, @asked)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, attempts = excluded.attempts,
   claim = excluded.claim, doubts = excluded.doubts, withdrawn = excluded.withdrawn, code = excluded.code,
   reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about);
@@ -140,9 +146,9 @@ ON CONFLICT DO NOTHING;
 DELETE FROM parked WHERE sequence = @sequence;
 
 -- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms)
+INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
 FROM json_each(CAST(@events AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: AddToJournal :exec
@@ -151,10 +157,16 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
 FROM json_each(CAST(@lines AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: DueMails :many
-SELECT id, domain, due_ms FROM mails
+SELECT id, domain, asked, due_ms FROM mails
 WHERE state = 'owed' AND (attempts > 0) = @again AND due_ms <= @now_ms
   AND domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT)))
+  AND asked NOT IN (SELECT value FROM json_each(CAST(@but_asked AS TEXT)))
 ORDER BY due_ms, owed_seq, owed_index LIMIT @most;
+
+-- name: AskedBefore :one
+SELECT owed_ms FROM mails
+WHERE asked = @asked AND asked <> '' AND owed_ms > @since_ms AND (attempts > 0 OR state <> 'withdrawn')
+ORDER BY owed_ms DESC LIMIT 1 OFFSET @skip;
 
 -- name: FirstTrouble :one
 SELECT CAST(COALESCE(MIN(at_ms), 0) AS INTEGER) AS at_ms FROM journal
@@ -295,8 +307,7 @@ INSERT INTO blocked (sequence, order_sid, document_sid) VALUES (@sequence, @orde
 DELETE FROM blocked WHERE document_sid = @document_sid AND sequence < @below;
 
 -- name: RefusedFor :many
-SELECT sequence, code, message FROM turned_down
-WHERE code = 'order_taken' AND instr(message, CAST(@document_sid AS TEXT)) > 0 ORDER BY sequence;
+SELECT sequence, order_sid FROM turned_down WHERE holder_sid = @holder_sid AND holder_sid <> '' ORDER BY sequence;
 
 -- name: TakeRegisters :exec
 INSERT INTO tallies (what, kind, more, n)

@@ -16,7 +16,8 @@ CREATE TABLE position (
   rules          INTEGER NOT NULL DEFAULT 1, -- version of the rules in force
   parking_ms     INTEGER NOT NULL DEFAULT 86400000, -- how long a parked event may wait
   timers         TEXT    NOT NULL DEFAULT '', -- JSON: those of documents without their own; empty for none
-  notify_cc      TEXT    NOT NULL DEFAULT ''  -- JSON array of statuses of which cc is told; empty for none
+  notify_cc      TEXT    NOT NULL DEFAULT '', -- JSON array of statuses of which cc is told; empty for none
+  mail_limits    TEXT    NOT NULL DEFAULT ''  -- JSON: how often a document may ask its signer by email; empty for no limits
 ) STRICT;
 
 -- Every event met so far, by its identity. One met twice changes nothing. What
@@ -91,10 +92,12 @@ CREATE TABLE mails (
   code       INTEGER NOT NULL, -- of the last SMTP reply
   reply      TEXT    NOT NULL,
   settled_ms INTEGER NOT NULL, -- 0 while unsettled
-  about      TEXT    NOT NULL  -- JSON: the document as it stood in the mail's round; empty while it still stands so
+  about      TEXT    NOT NULL, -- JSON: the document as it stood in the mail's round; empty while it still stands so
+  asked      TEXT    NOT NULL DEFAULT '' -- for limits: the account, and the mailbox that is asked to sign; empty for notices
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX mails_due ON mails (attempts > 0, due_ms, owed_seq, owed_index, domain, attempts) WHERE state = 'owed';
+CREATE INDEX mails_due ON mails (attempts > 0, due_ms, owed_seq, owed_index, domain, attempts, asked) WHERE state = 'owed';
+CREATE INDEX mails_asked ON mails (asked, owed_ms) WHERE asked <> '';
 CREATE INDEX mails_claim ON mails (claim) WHERE state = 'claimed';
 CREATE INDEX mails_doubt ON mails (doubts) WHERE doubts > 0;
 
@@ -154,10 +157,14 @@ CREATE TABLE turned_down (
   code         TEXT    NOT NULL,
   message      TEXT    NOT NULL,
   field        TEXT    NOT NULL,
-  at_ms        INTEGER NOT NULL
+  at_ms        INTEGER NOT NULL,
+  order_sid    TEXT    NOT NULL, -- of order_taken: the order
+  holder_sid   TEXT    NOT NULL, -- of order_taken: the document that it is on
+  until_ms     INTEGER NOT NULL  -- of too_many_emails: when the event may be sent again; 0 for all others
 ) STRICT;
 
 CREATE INDEX turned_down_document ON turned_down (document_sid, sequence);
+CREATE INDEX turned_down_holder ON turned_down (holder_sid, sequence) WHERE holder_sid <> '';
 
 -- Events that were turned down and are done with.
 CREATE TABLE closed (

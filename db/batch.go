@@ -152,9 +152,12 @@ func (b *batch) decide(e workflow.Entry) error {
 		}
 		b.pos.Rules = max(b.pos.Rules, body.Version) // settings of a worker that had not read of a newer version do not undo it
 		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
-		b.pos.Timers, b.pos.NotifyCC = workflow.Timers{}, body.NotifyCC
+		b.pos.Timers, b.pos.MailLimits, b.pos.NotifyCC = workflow.Timers{}, workflow.MailLimits{}, body.NotifyCC
 		if body.Timers != nil {
 			b.pos.Timers = *body.Timers
+		}
+		if body.MailLimits != nil {
+			b.pos.MailLimits = *body.MailLimits
 		}
 		b.result(e, workflow.Applied)
 	case workflow.Erased:
@@ -207,7 +210,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	before := *s
 	d := workflow.Decide(*s, e, workflow.Facts{
 		Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules, Attempted: b.begun(e.Body),
-		Timers: b.pos.Timers, NotifyCC: b.pos.NotifyCC,
+		Timers: b.pos.Timers, MailLimits: b.pos.MailLimits, NotifyCC: b.pos.NotifyCC,
 	})
 	b.keepParked(before.Parked, d.State.Parked)
 	if !slices.Equal(before.Timers, d.State.Timers) {

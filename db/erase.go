@@ -180,15 +180,13 @@ func (s *Store) Erased(ctx context.Context, sid workflow.SID) (uint64, error) {
 // BlockedBy lists the events of other documents that were refused because an
 // order of theirs was on this one.
 func (s *Store) BlockedBy(ctx context.Context, sid workflow.SID) ([]workflow.Blocked, error) {
-	rows, err := s.rq.RefusedFor(ctx, string(sid))
+	rows, err := s.rq.RefusedFor(ctx, sid)
 	if err != nil {
 		return nil, fmt.Errorf("read what %s stood in the way of: %w", sid, err)
 	}
 	var out []workflow.Blocked
 	for _, r := range rows {
-		if by, ok := workflow.BlockedBy(workflow.Problem{Code: r.Code, Message: r.Message}); ok && by.Document == sid {
-			out = append(out, workflow.Blocked{Sequence: uint64(r.Sequence), OrderSID: by.Order})
-		}
+		out = append(out, workflow.Blocked{Sequence: uint64(r.Sequence), OrderSID: r.OrderSID})
 	}
 	return out, nil
 }

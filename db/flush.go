@@ -99,7 +99,11 @@ func (b *batch) flushHolders(ctx context.Context) error {
 
 func (b *batch) flushMails(ctx context.Context) error {
 	for _, id := range b.mailOrder.list {
-		if err := b.q.PutMail(ctx, mailRow(b.mails[id])); err != nil {
+		r := mailRow(b.mails[id])
+		if r.Kind.Asks() {
+			r.Asked = asked(b.states[id.Document()].Document.AccountSID, r.Recipient)
+		}
+		if err := b.q.PutMail(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -192,6 +196,7 @@ func (b *batch) flushTurned(ctx context.Context) error {
 		}
 		list = append(list, []any{
 			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
+			p.Order, p.Document, ms(p.Until),
 		})
 	}
 	return rows(ctx, b.q.AddTurnedDown, list)
@@ -222,6 +227,6 @@ func (b *batch) flushPosition(ctx context.Context) error {
 	return b.q.PutPosition(ctx, sqlc.PutPositionParams{
 		Sequence: int64(p.Sequence), EntryNs: ns(p.Time), Source: p.Source, EventID: p.ID, StreamNs: ns(p.Stream),
 		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.Parking.Milliseconds(),
-		Timers: encodeAny(p.Timers), NotifyCC: encodeAny(p.NotifyCC),
+		Timers: encodeAny(p.Timers), MailLimits: encodeAny(p.MailLimits), NotifyCC: encodeAny(p.NotifyCC),
 	})
 }

@@ -93,6 +93,14 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		s := b.state(r.ID.Document())
 		s.Mails = append(s.Mails, unsettledMail(r))
 	}
+	asked, err := b.q.LoadAsked(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range asked {
+		s := b.state(r.ID.Document())
+		s.Asked = append(s.Asked, fromMS(r.OwedMS))
+	}
 	waiting, err := b.q.LoadParked(ctx, sids)
 	if err != nil {
 		return err

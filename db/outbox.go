@@ -15,11 +15,13 @@ import (
 type DueMail struct {
 	ID     workflow.MailID
 	Domain string // of its recipient
+	Asked  string // if it asks for a signature, and was never tried: the account and the mailbox, for limits; else empty
 	Due    time.Time
 }
 
-// DueMails lists at most most mails that are due at now, but for those to one
-// of the domains in but. Mails that were never tried come before those that are
+// DueMails lists at most most mails that are due at now. It leaves out those to
+// one of the domains in but, and those never tried with one of the values of
+// Asked in but. Mails that were never tried come before those that are
 // tried again, each kind the longest due first; as long as there are both, a
 // quarter of the places is kept for the second kind, so that neither holds up
 // the other. Where there are fewer than four places, only the time counts.
@@ -27,15 +29,18 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, but []string, most 
 	if but == nil {
 		but = []string{}
 	}
-	p := sqlc.DueMailsParams{NowMS: ms(now), ButDomains: encode(but), Most: int64(most)}
+	p := sqlc.DueMailsParams{NowMS: ms(now), ButDomains: encode(but), ButAsked: encode(but), Most: int64(most)}
 	first, err := s.rq.DueMails(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("read due mails: %w", err)
 	}
-	p.Again = 1
+	p.Again, p.ButAsked = 1, "[]"
 	again, err := s.rq.DueMails(ctx, p)
 	if err != nil {
 		return nil, fmt.Errorf("read mails due again: %w", err)
+	}
+	for i := range again {
+		again[i].Asked = ""
 	}
 	if most >= 4 {
 		again = again[:min(len(again), max(most-len(first), most/4))]
@@ -47,7 +52,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, but []string, most 
 	}
 	due := make([]DueMail, min(most, len(rows)))
 	for i := range due {
-		due[i] = DueMail{rows[i].ID, rows[i].Domain, fromMS(rows[i].DueMS)}
+		due[i] = DueMail{rows[i].ID, rows[i].Domain, rows[i].Asked, fromMS(rows[i].DueMS)}
 	}
 	return due, nil
 }

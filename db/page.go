@@ -101,5 +101,7 @@ func (s *Store) RefusalAt(ctx context.Context, sequence uint64) (*workflow.Probl
 	if err != nil {
 		return nil, fmt.Errorf("read what became of entry %d: %w", sequence, err)
 	}
-	return &workflow.Problem{Code: r.Code, Message: r.Message, Field: r.Field}, nil
+	return &workflow.Problem{
+		Code: r.Code, Message: r.Message, Field: r.Field, Order: r.OrderSID, Document: r.HolderSID, Until: fromMS(r.UntilMS),
+	}, nil
 }

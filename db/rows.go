@@ -79,7 +79,7 @@ func position(p sqlc.Position) (Position, error) {
 		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int(p.Rules),
 		Parking: time.Duration(p.ParkingMS) * time.Millisecond, Worker: p.Worker,
 	}
-	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.NotifyCC, &out.NotifyCC)); err != nil {
+	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.MailLimits, &out.MailLimits), decodeAny(p.NotifyCC, &out.NotifyCC)); err != nil {
 		return out, fmt.Errorf("settings of the rules: %w", err)
 	}
 	return out, nil

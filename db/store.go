@@ -43,9 +43,10 @@ type Position struct {
 	ClaimWorker string    // who made the last claim
 	Rules       int       // version of the rules in force
 	Parking     time.Duration
-	Timers      workflow.Timers   // of documents without their own
-	NotifyCC    []workflow.Status // those of workflow.Notices of which cc is told
-	Worker      string            // this file's own name on the log
+	Timers      workflow.Timers     // of documents without their own
+	MailLimits  workflow.MailLimits // how often a document may ask its signer
+	NotifyCC    []workflow.Status   // those of workflow.Notices of which cc is told
+	Worker      string              // this file's own name on the log
 }
 
 // Active reports whether this worker made the last claim, or nobody has.
@@ -60,6 +61,9 @@ func (p Position) InForce() workflow.RulesActivated {
 	}
 	if p.Timers != (workflow.Timers{}) {
 		b.Timers = &p.Timers
+	}
+	if p.MailLimits != (workflow.MailLimits{}) {
+		b.MailLimits = &p.MailLimits
 	}
 	return b
 }

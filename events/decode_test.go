@@ -212,6 +212,8 @@ var faults = []struct {
 	{"a notice of another status", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"notify_cc":["signed"]}`, "data.notify_cc", `want some of ["canceled" "failed"], got "signed"`, "", true},
 	{"a timer of the settings below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"timers":{"expire_after_seconds":-1}}`, "data.timers.expire_after_seconds", "want 0 to 315360000, got -1", "", true},
 	{"too many reminders of the settings", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"timers":{"remind_at_most":101}}`, "data.timers.remind_at_most", "want 0 to 100, got 101", "", true},
+	{"an interval between mails below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"mail_limits":{"interval_seconds":-1}}`, "data.mail_limits.interval_seconds", "want 0 to 315360000, got -1", "", true},
+	{"a day of mails below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":1,"mail_limits":{"per_day":-1}}`, "data.mail_limits.per_day", "want 0 to 1000, got -1", "", true},
 	{"parking limit below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":-1}`, "data.parking_limit_seconds", "-1 is below 0", "", true},
 }
 

@@ -53,7 +53,7 @@ func whole() []events.Event {
 		}
 		return events.FromOwed(workflow.OwedEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
 	}
-	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email"}}
+	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email", Order: hr1, Document: px, Until: at}}
 	return []events.Event{
 		events.Created("/orders", "e1", ac, px, workflow.Created{
 			AddressSID: ad, Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner",
@@ -94,7 +94,8 @@ func whole() []events.Event {
 		}),
 		events.RulesActivated("r1", at, workflow.RulesActivated{
 			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},
-			Timers: &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
+			Timers:     &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
+			MailLimits: &workflow.MailLimits{Interval: 6, PerDay: 7},
 		}),
 		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),

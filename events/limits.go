@@ -18,6 +18,7 @@ const (
 	MaxDepth    = 32        // levels of nesting within evidence
 	MaxSeconds  = 315360000 // of a timer: ten years of 365 days
 	MaxReminds  = 100       // reminders of a round
+	MaxPerDay   = 1000      // emails of a document to its signer
 )
 
 // SchemaVersion is the version of the contract, and the only value that the

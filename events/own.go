@@ -79,21 +79,28 @@ func (r *reader) activated(b workflow.RulesActivated) {
 			r.fail(workflow.CodeInvalid, "data.notify_cc", "want some of %q, got %s", workflow.Notices, quote(string(s)))
 		}
 	}
-	if b.Timers == nil {
-		return
+	var timers workflow.Timers
+	if b.Timers != nil {
+		timers = *b.Timers
+	}
+	var limits workflow.MailLimits
+	if b.MailLimits != nil {
+		limits = *b.MailLimits
 	}
 	for _, t := range []struct {
 		field   string
 		n, most int64
 	}{
-		{"remind_after_seconds", b.Timers.RemindAfter, MaxSeconds},
-		{"remind_every_seconds", b.Timers.RemindEvery, MaxSeconds},
-		{"remind_at_most", int64(b.Timers.RemindMost), MaxReminds},
-		{"expire_after_seconds", b.Timers.ExpireAfter, MaxSeconds},
-		{"fresh_for_seconds", b.Timers.FreshFor, MaxSeconds},
+		{"timers.remind_after_seconds", timers.RemindAfter, MaxSeconds},
+		{"timers.remind_every_seconds", timers.RemindEvery, MaxSeconds},
+		{"timers.remind_at_most", int64(timers.RemindMost), MaxReminds},
+		{"timers.expire_after_seconds", timers.ExpireAfter, MaxSeconds},
+		{"timers.fresh_for_seconds", timers.FreshFor, MaxSeconds},
+		{"mail_limits.interval_seconds", limits.Interval, MaxSeconds},
+		{"mail_limits.per_day", int64(limits.PerDay), MaxPerDay},
 	} {
 		if t.n < 0 || t.n > t.most {
-			r.fail(workflow.CodeInvalid, "data.timers."+t.field, "want 0 to %d, got %d", t.most, t.n)
+			r.fail(workflow.CodeInvalid, "data."+t.field, "want 0 to %d, got %d", t.most, t.n)
 		}
 	}
 }

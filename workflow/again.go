@@ -82,11 +82,17 @@ func (d *decider) resend(e Entry) *Problem {
 			continue
 		}
 		if d.same = m.State != MailOwed || !m.Due.After(d.now); !d.same {
+			if m.Doubts > 0 && d.facts.MailLimits != (MailLimits{}) { // each try may be another copy
+				return d.tooSoon("may have reached its signer, and its email is sent again in any case", m.Due)
+			}
 			m.Due = d.now
 			d.touched = append(d.touched, m.ID)
 			d.note(TypeResend, fmt.Sprintf("%s is due now, %s", m.ID, e.by()))
 		}
 		return nil
+	}
+	if p := d.tooMany(false); p != nil {
+		return p
 	}
 	d.mail(MailSignature, int(e.Sequence), doc.Email)
 	d.note(TypeResend, "to be sent again, "+e.by())

@@ -8,10 +8,11 @@ import (
 // State is all that the rules need to know of one document.
 type State struct {
 	Document Document
-	Mails    []Mail   // the unsettled ones, oldest first
-	Parked   []Parked // events that wait for what they build on, oldest first
-	Timers   []Timer  // those that run, one of a kind at the most
-	Erased   uint64   // sequence of the event that erased the document, 0 where none did; then all else is empty
+	Mails    []Mail      // the unsettled ones, oldest first
+	Parked   []Parked    // events that wait for what they build on, oldest first
+	Timers   []Timer     // those that run, one of a kind at the most
+	Asked    []time.Time // when the settled mails were owed that asked for the signature and were begun; oldest first
+	Erased   uint64      // sequence of the event that erased the document, 0 where none did; then all else is empty
 }
 
 // Parked is an event that arrived before the one it builds on.
@@ -26,6 +27,7 @@ type Facts struct {
 	Blocked      map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
 	ParkingLimit time.Duration      // how long an event may stay parked
 	Timers       Timers             // of documents without their own
+	MailLimits   MailLimits         // how often a document may ask its signer
 	NotifyCC     []Status           // of Notices, those of which cc is told
 	Rules        int                // version of the rules in force; 0 stands for the first
 	Attempted    bool               // the mail that a bounced event names has been begun by a worker
@@ -131,6 +133,8 @@ func (d *decider) decision() Decision {
 		}
 		if !m.State.Settled() {
 			open = append(open, m)
+		} else if m.begun() {
+			d.state.Asked = insert(d.state.Asked, m.OwedAt)
 		}
 	}
 	d.state.Mails = open

@@ -172,10 +172,11 @@ type Settled struct {
 // RulesActivated switches every replica to a version of the rules at the same
 // sequence, and carries the settings that the rules decide by.
 type RulesActivated struct {
-	Version             int      `json:"version"`               // of the rules, from 1 on
-	ParkingLimitSeconds int64    `json:"parking_limit_seconds"` // how long a parked event may wait
-	Timers              *Timers  `json:"timers,omitempty"`      // of documents without their own; left out for none
-	NotifyCC            []Status `json:"notify_cc,omitempty"`   // statuses of which cc is told, beside signing and signed: canceled, failed
+	Version             int         `json:"version"`               // of the rules, from 1 on
+	ParkingLimitSeconds int64       `json:"parking_limit_seconds"` // how long a parked event may wait
+	Timers              *Timers     `json:"timers,omitempty"`      // of documents without their own; left out for none
+	MailLimits          *MailLimits `json:"mail_limits,omitempty"` // how often a document may ask its signer by email; left out for no limits
+	NotifyCC            []Status    `json:"notify_cc,omitempty"`   // statuses of which cc is told, beside signing and signed: canceled, failed
 }
 
 // LetterStale announces that a signed letter is too old for orders that are

@@ -105,7 +105,7 @@ type desk struct {
 	ledger
 	last    workflow.Decision
 	holders map[workflow.SID]workflow.SID
-	facts   workflow.Facts // Timers and NotifyCC
+	facts   workflow.Facts // Timers, MailLimits and NotifyCC
 }
 
 // ledger is all that was ever owed.
@@ -140,7 +140,7 @@ func (d *desk) from(account workflow.SID, b workflow.Body) workflow.Decision {
 	case workflow.Claimed, workflow.Settled:
 		e.Account, e.Document = "", ""
 	}
-	f := workflow.Facts{Holders: d.holders, ParkingLimit: 24 * time.Hour, Timers: d.facts.Timers, NotifyCC: d.facts.NotifyCC}
+	f := workflow.Facts{Holders: d.holders, ParkingLimit: 24 * time.Hour, Timers: d.facts.Timers, MailLimits: d.facts.MailLimits, NotifyCC: d.facts.NotifyCC}
 	if b, ok := b.(workflow.Bounced); ok {
 		f.Attempted = d.sent[b.Mail].Attempts > 0
 	}

@@ -64,6 +64,11 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 		d.same = true
 		return nil
 	}
+	if content && !doc.Hold {
+		if p := d.tooMany(true); p != nil {
+			return p
+		}
+	}
 	d.note(b.Type(), e.by())
 	next.DateUpdated = d.now
 	*doc = next
@@ -97,10 +102,14 @@ func (d *decider) status(e Entry, b StatusChanged) *Problem {
 	case edit:
 		d.hold(e, b)
 	case send:
-		if d.same = !doc.Hold; !d.same {
-			d.note(b.Type(), "to be sent, "+e.by())
-			d.send()
+		if d.same = !doc.Hold; d.same {
+			return nil
 		}
+		if p := d.tooMany(true); p != nil {
+			return p
+		}
+		d.note(b.Type(), "to be sent, "+e.by())
+		d.send()
 	case recall:
 		d.note(b.Type(), "recalled "+e.by())
 		d.reopen()

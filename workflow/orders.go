@@ -1,9 +1,6 @@
 package workflow
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Orders returns the orders that the document is to authorize: the union of
 // its sids and its references, sids first, each once.
@@ -74,21 +71,13 @@ func (d *decider) taken(e Entry, refs []OrderRef) *Problem {
 			holder = blocked.Document
 		}
 		if holder != "" && holder != doc {
-			return problem(CodeOrderTaken, "data.hosted_number_order_sids", takenWords, ref.SID, holder)
+			p := problem(CodeOrderTaken, "data.hosted_number_order_sids",
+				"order %s is on document %s; cancel that one first, or leave the order out", ref.SID, holder)
+			p.Order, p.Document = ref.SID, holder
+			return p
 		}
 	}
 	return nil
-}
-
-const takenWords = "order %s is on document %s; cancel that one first, or leave the order out"
-
-// BlockedBy reads of a problem's message which order stood in an event's way,
-// and which document has it; ok is false where nothing of the kind did.
-func BlockedBy(p Problem) (by Holding, ok bool) {
-	message := strings.NewReplacer(";", " ;", ",", " ,").Replace(p.Message)
-	words := strings.NewReplacer(";", " ;", ",", " ,").Replace(takenWords)
-	n, err := fmt.Sscanf(message, words, &by.Order, &by.Document)
-	return by, p.Code == CodeOrderTaken && err == nil && n == 2
 }
 
 // list makes the orders of a document from references. An order that was on it

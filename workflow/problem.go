@@ -3,6 +3,7 @@ package workflow
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The ways a request can be turned down. Any other error is our own trouble and
@@ -34,6 +35,7 @@ const (
 	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
 	CodeMailUnknown    Code = "mail_unknown"    // no such mail has been sent about the document
+	CodeTooManyEmails  Code = "too_many_emails" // the document has asked its signer by email too often of late
 	CodeAccount        Code = "wrong_account"   // the document is another account's
 	CodeErased         Code = "erased"          // the document was erased, and does not come back
 )
@@ -55,6 +57,10 @@ type Problem struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`         // a sentence for the event's publisher
 	Field   string `json:"field,omitempty"` // the field it is about, "data.email"
+
+	Order    SID       `json:"hosted_number_order_sid,omitempty"`    // of order_taken: the order that is on another document
+	Document SID       `json:"authorization_document_sid,omitempty"` // of order_taken: that document
+	Until    time.Time `json:"not_before,omitzero"`                  // of too_many_emails: when the event may be sent again
 }
 
 // Error implements error.

@@ -69,6 +69,7 @@ func TestWhateverComesTheBooksBalance(t *testing.T) {
 				ExpireAfter: rng.Int64N(2000), FreshFor: rng.Int64N(1000),
 			}
 			d.facts.NotifyCC = workflow.Notices
+			d.facts.MailLimits = workflow.MailLimits{Interval: rng.Int64N(120), PerDay: rng.IntN(6)}
 		}
 		owed := map[string]bool{}
 		ended := workflow.Document{}
@@ -101,6 +102,7 @@ func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
 		t.Fatalf("seed %d: signing, and no signature mail of round %d was accepted: %s", seed, doc.Round, d.mails())
 	}
 	checkTimers(t, seed, d)
+	checkLimits(t, d)
 	if ended.Status != workflow.Unseen && ended.Status != doc.Status {
 		t.Fatalf("seed %d: a document that was %s is %s", seed, ended.Status, doc.Status)
 	}

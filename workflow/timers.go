@@ -167,6 +167,12 @@ func (d *decider) remind(t Timer) {
 		d.same = true
 		return
 	}
+	if at := d.nextAsk(false); !at.IsZero() {
+		d.note(TypeTimerDue, t.Name()+": put off, because the signer has got many emails of late")
+		t.Number, t.Early, t.Due = t.Number+1, 0, at
+		d.startReminder(t)
+		return
+	}
 	next := t
 	for next.More > 0 && next.Every > 0 && !next.Due.After(d.now) {
 		next.Due, next.More = next.Due.Add(next.Every), next.More-1

@@ -60,6 +60,10 @@ func showRules(out *terminal.Printer, in workflow.RulesActivated) error {
 	if in.Timers != nil {
 		t = *in.Timers
 	}
+	var l workflow.MailLimits
+	if in.MailLimits != nil {
+		l = *in.MailLimits
+	}
 	var notify []string
 	for _, s := range in.NotifyCC {
 		notify = append(notify, string(s))
@@ -74,6 +78,8 @@ func showRules(out *terminal.Printer, in workflow.RulesActivated) error {
 		{"remind-most", t.RemindMost},
 		{"expire-after", orOff(t.ExpireAfter)},
 		{"fresh-for", orOff(t.FreshFor)},
+		{"mail-document-interval", orOff(l.Interval)},
+		{"mail-document-day", l.PerDay},
 		{"notify-cc", cmp.Or(strings.Join(notify, ","), "off")},
 	} {
 		err = errors.Join(err, out.Tabs(row[0], row[1]))

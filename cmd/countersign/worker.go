@@ -274,7 +274,7 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 
 func (w *worker) mails(log *events.Log) *relay.Mails {
 	return &relay.Mails{
-		Store: w.store, Log: log, Sender: sender{w.pool, letters{w}}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate),
+		Store: w.store, Log: log, Sender: sender{w.pool, letters{w}}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate, w.cfg.MailRecipientDay),
 		Retry:    relay.Retry{First: w.cfg.MailRetryFirst, Max: w.cfg.MailRetryMax, GiveUp: w.cfg.MailGiveUpAfter},
 		Deadline: w.cfg.MailDeadline, Hold: w.cfg.MailInDoubt == config.Hold, Logger: w.logger,
 	}
@@ -338,7 +338,7 @@ func (w *worker) publicHandler() http.Handler {
 	rest := api.New(api.Config{
 		Documents: known{w.store, w}, Progress: w.store, Log: appender{w}, Accounts: w.accounts, Keys: w.keys,
 		PublicURL: w.cfg.PublicURL, Now: time.Now, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
-		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate,
+		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate, RecipientDay: w.cfg.MailRecipientDay,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/HostedNumbers/", rest)

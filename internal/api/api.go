@@ -33,6 +33,11 @@ type Documents interface {
 	// the account does not have.
 	Page(ctx context.Context, q db.PageQuery) ([]workflow.Document, error)
 
+	// AskedBefore returns when the email was owed that is the n-th newest of
+	// those by which the account asked one person to sign after since; zero if
+	// there are fewer.
+	AskedBefore(ctx context.Context, account workflow.SID, email string, n int, since time.Time) (time.Time, error)
+
 	// Refusal returns why an event that was applied was refused, nil if it was
 	// not. The same event may have been refused at an earlier entry.
 	Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error)
@@ -91,6 +96,8 @@ type Config struct {
 
 	AccountRate float64 // requests of one account a second, twice as many at once; 0: no limit
 	AddressRate float64 // requests from one address a second, twice as many at once; 0: no limit
+
+	RecipientDay int // emails in 24 hours by which an account may ask one person to sign; 0: no limit
 }
 
 const (
@@ -105,6 +112,7 @@ type handler struct {
 	addresses *ratelimit.Limiter
 	failures  *ratelimit.Limiter // failed authentications of an address
 	slowed    chan struct{}      // one for each answer that is being held back
+	asking    asking             // requests on their way that ask somebody to sign
 }
 
 // New makes the handler. It answers every path: those that are not the API's

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -37,7 +38,13 @@ func (h *handler) create(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := h.append(r, events.Created("", id, r.account, sid, b)); err != nil {
+	e := events.Created("", id, r.account, sid, b)
+	if _, known := h.own(r, sid); known == nil { // a request with an Idempotency-Key that was sent before
+		err = h.append(r, e)
+	} else {
+		err = h.ask(r, b.Email, e)
+	}
+	if err != nil {
 		return answer{}, err
 	}
 	doc, err := h.sent(r, sid)
@@ -53,7 +60,8 @@ func (h *handler) create(r *request) (answer, error) {
 // update changes a document. A recall goes before the new content, sending it
 // again behind; where one is refused, what went before it has happened.
 func (h *handler) update(r *request) (answer, error) {
-	if _, err := h.own(r, r.document); err != nil {
+	before, err := h.own(r, r.document)
+	if err != nil {
 		return answer{}, err
 	}
 	b, status, err := r.params.updated()
@@ -71,7 +79,12 @@ func (h *handler) update(r *request) (answer, error) {
 	if status == workflow.Signing {
 		es = append(es, asked)
 	}
-	if err := h.append(r, es...); err != nil {
+	if asks(before, b, status) {
+		err = h.ask(r, *cmp.Or(b.Email, &before.Email), es...)
+	} else {
+		err = h.append(r, es...)
+	}
+	if err != nil {
 		return answer{}, err
 	}
 	read := h.own

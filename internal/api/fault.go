@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -105,9 +104,6 @@ func invalid(p *workflow.Problem) *fault {
 	return bad(codeRequest, "%s", p.Message)
 }
 
-// another finds the document that a refusal names.
-var another = regexp.MustCompile(`PX[0-9a-fA-F]{32}`)
-
 // refused says why the rules turned an event down.
 func (h *handler) refused(r *request, p *workflow.Problem) error {
 	switch p.Code {
@@ -115,13 +111,16 @@ func (h *handler) refused(r *request, p *workflow.Problem) error {
 		return bad(codeImmutable, "Authorization Document cannot be changed: %s", p.Message)
 	case workflow.CodeOrderTaken:
 		// The sentence names the other document, which may be another account's.
-		other, err := h.Documents.Document(r.ctx, workflow.SID(another.FindString(p.Message)))
+		other, err := h.Documents.Document(r.ctx, p.Document)
 		if err == nil && other.AccountSID == r.account {
 			return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: %s", p.Message)
 		}
 		return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: one of the orders is on another document")
 	case workflow.CodeExists:
 		return bad(codeRequest, "Idempotency-Key was used before, for another request; take a new key for a new document")
+	case workflow.CodeTooManyEmails:
+		h.Metrics.limited.WithLabelValues("document").Inc()
+		return tooManyEmails(p.Message, p.Until.Sub(h.Now()))
 	case workflow.CodeAccount, workflow.CodeErased:
 		return notFound(r.http.URL.Path, r.route.generation)
 	}

@@ -115,7 +115,7 @@ func (s *site) mails() *relay.Mails {
 	}
 	s.t.Cleanup(func() { pool.Close() })
 	return &relay.Mails{
-		Store: s.store, Log: s.log, Sender: sender{pool}, Limits: mail.NewLimits(0, 0),
+		Store: s.store, Log: s.log, Sender: sender{pool}, Limits: mail.NewLimits(0, 0, 0),
 		Retry:    relay.Retry{First: 50 * time.Millisecond, Max: time.Second, GiveUp: time.Hour},
 		Deadline: 4 * time.Second, Logger: eventstest.Logger(),
 	}

@@ -105,6 +105,10 @@ func (b broken) Page(context.Context, db.PageQuery) ([]workflow.Document, error)
 	return nil, b.fail()
 }
 
+func (b broken) AskedBefore(context.Context, workflow.SID, string, int, time.Time) (time.Time, error) {
+	return time.Time{}, b.fail()
+}
+
 func (b broken) Refusal(context.Context, workflow.Identity) (*workflow.Problem, error) {
 	return nil, b.fail()
 }

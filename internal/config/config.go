@@ -81,6 +81,10 @@ type Config struct {
 	AccountsFile string
 	KeysFile     string
 
+	MailDocumentInterval time.Duration // between emails of a document to its signer; 0 for no limit
+	MailDocumentDay      int           // most of them in 24 hours; 0 for no limit
+	MailRecipientDay     int           // most by which an account asks one person to sign in 24 hours; 0 for no limit
+
 	TLSCert        string // PEM file; set if and only if TLSKey is, and never with Autocert
 	TLSKey         string // PEM file
 	Autocert       bool
@@ -206,6 +210,9 @@ func (c Config) Rules() workflow.RulesActivated {
 	}
 	if t != (workflow.Timers{}) {
 		b.Timers = &t
+	}
+	if l := (workflow.MailLimits{Interval: int64(c.MailDocumentInterval / oneSecond), PerDay: c.MailDocumentDay}); l != (workflow.MailLimits{}) {
+		b.MailLimits = &l
 	}
 	return b
 }

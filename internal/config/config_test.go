@@ -77,7 +77,8 @@ func TestDefaults(t *testing.T) {
 		MailGiveUpAfter: 48 * time.Hour, MailInDoubt: config.Resend,
 		SnapshotEvery: 24 * time.Hour, SnapshotKeep: 3, LetterDelivery: config.Attach,
 		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, RemindAfter: 72 * time.Hour,
-		RemindEvery: 72 * time.Hour, RemindMost: 4, ExpireAfter: 720 * time.Hour, FreshFor: 720 * time.Hour, PublicURL: "http://127.0.0.1:8080",
+		RemindEvery: 72 * time.Hour, RemindMost: 4, ExpireAfter: 720 * time.Hour, FreshFor: 720 * time.Hour,
+		MailRecipientDay: 100, MailDocumentInterval: 10 * time.Second, MailDocumentDay: 30, PublicURL: "http://127.0.0.1:8080",
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
 		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200,
 	}
@@ -92,7 +93,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		NATSCA: "DIR/key.pem", NATSCert: "DIR/key.pem", NATSKey: "DIR/key.pem", NATSTokenFile: "/run/nats-token", NATSSync: 2 * time.Minute, Replicas: 3,
 		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com", MailReturnPath: "bounces@example.com",
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
-		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2,
+		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2, MailRecipientDay: 7,
+		MailDocumentInterval: time.Minute, MailDocumentDay: 9,
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, Provider: "Example Messaging",
 		SealCert: "DIR/key.pem", SealKey: "DIR/key.pem", TSAURL: "http://tsa.example.com/tsr", LetterDelivery: config.Neither, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
 		RemindAfter: time.Hour, RemindMost: 2, ExpireAfter: 24 * time.Hour, NotifyCC: []workflow.Status{workflow.Canceled, workflow.Failed},
@@ -125,6 +127,7 @@ mail-give-up-after: 3h
 mail-in-doubt: hold
 mail-rate: 12.5
 mail-domain-rate: 2
+mail-recipient-day: 7
 dkim-domain: example.com
 dkim-selector: loa
 dkim-key: DIR/key.pem
@@ -142,6 +145,8 @@ remind-every: off
 remind-most: 2
 expire-after: 24h
 fresh-for: off
+mail-document-interval: 1m
+mail-document-day: 9
 notify-cc: failed,canceled
 public-url: https://sign.example.com
 listen: :80
@@ -351,6 +356,9 @@ func TestBadValues(t *testing.T) {
 		"log-format":       {"", "xml"},
 
 		"nats-inbox-prefix": {"_INBOX.>", "a.*", "a b", "_INBOX.", ".a", "a..b", "$JS.API", "authdocs", "authdocs.v1"},
+		"mail-recipient-day":     {"", "-1", "1000001", "1.5", "off"},
+		"mail-document-interval": {"", "0", "0s", "500ms", "-1s"},
+		"mail-document-day":      {"", "-1", "1001"},
 	} {
 		for _, text := range texts {
 			_, faults := given{args: []string{"--" + setting, text}}.load(t)

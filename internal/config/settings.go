@@ -80,6 +80,7 @@ func mailSettings(c *Config) []setting {
 		{"mail-in-doubt", Resend, "what becomes of a mail whose outcome is lost: resend or hold", oneOf(&c.MailInDoubt, Resend, Hold)},
 		{"mail-rate", "0", "most mails per second; 0 for no limit", rate(&c.MailRate)},
 		{"mail-domain-rate", "0", "most mails per second to one domain; 0 for no limit", rate(&c.MailDomainRate)},
+		{"mail-recipient-day", "100", "most emails in 24 hours by which an account asks one person to sign: the REST API refuses more, and those of upstream services wait; 0 for no limit", count(&c.MailRecipientDay, 0, 1_000_000)},
 		{"dkim-domain", "", "domain that signs mails (DKIM)", word(&c.DKIMDomain)},
 		{"dkim-selector", "", "selector under that domain", word(&c.DKIMSelector)},
 		{"dkim-key", "", "private key (PEM, RSA or Ed25519) for it", secretFile(&c.DKIMKey)},
@@ -115,6 +116,8 @@ func ruleSettings(c *Config) []setting {
 		{"remind-most", "4", "most reminders of a letter each time it is sent, 0 to 100", count(&c.RemindMost, 0, 100)},
 		{"expire-after", "720h", "time from the moment a letter is sent to its expiry, which ends it unsigned; off for never", secondsOr("off", &c.ExpireAfter)},
 		{"fresh-for", "720h", "how long a signed letter is fresh enough for orders that are not completed; off for ever", secondsOr("off", &c.FreshFor)},
+		{"mail-document-interval", "10s", "time between two emails of a document to its signer, on average: five may go within five times as long, and what asks for more is refused; off for no limit", secondsOr("off", &c.MailDocumentInterval)},
+		{"mail-document-day", "30", "most emails of a document to its signer in 24 hours; what asks for more is refused; 0 for no limit", count(&c.MailDocumentDay, 0, 1000)},
 		{"notify-cc", "", "endings of which cc is told too: canceled, failed, or both with a comma between", statuses(&c.NotifyCC, workflow.Notices)},
 	}
 }

@@ -6,13 +6,16 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"countersign/internal/ratelimit"
 )
 
-// Limits says how fast mails may go out: in all, and to one domain. It keeps a
-// limiter for each domain that was written to lately, and no more than
-// maxDomains.
+// Limits says how fast mails may go out: in all, to one domain, and to one
+// person who is asked to sign. It keeps a limiter for each domain that was
+// written to lately, and no more than maxDomains.
 type Limits struct {
 	perDomain float64
+	people    *ratelimit.Limiter
 
 	mu      sync.Mutex
 	global  *rate.Limiter // nil: no limit
@@ -25,10 +28,14 @@ const (
 	sweepEvery = time.Second
 )
 
-// NewLimits makes limits in mails per second; 0 is no limit. As many mails as
-// a second allows may go at once.
-func NewLimits(global, perDomain float64) *Limits {
-	l := &Limits{perDomain: perDomain, domains: make(map[string]*rate.Limiter)}
+// NewLimits makes limits in mails per second, and, for a person who is asked to
+// sign, in mails per day; 0 is no limit. As many mails as a second allows, or a
+// day, may go at once.
+func NewLimits(global, perDomain float64, perPersonDay int) *Limits {
+	l := &Limits{
+		perDomain: perDomain, domains: make(map[string]*rate.Limiter),
+		people: ratelimit.New(float64(perPersonDay)/(24*time.Hour).Seconds(), float64(perPersonDay)),
+	}
 	if global > 0 {
 		l.global = limiter(global)
 	}
@@ -39,26 +46,33 @@ func limiter(perSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), int(min(math.Ceil(perSecond), math.MaxInt32)))
 }
 
-// Allow asks to send one mail to a domain now. It takes from both limits or
-// from neither, and where it may not be, wait says when to ask again.
-func (l *Limits) Allow(domain string, now time.Time) (ok bool, wait time.Duration) {
+// Allow asks to send one mail to a domain now, which asks the person that asked
+// stands for to sign; asked is empty if it asks nobody. It takes from all limits
+// or from none. If it may not be sent, wait says when to ask again, and full is
+// asked if that person has to wait, else domain.
+func (l *Limits) Allow(domain, asked string, now time.Time) (full string, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var local *rate.Limiter
 	if l.perDomain > 0 {
 		if local = l.domain(domain, now); local == nil {
-			return false, l.swept.Add(sweepEvery).Sub(now)
+			return domain, l.swept.Add(sweepEvery).Sub(now)
 		}
 	}
 	if wait = max(lacks(l.global, now), lacks(local, now)); wait > 0 {
-		return false, wait
+		return domain, wait
+	}
+	if asked != "" {
+		if wait = l.people.Take(asked, now, 0); wait > 0 {
+			return asked, wait
+		}
 	}
 	for _, limit := range []*rate.Limiter{l.global, local} {
 		if limit != nil {
 			limit.AllowN(now, 1)
 		}
 	}
-	return true, 0
+	return "", 0
 }
 
 // domain returns the limiter of a domain, or nil where no other can be kept at

@@ -49,9 +49,10 @@ func TestLimits(t *testing.T) {
 		{"next to never", 0, 1e-9, []ask{{0, "a", true, 0}, {0, "a", false, time.Hour}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			limits := mail.NewLimits(c.global, c.domain)
+			limits := mail.NewLimits(c.global, c.domain, 0)
 			for i, a := range c.asks {
-				ok, wait := limits.Allow(a.domain, start.Add(a.at))
+				full, wait := limits.Allow(a.domain, "", start.Add(a.at))
+				ok := full == ""
 				if ok != a.ok || wait != a.wait {
 					t.Errorf("ask %d: %v, %s; want %v, %s", i+1, ok, wait, a.ok, a.wait)
 				}
@@ -62,21 +63,63 @@ func TestLimits(t *testing.T) {
 
 func TestLimitsKeepFewDomains(t *testing.T) {
 	const most = 10_000
-	limits := mail.NewLimits(0, 1)
+	limits := mail.NewLimits(0, 1, 0)
 	name := func(i int) string { return fmt.Sprintf("d%d.example", i) }
 	for i := range most {
-		if ok, _ := limits.Allow(name(i), start); !ok {
+		if full, _ := limits.Allow(name(i), "", start); full != "" {
 			t.Fatalf("domain %d has to wait", i)
 		}
 	}
-	if ok, wait := limits.Allow(name(most), start); ok || wait <= 0 || wait > time.Second {
-		t.Errorf("one domain too many: %v, %s", ok, wait)
+	if full, wait := limits.Allow(name(most), "", start); full != name(most) || wait <= 0 || wait > time.Second {
+		t.Errorf("one domain too many: %q, %s", full, wait)
 	}
-	if ok, _ := limits.Allow(name(0), start.Add(time.Second/2)); ok {
+	if full, _ := limits.Allow(name(0), "", start.Add(time.Second/2)); full == "" {
 		t.Error("a domain that is used was forgotten")
 	}
-	if ok, wait := limits.Allow(name(most), start.Add(time.Second)); !ok {
+	if full, wait := limits.Allow(name(most), "", start.Add(time.Second)); full != "" {
 		t.Errorf("after a second there is room, but not for %s", wait)
+	}
+}
+
+// TestLimits_APersonIsAskedSoOftenADay has 500 emails ask one person, and one
+// another; retries and notices, which name nobody, take nothing.
+func TestLimits_APersonIsAskedSoOftenADay(t *testing.T) {
+	limits := mail.NewLimits(0, 0, 24)
+	sent := 0
+	for range 500 {
+		if full, wait := limits.Allow("example.com", "AC1 victim@example.com", start); full == "" {
+			sent++
+		} else if full != "AC1 victim@example.com" || wait <= 0 || wait > time.Hour {
+			t.Fatalf("%q has to wait for %s", full, wait)
+		}
+	}
+	if sent != 24 {
+		t.Errorf("%d emails at once, want 24", sent)
+	}
+	for _, asked := range []string{"AC1 else@example.com", "AC2 victim@example.com", ""} {
+		if full, _ := limits.Allow("example.com", asked, start); full != "" {
+			t.Errorf("%q has to wait", asked)
+		}
+	}
+	if full, _ := limits.Allow("example.com", "AC1 victim@example.com", start.Add(time.Hour)); full != "" {
+		t.Error("an hour later there is no room for one more")
+	}
+}
+
+// TestLimits_WhoHasToWaitTakesNothing has a domain wait, which takes nothing of
+// the person's limit, and the other way round.
+func TestLimits_WhoHasToWaitTakesNothing(t *testing.T) {
+	limits := mail.NewLimits(0, 1, 2)
+	for i, c := range []struct {
+		at   time.Duration
+		full string
+	}{{0, ""}, {0, "d"}, {0, "d"}, {time.Second, ""}, {2 * time.Second, "a"}, {2 * time.Second, "a"}} {
+		if full, _ := limits.Allow("d", "a", start.Add(c.at)); full != c.full {
+			t.Errorf("ask %d: %q has to wait, want %q", i+1, full, c.full)
+		}
+	}
+	if full, _ := limits.Allow("d", "", start.Add(2*time.Second)); full != "" {
+		t.Errorf("%q has to wait", full)
 	}
 }
 

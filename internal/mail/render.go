@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"countersign/internal/inert"
 	"countersign/internal/loa"
 	"countersign/internal/phone"
 	"countersign/workflow"
@@ -105,10 +106,10 @@ const maxListed = 20
 func (l letter) view(w *language, m workflow.Mail) view {
 	d := m.About
 	v := view{
-		Sender: l.sender, Document: d.SID, Role: plain(d.Email), Mine: strings.EqualFold(m.Recipient, d.Email),
+		Sender: l.sender, Document: d.SID, Role: inert.Email(plain(d.Email)), Mine: strings.EqualFold(m.Recipient, d.Email),
 		Date: loa.Date(w.Language, m.OwedAt), language: w,
 	}
-	if title := plain(d.ContactTitle); title != "" {
+	if title := foreign(d.ContactTitle); title != "" {
 		v.Role = title + ", " + v.Role
 	}
 	v.Numbers, v.columns = w.numbers(d.Orders[:min(len(d.Orders), maxListed)])
@@ -125,10 +126,10 @@ func (l letter) view(w *language, m workflow.Mail) view {
 		case v.Declined && d.Reason == workflow.ReasonNotMe:
 			v.Reason = w.notMe
 		default:
-			v.Reason = plain(d.Reason)
+			v.Reason = foreign(d.Reason)
 		}
 	case workflow.MailSigned:
-		v.Digest = plain(d.LetterDigest)
+		v.Digest = foreign(d.LetterDigest)
 		if d.DateSigned != nil {
 			v.Date = loa.Date(w.Language, *d.DateSigned)
 		}
@@ -212,6 +213,10 @@ func wrap(p paragraph) string {
 
 // maxWords is how much of a text from outside a mail shows, in runes.
 const maxWords = 120
+
+// foreign makes one line of a text that came from outside, in which no mail
+// program finds a link.
+func foreign(s string) string { return inert.Text(plain(s)) }
 
 // plain makes one line of a text that came from outside, without characters
 // that would turn, hide or break what stands around it.

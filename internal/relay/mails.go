@@ -37,9 +37,10 @@ type Result struct {
 
 // Limits bounds how fast mails may go out.
 type Limits interface {
-	// Allow asks to send one mail to a domain now; where it may not be, wait
-	// says when to ask again.
-	Allow(domain string, now time.Time) (ok bool, wait time.Duration)
+	// Allow asks to send one mail to a domain now, which asks for a signature
+	// whom db.DueMail's Asked names, if any. If it may not be sent, wait says
+	// when to ask again, and full which of the two has to wait.
+	Allow(domain, asked string, now time.Time) (full string, wait time.Duration)
 }
 
 // Mails sends the mails that the store owes: it claims a batch on the log,
@@ -60,7 +61,7 @@ type Mails struct {
 	wait    time.Duration        // how long owed mails may be overdue while another worker is at work
 	last    uint64               // the last claim on the log, as far as it is known beyond the store
 	seen    map[uint64]time.Time // when an open claim was seen first, by the own monotonic clock
-	blocked map[string]time.Time // domains that the rate limit keeps waiting, and until when
+	blocked map[string]time.Time // domains, and people who are asked to sign, that a limit keeps waiting; and until when
 	own     map[uint64]bool      // claims of this run
 	waits   bool                 // one of them was open at the last look
 	jobs    chan job
@@ -200,12 +201,12 @@ const idle = time.Second
 func (r *Mails) due(ctx context.Context, now time.Time, room int) ([]workflow.MailID, time.Duration, error) {
 	wait := idle
 	var but []string
-	for domain, until := range r.blocked {
+	for key, until := range r.blocked {
 		if left := time.Until(until); left > 0 {
-			but = append(but, domain)
+			but = append(but, key)
 			wait = min(wait, left)
 		} else {
-			delete(r.blocked, domain)
+			delete(r.blocked, key)
 		}
 	}
 	due, err := r.Store.DueMails(ctx, now, but, room)
@@ -214,12 +215,11 @@ func (r *Mails) due(ctx context.Context, now time.Time, room int) ([]workflow.Ma
 	}
 	var ids []workflow.MailID
 	for _, m := range due {
-		if _, waits := r.blocked[m.Domain]; waits {
+		if r.waiting(m) {
 			continue
 		}
-		ok, left := r.Limits.Allow(m.Domain, time.Now())
-		if !ok {
-			r.blocked[m.Domain] = time.Now().Add(left)
+		if full, left := r.Limits.Allow(m.Domain, m.Asked, time.Now()); left > 0 {
+			r.block(full, left, m)
 			wait = min(wait, left)
 			continue
 		}
@@ -233,6 +233,23 @@ func (r *Mails) due(ctx context.Context, now time.Time, room int) ([]workflow.Ma
 		wait = min(wait, left+time.Millisecond)
 	}
 	return nil, wait, err
+}
+
+// waiting reports whether a limit keeps the mail waiting.
+func (r *Mails) waiting(m db.DueMail) bool {
+	_, domain := r.blocked[m.Domain]
+	_, person := r.blocked[m.Asked]
+	return domain || m.Asked != "" && person
+}
+
+// block keeps a domain, or a person who is asked to sign, waiting. The second
+// is logged: it takes hours, and shows that somebody sends too much.
+func (r *Mails) block(full string, left time.Duration, m db.DueMail) {
+	r.blocked[full] = time.Now().Add(left)
+	if m.Asked != "" && full == m.Asked {
+		r.Logger.Warn("emails that ask one person to sign wait, because there are too many of them; see mail-recipient-day",
+			"mail", m.ID, "wait", left.Round(time.Second))
+	}
 }
 
 // room is how many mails may be claimed: no more than the pool can begin

@@ -336,6 +336,9 @@ var monthTimers = workflow.Timers{
 	RemindAfter: 3 * 86400, RemindEvery: 3 * 86400, RemindMost: 4, ExpireAfter: 14 * 86400, FreshFor: 10 * 86400,
 }
 
+// monthLimits are the defaults; what people do in a month never meets them.
+var monthLimits = workflow.MailLimits{Interval: 10, PerDay: 30}
+
 // TestAMonth has the letters of a month reminded of, expire and get too old,
 // while workers are restarted, lose their disks and are away for days: exactly
 // what was due is done, at the time when somebody was there to do it.
@@ -343,7 +346,7 @@ func TestAMonth(t *testing.T) {
 	for seed := range number(t, "SIM_MONTHS", 2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := newMonth(t, seed, 1+int(seed%3))
-			m.append(events.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers}), false)
+			m.append(events.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers, MailLimits: &monthLimits}), false)
 			plan := m.outages(75)
 			for n := range 100 {
 				plan = append(plan, m.document(n+1)...)
@@ -359,7 +362,7 @@ func TestAMonth(t *testing.T) {
 func TestAMonthWithAClockThatIsAhead(t *testing.T) {
 	m := newMonth(t, 99, 1)
 	m.ahead = 5 * time.Minute
-	m.append(events.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers}), false)
+	m.append(events.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers, MailLimits: &monthLimits}), false)
 	plan := []happening{{m.now, func() { m.start(0) }}}
 	for n := range 20 {
 		plan = append(plan, m.document(n+1)...)

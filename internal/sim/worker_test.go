@@ -216,7 +216,7 @@ func (f fold) Position(ctx context.Context) (events.Position, error) {
 // nolimit implements relay.Limits.
 type nolimit struct{}
 
-func (nolimit) Allow(string, time.Time) (bool, time.Duration) { return true, 0 }
+func (nolimit) Allow(string, string, time.Time) (string, time.Duration) { return "", 0 }
 
 // connection implements events.Conn.
 type connection struct{ run *run }

@@ -68,7 +68,7 @@ func (pliant) Send(context.Context, workflow.Mail) relay.Result {
 	return relay.Result{Outcome: workflow.Accepted, Code: 250}
 }
 
-func (pliant) Allow(string, time.Time) (bool, time.Duration) { return true, 0 }
+func (pliant) Allow(string, string, time.Time) (string, time.Duration) { return "", 0 }
 
 func newOffice(t *testing.T, edit ...func(*web.Config)) *office {
 	t.Helper()

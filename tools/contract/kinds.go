@@ -140,7 +140,8 @@ func own() []kind {
 		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", nil, []string{"Countersign"}, []events.Event{
 			events.RulesActivated("rules-1", at, workflow.RulesActivated{
 				Version: 1, ParkingLimitSeconds: 86_400, NotifyCC: []workflow.Status{workflow.Failed},
-				Timers: &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
+				Timers:     &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
+				MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30},
 			}),
 		}},
 		{"quarantined", workflow.Quarantined{}, "_.quarantined.{sequence}", nil, []string{itself}, []events.Event{

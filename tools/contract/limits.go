@@ -62,6 +62,8 @@ var limits = map[string]func(*jsonschema.Schema){
 	"remind_at_most":              upTo(events.MaxReminds),
 	"expire_after_seconds":        upTo(events.MaxSeconds),
 	"fresh_for_seconds":           upTo(events.MaxSeconds),
+	"interval_seconds":            upTo(events.MaxSeconds),
+	"per_day":                     upTo(events.MaxPerDay),
 	"notify_cc[]":                 func(s *jsonschema.Schema) { s.Enum = list(workflow.Notices) },
 	"outcomes[].retry_after_ms":   atLeast(0),
 	"outcomes[].code":             atLeast(0),

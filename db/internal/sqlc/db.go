@@ -66,6 +66,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.appliedBeforeStmt, err = db.PrepareContext(ctx, appliedBefore); err != nil {
 		return nil, fmt.Errorf("error preparing query AppliedBefore: %w", err)
 	}
+	if q.askedBeforeStmt, err = db.PrepareContext(ctx, askedBefore); err != nil {
+		return nil, fmt.Errorf("error preparing query AskedBefore: %w", err)
+	}
 	if q.attemptedMailsStmt, err = db.PrepareContext(ctx, attemptedMails); err != nil {
 		return nil, fmt.Errorf("error preparing query AttemptedMails: %w", err)
 	}
@@ -173,6 +176,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listTurnedDownStmt, err = db.PrepareContext(ctx, listTurnedDown); err != nil {
 		return nil, fmt.Errorf("error preparing query ListTurnedDown: %w", err)
+	}
+	if q.loadAskedStmt, err = db.PrepareContext(ctx, loadAsked); err != nil {
+		return nil, fmt.Errorf("error preparing query LoadAsked: %w", err)
 	}
 	if q.loadDocumentsStmt, err = db.PrepareContext(ctx, loadDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadDocuments: %w", err)
@@ -396,6 +402,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing appliedBeforeStmt: %w", cerr)
 		}
 	}
+	if q.askedBeforeStmt != nil {
+		if cerr := q.askedBeforeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing askedBeforeStmt: %w", cerr)
+		}
+	}
 	if q.attemptedMailsStmt != nil {
 		if cerr := q.attemptedMailsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing attemptedMailsStmt: %w", cerr)
@@ -574,6 +585,11 @@ func (q *Queries) Close() error {
 	if q.listTurnedDownStmt != nil {
 		if cerr := q.listTurnedDownStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listTurnedDownStmt: %w", cerr)
+		}
+	}
+	if q.loadAskedStmt != nil {
+		if cerr := q.loadAskedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loadAskedStmt: %w", cerr)
 		}
 	}
 	if q.loadDocumentsStmt != nil {
@@ -874,6 +890,7 @@ type Queries struct {
 	addTurnedDownStmt         *sql.Stmt
 	allBlockedStmt            *sql.Stmt
 	appliedBeforeStmt         *sql.Stmt
+	askedBeforeStmt           *sql.Stmt
 	attemptedMailsStmt        *sql.Stmt
 	backlogStmt               *sql.Stmt
 	claimedMailsStmt          *sql.Stmt
@@ -910,6 +927,7 @@ type Queries struct {
 	knownEventsStmt           *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
 	listTurnedDownStmt        *sql.Stmt
+	loadAskedStmt             *sql.Stmt
 	loadDocumentsStmt         *sql.Stmt
 	loadErasedStmt            *sql.Stmt
 	loadParkedStmt            *sql.Stmt
@@ -979,6 +997,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addTurnedDownStmt:         q.addTurnedDownStmt,
 		allBlockedStmt:            q.allBlockedStmt,
 		appliedBeforeStmt:         q.appliedBeforeStmt,
+		askedBeforeStmt:           q.askedBeforeStmt,
 		attemptedMailsStmt:        q.attemptedMailsStmt,
 		backlogStmt:               q.backlogStmt,
 		claimedMailsStmt:          q.claimedMailsStmt,
@@ -1015,6 +1034,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		knownEventsStmt:           q.knownEventsStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
 		listTurnedDownStmt:        q.listTurnedDownStmt,
+		loadAskedStmt:             q.loadAskedStmt,
 		loadDocumentsStmt:         q.loadDocumentsStmt,
 		loadErasedStmt:            q.loadErasedStmt,
 		loadParkedStmt:            q.loadParkedStmt,

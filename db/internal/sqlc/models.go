@@ -105,6 +105,7 @@ type Mail struct {
 	Reply     string
 	SettledMS int64
 	About     string
+	Asked     string
 }
 
 type OwedEvent struct {
@@ -147,6 +148,7 @@ type Position struct {
 	ParkingMS   int64
 	Timers      string
 	NotifyCC    string
+	MailLimits  string
 }
 
 type Tally struct {
@@ -177,4 +179,7 @@ type TurnedDown struct {
 	Message     string
 	Field       string
 	AtMS        int64
+	OrderSID    workflow.SID
+	HolderSID   workflow.SID
+	UntilMS     int64
 }

@@ -224,9 +224,9 @@ func (q *Queries) AddToJournal(ctx context.Context, lines string) error {
 }
 
 const addTurnedDown = `-- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms)
+INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
 FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
 `
 
@@ -307,6 +307,25 @@ func (q *Queries) AppliedBefore(ctx context.Context, arg AppliedBeforeParams) ([
 	return items, nil
 }
 
+const askedBefore = `-- name: AskedBefore :one
+SELECT owed_ms FROM mails
+WHERE asked = ?1 AND asked <> '' AND owed_ms > ?2 AND (attempts > 0 OR state <> 'withdrawn')
+ORDER BY owed_ms DESC LIMIT 1 OFFSET ?3
+`
+
+type AskedBeforeParams struct {
+	Asked   string
+	SinceMS int64
+	Skip    int64
+}
+
+func (q *Queries) AskedBefore(ctx context.Context, arg AskedBeforeParams) (int64, error) {
+	row := q.queryRow(ctx, q.askedBeforeStmt, askedBefore, arg.Asked, arg.SinceMS, arg.Skip)
+	var owed_ms int64
+	err := row.Scan(&owed_ms)
+	return owed_ms, err
+}
+
 const attemptedMails = `-- name: AttemptedMails :many
 SELECT id FROM mails WHERE attempts > 0 AND id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
@@ -368,7 +387,7 @@ func (q *Queries) Backlog(ctx context.Context, nowMs int64) (BacklogRow, error) 
 }
 
 const claimedMails = `-- name: ClaimedMails :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about FROM mails WHERE state = 'claimed' AND claim = ?1 ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1 ORDER BY owed_seq, owed_index
 `
 
 func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error) {
@@ -398,6 +417,7 @@ func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error)
 			&i.Reply,
 			&i.SettledMS,
 			&i.About,
+			&i.Asked,
 		); err != nil {
 			return nil, err
 		}
@@ -658,7 +678,7 @@ func (q *Queries) DocumentJournal(ctx context.Context, documentSid workflow.SID)
 }
 
 const documentMails = `-- name: DocumentMails :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/' ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/' ORDER BY owed_seq, owed_index
 `
 
 func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error) {
@@ -688,6 +708,7 @@ func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error)
 			&i.Reply,
 			&i.SettledMS,
 			&i.About,
+			&i.Asked,
 		); err != nil {
 			return nil, err
 		}
@@ -780,7 +801,7 @@ func (q *Queries) DocumentParked(ctx context.Context, documentSid workflow.SID) 
 }
 
 const documentTurnedDown = `-- name: DocumentTurnedDown :many
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms FROM turned_down WHERE document_sid = ?1 ORDER BY sequence
+SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms FROM turned_down WHERE document_sid = ?1 ORDER BY sequence
 `
 
 func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.SID) ([]TurnedDown, error) {
@@ -803,6 +824,9 @@ func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.S
 			&i.Message,
 			&i.Field,
 			&i.AtMS,
+			&i.OrderSID,
+			&i.HolderSID,
+			&i.UntilMS,
 		); err != nil {
 			return nil, err
 		}
@@ -870,22 +894,25 @@ func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEve
 }
 
 const dueMails = `-- name: DueMails :many
-SELECT id, domain, due_ms FROM mails
+SELECT id, domain, asked, due_ms FROM mails
 WHERE state = 'owed' AND (attempts > 0) = ?1 AND due_ms <= ?2
   AND domain NOT IN (SELECT value FROM json_each(CAST(?3 AS TEXT)))
-ORDER BY due_ms, owed_seq, owed_index LIMIT ?4
+  AND asked NOT IN (SELECT value FROM json_each(CAST(?4 AS TEXT)))
+ORDER BY due_ms, owed_seq, owed_index LIMIT ?5
 `
 
 type DueMailsParams struct {
 	Again      int64
 	NowMS      int64
 	ButDomains string
+	ButAsked   string
 	Most       int64
 }
 
 type DueMailsRow struct {
 	ID     workflow.MailID
 	Domain string
+	Asked  string
 	DueMS  int64
 }
 
@@ -894,6 +921,7 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 		arg.Again,
 		arg.NowMS,
 		arg.ButDomains,
+		arg.ButAsked,
 		arg.Most,
 	)
 	if err != nil {
@@ -903,7 +931,12 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 	items := []DueMailsRow{}
 	for rows.Next() {
 		var i DueMailsRow
-		if err := rows.Scan(&i.ID, &i.Domain, &i.DueMS); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Domain,
+			&i.Asked,
+			&i.DueMS,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -984,7 +1017,7 @@ func (q *Queries) GetErased(ctx context.Context, documentSid workflow.SID) (int6
 
 const getPosition = `-- name: GetPosition :one
 
-SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, notify_cc FROM position
+SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, notify_cc, mail_limits FROM position
 `
 
 // Lists of keys, and of narrow rows, come as JSON: one statement a batch. (A wide
@@ -1007,6 +1040,7 @@ func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 		&i.ParkingMS,
 		&i.Timers,
 		&i.NotifyCC,
+		&i.MailLimits,
 	)
 	return i, err
 }
@@ -1240,6 +1274,41 @@ func (q *Queries) ListTurnedDown(ctx context.Context, arg ListTurnedDownParams) 
 			&i.Reason,
 			&i.ClosedMS,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const loadAsked = `-- name: LoadAsked :many
+SELECT m.id, m.owed_ms FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN mails AS m
+WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms <> 0
+  AND m.attempts > 0 AND m.kind IN ('signature', 'reminder')
+ORDER BY m.owed_ms
+`
+
+type LoadAskedRow struct {
+	ID     workflow.MailID
+	OwedMS int64
+}
+
+func (q *Queries) LoadAsked(ctx context.Context, sids string) ([]LoadAskedRow, error) {
+	rows, err := q.query(ctx, q.loadAskedStmt, loadAsked, sids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LoadAskedRow{}
+	for rows.Next() {
+		var i LoadAskedRow
+		if err := rows.Scan(&i.ID, &i.OwedMS); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1550,7 +1619,7 @@ func (q *Queries) LoseTurnedDownAfter(ctx context.Context, sequence int64) error
 }
 
 const mailsInDoubt = `-- name: MailsInDoubt :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about FROM mails WHERE doubts > 0 ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE doubts > 0 ORDER BY owed_seq, owed_index
 `
 
 func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
@@ -1580,6 +1649,7 @@ func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
 			&i.Reply,
 			&i.SettledMS,
 			&i.About,
+			&i.Asked,
 		); err != nil {
 			return nil, err
 		}
@@ -2366,9 +2436,9 @@ func (q *Queries) PutErased(ctx context.Context, arg PutErasedParams) error {
 
 const putMail = `-- name: PutMail :exec
 INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts,
-  withdrawn, code, reply, settled_ms, about)
+  withdrawn, code, reply, settled_ms, about, asked)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-  ?12, ?13, ?14, ?15, ?16, ?17)
+  ?12, ?13, ?14, ?15, ?16, ?17, ?18)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, attempts = excluded.attempts,
   claim = excluded.claim, doubts = excluded.doubts, withdrawn = excluded.withdrawn, code = excluded.code,
   reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about)
@@ -2392,6 +2462,7 @@ type PutMailParams struct {
 	Reply     string
 	SettledMS int64
 	About     string
+	Asked     string
 }
 
 func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
@@ -2413,6 +2484,7 @@ func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
 		arg.Reply,
 		arg.SettledMS,
 		arg.About,
+		arg.Asked,
 	)
 	return err
 }
@@ -2420,7 +2492,7 @@ func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
 const putPosition = `-- name: PutPosition :exec
 UPDATE position SET sequence = ?1, entry_ns = ?2, source = ?3, event_id = ?4,
   stream_ns = ?5, claim = ?6, claim_worker = ?7, rules = ?8, parking_ms = ?9,
-  timers = ?10, notify_cc = ?11
+  timers = ?10, notify_cc = ?11, mail_limits = ?12
 `
 
 type PutPositionParams struct {
@@ -2435,6 +2507,7 @@ type PutPositionParams struct {
 	ParkingMS   int64
 	Timers      string
 	NotifyCC    string
+	MailLimits  string
 }
 
 func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error {
@@ -2450,23 +2523,22 @@ func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error 
 		arg.ParkingMS,
 		arg.Timers,
 		arg.NotifyCC,
+		arg.MailLimits,
 	)
 	return err
 }
 
 const refusedFor = `-- name: RefusedFor :many
-SELECT sequence, code, message FROM turned_down
-WHERE code = 'order_taken' AND instr(message, CAST(?1 AS TEXT)) > 0 ORDER BY sequence
+SELECT sequence, order_sid FROM turned_down WHERE holder_sid = ?1 AND holder_sid <> '' ORDER BY sequence
 `
 
 type RefusedForRow struct {
 	Sequence int64
-	Code     workflow.Code
-	Message  string
+	OrderSID workflow.SID
 }
 
-func (q *Queries) RefusedFor(ctx context.Context, documentSid string) ([]RefusedForRow, error) {
-	rows, err := q.query(ctx, q.refusedForStmt, refusedFor, documentSid)
+func (q *Queries) RefusedFor(ctx context.Context, holderSid workflow.SID) ([]RefusedForRow, error) {
+	rows, err := q.query(ctx, q.refusedForStmt, refusedFor, holderSid)
 	if err != nil {
 		return nil, err
 	}
@@ -2474,7 +2546,7 @@ func (q *Queries) RefusedFor(ctx context.Context, documentSid string) ([]Refused
 	items := []RefusedForRow{}
 	for rows.Next() {
 		var i RefusedForRow
-		if err := rows.Scan(&i.Sequence, &i.Code, &i.Message); err != nil {
+		if err := rows.Scan(&i.Sequence, &i.OrderSID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -2663,7 +2735,7 @@ func (q *Queries) TracesOf(ctx context.Context, arg TracesOfParams) (int64, erro
 }
 
 const turnedDownAt = `-- name: TurnedDownAt :one
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms FROM turned_down WHERE sequence = ?1
+SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms FROM turned_down WHERE sequence = ?1
 `
 
 func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown, error) {
@@ -2680,6 +2752,9 @@ func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown,
 		&i.Message,
 		&i.Field,
 		&i.AtMS,
+		&i.OrderSID,
+		&i.HolderSID,
+		&i.UntilMS,
 	)
 	return i, err
 }
