@@ -157,9 +157,12 @@ WHERE state = 'owed' AND (attempts > 0) = @again AND due_ms <= @now_ms
 ORDER BY due_ms, owed_seq, owed_index LIMIT @most;
 
 -- name: FirstTrouble :one
-SELECT CAST(COALESCE(MIN(at_ms), 0) AS INTEGER) AS at_ms FROM journal
-WHERE document_sid = @document_sid AND what IN ('mail deferred', 'mail in doubt')
-  AND (detail = CAST(@mail AS TEXT) OR substr(detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':');
+SELECT CAST(COALESCE(MIN(j.at_ms), 0) AS INTEGER) AS at_ms FROM journal AS j
+WHERE j.document_sid = @document_sid AND j.what IN ('mail deferred', 'mail in doubt')
+  AND (j.detail = CAST(@mail AS TEXT) OR substr(j.detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':')
+  AND j.sequence > (SELECT COALESCE(MAX(w.sequence), 0) FROM journal AS w
+    WHERE w.document_sid = @document_sid AND w.what = 'mail waits'
+      AND substr(w.detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':');
 
 -- name: NextDueMail :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (

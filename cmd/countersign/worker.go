@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"sync"
@@ -53,13 +55,15 @@ type worker struct {
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
 
-	pool      *mail.Pool
-	tls       *tls.Config  // of public; nil: in clear
-	reloadTLS func() error // nil unless tls is from files
-	public    net.Listener
-	admin     net.Listener
-	log       atomic.Pointer[events.Log] // nil until it has been opened
-	caught    chan struct{}              // closed once the log has been read to its end
+	pool       *mail.Pool
+	mailServer mail.Server
+	sending    atomic.Pointer[relay.Mails] // nil until the log has been read to its end
+	tls        *tls.Config                 // of public; nil: in clear
+	reloadTLS  func() error                // nil unless tls is from files
+	public     net.Listener
+	admin      net.Listener
+	log        atomic.Pointer[events.Log] // nil until it has been opened
+	caught     chan struct{}              // closed once the log has been read to its end
 }
 
 // newWorker opens what this machine has, and starts nothing but the embedded
@@ -139,14 +143,35 @@ func (w *worker) mailPool() (*mail.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--smtp-url: %w", err)
 	}
+	w.mailServer = server
 	c := mail.Config{
 		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, ReturnPath: w.cfg.MailReturnPath,
-		Pool: w.cfg.MailPool, Link: w.link,
+		Pool: w.cfg.MailPool, Link: w.link, HELO: w.cfg.MailHELO, Logger: w.logger,
+		TokenFile: w.cfg.SMTPTokenFile, TokenCommand: string(w.cfg.SMTPTokenCommand),
+	}
+	if c.TLS, err = mailTLS(w.cfg.SMTPCA); err != nil {
+		return nil, fmt.Errorf("--smtp-ca: %w", err)
 	}
 	if w.cfg.DKIMDomain != "" {
 		c.DKIM = &mail.DKIM{Domain: w.cfg.DKIMDomain, Selector: w.cfg.DKIMSelector, KeyFile: w.cfg.DKIMKey}
 	}
 	return mail.New(c)
+}
+
+// mailTLS trusts the authorities in a PEM file; nil for those of the system.
+func mailTLS(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate (PEM) that can be read", file)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 func (w *worker) connect(ctx context.Context) (err error) {
@@ -264,7 +289,9 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	var group sync.WaitGroup
 	group.Go(func() { w.watchTail(ctx, log) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
-	group.Go(func() { w.mails(log).Run(ctx) })
+	mails := w.mails(log)
+	w.sending.Store(mails)
+	group.Go(func() { mails.Run(ctx) })
 	group.Go(func() { (&relay.Sweeps{Store: w.store, Logger: w.logger}).Run(ctx) })
 	group.Go(func() {
 		(&replicas{copies: w.copies, store: w.store, log: log, every: w.cfg.SnapshotEvery, meters: &w.meters}).run(ctx)
@@ -277,6 +304,7 @@ func (w *worker) mails(log *events.Log) *relay.Mails {
 		Store: w.store, Log: log, Sender: sender{w.pool, letters{w}}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate),
 		Retry:    relay.Retry{First: w.cfg.MailRetryFirst, Max: w.cfg.MailRetryMax, GiveUp: w.cfg.MailGiveUpAfter},
 		Deadline: w.cfg.MailDeadline, Hold: w.cfg.MailInDoubt == config.Hold, Logger: w.logger,
+		Host: w.mailServer.Host, Port: w.mailServer.Port, User: w.mailServer.User,
 	}
 }
 
@@ -314,6 +342,14 @@ func (w *worker) watchTail(ctx context.Context, log *events.Log) {
 	}
 }
 
+// mailTrouble is what keeps all mails of this worker waiting, if anything does.
+func (w *worker) mailTrouble() (relay.Trouble, bool) {
+	if mails := w.sending.Load(); mails != nil {
+		return mails.Trouble()
+	}
+	return relay.Trouble{}, false
+}
+
 func (w *worker) adminHandler() http.Handler {
 	state := func() admin.LogState {
 		l := admin.LogState{Connected: w.nc.IsConnected()}
@@ -323,7 +359,20 @@ func (w *worker) adminHandler() http.Handler {
 		}
 		return l
 	}
-	extra := admin.Extra{Collectors: []prometheus.Collector{w.apiMetrics, &w.meters}}
+	extra := admin.Extra{
+		Collectors: []prometheus.Collector{w.apiMetrics, &w.meters, admin.MailServer(func() time.Duration {
+			if trouble, is := w.mailTrouble(); is {
+				return time.Since(trouble.Since)
+			}
+			return 0
+		})},
+		Notes: func() []string {
+			if trouble, is := w.mailTrouble(); is {
+				return []string{"mail: " + trouble.String()}
+			}
+			return nil
+		},
+	}
 	mux := http.NewServeMux()
 	if w.inbox != nil {
 		extra.Path, extra.Title = "/inbox/", "Inbox of the mail catcher"

@@ -7,7 +7,7 @@ import (
 )
 
 // Stage is how far the dialogue with the mail server had come.
-type Stage string
+type Stage = string
 
 // The stages, in order. A reply belongs to the command that it answers.
 const (
