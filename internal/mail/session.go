@@ -87,15 +87,15 @@ func positive(err error) error {
 
 // reset makes the connection ready for the mail after one with this result,
 // and reports whether it is. After an accepted mail it is (RFC 5321 section
-// 4.1.1.4); RSET would cost every mail a round trip. A server that refused MAIL
-// or DATA is done with the connection, whatever it answers to RSET.
+// 4.1.1.4); RSET would cost every mail a round trip. A server that is tired of the
+// connection stays so, whatever it answers to RSET.
 func (s *session) reset(last Result) bool {
 	switch {
 	case last.Code/100 == 2:
 		return true
 	case gone(last), last.Stage == AtDATA && last.Code/100 < 4:
 		return false
-	case last.Stage == AtMAIL, last.Stage == AtDATA:
+	case tired(last):
 		s.quit()
 		return false
 	}

@@ -8,11 +8,12 @@ import (
 )
 
 // wire is a connection to a mail server, whatever it is encrypted with. It
-// makes the two forms of replies that are older than the parsers readable:
+// makes forms of replies readable that the parsers of net/textproto and go-mail
+// do not take:
 //
-//   - a code without text or space ("250"), which clients should accept (RFC
-//     5321 section 4.2); net/textproto takes it for a broken reply;
-//   - "AUTH=LOGIN", the form of drafts before RFC 2554, in the answer to EHLO.
+//   - a code without text or space ("250"; RFC 5321 section 4.2);
+//   - in the answer to EHLO, keywords in lower case (RFC 5321 section 2.4), and
+//     "AUTH=LOGIN", the form of drafts before RFC 2554.
 //
 // It reads lines, so it is of no use for anything but replies.
 type wire struct {
@@ -53,6 +54,21 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// modernize changes an extension's keyword in place.
+func modernize(line []byte) {
+	for i, b := range line {
+		switch {
+		case 'a' <= b && b <= 'z':
+			line[i] = b - 'a' + 'A'
+		case b == '=' && string(line[:i]) == "AUTH":
+			line[i] = ' '
+			return
+		case b == ' ', b == '=':
+			return
+		}
+	}
+}
+
 // readable writes a whole line as today's parsers expect it.
 func (w *wire) readable(line []byte) []byte {
 	text := bytes.TrimRight(line, "\r\n")
@@ -62,8 +78,8 @@ func (w *wire) readable(line []byte) []byte {
 	if len(text) == 3 {
 		return append(text, " \r\n"...)
 	}
-	if w.ehlo && len(text) > 9 && bytes.EqualFold(text[4:9], []byte("AUTH=")) {
-		text[8] = ' '
+	if w.ehlo && bytes.HasPrefix(text, []byte("250")) {
+		modernize(text[4:])
 	}
 	return append(text, "\r\n"...)
 }
