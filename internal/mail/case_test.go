@@ -180,7 +180,7 @@ func TestPoolSend_BareReplyCodes(t *testing.T) {
 		"MAIL": {"MAIL": "250"}, "final dot": {".": "250"}, "DATA": {"DATA": "354"}, "RCPT": {"RCPT": "250"}, "greeting": {"": "220"},
 		"EHLO": {"EHLO": "250"}, "several lines, the last one bare": {"EHLO": "250-raw.test\r\n250-8BITMIME\r\n250", "RCPT": "250-\r\n250"},
 		"everything":      {"": "220", "EHLO": "250", "MAIL": "250", "RCPT": "250", "DATA": "354", ".": "250", "RSET": "250"},
-		"another success": {".": "252"},
+		"another success": {"MAIL": "251 ok", "RCPT": "200 ok", ".": "252"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -209,11 +209,11 @@ func TestPoolSend_OpportunisticTLSFallsBack(t *testing.T) {
 		"closed":                {"STARTTLS": drop},
 		"accepted, and closed":  {"STARTTLS": "220 go&"},
 		"accepted, and SMTP on": {"STARTTLS": "220 go\r\n250 raw.test"},
-		"accepted, and silent":  {"STARTTLS": "220 go"},
+		"accepted, and silent":  {"STARTTLS": "220 go%"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s["EHLO"] = offered
+			s["EHLO"], s["."] = offered, "250 2.0.0 queued&" // each mail has a connection of its own
 			server := speak(t, s)
 			config, said := settings(t, server.addr), &logtest.Buffer{}
 			config.Server.Encryption, config.Logger = mail.Opportunistic, slog.New(slog.NewTextHandler(said, nil))
@@ -349,6 +349,33 @@ func TestPoolSend_OAuthToken(t *testing.T) {
 				t.Errorf("the server heard no %q", want)
 			}
 		})
+	}
+}
+
+// TestPoolSend_RefusedOAuthTokenIsFetchedAgain: a token is kept for a minute, but
+// not one that the server refused.
+func TestPoolSend_RefusedOAuthTokenIsFetchedAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	put := func(token string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("stale")
+	ehlo := "250-raw.test\r\n250 AUTH XOAUTH2"
+	server := speak(t, script{"EHLO": ehlo, "AUTH": "535 5.7.3 Authentication unsuccessful"}, script{"EHLO": ehlo, "AUTH": "235 2.7.0 in", ".": "250 ok&"})
+	c := settings(t, server.addr)
+	c.Server.User, c.TokenCommand = "loa", "cat "+file
+	p := pool(t, c)
+	is(t, send(t, p), workflow.Deferred, true, false)
+	put("fresh")
+	is(t, send(t, p), workflow.Accepted, false, false)
+	put("unread")
+	is(t, send(t, p), workflow.Accepted, false, false)
+	fresh := "AUTH XOAUTH2 " + base64.StdEncoding.EncodeToString([]byte("user=loa\x01auth=Bearer fresh\x01\x01"))
+	if server.heard(fresh) != 2 || server.heard("AUTH") != 3 {
+		t.Errorf("the fresh token was used %d times of %d", server.heard(fresh), server.heard("AUTH"))
 	}
 }
 

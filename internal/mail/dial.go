@@ -71,8 +71,8 @@ var errTLS = errors.New("the connection cannot be encrypted")
 // dial opens a connection and brings it to where mails can be sent: greeting,
 // EHLO, TLS, AUTH. All of it ends by until. Its errors are stageErrors.
 //
-// Opportunistic encryption (RFC 7435) takes any certificate. Where it fails,
-// the mails go out in the clear, which is said once.
+// Opportunistic encryption (RFC 7435) takes any certificate. If it fails, the
+// mails go out in the clear over another connection, which is said once.
 func (d *dialer) dial(until time.Time) (*session, error) {
 	starttls := d.server.Encryption == Mandatory || d.server.Encryption == Opportunistic
 	s, err := d.open(until, starttls)
@@ -135,8 +135,8 @@ func (d *dialer) greet(l *link) (at Stage, err error) {
 	return AtEHLO, l.client.Hello(d.name(l.conn))
 }
 
-// encrypt starts TLS (RFC 3207) if the server offers it. Where it may stay in
-// the clear and the server refuses, the connection goes on as it is.
+// encrypt starts TLS (RFC 3207) if the server offers it. Its error is an errTLS if
+// the server offers what does not work.
 func (d *dialer) encrypt(ctx context.Context, l *link) error {
 	may := d.server.Encryption == Opportunistic
 	if offered, _ := l.client.Extension("STARTTLS"); !offered {
@@ -147,11 +147,6 @@ func (d *dialer) encrypt(ctx context.Context, l *link) error {
 			"let the server offer it, or set tls=opportunistic or tls=none in smtp-url")
 	}
 	_, greeting, err := command(l.client.Text, 220, "STARTTLS")
-	var reply *textproto.Error
-	if may && errors.As(err, &reply) && l.client.Noop() == nil {
-		d.sayClear(err)
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errTLS, err)
 	}

@@ -212,7 +212,8 @@ const (
 
 // script is what a raw server answers to the commands of one connection, by
 // verb; "" is the greeting and "." the end of the message. What is missing is
-// answered well. "&" at the end closes the connection after the reply.
+// answered well. "&" at the end closes the connection after the reply, "%" answers
+// nothing after it.
 type script map[string]string
 
 // raw is an SMTP server that says word for word what its scripts say, one for
@@ -345,8 +346,12 @@ func answer(conn net.Conn, in *bufio.Reader, s script, verb, good string) bool {
 		return false
 	}
 	words, last := strings.CutSuffix(reply, "&")
+	words, silent := strings.CutSuffix(words, "%")
 	_, err := fmt.Fprintf(conn, "%s\r\n", words)
-	return err == nil && !last
+	if silent {
+		_, _ = io.Copy(io.Discard, in)
+	}
+	return err == nil && !last && !silent
 }
 
 func (r *raw) note(line string) {
