@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"countersign/workflow"
 )
 
 // server is how the mail server fares.
@@ -62,6 +64,9 @@ func (r *Mails) learn(result Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, now := &r.server, time.Now()
+	if result.Outcome == workflow.Deferred && !result.Server && result.Stage == "" {
+		return // the server was not asked
+	}
 	if !result.Server {
 		if s.told {
 			r.Logger.Info("the mail server is back", "host", r.Host, "port", r.Port, "for", now.Sub(s.since).Round(time.Second).String())

@@ -108,6 +108,8 @@ func TestMailsLearn_TellsTroubleOnceAnHourAndWhenItChanges(t *testing.T) {
 	passes(time.Minute)
 	r.learn(other)
 	want("other words", 3, 0)
+	r.learn(Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"})
+	want("a mail that was not begun", 3, 0)
 	trouble, is := r.Trouble()
 	if s := trouble.String(); !is || !strings.HasPrefix(s, "refused by mail.example.com:587 at MAIL since ") || !strings.HasSuffix(s, ": 504 client host rejected") {
 		t.Errorf("the trouble is %q, %t", s, is)
