@@ -70,7 +70,7 @@ func mailSettings(c *Config) []setting {
 	return []setting{
 		{"smtp-url", "", "mail server: smtp://user:password@host:587?tls=mandatory (or opportunistic, none), or smtps://; without a password with smtp-oauth-token-file or -command; required by serve", smtpURL(&c.SMTPURL)},
 		{"smtp-ca", "", "certificates (PEM) of the authorities that the mail server is trusted by, in place of the system's", readable(&c.SMTPCA)},
-		{"smtp-oauth-token-file", "", "file with an OAuth 2.0 access token that logs in the user of smtp-url by XOAUTH2, in place of a password; read for each connection", readable(&c.SMTPTokenFile)},
+		{"smtp-oauth-token-file", "", "file with an OAuth 2.0 access token that logs in the user of smtp-url by XOAUTH2, in place of a password; read for each connection", secretFile(&c.SMTPTokenFile)},
 		{"smtp-oauth-token-command", "", "command that prints such a token, run by sh; a token is used for a minute", hidden(&c.SMTPTokenCommand, "command", nonempty)},
 		{"mail-helo", "", "name in EHLO: a host name or an address literal; without one the full host name, or the address of the connection such as [192.0.2.1] if it has no dot", helo(&c.MailHELO)},
 		{"mail-from", "", "sender, such as Hosting Team <loa@example.com>; required by serve", mailbox(&c.MailFrom)},
