@@ -169,9 +169,12 @@ WHERE asked = @asked AND asked <> '' AND owed_ms > @since_ms AND (attempts > 0 O
 ORDER BY owed_ms DESC LIMIT 1 OFFSET @skip;
 
 -- name: FirstTrouble :one
-SELECT CAST(COALESCE(MIN(at_ms), 0) AS INTEGER) AS at_ms FROM journal
-WHERE document_sid = @document_sid AND what IN ('mail deferred', 'mail in doubt')
-  AND (detail = CAST(@mail AS TEXT) OR substr(detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':');
+SELECT CAST(COALESCE(MIN(j.at_ms), 0) AS INTEGER) AS at_ms FROM journal AS j
+WHERE j.document_sid = @document_sid AND j.what IN ('mail deferred', 'mail in doubt')
+  AND (j.detail = CAST(@mail AS TEXT) OR substr(j.detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':')
+  AND j.sequence > (SELECT COALESCE(MAX(w.sequence), 0) FROM journal AS w
+    WHERE w.document_sid = @document_sid AND w.what = 'mail waits'
+      AND substr(w.detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':');
 
 -- name: NextDueMail :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (

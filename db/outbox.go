@@ -90,7 +90,8 @@ func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, 
 }
 
 // TroubleSince returns when a try at the mail first came to nothing that
-// lasts: deferred, or in doubt. It is zero where none has.
+// lasts: deferred, or in doubt. It is zero where none has. Tries before the mail
+// last waited for a mail server that refused us do not count.
 func (s *Store) TroubleSince(ctx context.Context, m workflow.Mail) (time.Time, error) {
 	at, err := s.rq.FirstTrouble(ctx, sqlc.FirstTroubleParams{DocumentSID: m.Document, Mail: string(m.ID)})
 	if err != nil {

@@ -103,7 +103,7 @@ const (
 	Deferred Outcome = "deferred" // not now; due again after RetryAfterMs
 	Unknown  Outcome = "unknown"  // the reply to the final dot was lost; due again after RetryAfterMs
 	Held     Outcome = "held"     // in doubt, and the operator chose not to send it again
-	Released Outcome = "released" // never begun; it keeps its place, or is due again after RetryAfterMs
+	Released Outcome = "released" // never begun, or with a Reply: the mail server takes no mail of ours; it keeps its place, or is due again after RetryAfterMs
 )
 
 // Outcomes lists every outcome.

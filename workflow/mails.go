@@ -109,6 +109,7 @@ func (d *decider) settle(b Settled) {
 		d.same = false
 		m := &d.state.Mails[i]
 		d.touched = append(d.touched, m.ID)
+		told := m.Code == o.Code && m.Reply == o.Reply
 		m.Code, m.Reply = o.Code, o.Reply
 		switch o.Outcome {
 		case Accepted:
@@ -119,17 +120,21 @@ func (d *decider) settle(b Settled) {
 			m.Doubts++
 			d.finish(m, MailHeld)
 		default:
-			d.again(m, o)
+			d.again(m, o, told)
 		}
 		d.follow(*m, o)
 	}
 }
 
-// again owes a mail anew that has not been accepted, or may not have been.
-func (d *decider) again(m *Mail, o MailOutcome) {
+// again owes a mail that has not been accepted, or may not have been. Told says
+// that the outcome's words are those of the one before.
+func (d *decider) again(m *Mail, o MailOutcome, told bool) {
 	switch o.Outcome {
 	case Released:
 		m.Attempts--
+		if o.Reply != "" && !told {
+			d.note("mail waits", mailDetail(m))
+		}
 	case Unknown:
 		m.Doubts++
 		d.note("mail in doubt", mailDetail(m))

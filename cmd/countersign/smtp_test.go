@@ -24,19 +24,30 @@ func TestEveryAnswerOfAMailServer(t *testing.T) {
 	type rule struct {
 		phase catcher.Phase
 		code  int // 0: the connection is closed
+		more  smtp.EnhancedCode
 		ends  workflow.Status
 		tries int // that fail; 0: all of them
 	}
 	var rules []rule
 	for _, phase := range []catcher.Phase{catcher.RcptTo, catcher.Data} {
 		for _, code := range []int{421, 450, 451, 452, 0} {
-			rules = append(rules, rule{phase, code, workflow.Signed, 1}, rule{phase, code, workflow.Signed, 2})
+			more := smtp.EnhancedCode{4, 0, 0}
+			rules = append(rules, rule{phase, code, more, workflow.Signed, 1}, rule{phase, code, more, workflow.Signed, 2})
 		}
-		for _, code := range []int{550, 552, 554} {
-			rules = append(rules, rule{phase, code, workflow.Failed, 0})
+		for _, c := range []struct {
+			code int
+			more smtp.EnhancedCode
+		}{{550, smtp.EnhancedCode{5, 0, 0}}, {550, smtp.NoEnhancedCode}, {552, smtp.EnhancedCode{5, 2, 3}}, {554, smtp.EnhancedCode{5, 1, 1}}} {
+			rules = append(rules, rule{phase, c.code, c.more, workflow.Failed, 0})
+		}
+		for _, c := range []struct {
+			code int
+			more smtp.EnhancedCode
+		}{{504, smtp.EnhancedCode{5, 5, 2}}, {550, smtp.EnhancedCode{5, 7, 1}}, {552, smtp.EnhancedCode{5, 2, 2}}, {554, smtp.NoEnhancedCode}} {
+			rules = append(rules, rule{phase, c.code, c.more, workflow.Signed, 2}) // until somebody has put it right
 		}
 	}
-	rules = append(rules, rule{catcher.Stored, 0, workflow.Signed, 1})
+	rules = append(rules, rule{catcher.Stored, 0, smtp.NoEnhancedCode, workflow.Signed, 1})
 	var mu sync.Mutex
 	met := map[string]int{}
 	x.box.Script(func(s catcher.Step) error {
@@ -58,7 +69,7 @@ func TestEveryAnswerOfAMailServer(t *testing.T) {
 			}
 			return net.ErrClosed // and it is not stored
 		default:
-			return &smtp.SMTPError{Code: r.code, EnhancedCode: smtp.EnhancedCode{r.code / 100, 0, 0}, Message: "rule"}
+			return &smtp.SMTPError{Code: r.code, EnhancedCode: r.more, Message: "rule"}
 		}
 	})
 	w := newWork(x)

@@ -53,13 +53,15 @@ type worker struct {
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
 
-	pool      *mail.Pool
-	tls       *tls.Config  // of public; nil: in clear
-	reloadTLS func() error // nil unless tls is from files
-	public    net.Listener
-	admin     net.Listener
-	log       atomic.Pointer[events.Log] // nil until it has been opened
-	caught    chan struct{}              // closed once the log has been read to its end
+	pool       *mail.Pool
+	mailServer mail.Server
+	sending    atomic.Pointer[relay.Mails] // nil until the log has been read to its end
+	tls        *tls.Config                 // of public; nil: in clear
+	reloadTLS  func() error                // nil unless tls is from files
+	public     net.Listener
+	admin      net.Listener
+	log        atomic.Pointer[events.Log] // nil until it has been opened
+	caught     chan struct{}              // closed once the log has been read to its end
 }
 
 // newWorker opens what this machine has, and starts nothing but the embedded
@@ -132,21 +134,6 @@ func (w *worker) tlsConfig() (*tls.Config, error) {
 		return httpd.FromACME(public.Hostname(), filepath.Join(w.cfg.DataDir, "autocert"), w.cfg.ACMEDirectory)
 	}
 	return nil, nil
-}
-
-func (w *worker) mailPool() (*mail.Pool, error) {
-	server, err := mail.ParseURL(string(w.cfg.SMTPURL))
-	if err != nil {
-		return nil, fmt.Errorf("--smtp-url: %w", err)
-	}
-	c := mail.Config{
-		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, ReturnPath: w.cfg.MailReturnPath,
-		Pool: w.cfg.MailPool, Link: w.link,
-	}
-	if w.cfg.DKIMDomain != "" {
-		c.DKIM = &mail.DKIM{Domain: w.cfg.DKIMDomain, Selector: w.cfg.DKIMSelector, KeyFile: w.cfg.DKIMKey}
-	}
-	return mail.New(c)
 }
 
 func (w *worker) connect(ctx context.Context) (err error) {
@@ -264,7 +251,9 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	var group sync.WaitGroup
 	group.Go(func() { w.watchTail(ctx, log) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
-	group.Go(func() { w.mails(log).Run(ctx) })
+	mails := w.mails(log)
+	w.sending.Store(mails)
+	group.Go(func() { mails.Run(ctx) })
 	group.Go(func() { (&relay.Sweeps{Store: w.store, Logger: w.logger}).Run(ctx) })
 	group.Go(func() {
 		(&replicas{copies: w.copies, store: w.store, log: log, every: w.cfg.SnapshotEvery, meters: &w.meters}).run(ctx)
@@ -277,6 +266,7 @@ func (w *worker) mails(log *events.Log) *relay.Mails {
 		Store: w.store, Log: log, Sender: sender{w.pool, letters{w}}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate, w.cfg.MailRecipientDay),
 		Retry:    relay.Retry{First: w.cfg.MailRetryFirst, Max: w.cfg.MailRetryMax, GiveUp: w.cfg.MailGiveUpAfter},
 		Deadline: w.cfg.MailDeadline, Hold: w.cfg.MailInDoubt == config.Hold, Logger: w.logger,
+		Host: w.mailServer.Host, Port: w.mailServer.Port, User: w.mailServer.User,
 	}
 }
 
@@ -323,7 +313,20 @@ func (w *worker) adminHandler() http.Handler {
 		}
 		return l
 	}
-	extra := admin.Extra{Collectors: []prometheus.Collector{w.apiMetrics, &w.meters}}
+	extra := admin.Extra{
+		Collectors: []prometheus.Collector{w.apiMetrics, &w.meters, admin.MailServer(func() time.Duration {
+			if trouble, is := w.mailTrouble(); is {
+				return time.Since(trouble.Since)
+			}
+			return 0
+		})},
+		Notes: func() []string {
+			if trouble, is := w.mailTrouble(); is {
+				return []string{"mail: " + trouble.String()}
+			}
+			return nil
+		},
+	}
 	mux := http.NewServeMux()
 	if w.inbox != nil {
 		extra.Path, extra.Title = "/inbox/", "Inbox of the mail catcher"

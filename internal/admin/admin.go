@@ -57,6 +57,7 @@ const maxLag = 1000
 // Extra is what other rooms add.
 type Extra struct {
 	Collectors  []prometheus.Collector // more metrics
+	Notes       func() []string        // lines for /readyz that do not make the worker unready; may be nil
 	Path, Title string                 // a page for the index, mounted beside this handler; empty for none
 }
 
@@ -74,11 +75,15 @@ func Handler(s Store, state func() LogState, logger *slog.Logger, extra Extra) h
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		reasons := Ready(r.Context(), s, state())
+		var notes []string
+		if extra.Notes != nil {
+			notes = extra.Notes()
+		}
 		if len(reasons) == 0 {
-			plain(w, http.StatusOK, "ready")
+			plain(w, http.StatusOK, append([]string{"ready"}, notes...)...)
 			return
 		}
-		plain(w, http.StatusServiceUnavailable, reasons...)
+		plain(w, http.StatusServiceUnavailable, append(reasons, notes...)...)
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

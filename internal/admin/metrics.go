@@ -107,6 +107,15 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(parkedNow, float64(c.Parked))
 }
 
+// MailServer is the metric of a mail server that keeps all mails waiting. trouble
+// is asked at every scrape, and says for how long; 0 if it takes mails.
+func MailServer(trouble func() time.Duration) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "countersign_mail_server_refuses_since_seconds",
+		Help: "How long the mail server has refused all mails or been away, as met by this worker's tries; 0 while it takes mails.",
+	}, func() float64 { return trouble().Seconds() })
+}
+
 func one(b bool) float64 {
 	if b {
 		return 1

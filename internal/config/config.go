@@ -43,7 +43,12 @@ type Config struct {
 	// else the program's own.
 	NATSInboxPrefix string
 
-	SMTPURL         Secret
+	SMTPURL          Secret
+	SMTPCA           string // PEM file; empty: the system's authorities
+	SMTPTokenFile    string // at most one of the two is set
+	SMTPTokenCommand Secret
+	MailHELO         string // a host name or an address literal; empty: the host's own
+
 	MailFrom        string        // "Name <address>" or an address
 	MailReplyTo     string        // the same; empty: replies go to MailFrom
 	MailReturnPath  string        // the same; empty: reports go to MailFrom
@@ -240,6 +245,8 @@ func (c *Config) clashes(given map[string]bool) []error {
 			"nats-creds, nats-ca, nats-cert and nats-key are for NATS servers elsewhere: set nats-url or nats-context too, or leave them out")
 		clash(c.Replicas > 1, "replicas is %d and the embedded server can keep only 1: set nats-url or nats-context", c.Replicas)
 	}
+	clash(some("smtp-oauth-token-file", "smtp-oauth-token-command") == 2,
+		"smtp-oauth-token-file and smtp-oauth-token-command both say where tokens come from: leave one out")
 	clash(some("nats-cert", "nats-key") == 1, "nats-cert and nats-key go together: set both, or none")
 	clash(c.MailRetryMax != 0 && c.MailRetryFirst > c.MailRetryMax,
 		"mail-retry-first is %s, longer than mail-retry-max, which is %s: make it shorter", c.MailRetryFirst, c.MailRetryMax)

@@ -91,7 +91,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	want := config.Config{
 		File: "DIR/c.yaml", DataDir: "/var/lib/countersign", NATSURL: "nats://n1:4222,tls://n2", NATSCreds: "DIR/key.pem",
 		NATSCA: "DIR/key.pem", NATSCert: "DIR/key.pem", NATSKey: "DIR/key.pem", NATSTokenFile: "/run/nats-token", NATSSync: 2 * time.Minute, Replicas: 3,
-		SMTPURL: "smtp://u:p@h:587?tls=none", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com", MailReturnPath: "bounces@example.com",
+		SMTPURL: "smtp://u:p@h:587?tls=none", SMTPCA: "DIR/key.pem", SMTPTokenFile: "DIR/key.pem", MailHELO: "[IPv6:2001:db8::1]", MailFrom: "Hosting Team <loa@example.com>", MailReplyTo: "help@example.com", MailReturnPath: "bounces@example.com",
 		MailPool: 256, MailDeadline: time.Second, MailRetryFirst: 2 * time.Minute, MailRetryMax: time.Hour,
 		MailGiveUpAfter: 3 * time.Hour, MailInDoubt: config.Hold, MailRate: 12.5, MailDomainRate: 2, MailRecipientDay: 7,
 		MailDocumentInterval: time.Minute, MailDocumentDay: 9,
@@ -116,6 +116,9 @@ nats-token-file: /run/nats-token
 nats-sync: 2m
 replicas: 3
 smtp-url: smtp://u:p@h:587?tls=none
+smtp-ca: DIR/key.pem
+smtp-oauth-token-file: DIR/key.pem
+mail-helo: "[IPv6:2001:db8::1]"
 mail-from: Hosting Team <loa@example.com>
 mail-reply-to: help@example.com
 mail-return-path: bounces@example.com
@@ -163,7 +166,7 @@ log-level: warn
 log-format: text
 `}.mustLoad(t)
 	dir := filepath.Dir(got.File)
-	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey, &got.TLSCert, &got.TLSKey, &got.SealCert, &got.SealKey} {
+	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey, &got.SMTPCA, &got.SMTPTokenFile, &got.TLSCert, &got.TLSKey, &got.SealCert, &got.SealKey} {
 		*field = strings.Replace(*field, dir, "DIR", 1)
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
@@ -171,6 +174,10 @@ log-format: text
 	}
 	if c := (given{args: []string{"--autocert=on", "--public-url=https://h"}}).mustLoad(t); !c.Autocert {
 		t.Error("autocert stays off")
+	}
+	if c := (given{args: []string{"--smtp-oauth-token-command=print token", "--mail-helo=worker.example.com"}}).mustLoad(t); c.SMTPTokenCommand != "print token" ||
+		c.MailHELO != "worker.example.com" || strings.Contains(c.String(), "print token") {
+		t.Errorf("the token's command: %q in %s", string(c.SMTPTokenCommand), c)
 	}
 	if c := (given{args: []string{"--nats-context=prod"}}).mustLoad(t); c.NATSContext != "prod" || !c.External() {
 		t.Errorf("nats-context: %q, external %t", c.NATSContext, c.External())
@@ -336,6 +343,8 @@ func TestBadValues(t *testing.T) {
 		"link-lifetime":    {"", "off", "0s", "999ms", "87601h"},
 		"replicas":         {"", "0", "6", "1.5"},
 		"smtp-url":         {"h:25", "smtp://h?pool=2", "smtps://h?tls=none", "smtp://u:p%%@h"},
+		"mail-helo":        {"vm", "a b.example", "a_b.example", "192.0.2.1", "[example.com]", "[2001:db8::1]", "[IPv6:192.0.2.1]", "a..b", ".a", "[192.0.2.1", "münchen.example"},
+		"smtp-ca":          {"/none.pem"},
 		"mail-from":        {"me", "a@b, c@d", "<@>"},
 		"mail-pool":        {"", "0", "257"},
 		"mail-deadline":    {"", "999ms", "-30s", "1d", "soon"},

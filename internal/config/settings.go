@@ -68,7 +68,11 @@ func natsSettings(c *Config) []setting {
 // mailSettings say how mails leave.
 func mailSettings(c *Config) []setting {
 	return []setting{
-		{"smtp-url", "", "mail server: smtp://user:password@host:587?tls=mandatory (or opportunistic, none), or smtps://; required by serve", smtpURL(&c.SMTPURL)},
+		{"smtp-url", "", "mail server: smtp://user:password@host:587?tls=mandatory (or opportunistic, none), or smtps://; without a password with smtp-oauth-token-file or -command; required by serve", smtpURL(&c.SMTPURL)},
+		{"smtp-ca", "", "certificates (PEM) of the authorities that the mail server is trusted by, in place of the system's", readable(&c.SMTPCA)},
+		{"smtp-oauth-token-file", "", "file with an OAuth 2.0 access token that logs in the user of smtp-url by XOAUTH2, in place of a password; read for each connection", secretFile(&c.SMTPTokenFile)},
+		{"smtp-oauth-token-command", "", "command that prints such a token, run by sh; a token is used for a minute", hidden(&c.SMTPTokenCommand, "command", nonempty)},
+		{"mail-helo", "", "name in EHLO: a host name or an address literal; without one the full host name, or the address of the connection such as [192.0.2.1] if it has no dot", helo(&c.MailHELO)},
 		{"mail-from", "", "sender, such as Hosting Team <loa@example.com>; required by serve", mailbox(&c.MailFrom)},
 		{"mail-reply-to", "", "where replies go, if not to the sender", mailbox(&c.MailReplyTo)},
 		{"mail-return-path", "", "where mail servers report on mails, if not to the sender; countersign bounce reads the reports", mailbox(&c.MailReturnPath)},
@@ -76,7 +80,7 @@ func mailSettings(c *Config) []setting {
 		{"mail-deadline", "30s", "time for a mail from its claim to its outcome, at least 1s", duration(&c.MailDeadline, oneSecond)},
 		{"mail-retry-first", "1m", "wait after a mail's first deferral; it grows from there", duration(&c.MailRetryFirst, anyTime)},
 		{"mail-retry-max", "4h", "longest wait between two tries", duration(&c.MailRetryMax, anyTime)},
-		{"mail-give-up-after", "48h", "a mail deferred for so long counts as rejected, one in doubt for so long as held", duration(&c.MailGiveUpAfter, anyTime)},
+		{"mail-give-up-after", "48h", "a mail deferred for so long counts as rejected, one in doubt for so long as held; the time that mails wait for a mail server that is away or refuses us does not count", duration(&c.MailGiveUpAfter, anyTime)},
 		{"mail-in-doubt", Resend, "what becomes of a mail whose outcome is lost: resend or hold", oneOf(&c.MailInDoubt, Resend, Hold)},
 		{"mail-rate", "0", "most mails per second; 0 for no limit", rate(&c.MailRate)},
 		{"mail-domain-rate", "0", "most mails per second to one domain; 0 for no limit", rate(&c.MailDomainRate)},

@@ -403,8 +403,8 @@ func smtpURL(field *Secret) value {
 		switch {
 		case u.Path != "" && u.Path != "/" || u.Fragment != "":
 			return errors.New("something follows the host (percent-encode special characters of user and password)")
-		case (u.User.Username() == "") != (password == ""):
-			return errors.New("user and password go together, and it has one of them")
+		case u.User.Username() == "" && password != "":
+			return errors.New("user and password go together, and it has a password alone")
 		case u.Port() != "" && (err != nil || port == 0):
 			return errors.New("its port is not a number from 1 to 65535")
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	netmail "net/mail"
 	"os"
 	"strings"
@@ -23,16 +24,20 @@ type Config struct {
 	ReplyTo    string      // where answers go; empty: to From
 	ReturnPath string      // sender of the envelope, to whom mail servers report; empty: From
 	Pool       int         // connections at most, at least 1
-	HELO       string      // the name given in EHLO; empty: the host's own
+	HELO       string      // the name given in EHLO; empty: the host's own if it is a full one, else the address literal
 	TLS        *tls.Config // nil: the system's roots; ServerName is the server's host unless set
-	DKIM       *DKIM       // nil: mails are not signed
+	TokenFile  string      // holds an OAuth token, which logs in by XOAUTH2; read for each connection
+	// TokenCommand prints such a token; sh runs it, and a token is used for a minute.
+	TokenCommand string
+	DKIM         *DKIM // nil: mails are not signed
 
 	// Link answers with the address where the mail's document is signed, and with
 	// the day by which it asks to be. It is asked for the mails to the signer, and
 	// for no other, by several mails at once; for the same mail it says the same.
 	Link func(m workflow.Mail) (url string, signBy time.Time)
 
-	Idle time.Duration // a connection unused for so long is closed; 0: 30 s
+	Idle   time.Duration // a connection unused for so long is closed; 0: 30 s
+	Logger *slog.Logger  // hears that mails go out in the clear; may be nil
 }
 
 // DKIM is the key that signs mails (RFC 6376). KeyFile holds it as PEM: RSA

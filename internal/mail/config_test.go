@@ -27,6 +27,7 @@ func TestParseURL(t *testing.T) {
 		{"smtp://LocalHost", mail.Server{Host: "LocalHost", Port: 25, Encryption: mail.Opportunistic}},
 		{"smtp://[::1]:1025", mail.Server{Host: "::1", Port: 1025, Encryption: mail.Opportunistic}},
 		{"smtp://u:p@localhost", mail.Server{Host: "localhost", Port: 587, User: "u", Password: "p", Encryption: mail.Mandatory}},
+		{"smtp://user@mx.example.com", mail.Server{Host: "mx.example.com", Port: 587, User: "user", Encryption: mail.Mandatory}},
 		{"smtps://u:p@mx.example.com", mail.Server{Host: "mx.example.com", Port: 465, User: "u", Password: "p", Encryption: mail.Implicit}},
 	} {
 		t.Run(c.url, func(t *testing.T) {
@@ -59,9 +60,7 @@ func TestParseURLRefuses(t *testing.T) {
 		{"smtp://:25", "no host"},
 		{"smtp://mx.example.com/inbox", "follows the host"},
 		{"smtp://mx.example.com#x", "follows the host"},
-		{"smtp://user@mx.example.com", "go together"},
 		{"smtp://:hunter2@mx.example.com", "go together"},
-		{"smtp://user:@mx.example.com", "go together"},
 		{"smtp://mx.example.com:0", "port"},
 		{"smtp://mx.example.com:65536", "port"},
 		{"smtp://mx.example.com?tls=perhaps", "mandatory, opportunistic or none"},
@@ -134,6 +133,8 @@ func TestNewRefuses(t *testing.T) {
 		{"no link", func(c *mail.Config) { c.Link = nil }, "link"},
 		{"negative idle", func(c *mail.Config) { c.Idle = -time.Second }, "negative"},
 		{"helo of two lines", func(c *mail.Config) { c.HELO = "a\r\nQUIT" }, "helo"},
+		{"a user without a password or a token", func(c *mail.Config) { c.Server.User = "u" }, "smtp-oauth-token-file"},
+		{"a token without a user", func(c *mail.Config) { c.TokenFile = "token" }, "smtp://user@host"},
 		{"no host", func(c *mail.Config) { c.Server.Host = "" }, "host"},
 		{"no such encryption", func(c *mail.Config) { c.Server.Encryption = "rot13" }, "encryption"},
 		{"dkim without selector", func(c *mail.Config) { c.DKIM = &mail.DKIM{Domain: "example.com", KeyFile: badKey} }, "selector"},

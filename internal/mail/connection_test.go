@@ -129,9 +129,11 @@ func TestConnectionAfterTrouble(t *testing.T) {
 		conns  int
 		resets int
 	}{
-		{"kept after a refused recipient", script{"RCPT": "550 5.1.1 no"}, workflow.Rejected, 1, 4},
-		{"kept after a refused message", script{".": "554 5.7.1 no"}, workflow.Rejected, 1, 2},
-		{"kept after DATA was refused", script{"DATA": "451 4.3.0 no"}, workflow.Deferred, 1, 2},
+		{"kept after a refused recipient", script{"RCPT": "550 5.1.1 no"}, workflow.Rejected, 1, 2},
+		{"kept after a refused message", script{".": "554 5.1.1 no"}, workflow.Rejected, 1, 2},
+		{"left after DATA was deferred", script{"DATA": "451 4.3.0 no"}, workflow.Accepted, 2, 0},
+		{"left after MAIL was deferred", script{"MAIL": "450 4.3.2 no"}, workflow.Accepted, 2, 0},
+		{"left after MAIL was refused", script{"MAIL": "554 5.7.1 no"}, workflow.Accepted, 2, 0},
 		{"no RSET after an accepted mail", script{}, workflow.Accepted, 1, 0},
 		{"left after 421", script{".": "421 4.3.2 bye"}, workflow.Accepted, 2, 0},
 		{"left after a broken message", script{".": drop}, workflow.Accepted, 2, 0},

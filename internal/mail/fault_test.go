@@ -16,18 +16,19 @@ import (
 
 // TestOutcomeAtEachPhase has the server close the service, or the connection,
 // at every moment of a dialogue. Only after the final dot can the mail be in
-// doubt, and only a reply of the kind 5xx to it ends it.
+// doubt, and only a 5xx that is about the recipient ends it.
 func TestOutcomeAtEachPhase(t *testing.T) {
 	for _, phase := range []string{"", "EHLO", "MAIL", "RCPT", "DATA", "."} {
 		for reply, want := range map[string]workflow.Outcome{
 			"421 4.3.2 closing&": workflow.Deferred, "452 4.3.1 no room": workflow.Deferred, drop: workflow.Deferred,
-			"552 5.2.2 mailbox full": workflow.Rejected,
+			"550 5.1.1 no such mailbox": workflow.Rejected,
 		} {
 			if phase == "." && reply == drop {
 				want = workflow.Unknown
 			}
-			if phase == "" || phase == "EHLO" {
-				want = workflow.Deferred // the server is at fault, and no mail of ours
+			ours := phase == "" || phase == "EHLO" || reply[0] == '5' && (phase == "MAIL" || phase == "DATA")
+			if ours {
+				want = workflow.Deferred // the server refuses us, and no mail of ours
 			}
 			t.Run(phase+" "+reply, func(t *testing.T) {
 				t.Parallel()
@@ -36,7 +37,7 @@ func TestOutcomeAtEachPhase(t *testing.T) {
 					s["HELO"] = reply
 				}
 				got := send(t, pool(t, settings(t, speak(t, s).addr)))
-				if got.Outcome != want || got.Server != (phase == "" || phase == "EHLO") {
+				if got.Outcome != want || got.Server != ours {
 					t.Errorf("got %+v, want %s", got, want)
 				}
 			})
@@ -118,7 +119,8 @@ func TestNothingGoesOutInTheClear(t *testing.T) {
 	}
 }
 
-// TestAnExpiredCertificate is refused, as one for another name is (TestTLS).
+// TestAnExpiredCertificate is refused if encryption is mandatory, as one for
+// another name is (TestTLS), and taken if it is opportunistic.
 func TestAnExpiredCertificate(t *testing.T) {
 	cert, roots := certtest.New(t, func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
@@ -126,11 +128,13 @@ func TestAnExpiredCertificate(t *testing.T) {
 	server := catch(t, func(_ *catcher, s *smtp.Server) {
 		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 	})
-	for _, mode := range []mail.Encryption{mail.Mandatory, mail.Opportunistic} {
-		config := settings(t, server.addr)
-		config.TLS, config.Server.Encryption = &tls.Config{RootCAs: roots}, mode
-		if got := send(t, pool(t, config)); got.Outcome != workflow.Deferred || !got.Server || len(server.stored()) > 0 {
-			t.Errorf("%s: got %+v, want deferred, the server's trouble; %d mails stored", mode, got, len(server.stored()))
-		}
+	config := settings(t, server.addr)
+	config.TLS, config.Server.Encryption = &tls.Config{RootCAs: roots}, mail.Mandatory
+	if got := send(t, pool(t, config)); got.Outcome != workflow.Deferred || !got.Server || got.Stage != mail.AtSTARTTLS || len(server.stored()) > 0 {
+		t.Errorf("mandatory: got %+v, want deferred at STARTTLS, the server's trouble; %d mails stored", got, len(server.stored()))
+	}
+	config.Server.Encryption = mail.Opportunistic
+	if got := send(t, pool(t, config)); got.Outcome != workflow.Accepted || len(server.stored()) != 1 {
+		t.Errorf("opportunistic: got %+v, want accepted; %d mails stored", got, len(server.stored()))
 	}
 }

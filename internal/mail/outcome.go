@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"net/textproto"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode"
-
-	gomail "github.com/wneessen/go-mail"
 
 	"countersign/workflow"
 )
@@ -19,56 +16,42 @@ type Result struct {
 	Outcome workflow.Outcome // Accepted, Rejected, Deferred or Unknown
 	Code    int              // the reply code of the server; 0 where it gave none
 	Reply   string           // the server's words, or what went wrong; every address in it is "<…>"
+	Stage   Stage            // how far the dialogue came; empty if it did not begin
 
-	// Server says that the trouble is the server's or the connection's, from
-	// dialing to AUTH: every other mail would meet it too.
+	// Server says that the trouble is between us and the server: it is away, or it
+	// refuses what has nothing to do with the recipient. Every other mail would
+	// meet it too.
 	Server bool
+	Alike  string // with Server: equal for replies that say the same
+
+	// Unsure says that a deferred mail was refused by a code that leaves open whom
+	// it is about: it should be tried once more soon, and then it is rejected.
+	Unsure bool
 }
 
-// classify says what became of a mail by what go-mail says of the attempt. An
-// accepted mail counts as accepted, whatever happened to the connection after.
-func classify(err error, msg *gomail.Msg) Result {
-	if msg.IsDelivered() {
-		return Result{Outcome: workflow.Accepted, Code: 250, Reply: msg.ServerResponse()}
+// result says what became of a mail in a dialogue that came this far: words are
+// the server's if it accepted, and err is what ended it if it did not. Whose
+// fault a refusal is does not count yet; see jury.
+func result(at Stage, code int, words string, err error) Result {
+	r := Result{Outcome: workflow.Deferred, Code: code, Reply: words, Stage: at}
+	if err != nil {
+		r.Code, r.Reply = 0, fmt.Sprintf("no reply to %s: %s", at, err)
 	}
-	var failed *gomail.SendError
-	if !errors.As(err, &failed) {
-		return Result{Outcome: workflow.Deferred, Reply: fmt.Sprint(err)}
+	var reply *textproto.Error
+	if errors.As(err, &reply) {
+		r.Code, r.Reply = reply.Code, reply.Msg
 	}
-	r := Result{Outcome: workflow.Deferred, Code: failed.ErrorCode(), Reply: words(failed)}
-	switch {
-	case wantsAuth(r.Code):
-		r.Server = true
-	case r.Code/100 == 5:
+	switch blame(at, r.Code, enhancedOf(r.Reply), false) {
+	case faultNone:
+		r.Outcome = workflow.Accepted
+	case faultRecipient:
 		r.Outcome = workflow.Rejected
-	case r.Code == 0 && failed.Reason == gomail.ErrSMTPDataClose:
+	case faultUs:
+		r.Server = true
+	case faultUnknown:
 		r.Outcome = workflow.Unknown
 	}
 	return r
-}
-
-// wantsAuth tells the replies by which a server refuses any mail of a client
-// that has not authenticated or encrypted as it should (RFC 4954 section 6,
-// RFC 3207 section 4). They say nothing of the mail they answer.
-func wantsAuth(code int) bool {
-	switch code {
-	case 530, 534, 535, 538:
-		return true
-	}
-	return false
-}
-
-// begun reports whether the server may have seen something of the message.
-func begun(err error) bool {
-	var failed *gomail.SendError
-	if !errors.As(err, &failed) {
-		return true
-	}
-	switch failed.Reason {
-	case gomail.ErrConnCheck, gomail.ErrSMTPMailFrom, gomail.ErrSMTPRcptTo, gomail.ErrSMTPData:
-		return false
-	}
-	return true
 }
 
 // gone reports whether the connection is of no more use: it broke, or the
@@ -77,28 +60,16 @@ func gone(r Result) bool { return r.Code == 0 || r.Code == 421 }
 
 // setup is the result of a mail for which no connection could be made.
 func setup(err error) Result {
-	r := Result{Outcome: workflow.Deferred, Reply: err.Error(), Server: true}
+	r := Result{Outcome: workflow.Deferred, Reply: err.Error(), Stage: AtConnect, Server: true}
+	var failed stageError
+	if errors.As(err, &failed) {
+		r.Stage, r.Reply = failed.at, failed.err.Error()
+	}
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
 		r.Code, r.Reply = reply.Code, reply.Msg
 	}
 	return r
-}
-
-// words takes the server's words out of go-mail's error, which quotes them, and
-// adds what became of the RSET after and who was to get the mail. Where there
-// was no reply, the step that failed stays.
-func words(err *gomail.SendError) string {
-	s, code := err.Error(), err.ErrorCode()
-	if code == 0 {
-		s, _, _ = strings.Cut(s, ", ")
-		return s
-	}
-	s = strings.TrimPrefix(s, fmt.Sprintf("%s: %d ", err.Reason, code))
-	if quoted, err := strconv.QuotedPrefix(s); err == nil {
-		s, _ = strconv.Unquote(quoted)
-	}
-	return s
 }
 
 // maxReply is how many bytes of a reply are kept.

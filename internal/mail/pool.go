@@ -15,8 +15,9 @@ import (
 // as they are needed and keeps open while they are. All its methods may be
 // called at once.
 type Pool struct {
-	dialer dialer
+	dialer *dialer
 	letter letter
+	jury   jury
 	idle   time.Duration
 
 	busy chan struct{} // one for each mail in hand; its capacity is the pool's size
@@ -24,6 +25,10 @@ type Pool struct {
 	mu     sync.Mutex
 	kept   []*session // the open connections that no mail uses, last used last
 	closed bool
+
+	limit   int // how many mails the server takes on one connection; 0: not known
+	learned time.Time
+	ended   int // how many it took on the last connection that it ended
 }
 
 // Message is a mail that is to be sent. About must be set.
@@ -90,32 +95,72 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 	if err := ctx.Err(); err != nil || !time.Now().Before(until) {
 		return Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"}
 	}
-	r := p.deliver(out, until)
-	r.Reply = blot(r.Reply, out.secrets...)
+	r := p.jury.judge(p.deliver(out, until), m.Mail.ID, m.Mail.Recipient)
+	r.Reply = blot(r.Reply, append(out.secrets, p.dialer.server.Password)...)
 	return r
 }
 
 // deliver sends a mail over a kept connection or a new one. A kept one that
-// turns out to be gone costs the mail nothing, as long as the server has seen
-// nothing of the message.
+// turns out to be gone, or that the server is tired of, costs the mail nothing: it
+// is tried once more on a new one.
 func (p *Pool) deliver(out outgoing, until time.Time) Result {
 	s, err := p.take()
 	if err != nil {
 		return Result{Outcome: workflow.Deferred, Reply: err.Error()}
 	}
+	limit := 0
 	if s != nil {
-		r, again := s.send(out.msg, until)
+		r := s.send(out.msg, until)
+		taken := s.taken
 		p.give(s, r)
-		if !again {
+		if !tired(r) || !time.Now().Before(until) {
 			return r
+		}
+		if r.Code != 0 {
+			limit = taken
 		}
 	}
 	if s, err = p.dialer.dial(until); err != nil {
 		return setup(err)
 	}
-	r, _ := s.send(out.msg, until)
+	r := s.send(out.msg, until)
+	if r.Outcome == workflow.Accepted && limit > 0 {
+		p.learn(limit)
+	}
 	p.give(s, r)
 	return r
+}
+
+// tired reports whether a mail that a used connection did not take can be taken
+// on a new one: the connection was gone before the server saw anything of the
+// message, or the server has had enough of it. Servers say that in many ways,
+// and nearly always in answer to MAIL or DATA.
+func tired(r Result) bool {
+	switch r.Stage {
+	case AtMAIL, AtDATA:
+		return r.Code/100 != 2
+	case AtRCPT:
+		return gone(r) || r.Code == 452
+	case AtDot:
+		return r.Code == 421 || r.Code == 452
+	}
+	return false
+}
+
+// limitKept is how long a server is believed to take no more than a number of
+// mails on a connection.
+const limitKept = time.Hour
+
+// learn notes that the server took so many mails on a connection, refused the
+// next one, and took that on a new connection. It counts when it happens a second
+// time with the same number: a connection that was idle too long has any.
+func (p *Pool) learn(taken int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if taken == p.ended {
+		p.limit, p.learned = taken, time.Now()
+	}
+	p.ended = taken
 }
 
 // take returns the kept connection that was used last, or nil: the others get
@@ -143,7 +188,8 @@ func (p *Pool) give(s *session, r Result) {
 		return
 	}
 	p.mu.Lock()
-	if p.closed {
+	full := p.limit > 0 && s.taken >= p.limit && time.Since(p.learned) < limitKept
+	if p.closed || full {
 		p.mu.Unlock()
 		s.quit()
 		return

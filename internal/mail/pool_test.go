@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"countersign/internal/certtest"
 	"countersign/internal/mail"
@@ -83,6 +84,9 @@ func sendWithin(t testing.TB, p *mail.Pool, limit time.Duration) mail.Result {
 	return p.Send(ctx, mail.Message{Mail: mailOf(workflow.MailSignature, document())})
 }
 
+// whatOnly leaves out how far the dialogue came, which TestPoolSend_ReplyTable has.
+var whatOnly = cmpopts.IgnoreFields(mail.Result{}, "Stage", "Alike")
+
 // short is a deadline for mails that a server leaves hanging.
 const short = 300 * time.Millisecond
 
@@ -111,13 +115,13 @@ func TestOutcomeByFault(t *testing.T) {
 	}{
 		{"none", nil, mail.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 OK: queued"}, 1},
 		{"451 to MAIL", fail(atMail, refuse(451, smtp.EnhancedCode{4, 3, 0}, "greylisted")), mail.Result{Outcome: workflow.Deferred, Code: 451, Reply: "4.3.0 greylisted"}, 0},
-		{"550 to MAIL", fail(atMail, refuse(550, smtp.EnhancedCode{5, 7, 1}, "not this sender")), mail.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.7.1 not this sender"}, 0},
+		{"550 to MAIL", fail(atMail, refuse(550, smtp.EnhancedCode{5, 7, 1}, "not this sender")), mail.Result{Outcome: workflow.Deferred, Code: 550, Reply: "5.7.1 not this sender", Server: true}, 0},
 		{"450 to RCPT", fail(atRcpt, refuse(450, smtp.EnhancedCode{4, 2, 0}, "<owner@example.com>: mailbox busy")), mail.Result{Outcome: workflow.Deferred, Code: 450, Reply: "4.2.0 <…>: mailbox busy"}, 0},
 		{"550 to RCPT", fail(atRcpt, refuse(550, smtp.EnhancedCode{5, 1, 1}, "no such user owner@example.com here")), mail.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.1.1 no such user <…> here"}, 0},
-		{"554 after the message", fail(atData, refuse(554, smtp.EnhancedCode{5, 7, 1}, "spam: https://sign.example.com/s/"+token+" is listed")), mail.Result{Outcome: workflow.Rejected, Code: 554, Reply: "5.7.1 spam: https://sign.example.com/s/<…> is listed"}, 0},
+		{"554 after the message", fail(atData, refuse(554, smtp.EnhancedCode{5, 7, 1}, "spam: https://sign.example.com/s/"+token+" is listed")), mail.Result{Outcome: workflow.Deferred, Code: 554, Reply: "5.7.1 spam: https://sign.example.com/s/<…> is listed", Server: true}, 0},
 		{"421 after the message", fail(atData, refuse(421, smtp.EnhancedCode{4, 3, 2}, "shutting down")), mail.Result{Outcome: workflow.Deferred, Code: 421, Reply: "4.3.2 shutting down"}, 0},
-		{"connection lost before the message", cut(atRcpt), mail.Result{Outcome: workflow.Deferred, Reply: "sending SMTP RCPT TO command: EOF"}, 0},
-		{"connection lost after the message", cut(atStored), mail.Result{Outcome: workflow.Unknown, Reply: "closing SMTP DATA writer: EOF"}, 1},
+		{"connection lost before the message", cut(atRcpt), mail.Result{Outcome: workflow.Deferred, Reply: "no reply to RCPT: EOF"}, 0},
+		{"connection lost after the message", cut(atStored), mail.Result{Outcome: workflow.Unknown, Reply: "no reply to final dot: EOF"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := catch(t)
@@ -126,7 +130,7 @@ func TestOutcomeByFault(t *testing.T) {
 			if strings.Contains(got.Reply, "connection reset") { // what an EOF sometimes is
 				got.Reply = c.want.Reply
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, got, whatOnly); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
 			if n := len(server.stored()); n != c.stored {
@@ -151,7 +155,7 @@ func TestOutcomeByReply(t *testing.T) {
 		{"550 to EHLO and HELO", script{"EHLO": "550 who", "HELO": "550 are you"}, mail.Result{Outcome: workflow.Deferred, Code: 550, Reply: "who", Server: true}},
 		{"HELO only", script{"EHLO": "502 what"}, mail.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 queued as 42"}},
 		{"530 to MAIL: authenticate first", script{"MAIL": "530 5.7.0 Authentication required"}, mail.Result{Outcome: workflow.Deferred, Code: 530, Reply: "5.7.0 Authentication required", Server: true}},
-		{"554 to DATA", script{"DATA": "554 5.5.1 no valid recipients"}, mail.Result{Outcome: workflow.Rejected, Code: 554, Reply: "5.5.1 no valid recipients"}},
+		{"554 to DATA", script{"DATA": "554 5.5.1 no valid recipients"}, mail.Result{Outcome: workflow.Deferred, Code: 554, Reply: "5.5.1 no valid recipients", Server: true}},
 		{"451 to DATA", script{"DATA": "451 4.3.0 disk"}, mail.Result{Outcome: workflow.Deferred, Code: 451, Reply: "4.3.0 disk"}},
 		{"several lines", script{"RCPT": "550-5.1.1 The account owner@example.com\r\n550-5.1.1\tdoes not exist.\r\n550 5.1.1 See https://help.test/?p=NoSuchUser"}, mail.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.1.1 The account <…> 5.1.1 does not exist. 5.1.1 See https://help.test/?p=NoSuchUser"}},
 		{"no reply to MAIL", script{"MAIL": hang}, mail.Result{Outcome: workflow.Deferred}},
@@ -178,7 +182,7 @@ func TestOutcomeByReply(t *testing.T) {
 				}
 				got.Reply = ""
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, got, whatOnly); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
 		})
@@ -316,7 +320,7 @@ func TestAuth(t *testing.T) {
 			if c.want.Code == 0 {
 				got.Reply, got.Code = "", 0
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, got, whatOnly); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
 		})

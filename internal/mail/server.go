@@ -11,11 +11,12 @@ import (
 // Encryption says how a connection to the mail server is kept secret.
 type Encryption string
 
-// The ways of encryption. A password is never sent in the clear, unless the
-// server is on this machine or Plain was asked for in so many words.
+// The ways of encryption. A password is never sent in the clear or to a server
+// whose certificate is not trusted, unless the server is on this machine or Plain
+// was asked for in so many words.
 const (
-	Mandatory     Encryption = "mandatory"     // STARTTLS (RFC 3207), or no mail
-	Opportunistic Encryption = "opportunistic" // STARTTLS where the server offers it
+	Mandatory     Encryption = "mandatory"     // STARTTLS (RFC 3207) with a trusted certificate, or no mail
+	Opportunistic Encryption = "opportunistic" // STARTTLS with any certificate if it works, else in the clear (RFC 7435)
 	Plain         Encryption = "none"          // never
 	Implicit      Encryption = "implicit"      // TLS from the first byte (RFC 8314), smtps://
 )
@@ -25,7 +26,7 @@ type Server struct {
 	Host       string // name or IP address, without brackets
 	Port       int
 	User       string // empty: no AUTH
-	Password   string
+	Password   string // empty with a User: a token logs in
 	Encryption Encryption
 }
 
@@ -69,8 +70,8 @@ func ParseURL(s string) (Server, error) {
 		return Server{}, errors.New("smtp url: it names no host")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
 		return Server{}, errors.New("smtp url: something follows the host; special characters of the password need percent-encoding")
-	case (server.User == "") != (password == ""):
-		return Server{}, errors.New("smtp url: user and password go together; it has one of them")
+	case server.User == "" && password != "":
+		return Server{}, errors.New("smtp url: user and password go together; it has a password alone")
 	}
 	if server.Encryption, err = encryption(u, server); err != nil {
 		return Server{}, err

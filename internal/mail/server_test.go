@@ -32,6 +32,7 @@ type catcher struct {
 
 	mu    sync.Mutex
 	fault func(n int, at step, c *smtp.Conn) error // n counts mails from 1
+	rcpt  func(to string) error
 	conns int
 	begun int
 	mails []string
@@ -85,6 +86,13 @@ func (c *catcher) on(f func(n int, at step, k *smtp.Conn) error) {
 	c.fault, c.begun = f, 0
 }
 
+// onRecipient makes the catcher answer RCPT as f says.
+func (c *catcher) onRecipient(f func(to string) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rcpt = f
+}
+
 func (c *catcher) stored() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +134,15 @@ func (s *catching) at(at step) error {
 func (s *catching) Reset()                               {}
 func (s *catching) Logout() error                        { return nil }
 func (s *catching) Mail(string, *smtp.MailOptions) error { return s.at(atMail) }
-func (s *catching) Rcpt(string, *smtp.RcptOptions) error { return s.at(atRcpt) }
+func (s *catching) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.c.mu.Lock()
+	f := s.c.rcpt
+	s.c.mu.Unlock()
+	if f != nil {
+		return f(to)
+	}
+	return s.at(atRcpt)
+}
 
 func (s *catching) Data(r io.Reader) error {
 	b, err := io.ReadAll(r)
@@ -196,7 +212,8 @@ const (
 
 // script is what a raw server answers to the commands of one connection, by
 // verb; "" is the greeting and "." the end of the message. What is missing is
-// answered well. "&" at the end closes the connection after the reply.
+// answered well. "&" at the end closes the connection after the reply, "%" answers
+// nothing after it.
 type script map[string]string
 
 // raw is an SMTP server that says word for word what its scripts say, one for
@@ -207,6 +224,38 @@ type raw struct {
 	mu    sync.Mutex
 	lines []string // every command that came, and "(gone)" at each end
 	conns int
+
+	most    int // mails on one connection; 0: no limit
+	verb    string
+	enough  string // the reply to verb after so many
+	refused int
+}
+
+// limit has the server take a number of mails on each connection, and answer a
+// command of the next one with a reply.
+func (r *raw) limit(most int, verb, reply string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.most, r.verb, r.enough = most, verb, reply
+}
+
+// refusals counts the mails that the limit kept out.
+func (r *raw) refusals() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
+}
+
+// over returns a script in which a command is refused if the connection has taken
+// enough mails.
+func (r *raw) over(s script, verb string, taken int) script {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.most == 0 || taken < r.most || verb != r.verb {
+		return s
+	}
+	r.refused++
+	return script{verb: r.enough}
 }
 
 func speak(t testing.TB, scripts ...script) *raw {
@@ -252,6 +301,7 @@ func (r *raw) talk(conn net.Conn, s script) {
 	if !answer(conn, in, s, "", "220 raw.test") {
 		return
 	}
+	taken := 0
 	for data := false; ; {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -270,10 +320,14 @@ func (r *raw) talk(conn net.Conn, s script) {
 		if good == "" {
 			good = "250 ok"
 		}
+		s := r.over(s, verb, taken)
 		if !answer(conn, in, s, verb, good) {
 			return
 		}
 		reply, scripted := s[verb]
+		if verb == "." && !scripted {
+			taken++
+		}
 		data = verb == "DATA" && (!scripted || strings.HasPrefix(reply, "354"))
 	}
 }
@@ -292,8 +346,12 @@ func answer(conn net.Conn, in *bufio.Reader, s script, verb, good string) bool {
 		return false
 	}
 	words, last := strings.CutSuffix(reply, "&")
+	words, silent := strings.CutSuffix(words, "%")
 	_, err := fmt.Fprintf(conn, "%s\r\n", words)
-	return err == nil && !last
+	if silent {
+		_, _ = io.Copy(io.Discard, in)
+	}
+	return err == nil && !last && !silent
 }
 
 func (r *raw) note(line string) {
@@ -319,6 +377,15 @@ func (r *raw) heard(word string) int {
 		}
 	}
 	return n
+}
+
+func portOf(t testing.TB, addr string) int {
+	t.Helper()
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Port
 }
 
 // await waits for a state, and fails the test where it does not come.

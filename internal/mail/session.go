@@ -1,52 +1,105 @@
 package mail
 
 import (
-	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"net/textproto"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
 	"countersign/internal/failpoint"
-	"countersign/workflow"
 )
 
 // session is one connection to the server, ready for mails.
 type session struct {
-	client *gomail.Client
-	smtp   *smtp.Client
-	conn   net.Conn // what client and smtp talk over, beneath TLS
-	alarm  *time.Timer
-	since  time.Time // when it was last given back
+	smtp  *smtp.Client
+	conn  net.Conn // what smtp talks over, beneath TLS
+	alarm *time.Timer
+	since time.Time // when it was last given back
+	taken int       // mails that the server accepted on it
 }
 
 // farewell is how long a server may take to answer QUIT.
 const farewell = 2 * time.Second
 
-// send sends one mail until a moment. Again says that the connection was gone
-// before the server had seen anything of the message.
-func (s *session) send(msg *gomail.Msg, until time.Time) (r Result, again bool) {
+// send sends one mail until a moment.
+func (s *session) send(msg *gomail.Msg, until time.Time) Result {
 	if err := s.conn.SetDeadline(until); err != nil {
-		return Result{Outcome: workflow.Deferred, Reply: err.Error()}, true
+		return result(AtMAIL, 0, "", err)
 	}
 	failpoint.Hit("dialogue")
-	err := s.client.SendWithSMTPClient(s.smtp, msg)
+	at, words, err := s.transact(msg)
 	failpoint.Hit("answered")
-	r = classify(err, msg)
-	return r, gone(r) && !begun(err)
+	r := result(at, 250, words, err)
+	if at == AtDot && r.Code/100 == 2 {
+		s.taken++
+	}
+	return r
+}
+
+// transact takes a mail through MAIL, RCPT and DATA to the final dot (RFC 5321
+// section 3.3), and says how far it came. The words are those by which the server
+// accepted the mail.
+func (s *session) transact(msg *gomail.Msg) (at Stage, words string, err error) {
+	from, err := msg.GetSender(false)
+	if err != nil {
+		return AtMAIL, "", err
+	}
+	to, err := msg.GetRecipients()
+	if err != nil || len(to) != 1 {
+		return AtMAIL, "", fmt.Errorf("the mail has %d recipients, and must have one: %w", len(to), err)
+	}
+	if err := positive(s.smtp.Mail(from)); err != nil {
+		return AtMAIL, "", err
+	}
+	if err := positive(s.smtp.Rcpt(to[0])); err != nil {
+		return AtRCPT, "", err
+	}
+	data, err := s.smtp.Data()
+	if err != nil {
+		return AtDATA, "", err
+	}
+	// A message that breaks off is never ended with a dot.
+	if _, err := msg.WriteTo(data); err != nil {
+		return AtMessage, "", err
+	}
+	if err := data.Close(); positive(err) != nil {
+		return AtDot, "", err
+	}
+	if dc, ok := data.(*smtp.DataCloser); ok {
+		words = dc.ServerResponse()
+	}
+	return AtDot, words, nil
+}
+
+// positive drops the error of a reply that was another success than the
+// expected one: the first digit decides (RFC 5321 section 4.2.1).
+func positive(err error) error {
+	var reply *textproto.Error
+	if errors.As(err, &reply) && reply.Code/100 == 2 {
+		return nil
+	}
+	return err
 }
 
 // reset makes the connection ready for the mail after one with this result,
 // and reports whether it is. After an accepted mail it is (RFC 5321 section
-// 4.1.1.4); RSET would cost every mail a round trip.
+// 4.1.1.4); RSET would cost every mail a round trip. A server that is tired of the
+// connection stays so, whatever it answers to RSET.
 func (s *session) reset(last Result) bool {
-	if last.Outcome == workflow.Accepted {
+	switch {
+	case last.Code/100 == 2:
 		return true
+	case gone(last), last.Stage == AtDATA && last.Code/100 < 4:
+		return false
+	case tired(last):
+		s.quit()
+		return false
 	}
-	return !gone(last) && s.smtp.Reset() == nil
+	return s.smtp.Reset() == nil
 }
 
 // quit takes leave of the server and closes the connection.
@@ -58,89 +111,3 @@ func (s *session) quit() {
 }
 
 func (s *session) hangUp() { _ = s.conn.Close() }
-
-// dialer opens connections.
-type dialer struct {
-	server  Server
-	tls     *tls.Config
-	options []gomail.Option
-}
-
-func newDialer(c Config) (dialer, error) {
-	d := dialer{server: c.Server, tls: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if c.TLS != nil {
-		d.tls = c.TLS.Clone()
-	}
-	if d.tls.ServerName == "" {
-		d.tls.ServerName = c.Server.Host
-	}
-	d.options = []gomail.Option{
-		gomail.WithPort(c.Server.Port), gomail.WithTLSConfig(d.tls),
-		gomail.WithoutNoop(), gomail.WithoutRset(), gomail.WithoutSMTPUTF8(),
-	}
-	if c.HELO != "" {
-		d.options = append(d.options, gomail.WithHELO(c.HELO))
-	}
-	switch c.Server.Encryption {
-	case Implicit:
-		d.options = append(d.options, gomail.WithSSL())
-	case Mandatory:
-		d.options = append(d.options, gomail.WithTLSPolicy(gomail.TLSMandatory))
-	case Opportunistic:
-		d.options = append(d.options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
-	case Plain:
-		d.options = append(d.options, gomail.WithTLSPolicy(gomail.NoTLS))
-	default:
-		return dialer{}, fmt.Errorf("encryption %q: it can be mandatory, opportunistic, none or implicit", c.Server.Encryption)
-	}
-	if c.Server.User != "" {
-		mechanisms := []gomail.SMTPAuthType{gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin}
-		if c.Server.Encryption == Plain {
-			mechanisms = []gomail.SMTPAuthType{gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc}
-		}
-		d.options = append(d.options, gomail.WithOpportunisticSMTPAuth(mechanisms...),
-			gomail.WithUsername(c.Server.User), gomail.WithPassword(c.Server.Password))
-	}
-	if _, err := gomail.NewClient(d.server.Host, d.options...); err != nil {
-		return dialer{}, fmt.Errorf("set up the mail client: %w", err)
-	}
-	return d, nil
-}
-
-// dial opens a connection and brings it to where mails can be sent: greeting,
-// EHLO, TLS, AUTH. All of it ends by until.
-func (d dialer) dial(until time.Time) (*session, error) {
-	ctx, cancel := context.WithDeadline(context.Background(), until)
-	defer cancel()
-	s := &session{}
-	connect := func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var err error
-		if s.conn, err = new(net.Dialer).DialContext(ctx, network, d.server.address()); err != nil {
-			return nil, err
-		}
-		if err = s.conn.SetDeadline(until); err != nil || d.server.Encryption != Implicit {
-			return fixed{s.conn}, err
-		}
-		secure := tls.Client(fixed{s.conn}, d.tls)
-		return secure, secure.HandshakeContext(ctx)
-	}
-	var err error
-	options := append([]gomail.Option{gomail.WithDialContextFunc(connect)}, d.options...)
-	if s.client, err = gomail.NewClient(d.server.Host, options...); err != nil {
-		return nil, fmt.Errorf("set up the mail client: %w", err)
-	}
-	if s.smtp, err = s.client.DialToSMTPClientWithContext(ctx); err != nil {
-		if s.conn != nil {
-			s.hangUp()
-		}
-		return nil, fmt.Errorf("connect to the mail server: %w", err)
-	}
-	return s, nil
-}
-
-// fixed is a connection whose deadline go-mail cannot move. go-mail grants
-// each step its own time-out anew; here a mail has one deadline for all steps.
-type fixed struct{ net.Conn }
-
-// SetDeadline does nothing.
-func (fixed) SetDeadline(time.Time) error { return nil }

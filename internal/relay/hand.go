@@ -59,28 +59,6 @@ func (r *Mails) wake() {
 	}
 }
 
-// learn slows down while the mail server is in trouble.
-func (r *Mails) learn(result Result) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !result.Server {
-		if r.server.failures > 0 {
-			r.Logger.Info("the mail server is back")
-		}
-		r.server = server{}
-		return
-	}
-	if time.Now().Before(r.server.until) {
-		return // the same trouble, met by another connection
-	}
-	if r.server.failures == 0 {
-		r.Logger.Warn("the mail server cannot be used; mails wait", "code", result.Code, "reply", result.Reply)
-	}
-	r.server.failures++
-	wait := min(time.Second<<min(r.server.failures-1, 5), 30*time.Second)
-	r.server.until = time.Now().Add(wait)
-}
-
 // outcome says what a result means for the mail.
 func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) workflow.MailOutcome {
 	o := workflow.MailOutcome{Mail: m.ID, Outcome: result.Outcome, Code: result.Code, Reply: result.Reply}
@@ -88,7 +66,7 @@ func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) wor
 	case workflow.Unknown:
 		wait := r.doubt()
 		if m.Doubts > 0 { // each try may have been another copy
-			wait = max(wait, r.Retry.after(m.ID, m.Doubts))
+			wait = max(wait, r.Retry.after(m.ID, m.Doubts), doubtAgain(m.Doubts))
 		}
 		o.RetryAfterMs = wait.Milliseconds()
 		if r.Hold || r.exhausted(ctx, m) {
@@ -96,8 +74,12 @@ func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) wor
 		}
 	case workflow.Deferred:
 		wait := r.Retry.after(m.ID, m.Attempts)
-		if result.Server {
-			wait = min(wait, serverWait)
+		if result.Server { // no try at this mail: its time to give up does not run
+			o.Outcome, o.RetryAfterMs = workflow.Released, min(wait, serverWait).Milliseconds()
+			return o
+		}
+		if result.Unsure {
+			wait = min(wait, unsureWait)
 		}
 		o.RetryAfterMs = wait.Milliseconds()
 		if r.exhausted(ctx, m) {
@@ -249,8 +231,8 @@ func (r *Mails) doubtful(ctx context.Context) ([]workflow.MailID, time.Duration,
 	return ids, wait, nil
 }
 
-// abandoned settles the mails of a claim that are held or not wanted any more,
-// and returns those to be sent again.
+// abandoned settles the mails of a claim that are held, not wanted any more, or
+// in doubt for more than the first time, and returns those to be sent again now.
 func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, error) {
 	mails, err := r.Store.ClaimedMails(ctx, seq)
 	if err != nil {
@@ -264,6 +246,8 @@ func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, e
 			over = append(over, workflow.MailOutcome{Mail: m.ID, Outcome: workflow.Unknown, Reply: "claimed, and no outcome"})
 		case r.Hold:
 			over = append(over, workflow.MailOutcome{Mail: m.ID, Outcome: workflow.Held, Reply: "claimed, and no outcome"})
+		case m.Doubts > 0: // each try may have been another copy
+			over = append(over, r.outcome(ctx, m, Result{Outcome: workflow.Unknown, Reply: "claimed, and no outcome"}))
 		default:
 			again = append(again, m.ID)
 		}

@@ -32,7 +32,10 @@ type Result struct {
 	Outcome workflow.Outcome // Accepted, Rejected, Deferred or Unknown
 	Code    int              // SMTP reply code, 0 where there was none
 	Reply   string           // the server's words, addresses blotted out
-	Server  bool             // the trouble is the server's: every other mail would meet it too
+	Stage   string           // how far the dialogue came: connect, EHLO, …, final dot
+	Server  bool             // the server is away or refuses us: every other mail would meet it too
+	Alike   string           // with Server: equal for replies that say the same
+	Unsure  bool             // with Deferred: try once more soon, to see whom the refusal is about
 }
 
 // Limits bounds how fast mails may go out.
@@ -54,6 +57,9 @@ type Mails struct {
 	Deadline time.Duration // from a claim to the end of its mails' dialogues
 	Hold     bool          // a mail in doubt is held, not sent again
 	Logger   *slog.Logger
+	Host     string // of the mail server, for what is said of it
+	Port     int
+	User     string // that logs in there; empty if nobody does
 	Name     string // of this run, in the ids of its claims; a random one where it is empty
 
 	name    string // the worker's and the run's
@@ -75,12 +81,6 @@ type Mails struct {
 	late    bool          // mails in hand were not begun in time, and are handed back
 	pace    time.Duration // how long a mail takes its connection, averaged
 	server  server
-}
-
-// server is how the mail server fares.
-type server struct {
-	failures int       // in a row
-	until    time.Time // no claim before
 }
 
 // job is a mail in hand.

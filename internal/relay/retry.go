@@ -14,9 +14,26 @@ type Retry struct {
 	GiveUp time.Duration // after its first try, a mail that is deferred still is rejected, and one in doubt is held
 }
 
-// serverWait bounds the wait of a mail that only met a mail server in trouble,
-// so that all leave soon after it is back.
+// serverWait bounds the wait of a mail that only met a mail server which is away
+// or refuses us, so that all leave soon after that ends.
 const serverWait = time.Minute
+
+// unsureWait bounds the wait of a mail whose refusal leaves open whom it is about:
+// long enough for other mails to meet the same.
+const unsureWait = 5 * time.Second
+
+// The wait of a mail that is in doubt not for the first time begins with
+// doubtFirst and doubles up to doubtMost, whatever the settings say: a server that
+// takes mails and never says so gets few copies.
+const (
+	doubtFirst = 30 * time.Second
+	doubtMost  = time.Hour
+)
+
+// doubtAgain is the shortest wait of a mail that was in doubt so often before.
+func doubtAgain(doubts int) time.Duration {
+	return min(doubtFirst<<min(doubts-1, 10), doubtMost)
+}
 
 // after is the wait after the given try, the first being 1, with a tenth of
 // jitter either way that follows from the mail.

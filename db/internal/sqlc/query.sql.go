@@ -951,9 +951,12 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 }
 
 const firstTrouble = `-- name: FirstTrouble :one
-SELECT CAST(COALESCE(MIN(at_ms), 0) AS INTEGER) AS at_ms FROM journal
-WHERE document_sid = ?1 AND what IN ('mail deferred', 'mail in doubt')
-  AND (detail = CAST(?2 AS TEXT) OR substr(detail, 1, length(CAST(?2 AS TEXT)) + 1) = CAST(?2 AS TEXT) || ':')
+SELECT CAST(COALESCE(MIN(j.at_ms), 0) AS INTEGER) AS at_ms FROM journal AS j
+WHERE j.document_sid = ?1 AND j.what IN ('mail deferred', 'mail in doubt')
+  AND (j.detail = CAST(?2 AS TEXT) OR substr(j.detail, 1, length(CAST(?2 AS TEXT)) + 1) = CAST(?2 AS TEXT) || ':')
+  AND j.sequence > (SELECT COALESCE(MAX(w.sequence), 0) FROM journal AS w
+    WHERE w.document_sid = ?1 AND w.what = 'mail waits'
+      AND substr(w.detail, 1, length(CAST(?2 AS TEXT)) + 1) = CAST(?2 AS TEXT) || ':')
 `
 
 type FirstTroubleParams struct {
