@@ -69,7 +69,7 @@ SELECT * FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(@sids AS 
 
 -- name: LoadUnsettledMails :many
 SELECT m.id, m.kind, m.recipient, m.state, m.owed_seq, m.owed_index, m.owed_ms, m.due_ms, m.attempts, m.claim,
-  m.doubts, m.withdrawn, m.code, m.reply
+  m.doubts, m.trouble_ms, m.withdrawn, m.code, m.reply
 FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN mails AS m
 WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms = 0
 ORDER BY m.owed_seq, m.owed_index;
@@ -121,12 +121,12 @@ DELETE FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids A
 INSERT INTO holders (order_sid, document_sid) SELECT value ->> 0, value ->> 1 FROM json_each(CAST(@holders AS TEXT));
 
 -- name: PutMail :exec
-INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts,
+INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms,
   withdrawn, code, reply, settled_ms, about, asked)
 VALUES (@id, @kind, @recipient, @domain, @state, @owed_seq, @owed_index, @owed_ms, @due_ms, @attempts, @claim,
-  @doubts, @withdrawn, @code, @reply, @settled_ms, @about, @asked)
+  @doubts, @trouble_ms, @withdrawn, @code, @reply, @settled_ms, @about, @asked)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, attempts = excluded.attempts,
-  claim = excluded.claim, doubts = excluded.doubts, withdrawn = excluded.withdrawn, code = excluded.code,
+  claim = excluded.claim, doubts = excluded.doubts, trouble_ms = excluded.trouble_ms, withdrawn = excluded.withdrawn, code = excluded.code,
   reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about);
 
 -- name: AddOwedEvent :exec
@@ -167,14 +167,6 @@ ORDER BY due_ms, owed_seq, owed_index LIMIT @most;
 SELECT owed_ms FROM mails
 WHERE asked = @asked AND asked <> '' AND owed_ms > @since_ms AND (attempts > 0 OR state <> 'withdrawn')
 ORDER BY owed_ms DESC LIMIT 1 OFFSET @skip;
-
--- name: FirstTrouble :one
-SELECT CAST(COALESCE(MIN(j.at_ms), 0) AS INTEGER) AS at_ms FROM journal AS j
-WHERE j.document_sid = @document_sid AND j.what IN ('mail deferred', 'mail in doubt')
-  AND (j.detail = CAST(@mail AS TEXT) OR substr(j.detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':')
-  AND j.sequence > (SELECT COALESCE(MAX(w.sequence), 0) FROM journal AS w
-    WHERE w.document_sid = @document_sid AND w.what = 'mail waits'
-      AND substr(w.detail, 1, length(CAST(@mail AS TEXT)) + 1) = CAST(@mail AS TEXT) || ':');
 
 -- name: NextDueMail :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (

@@ -89,17 +89,6 @@ func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, 
 	return mails, nil
 }
 
-// TroubleSince returns when a try at the mail first came to nothing that
-// lasts: deferred, or in doubt. It is zero where none has. Tries before the mail
-// last waited for a mail server that refused us do not count.
-func (s *Store) TroubleSince(ctx context.Context, m workflow.Mail) (time.Time, error) {
-	at, err := s.rq.FirstTrouble(ctx, sqlc.FirstTroubleParams{DocumentSID: m.Document, Mail: string(m.ID)})
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read since when mail %s is tried: %w", m.ID, err)
-	}
-	return fromMS(at), nil
-}
-
 // OpenClaims lists the claims that have mails without an outcome, oldest first.
 func (s *Store) OpenClaims(ctx context.Context) ([]uint64, error) {
 	rows, err := s.rq.OpenClaims(ctx)

@@ -165,7 +165,7 @@ func mailRow(m workflow.Mail) sqlc.PutMailParams {
 	r := sqlc.PutMailParams{
 		ID: m.ID, Kind: m.Kind, Recipient: m.Recipient, Domain: strings.ToLower(domain), State: m.State,
 		OwedSeq: int64(m.OwedSeq), OwedIndex: int64(m.OwedIndex), OwedMS: ms(m.OwedAt), DueMS: ms(m.Due),
-		Attempts: int64(m.Attempts), Claim: int64(m.Claim), Doubts: int64(m.Doubts), Withdrawn: m.Withdrawn,
+		Attempts: int64(m.Attempts), Claim: int64(m.Claim), Doubts: int64(m.Doubts), TroubleMS: ms(m.Trouble), Withdrawn: m.Withdrawn,
 		Code: int64(m.Code), Reply: m.Reply, SettledMS: ms(m.SettledAt),
 	}
 	if m.About != nil {
@@ -179,7 +179,7 @@ func mail(r sqlc.Mail) (workflow.Mail, error) {
 	m := workflow.Mail{
 		ID: r.ID, Document: r.ID.Document(), Round: r.ID.Round(), Kind: r.Kind, Recipient: r.Recipient, State: r.State,
 		OwedSeq: uint64(r.OwedSeq), OwedIndex: int(r.OwedIndex), OwedAt: fromMS(r.OwedMS), Due: fromMS(r.DueMS),
-		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Withdrawn: r.Withdrawn,
+		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Trouble: fromMS(r.TroubleMS), Withdrawn: r.Withdrawn,
 		Code: int(r.Code), Reply: r.Reply, SettledAt: fromMS(r.SettledMS),
 	}
 	if r.About != "" {
@@ -194,7 +194,7 @@ func unsettledMail(r sqlc.LoadUnsettledMailsRow) workflow.Mail {
 	return workflow.Mail{
 		ID: r.ID, Document: r.ID.Document(), Round: r.ID.Round(), Kind: r.Kind, Recipient: r.Recipient, State: r.State,
 		OwedSeq: uint64(r.OwedSeq), OwedIndex: int(r.OwedIndex), OwedAt: fromMS(r.OwedMS), Due: fromMS(r.DueMS),
-		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Withdrawn: r.Withdrawn,
+		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Trouble: fromMS(r.TroubleMS), Withdrawn: r.Withdrawn,
 		Code: int(r.Code), Reply: r.Reply,
 	}
 }

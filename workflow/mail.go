@@ -133,6 +133,7 @@ type Mail struct {
 	Attempts  int       // how often a worker began it, as far as is known
 	Claim     uint64    // sequence of the last claim, 0 before the first
 	Doubts    int       // how often its outcome was lost
+	Trouble   time.Time // when it was first deferred or left in doubt, since the mail server took no mail of ours; zero if never
 	Withdrawn bool      // not to be retried: its link is dead
 	Code      int       // of the last SMTP reply
 	Reply     string

@@ -85,6 +85,7 @@ func (d *decider) claim(e Entry, b Claimed) {
 		d.same = false
 		if m.State == MailClaimed {
 			m.Doubts++
+			d.trouble(m)
 			d.note("mail in doubt", fmt.Sprintf("%s: claim %d has no outcome", m.ID, m.Claim))
 		}
 		if m.Withdrawn {
@@ -126,19 +127,31 @@ func (d *decider) settle(b Settled) {
 	}
 }
 
+// trouble starts the time after which a mail is given up, if it does not run.
+func (d *decider) trouble(m *Mail) {
+	if m.Trouble.IsZero() {
+		m.Trouble = d.now
+	}
+}
+
 // again owes a mail that has not been accepted, or may not have been. Told says
 // that the outcome's words are those of the one before.
 func (d *decider) again(m *Mail, o MailOutcome, told bool) {
 	switch o.Outcome {
 	case Released:
 		m.Attempts--
+		if o.Reply != "" {
+			m.Trouble = time.Time{}
+		}
 		if o.Reply != "" && !told {
 			d.note("mail waits", mailDetail(m))
 		}
 	case Unknown:
 		m.Doubts++
+		d.trouble(m)
 		d.note("mail in doubt", mailDetail(m))
 	default:
+		d.trouble(m)
 		d.note("mail "+string(o.Outcome), mailDetail(m))
 	}
 	if m.Withdrawn {

@@ -90,6 +90,7 @@ CREATE TABLE mails (
   attempts   INTEGER NOT NULL,
   claim      INTEGER NOT NULL, -- sequence of the last claim, 0 before the first
   doubts     INTEGER NOT NULL, -- how often its outcome was lost
+  trouble_ms INTEGER NOT NULL, -- when it was first deferred or left in doubt; 0 if never
   withdrawn  INTEGER NOT NULL CHECK (withdrawn IN (0, 1)), -- its link is dead
   code       INTEGER NOT NULL, -- of the last SMTP reply
   reply      TEXT    NOT NULL,

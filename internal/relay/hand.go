@@ -34,7 +34,7 @@ func (r *Mails) send(ctx context.Context, j job) {
 		if sent.Server {
 			begun = time.Time{} // it says nothing of how long a mail takes
 		}
-		outcome = r.outcome(ctx, j.mail, sent)
+		outcome = r.outcome(j.mail, sent)
 	}
 	settled := make(chan struct{})
 	r.results <- result{j.batch.seq, outcome, settled}
@@ -60,7 +60,7 @@ func (r *Mails) wake() {
 }
 
 // outcome says what a result means for the mail.
-func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) workflow.MailOutcome {
+func (r *Mails) outcome(m workflow.Mail, result Result) workflow.MailOutcome {
 	o := workflow.MailOutcome{Mail: m.ID, Outcome: result.Outcome, Code: result.Code, Reply: result.Reply}
 	switch result.Outcome {
 	case workflow.Unknown:
@@ -69,7 +69,7 @@ func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) wor
 			wait = max(wait, r.Retry.after(m.ID, m.Doubts), doubtAgain(m.Doubts))
 		}
 		o.RetryAfterMs = wait.Milliseconds()
-		if r.Hold || r.exhausted(ctx, m) {
+		if r.Hold || r.exhausted(m) {
 			o.Outcome, o.RetryAfterMs = workflow.Held, 0
 		}
 	case workflow.Deferred:
@@ -82,7 +82,7 @@ func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) wor
 			wait = min(wait, unsureWait)
 		}
 		o.RetryAfterMs = wait.Milliseconds()
-		if r.exhausted(ctx, m) {
+		if r.exhausted(m) {
 			o.Outcome, o.RetryAfterMs = workflow.Rejected, 0
 			o.Reply = fmt.Sprintf("deferred for %s; the last reply: %s", r.Retry.GiveUp, result.Reply)
 		}
@@ -92,16 +92,8 @@ func (r *Mails) outcome(ctx context.Context, m workflow.Mail, result Result) wor
 
 // exhausted reports whether the mail has been tried for as long as it may. What
 // it waited behind another mail, or because no worker ran, does not count.
-func (r *Mails) exhausted(ctx context.Context, m workflow.Mail) bool {
-	now := r.Log.Now()
-	if now.Sub(m.OwedAt) <= r.Retry.GiveUp {
-		return false
-	}
-	since, err := r.Store.TroubleSince(context.WithoutCancel(ctx), m)
-	if err != nil {
-		r.Logger.Warn("a mail is not given up yet", "err", err)
-	}
-	return !since.IsZero() && now.Sub(since) > r.Retry.GiveUp
+func (r *Mails) exhausted(m workflow.Mail) bool {
+	return !m.Trouble.IsZero() && r.Log.Now().Sub(m.Trouble) > r.Retry.GiveUp
 }
 
 // doubt is how long an open claim is left to whoever made it.
@@ -247,7 +239,7 @@ func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, e
 		case r.Hold:
 			over = append(over, workflow.MailOutcome{Mail: m.ID, Outcome: workflow.Held, Reply: "claimed, and no outcome"})
 		case m.Doubts > 0: // each try may have been another copy
-			over = append(over, r.outcome(ctx, m, Result{Outcome: workflow.Unknown, Reply: "claimed, and no outcome"}))
+			over = append(over, r.outcome(m, Result{Outcome: workflow.Unknown, Reply: "claimed, and no outcome"}))
 		default:
 			again = append(again, m.ID)
 		}

@@ -84,7 +84,7 @@ func (d *desk) settle(m workflow.Mail, o workflow.MailOutcome, later time.Durati
 
 // comes is what a result comes to.
 func (d *desk) comes(m workflow.Mail, r Result) workflow.MailOutcome {
-	return d.mail.outcome(d.t.Context(), m, r)
+	return d.mail.outcome(m, r)
 }
 
 var (

@@ -150,9 +150,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.dueMailsStmt, err = db.PrepareContext(ctx, dueMails); err != nil {
 		return nil, fmt.Errorf("error preparing query DueMails: %w", err)
 	}
-	if q.firstTroubleStmt, err = db.PrepareContext(ctx, firstTrouble); err != nil {
-		return nil, fmt.Errorf("error preparing query FirstTrouble: %w", err)
-	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
 	}
@@ -542,11 +539,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing dueMailsStmt: %w", cerr)
 		}
 	}
-	if q.firstTroubleStmt != nil {
-		if cerr := q.firstTroubleStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing firstTroubleStmt: %w", cerr)
-		}
-	}
 	if q.getDocumentStmt != nil {
 		if cerr := q.getDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getDocumentStmt: %w", cerr)
@@ -918,7 +910,6 @@ type Queries struct {
 	documentTurnedDownStmt    *sql.Stmt
 	dueEventsStmt             *sql.Stmt
 	dueMailsStmt              *sql.Stmt
-	firstTroubleStmt          *sql.Stmt
 	getDocumentStmt           *sql.Stmt
 	getErasedStmt             *sql.Stmt
 	getPositionStmt           *sql.Stmt
@@ -1025,7 +1016,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		documentTurnedDownStmt:    q.documentTurnedDownStmt,
 		dueEventsStmt:             q.dueEventsStmt,
 		dueMailsStmt:              q.dueMailsStmt,
-		firstTroubleStmt:          q.firstTroubleStmt,
 		getDocumentStmt:           q.getDocumentStmt,
 		getErasedStmt:             q.getErasedStmt,
 		getPositionStmt:           q.getPositionStmt,

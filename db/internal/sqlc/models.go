@@ -100,6 +100,7 @@ type Mail struct {
 	Attempts  int64
 	Claim     int64
 	Doubts    int64
+	TroubleMS int64
 	Withdrawn bool
 	Code      int64
 	Reply     string

@@ -387,7 +387,7 @@ func (q *Queries) Backlog(ctx context.Context, nowMs int64) (BacklogRow, error) 
 }
 
 const claimedMails = `-- name: ClaimedMails :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1 ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1 ORDER BY owed_seq, owed_index
 `
 
 func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error) {
@@ -412,6 +412,7 @@ func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error)
 			&i.Attempts,
 			&i.Claim,
 			&i.Doubts,
+			&i.TroubleMS,
 			&i.Withdrawn,
 			&i.Code,
 			&i.Reply,
@@ -678,7 +679,7 @@ func (q *Queries) DocumentJournal(ctx context.Context, documentSid workflow.SID)
 }
 
 const documentMails = `-- name: DocumentMails :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/' ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/' ORDER BY owed_seq, owed_index
 `
 
 func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error) {
@@ -703,6 +704,7 @@ func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error)
 			&i.Attempts,
 			&i.Claim,
 			&i.Doubts,
+			&i.TroubleMS,
 			&i.Withdrawn,
 			&i.Code,
 			&i.Reply,
@@ -948,27 +950,6 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 		return nil, err
 	}
 	return items, nil
-}
-
-const firstTrouble = `-- name: FirstTrouble :one
-SELECT CAST(COALESCE(MIN(j.at_ms), 0) AS INTEGER) AS at_ms FROM journal AS j
-WHERE j.document_sid = ?1 AND j.what IN ('mail deferred', 'mail in doubt')
-  AND (j.detail = CAST(?2 AS TEXT) OR substr(j.detail, 1, length(CAST(?2 AS TEXT)) + 1) = CAST(?2 AS TEXT) || ':')
-  AND j.sequence > (SELECT COALESCE(MAX(w.sequence), 0) FROM journal AS w
-    WHERE w.document_sid = ?1 AND w.what = 'mail waits'
-      AND substr(w.detail, 1, length(CAST(?2 AS TEXT)) + 1) = CAST(?2 AS TEXT) || ':')
-`
-
-type FirstTroubleParams struct {
-	DocumentSID workflow.SID
-	Mail        string
-}
-
-func (q *Queries) FirstTrouble(ctx context.Context, arg FirstTroubleParams) (int64, error) {
-	row := q.queryRow(ctx, q.firstTroubleStmt, firstTrouble, arg.DocumentSID, arg.Mail)
-	var at_ms int64
-	err := row.Scan(&at_ms)
-	return at_ms, err
 }
 
 const getDocument = `-- name: GetDocument :one
@@ -1488,7 +1469,7 @@ func (q *Queries) LoadTimers(ctx context.Context, sids string) ([]Timer, error) 
 
 const loadUnsettledMails = `-- name: LoadUnsettledMails :many
 SELECT m.id, m.kind, m.recipient, m.state, m.owed_seq, m.owed_index, m.owed_ms, m.due_ms, m.attempts, m.claim,
-  m.doubts, m.withdrawn, m.code, m.reply
+  m.doubts, m.trouble_ms, m.withdrawn, m.code, m.reply
 FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN mails AS m
 WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms = 0
 ORDER BY m.owed_seq, m.owed_index
@@ -1506,6 +1487,7 @@ type LoadUnsettledMailsRow struct {
 	Attempts  int64
 	Claim     int64
 	Doubts    int64
+	TroubleMS int64
 	Withdrawn bool
 	Code      int64
 	Reply     string
@@ -1532,6 +1514,7 @@ func (q *Queries) LoadUnsettledMails(ctx context.Context, sids string) ([]LoadUn
 			&i.Attempts,
 			&i.Claim,
 			&i.Doubts,
+			&i.TroubleMS,
 			&i.Withdrawn,
 			&i.Code,
 			&i.Reply,
@@ -1622,7 +1605,7 @@ func (q *Queries) LoseTurnedDownAfter(ctx context.Context, sequence int64) error
 }
 
 const mailsInDoubt = `-- name: MailsInDoubt :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE doubts > 0 ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE doubts > 0 ORDER BY owed_seq, owed_index
 `
 
 func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
@@ -1647,6 +1630,7 @@ func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
 			&i.Attempts,
 			&i.Claim,
 			&i.Doubts,
+			&i.TroubleMS,
 			&i.Withdrawn,
 			&i.Code,
 			&i.Reply,
@@ -2438,12 +2422,12 @@ func (q *Queries) PutErased(ctx context.Context, arg PutErasedParams) error {
 }
 
 const putMail = `-- name: PutMail :exec
-INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts,
+INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms,
   withdrawn, code, reply, settled_ms, about, asked)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-  ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+  ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, attempts = excluded.attempts,
-  claim = excluded.claim, doubts = excluded.doubts, withdrawn = excluded.withdrawn, code = excluded.code,
+  claim = excluded.claim, doubts = excluded.doubts, trouble_ms = excluded.trouble_ms, withdrawn = excluded.withdrawn, code = excluded.code,
   reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about)
 `
 
@@ -2460,6 +2444,7 @@ type PutMailParams struct {
 	Attempts  int64
 	Claim     int64
 	Doubts    int64
+	TroubleMS int64
 	Withdrawn bool
 	Code      int64
 	Reply     string
@@ -2482,6 +2467,7 @@ func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
 		arg.Attempts,
 		arg.Claim,
 		arg.Doubts,
+		arg.TroubleMS,
 		arg.Withdrawn,
 		arg.Code,
 		arg.Reply,
