@@ -215,7 +215,7 @@ func (s *stream) info() jetstream.StreamInfo {
 		Created: s.created, TimeStamp: s.now(), State: state,
 		Config: jetstream.StreamConfig{
 			Name: events.StreamName, Subjects: []string{"authdocs.>"}, Storage: jetstream.FileStorage, Replicas: 1,
-			AllowAtomicPublish: true, Duplicates: duplicateWindow,
+			AllowAtomicPublish: true, Duplicates: duplicateWindow, MaxMsgSize: events.MaxMessage,
 		},
 	}
 }
