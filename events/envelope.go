@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -217,8 +216,8 @@ func (r *reader) identity(field, s string) {
 	switch {
 	case len(s) > MaxIdentity:
 		r.fail(workflow.CodeInvalid, field, "%d bytes are more than %d", len(s), MaxIdentity)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		r.fail(workflow.CodeInvalid, field, "has a control character: %s", quote(s))
+	default:
+		r.named(field, s)
 	}
 }
 

@@ -144,9 +144,21 @@ func (r *reader) country(v value) string {
 	return s
 }
 
-// line reads a text that stands on one line.
+// line reads a name or another text that people read on one line; "" stands
+// for none.
 func (r *reader) line(v value, limit int) string {
-	return r.text(v, limit, unicode.IsControl)
+	s := r.text(v, limit, func(rune) bool { return false })
+	if r.problem == nil {
+		r.named(v.path(), s)
+	}
+	return s
+}
+
+// named refuses a name that people cannot read as it is written.
+func (r *reader) named(field, s string) {
+	if fault := workflow.NameFault(s); fault != "" {
+		r.fail(workflow.CodeInvalid, field, "%s: %s", fault, strconv.QuoteToASCII(cut(s, 64)))
+	}
 }
 
 // prose reads a text that may have several lines.

@@ -14,12 +14,48 @@ import (
 
 // Patterns that say in JSON Schema what package events says in code.
 const (
-	onOneLine   = `^[^\x00-\x1f\x7f-\x9f]*$`
 	onManyLines = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$`
 	// addressShape is what every address that is taken has; more is asked of it.
 	addressShape = `^[!-?A-~]{1,64}@[^@\s]+$`
 	timerNames   = `^((expiry|freshness)(-[1-9][0-9]*)?|(reminder|parked)-[1-9][0-9]*)$`
 )
+
+// onOneLine is what workflow.NameFault finds no fault with: no character that is
+// refused anywhere, and one that can be seen, if there is any.
+var onOneLine = func() string {
+	refused := class(func(r rune) bool { return workflow.NameFault("a"+string(r)) != "" })
+	return "^(" + refused + "*" + class(func(r rune) bool { return !workflow.Visible(r) }) + refused + "*)?$"
+}()
+
+// class is a regular expression, of ECMA-262 and RE2 alike, for one character
+// that is not among some of the Basic Multilingual Plane: YAML has no escapes for
+// others that JSON has too. The two have no escape in common beyond \xff.
+func class(among func(rune) bool) string {
+	const lastBMP = 0xffff
+	var b strings.Builder
+	b.WriteString("[^")
+	char := func(r rune) {
+		if r <= 0xff {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	for r := rune(0); r <= lastBMP; r++ {
+		if !among(r) {
+			continue
+		}
+		first := r
+		for r < lastBMP && among(r+1) {
+			r++
+		}
+		if char(first); r > first {
+			b.WriteByte('-')
+			char(r)
+		}
+	}
+	return b.String() + "]"
+}
 
 // limits has what a property may hold, by its path or else by its name.
 var limits = map[string]func(*jsonschema.Schema){

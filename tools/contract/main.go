@@ -14,6 +14,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
+
+	"countersign/workflow"
 )
 
 func main() {
@@ -54,12 +57,20 @@ func write(path string, data []byte) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
-// indented is v as JSON for people.
+// indented is v as JSON for people, with escapes for what they cannot see.
 func indented(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	err := e.Encode(v)
-	return b.Bytes(), err
+	var out []byte
+	for _, r := range b.String() {
+		if r < utf8.RuneSelf || workflow.Visible(r) {
+			out = utf8.AppendRune(out, r)
+		} else {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out, err
 }
