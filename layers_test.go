@@ -27,10 +27,10 @@ var rooms = map[string]string{
 	"cmd":   "*",
 	"bench": "*", // nothing but measurements
 
-	"internal/api":      "db events internal/phone internal/ratelimit internal/ticket workflow",
+	"internal/api":      "db events internal/httpd internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/accounts": "internal/private workflow",
 	"internal/admin":    "db events workflow",
-	"internal/web":      "db events internal/loa internal/phone internal/ratelimit internal/ticket workflow",
+	"internal/web":      "db events internal/httpd internal/loa internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/relay":    "db events internal/failpoint workflow",
 	"internal/mail":     "internal/failpoint internal/inert internal/loa internal/phone internal/ratelimit workflow",
 	"internal/letter":   "internal/loa internal/phone workflow",
