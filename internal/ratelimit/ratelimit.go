@@ -1,5 +1,6 @@
 // Package ratelimit bounds how often something happens for each of many keys,
-// and finds out from where a request comes.
+// and how many bytes requests hold at once. It finds out from where a request
+// comes.
 package ratelimit
 
 import (
