@@ -211,7 +211,7 @@ func (v visit) foreign(link string) {
 	v.t.Helper()
 	v.do(chromedp.Navigate("about:blank"))
 	v.leave(fmt.Sprintf(`{const f = document.body.appendChild(document.createElement('form'));
-		f.method = 'post', f.action = %q; f.innerHTML = '<input name="lang" value="%s"><input name="action" value="decline">'; f.submit(); 1}`, link, v.lang))
+		f.method = 'post', f.action = %q; f.innerHTML = '<input name="action" value="decline">'; f.submit(); 1}`, link+"?lang="+v.lang))
 }
 
 func TestALinkExpires(t *testing.T) {

@@ -97,7 +97,7 @@ func (s *visitor) form(action string) url.Values {
 		s.t.Fatalf("no form on the page:\n%s", page)
 	}
 	return url.Values{
-		"version": {html.UnescapeString(version[1])}, "lang": {"en"}, "action": {action}, "name": {"Olivia Owner"}, "title": {"Owner"},
+		"version": {html.UnescapeString(version[1])}, "action": {action}, "name": {"Olivia Owner"}, "title": {"Owner"},
 		"authority": {"yes"}, "statements": {"yes"}, "consent": {"yes"}, "zone": {"America/Chicago"}, "reason": {"Not now."},
 	}
 }

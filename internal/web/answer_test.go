@@ -65,8 +65,7 @@ func TestThanksPromisesNoLetterByMail(t *testing.T) {
 		_, body := o.get(t, "/sign/"+o.token(t, 2)+"?lang="+lang)
 		form := o.form()
 		form.Set("version", field(t, body, "version"))
-		form.Set("lang", lang)
-		code, body := o.post(form)
+		code, body := o.postTo(action(t, body), form)
 		o.wants(code, 200, body, says)
 		for _, promise := range []string{"signed letter is on its way", "carta firmada va de camino"} {
 			if strings.Contains(body, promise) {

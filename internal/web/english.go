@@ -47,8 +47,8 @@ var english = texts{
 	NotMe: "I am not the right person", NotMeLead: "If this letter should have gone to somebody else, say so. That ends it, too.",
 
 	Errors: "Please correct this first", ErrorPrefix: "Error: ",
-	NoName: "Type your full name", BadName: "Your name can have at most 120 characters, and no line breaks",
-	BadTitle: "Your title can have at most 120 characters, and no line breaks", NoAuthority: "Tick that you are the subscriber, or act for the subscriber",
+	NoName: "Type your full name", BadName: "Your name can have at most 120 characters, and no line breaks or hidden characters that turn the direction of writing",
+	BadTitle: "Your title can have at most 120 characters, at least one of them visible, and no line breaks or hidden characters that turn the direction of writing", NoAuthority: "Tick that you are the subscriber, or act for the subscriber",
 	NoStatements: "Tick that you have read the letter and agree", NoConsent: "Tick that you agree to sign electronically",
 	BadDrawn:  "The drawing could not be read; clear it and draw again, or leave it out",
 	BadReason: "The reason can have at most 1,000 characters",

@@ -18,8 +18,8 @@ import (
 const (
 	maxBody   = 512 << 10 // bytes of a form
 	maxDrawn  = 256 << 10 // bytes of a drawing, as the browser wrote it
-	maxWide   = 2000      // pixels of it
-	maxHigh   = 1000
+	maxWide   = 1200      // pixels of it; the page's field has 900 by 270
+	maxHigh   = 400
 	maxName   = 120 // characters of a name or a title
 	maxZone   = 64
 	pngPrefix = "data:image/png;base64,"
@@ -28,7 +28,7 @@ const (
 // form is what a visitor typed, ticked and drew, and what is wrong with it.
 type form struct {
 	Action                        string // "sign", "decline" or "not-me"
-	Version, Language             string // of what was shown
+	Version                       string // of what was shown
 	Name, Title, Zone, Drawn      string
 	Authority, Statements, Ticked bool // Ticked: the consent
 	Reason                        string
@@ -61,7 +61,7 @@ func (f *form) Error(field string) string {
 func read(v url.Values) *form {
 	trim := func(name string) string { return strings.TrimSpace(v.Get(name)) }
 	return &form{
-		Action: v.Get("action"), Version: v.Get("version"), Language: v.Get("lang"),
+		Action: v.Get("action"), Version: v.Get("version"),
 		Name: trim("name"), Title: trim("title"), Zone: zone(trim("zone")), Drawn: v.Get("drawn"),
 		Authority: v.Get("authority") != "", Statements: v.Get("statements") != "", Ticked: v.Get("consent") != "",
 		Reason: strings.ReplaceAll(trim("reason"), "\r\n", "\n"),
@@ -78,26 +78,20 @@ func zone(s string) string {
 	return s
 }
 
-// check finds what is wrong with a signature.
+// check finds what is wrong with a signature, apart from the drawing.
 func (f *form) check(t *texts) {
 	fail := func(bad bool, field, text string) {
 		if bad {
 			f.Errors = append(f.Errors, fault{field, text})
 		}
 	}
-	named := strings.ContainsFunc(f.Name, unicode.IsLetter)
+	named := strings.ContainsFunc(f.Name, func(r rune) bool { return unicode.IsLetter(r) && workflow.Visible(r) })
 	fail(!named, "name", t.NoName)
 	fail(named && !line(f.Name), "name", t.BadName)
 	fail(!line(f.Title), "title", t.BadTitle)
 	fail(!f.Authority, "authority", t.NoAuthority)
 	fail(!f.Statements, "statements", t.NoStatements)
 	fail(!f.Ticked, "consent", t.NoConsent)
-	var ok bool
-	f.drawing, ok = drawing(f.Drawn)
-	fail(!ok, "drawn", t.BadDrawn)
-	if !ok {
-		f.Drawn = ""
-	}
 }
 
 // checkReason finds what is wrong with a reason to decline.
@@ -109,23 +103,21 @@ func (f *form) checkReason(t *texts) {
 }
 
 func line(s string) bool {
-	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && !strings.ContainsFunc(s, unicode.IsControl)
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && workflow.NameFault(s) == ""
 }
 
 // drawing makes a picture of our own of one that a browser drew: black on
-// white, nothing else in the file. No drawing is none, and neither is a blank
-// one: somebody has only touched the field.
+// white, nothing else in the file. A blank one is none: somebody has only
+// touched the field. The header says how much memory the rest would take, and is
+// judged first.
 func drawing(dataURL string) (drawn []byte, ok bool) {
-	if dataURL == "" {
-		return nil, true
-	}
 	text, isPNG := strings.CutPrefix(dataURL, pngPrefix)
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if !isPNG || err != nil || len(raw) > maxDrawn {
 		return nil, false
 	}
 	size, err := png.DecodeConfig(bytes.NewReader(raw))
-	if err != nil || size.Width > maxWide || size.Height > maxHigh {
+	if err != nil || size.Width > maxWide || size.Height > maxHigh || deep(size.ColorModel) {
 		return nil, false
 	}
 	from, err := png.Decode(bytes.NewReader(raw))
@@ -151,4 +143,9 @@ func drawing(dataURL string) (drawn []byte, ok bool) {
 		return nil, false
 	}
 	return out.Bytes(), true
+}
+
+// deep reports whether a picture has 16 bits a channel. No canvas writes that.
+func deep(m color.Model) bool {
+	return m == color.RGBA64Model || m == color.NRGBA64Model || m == color.Gray16Model
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html"
 	"image"
 	"image/png"
 	"net/http"
@@ -143,9 +144,15 @@ func (o *office) form() url.Values {
 	o.t.Helper()
 	_, body := o.get(o.t, "/sign/"+o.token(o.t, 2))
 	return url.Values{
-		"version": {field(o.t, body, "version")}, "lang": {field(o.t, body, "lang")}, "action": {"sign"}, "name": {" Zoë <b>Owner</b> "}, "title": {"Owner"},
+		"version": {field(o.t, body, "version")}, "action": {"sign"}, "name": {" Zoë <b>Owner</b> "}, "title": {"Owner"},
 		"authority": {"yes"}, "statements": {"yes"}, "consent": {"yes"}, "zone": {"America/Chicago"},
 	}
+}
+
+// action is where the page sends the form to.
+func action(t *testing.T, body string) string {
+	t.Helper()
+	return html.UnescapeString(between(between(body, `<form id="sign"`, ">"), ` action="`, `"`))
 }
 
 func field(t *testing.T, body, name string) string {
@@ -160,7 +167,12 @@ func field(t *testing.T, body, name string) string {
 // post sends a form; headers are pairs.
 func (o *office) post(form url.Values, headers ...string) (int, string) {
 	o.t.Helper()
-	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodPost, o.url+"/sign/"+o.token(o.t, 2), strings.NewReader(form.Encode()))
+	return o.postTo("/sign/"+o.token(o.t, 2), form, headers...)
+}
+
+func (o *office) postTo(path string, form url.Values, headers ...string) (int, string) {
+	o.t.Helper()
+	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodPost, o.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		o.t.Fatal(err)
 	}

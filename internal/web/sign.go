@@ -115,48 +115,6 @@ func (h *handler) trouble(ctx context.Context, what string, document workflow.SI
 	}
 }
 
-// foreign reports whether another website's page sent the request. A browser
-// too old to say Sec-Fetch-Site sends "Origin: null" from our own page, because
-// of its referrer policy; there the token, which no other site knows, decides
-// alone.
-func (h *handler) foreign(r *http.Request) bool {
-	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" {
-		return false
-	}
-	return h.protection.Check(r) != nil
-}
-
-// post signs or declines.
-func (h *handler) post(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if err := r.ParseForm(); err != nil {
-		t := in(loa.Of(h.Provider, r.Header.Get("Accept-Language")).Language)
-		var long *http.MaxBytesError
-		code := http.StatusBadRequest
-		if errors.As(err, &long) {
-			code = http.StatusRequestEntityTooLarge
-		}
-		h.show(w, r, h.plain(t, code, say{Title: t.Unavailable.Title, Lead: t.BadDrawn}))
-		return
-	}
-	if h.foreign(r) {
-		_, t := h.speak(r, "")
-		h.show(w, r, h.plain(t, http.StatusForbidden, t.Foreign))
-		return
-	}
-	visit, v := h.visit(r)
-	if v != nil {
-		h.show(w, r, *v)
-		return
-	}
-	if wait := h.links.Take(visit.key(), h.Now(), 0); wait > 0 {
-		h.tooMany(w, r, wait)
-		return
-	}
-	a := answering{h, r, visit, read(r.PostForm)}
-	h.show(w, r, a.answer())
-}
-
 // answering is a POST on its way.
 type answering struct {
 	*handler
@@ -165,27 +123,31 @@ type answering struct {
 	form *form
 }
 
-// answer checks what was sent, signs or declines, and returns what to show.
+// answer checks what was sent, signs or declines, and returns what to show. A
+// drawing is looked at when nothing else is wrong.
 func (a *answering) answer() view {
+	if ended := a.waitForSigning(); ended != nil {
+		return *ended
+	}
+	now := shown(a.Provider, a.words, a.doc)
+	if a.form.Version != now {
+		return a.changed()
+	}
 	if a.form.Action == "sign" {
 		a.form.check(a.t)
 	} else {
 		a.form.checkReason(a.t)
 	}
-	if ended := a.waitForSigning(); ended != nil {
-		return *ended
-	}
-	now := shown(a.Provider, a.words, a.doc)
-	switch {
-	case a.form.Version != now:
-		return a.changed()
-	case len(a.form.Errors) > 0:
+	if len(a.form.Errors) > 0 {
 		return a.again(http.StatusUnprocessableEntity, "")
 	}
 	var e events.Event
 	var err error
 	switch a.form.Action {
 	case "sign":
+		if v := a.draw(); v != nil {
+			return *v
+		}
 		if e, err = a.signed(now); err == nil {
 			if v := a.stillShown(now); v != nil { // it takes seconds where a time stamp is waited for
 				return *v
@@ -203,6 +165,28 @@ func (a *answering) answer() view {
 		return a.failed(err)
 	}
 	return a.outcome()
+}
+
+// draw decodes the drawing, once fewer than maxDrawings others are being
+// decoded. It returns what to show if the drawing cannot be used, or if the wait
+// was too long.
+func (a *answering) draw() *view {
+	if a.form.Drawn == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(a.r.Context(), a.Wait)
+	defer cancel()
+	if a.drawings.Acquire(ctx, 1) != nil {
+		return new(a.again(http.StatusServiceUnavailable, a.t.Busy))
+	}
+	defer a.drawings.Release(1)
+	var ok bool
+	if a.form.drawing, ok = drawing(a.form.Drawn); !ok {
+		a.form.Drawn = ""
+		a.form.Errors = append(a.form.Errors, fault{"drawn", a.t.BadDrawn})
+		return new(a.again(http.StatusUnprocessableEntity, ""))
+	}
+	return nil
 }
 
 // changed shows the form for the letter as it is now, with nothing ticked: what
@@ -257,7 +241,7 @@ func (a *answering) again(code int, notice string) view {
 	v.Code, v.Notice = code, notice
 	version := v.Form.Version
 	v.Form = a.form
-	v.Form.Version, v.Form.Language = version, a.t.Language
+	v.Form.Version = version
 	if a.form.Action != "sign" { // the form that declines has no title
 		v.Form.Title = titleOf(a.doc)
 	}

@@ -47,8 +47,8 @@ var spanish = texts{
 	NotMe: "No soy la persona indicada", NotMeLead: "Si esta carta debía llegar a otra persona, indíquelo. Eso también la termina.",
 
 	Errors: "Corrija primero lo siguiente", ErrorPrefix: "Error en el formulario: ",
-	NoName: "Escriba su nombre completo", BadName: "Su nombre puede tener como máximo 120 caracteres, sin saltos de línea",
-	BadTitle: "Su cargo puede tener como máximo 120 caracteres, sin saltos de línea", NoAuthority: "Marque que es titular o que actúa en nombre del titular",
+	NoName: "Escriba su nombre completo", BadName: "Su nombre puede tener como máximo 120 caracteres, sin saltos de línea ni caracteres ocultos que cambien el sentido de la escritura",
+	BadTitle: "Su cargo puede tener como máximo 120 caracteres, al menos uno de ellos visible, sin saltos de línea ni caracteres ocultos que cambien el sentido de la escritura", NoAuthority: "Marque que es titular o que actúa en nombre del titular",
 	NoStatements: "Marque que ha leído la carta y la acepta", NoConsent: "Marque que acepta firmar por medios electrónicos",
 	BadDrawn:  "No se pudo leer el dibujo; bórrelo y dibuje de nuevo, o déjelo en blanco",
 	BadReason: "El motivo puede tener como máximo 1000 caracteres",

@@ -80,7 +80,7 @@ func (h *handler) ready(t *texts, doc workflow.Document, token string, expires t
 	v.Mood, v.Status = "wait", t.Ready.Status
 	v.Lead = fmt.Sprintf(t.Asks, h.Provider)
 	v.Good = fmt.Sprintf(t.Good, t.moment(expires))
-	v.Form = &form{Version: shown(h.Provider, v.W, doc), Language: t.Language, Title: titleOf(doc)}
+	v.Form = &form{Version: shown(h.Provider, v.W, doc), Title: titleOf(doc)}
 	return v
 }
 

@@ -24,6 +24,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"countersign/events"
 	"countersign/internal/loa"
 	"countersign/internal/ratelimit"
@@ -98,7 +100,7 @@ type Config struct {
 	// from.
 	Proxies []netip.Prefix
 
-	Wait        time.Duration // for the log to take an event, and for the own database to have it: 5 s each
+	Wait        time.Duration // for the log to take an event, for the own database to have it, and for a turn in a crowd: 5 s each
 	AddressRate float64       // requests from one address a second, twenty times as many at once: 20
 	LinkRate    float64       // answers and PDFs of one link a second, twenty times as many at once: 2
 }
@@ -122,8 +124,18 @@ var policy = "default-src 'none'; style-src 'sha256-" + digest(string(pageCSS)) 
 type handler struct {
 	Config
 	addresses, links *ratelimit.Limiter
-	protection       *http.CrossOriginProtection
+	forms            *ratelimit.Room
+	drawings         *semaphore.Weighted // one for each that is being decoded
 }
+
+// What requests hold in memory at once; those beyond it wait, for Config.Wait
+// at most. While a form is read and parsed it takes about four times its
+// length, and a drawing takes 8 MiB: 50 MiB in all.
+const (
+	allForms    = 8 << 20 // bytes of forms
+	formsOfLink = 1 << 20 // of one link
+	maxDrawings = 2       // being decoded
+)
 
 // Handler serves /sign/{token} and the letter below it, the signed letter at
 // /letter/{token}, a plain page at /, and a page that says so for every other path. No token reaches the log.
@@ -132,7 +144,7 @@ func Handler(c Config) http.Handler {
 	fallback(&c.AddressRate, 20)
 	fallback(&c.LinkRate, 2)
 	h := &handler{
-		Config: c, protection: http.NewCrossOriginProtection(),
+		Config: c, forms: ratelimit.NewRoom(allForms, formsOfLink), drawings: semaphore.NewWeighted(maxDrawings),
 		addresses: ratelimit.New(c.AddressRate, 20*c.AddressRate), links: ratelimit.New(c.LinkRate, 20*c.LinkRate),
 	}
 	mux := http.NewServeMux()
@@ -173,7 +185,7 @@ func (h *handler) rescue(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Logger.ErrorContext(r.Context(), "a page failed", "panic", p, "stack", string(debug.Stack()))
-	t := in(loa.Language(r.URL.Query().Get("lang"), r.Header.Get("Accept-Language")))
+	_, t := h.speak(r, "")
 	h.show(w, r, h.plain(t, http.StatusInternalServerError, t.Unavailable))
 }
 
@@ -183,21 +195,16 @@ func fallback[T time.Duration | float64](v *T, d T) {
 	}
 }
 
-// speak finds the visitor's language: what the address or the form asks for,
-// else the document's locale, and else what the browser prefers. The form counts
-// where post has read it; nobody else reads a body, which has no limit there.
+// speak finds the visitor's language: what the address asks for, else the
+// document's locale, and else what the browser prefers.
 func (h *handler) speak(r *http.Request, locale string) (loa.Words, *texts) {
-	asked := r.PostForm.Get("lang")
-	if asked == "" {
-		asked = r.URL.Query().Get("lang")
-	}
-	return speak(h.Provider, asked, locale, r.Header.Get("Accept-Language"))
+	return speak(h.Provider, r.URL.Query().Get("lang"), locale, r.Header.Get("Accept-Language"))
 }
 
 func (h *handler) address(r *http.Request) netip.Addr { return ratelimit.Address(r, h.Proxies) }
 
 func (h *handler) tooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) {
-	t := in(loa.Language(r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))) // the form is not read
+	_, t := h.speak(r, "")
 	w.Header().Set("Retry-After", strconv.Itoa(ratelimit.Seconds(wait)))
 	h.show(w, r, h.plain(t, http.StatusTooManyRequests, t.TooMany))
 }

@@ -1,0 +1,230 @@
+package web_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"countersign/internal/web"
+	"countersign/workflow"
+)
+
+// TestPost_RefusedBeforeBodyIsRead sends forms with nothing but a reason to
+// refuse them by the address or the header.
+func TestPost_RefusedBeforeBodyIsRead(t *testing.T) {
+	ended := letter()
+	ended.Status = workflow.Canceled
+	busy := newSite(t, storeOf(letter()), func(c *web.Config) { c.LinkRate = 1e-9 })
+	busy.handler.ServeHTTP(httptest.NewRecorder(), formPost(t, "/sign/"+busy.token(t, 2), strings.NewReader("action=decline")))
+	s := newSite(t, storeOf(letter()))
+	for _, c := range []struct {
+		name, path string
+		site       *site
+		header     string
+		length     int64 // of the body, as the header says; -1: it does not say
+		code       int
+	}{
+		{"forged token", "/sign/" + strings.Repeat("A", 71), s, "", 500 << 10, 404},
+		{"no token", "/sign/x", s, "", -1, 404},
+		{"replaced link", "/sign/" + s.token(t, 1), s, "", 500 << 10, 410},
+		{"ended letter", "/sign/", newSite(t, storeOf(ended)), "", -1, 200},
+		{"another website", "/sign/" + s.token(t, 2), s, "cross-site", 500 << 10, 403},
+		{"too often", "/sign/" + busy.token(t, 2), busy, "", 500 << 10, 429},
+		{"too long", "/sign/" + s.token(t, 2), s, "", 512<<10 + 1, 413},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.path == "/sign/" {
+				c.path += c.site.token(t, 2)
+			}
+			r := formPost(t, c.path, untouched{t})
+			r.ContentLength = c.length
+			r.Header.Set("Sec-Fetch-Site", c.header)
+			w := httptest.NewRecorder()
+			c.site.handler.ServeHTTP(w, r)
+			if w.Code != c.code {
+				t.Errorf("status %d, want %d", w.Code, c.code)
+			}
+		})
+	}
+}
+
+func formPost(t *testing.T, path string, body io.Reader) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, body)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r
+}
+
+// brokenDrawing is one that a look at its header passes, and that cannot be
+// decoded: who says that it is bad has decoded it.
+func brokenDrawing(t *testing.T) string {
+	t.Helper()
+	picture := line(t, 300, 100)
+	return drawn(append(bytes.Clone(picture[:len(picture)-40]), make([]byte, 40)...))
+}
+
+func drawn(png []byte) string {
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(png)
+}
+
+const badDrawing = "could not be read"
+
+func TestPost_DrawingIsDecodedLast(t *testing.T) {
+	o := newOffice(t)
+	for name, change := range map[string]string{"name": "", "title": "\u202e", "authority": "", "statements": "", "consent": ""} {
+		form := o.form()
+		form.Set("drawn", brokenDrawing(t))
+		form.Set(name, change)
+		code, body := o.post(form)
+		if code != 422 || strings.Contains(body, badDrawing) {
+			t.Errorf("%s is wrong: status %d, and the drawing is decoded: %t", name, code, strings.Contains(body, badDrawing))
+		}
+	}
+	form := o.form()
+	form.Set("drawn", brokenDrawing(t))
+	form.Set("version", "sha256:another")
+	code, body := o.post(form)
+	if code != 409 || field(t, body, "drawn") == "" {
+		t.Errorf("another version: status %d, and the drawing is judged: %t", code, field(t, body, "drawn") == "")
+	}
+	form = o.form()
+	form.Set("drawn", brokenDrawing(t))
+	if code, body = o.post(form); code != 422 || !strings.Contains(body, badDrawing) {
+		t.Errorf("nothing else is wrong: status %d", code)
+	}
+	o.stands(workflow.Signing)
+}
+
+func TestPost_DrawingIsBoundedByItsHeader(t *testing.T) {
+	o := newOffice(t)
+	for name, picture := range map[string]image.Image{
+		"wide": image.NewGray(image.Rect(0, 0, 1201, 1)), "high": image.NewGray(image.Rect(0, 0, 1, 401)),
+		"deep":                image.NewNRGBA64(image.Rect(0, 0, 10, 10)),
+		"deep without alpha":  image.NewRGBA64(image.Rect(0, 0, 10, 10)),
+		"deep, in grey":       image.NewGray16(image.Rect(0, 0, 10, 10)),
+		"wide, with few inks": image.NewPaletted(image.Rect(0, 0, 40_000, 1), color.Palette{color.Black, color.White}),
+	} {
+		var b bytes.Buffer
+		if err := png.Encode(&b, picture); err != nil {
+			t.Fatal(err)
+		}
+		form := o.form()
+		form.Set("drawn", drawn(b.Bytes()))
+		code, body := o.post(form)
+		if code != 422 || !strings.Contains(body, badDrawing) {
+			t.Errorf("%s: status %d", name, code)
+		}
+	}
+	o.stands(workflow.Signing)
+	form := o.form()
+	form.Set("drawn", drawn(line(t, 900, 270))) // as the page draws
+	if code, _ := o.post(form); code != 200 || o.signed[0].Drawn == nil {
+		t.Errorf("the page's own drawing: status %d", code)
+	}
+}
+
+// slow is a body that says when it is being read, and then takes until end is
+// closed.
+type slow struct {
+	begun chan<- struct{}
+	end   <-chan struct{}
+}
+
+func (s slow) Read([]byte) (int, error) {
+	s.begun <- struct{}{}
+	<-s.end
+	return 0, io.EOF
+}
+
+// TestPost_FormsOfOneLinkHaveBoundedRoom has two forms of the greatest length on
+// their way: the next of the same link is asked to come again.
+func TestPost_FormsOfOneLinkHaveBoundedRoom(t *testing.T) {
+	s := newSite(t, storeOf(letter()))
+	path := "/sign/" + s.token(t, 2)
+	begun, end, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	for _, length := range []int64{512 << 10, -1} {
+		go func() {
+			r := formPost(t, path, slow{begun, end})
+			r.ContentLength = length
+			s.handler.ServeHTTP(httptest.NewRecorder(), r)
+			done <- struct{}{}
+		}()
+		<-begun
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, formPost(t, path+"?lang=es", strings.NewReader("action=decline")))
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(words(t, w.Body.String()), "Inténtelo de nuevo en un momento") {
+		t.Errorf("status %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+	}
+	close(end)
+	<-done
+	<-done
+	w = httptest.NewRecorder()
+	s.handler.ServeHTTP(w, formPost(t, path, strings.NewReader("action=decline")))
+	if w.Code != 409 { // it says no version
+		t.Errorf("when the others have left: status %d", w.Code)
+	}
+}
+
+func TestPost_NamesThatNobodyCanRead(t *testing.T) {
+	o := newOffice(t)
+	for _, c := range []struct{ field, value, says string }{
+		{"name", "\u3164", "Type your full name"},
+		{"name", "\u115f\u1160 \uffa0", "Type your full name"},
+		{"name", "\u200b\u00ad\u2800", "Type your full name"},
+		{"name", "Zoë \u202egnp.exe", "hidden characters"},
+		{"name", "\u2067Zoë", "hidden characters"},
+		{"name", "Zoë\u2028Owner", "no line breaks"},
+		{"title", "\u3164", "at least one of them visible"},
+		{"title", "\u200b", "at least one of them visible"},
+		{"title", "Owner\u2066", "hidden characters"},
+	} {
+		form := o.form()
+		form.Set(c.field, c.value)
+		code, body := o.post(form)
+		o.wants(code, 422, body, c.says)
+		if !strings.Contains(body, `<a href="#`+c.field+`">`) {
+			t.Errorf("%+q: the error does not lead to the field %s", c.value, c.field)
+		}
+	}
+	o.stands(workflow.Signing)
+	form := o.form()
+	form.Set("name", "علی\u200cرضا")
+	if code, _ := o.post(form); code != 200 {
+		t.Errorf("a name with a joiner in it: status %d", code)
+	}
+}
+
+// TestPage_FreeTextLeadsNowhere has addresses in all that others can write: the
+// page makes no link of any, and asks browsers that would (Safari's data
+// detectors) not to.
+func TestPage_FreeTextLeadsNowhere(t *testing.T) {
+	const evil = "https://evil.example www.evil.example <a href='//evil.example'>x</a>"
+	doc := letter()
+	doc.ContactTitle, doc.Subscriber, doc.ServiceAddress.Street, doc.Orders[0].CurrentCarrier = evil, evil, evil, evil
+	s := newSite(t, storeOf(doc))
+	_, body := s.get(t, "/sign/"+s.token(t, 2))
+	if n := strings.Count(words(t, body), "www.evil.example"); n < 4 {
+		t.Errorf("the page shows %d of the texts", n)
+	}
+	for rest := body; ; {
+		var tag string
+		if _, rest, _ = strings.Cut(rest, "<a "); rest == "" {
+			break
+		}
+		if tag, rest, _ = strings.Cut(rest, ">"); strings.Contains(tag, "evil") {
+			t.Errorf("a link: %s", tag)
+		}
+	}
+	if !strings.Contains(body, fmt.Sprintf(`<meta name="format-detection" content="%s">`, "telephone=no,date=no,address=no,email=no,url=no")) {
+		t.Error("browsers may make links of what looks like one")
+	}
+}
