@@ -113,7 +113,17 @@ type handler struct {
 	failures  *ratelimit.Limiter // failed authentications of an address
 	slowed    chan struct{}      // one for each answer that is being held back
 	asking    asking             // requests on their way that ask somebody to sign
+	forms     *ratelimit.Room
 }
+
+// What forms hold in memory at once; those beyond it wait, and then get a 503.
+// While it is read and parsed a form takes about four times its length: 64 MiB in
+// all.
+const (
+	allForms       = 16 << 20 // bytes
+	formsOfAccount = 2 << 20  // of one account
+	formWait       = 2 * time.Second
+)
 
 // New makes the handler. It answers every path: those that are not the API's
 // with a 404 that clients can read.
@@ -131,6 +141,7 @@ func New(c Config) http.Handler {
 		addresses: ratelimit.New(c.AddressRate, 2*c.AddressRate),
 		failures:  ratelimit.New(failureRate, 1),
 		slowed:    make(chan struct{}, maxSlowed),
+		forms:     ratelimit.NewRoom(allForms, formsOfAccount),
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	codeRequest     = 20001 // the request itself is wrong
 	codeAuth        = 20003
 	codeMethod      = 20004
+	codeForbidden   = 20403
 	codeNotFound    = 20404
 	codeTooMany     = 20429
 	codeInternal    = 20500

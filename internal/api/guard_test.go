@@ -2,12 +2,15 @@ package api_test
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -163,7 +166,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	} {
 		want := map[string]string{
 			"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-			"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=31536000",
+			"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
 		}
 		got := map[string]string{}
 		for name := range want {
@@ -371,6 +374,149 @@ func TestAccountsDoNotSeeEachOther(t *testing.T) {
 	for _, h := range life.History {
 		if strings.Contains(h.Detail, "by the REST API") && h.What != workflow.TypeCreated || h.What == "refused" {
 			t.Errorf("another account's request got to the document: %+v", h)
+		}
+	}
+}
+
+// TestWrites_OfAnotherWebsitesPageAreRefused has a browser send what a page of
+// another website tells it to, with the credentials that it knows.
+func TestWrites_OfAnotherWebsitesPageAreRefused(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	doc := previewPath + "/" + string(u.created().sid())
+	v2Doc := v2Path + strings.TrimPrefix(doc, previewPath)
+	for _, headers := range [][]string{
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Sec-Fetch-Site", "same-site", "Origin", "http://www.127.0.0.1"},
+		{"Sec-Fetch-Site", "cross-site", "Origin", "null"},
+		{"Origin", "https://evil.example"},
+		{"Origin", "null"},
+		{"Origin", "http://127.0.0.1"}, // another port
+	} {
+		for _, c := range [][3]string{
+			{"POST", previewPath, form().Encode()},
+			{"POST", v2Path, form().Encode()},
+			{"POST", doc, "Status=opened"},
+			{"DELETE", v2Doc, ""},
+		} {
+			r := u.want(u.do(c[0], c[1], c[2], headers...), 403, 20403)
+			wantFault(t, strings.Join(headers, " "), r)
+		}
+		nobody := *u
+		nobody.secret = "wrong"
+		nobody.want(nobody.do("POST", doc, "Status=opened", headers...), 403, 20403)
+		u.want(u.get(doc, headers...), 200, 0)
+	}
+	if got := u.get(doc).str("status"); got != "signing" {
+		t.Errorf("the document is %s", got)
+	}
+	if n := len(u.get(v2Path).body["items"].([]any)); n != 1 {
+		t.Errorf("there are %d documents", n)
+	}
+	u.want(u.do("POST", doc, "Status=opened", "Origin", s.url, "Sec-Fetch-Site", "same-origin"), 200, 0)
+	u.want(u.do("POST", doc, "Status=signing", "Origin", s.url), 200, 0)
+	u.want(u.do("DELETE", v2Doc, ""), 204, 0)
+}
+
+// untouched is the body of a request that nobody may read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+func TestPost_RefusedBeforeBodyIsRead(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	h := api.New(s.config)
+	for _, c := range []struct {
+		name, path, user, site string
+		length                 int64
+		status                 int
+	}{
+		{"nobody", previewPath, "", "", 256 << 10, 401},
+		{"another secret", previewPath, "x", "", -1, 401},
+		{"no path of the API", "/HostedNumbers/x", u.name, "", 256 << 10, 404},
+		{"another website", previewPath, u.name, "cross-site", -1, 403},
+		{"too long", previewPath, u.name, "", 256<<10 + 1, 413},
+		{"far too long", v2Path, u.name, "", 1 << 40, 413},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := httptest.NewRequestWithContext(t.Context(), "POST", c.path, untouched{t})
+			r.ContentLength = c.length
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Sec-Fetch-Site", c.site)
+			if c.user != "" {
+				r.SetBasicAuth(c.user, u.secret)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != c.status {
+				t.Errorf("got %d %s, want %d", w.Code, w.Body, c.status)
+			}
+		})
+	}
+}
+
+// slow is a body that says when it is being read, and then takes until end is
+// closed.
+type slow struct {
+	begun chan<- struct{}
+	end   <-chan struct{}
+}
+
+func (s slow) Read([]byte) (int, error) {
+	s.begun <- struct{}{}
+	<-s.end
+	return 0, io.EOF
+}
+
+// TestPost_FormsOfOneAccountHaveBoundedRoom has as many forms of the greatest
+// length on their way as an account gets: its next one has to come again, and
+// other accounts notice nothing.
+func TestPost_FormsOfOneAccountHaveBoundedRoom(t *testing.T) {
+	s := newSite(t)
+	u, other := s.user(), s.user()
+	h := api.New(s.config)
+	post := func(u *user, body io.Reader, length int64) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", previewPath, body)
+		r.ContentLength = length
+		r.SetBasicAuth(u.name, u.secret)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	begun, end := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	for range 8 { // of 256 KiB each
+		all.Go(func() { post(u, slow{begun, end}, -1) })
+		<-begun
+	}
+	text := form().Encode()
+	if w := post(u, strings.NewReader(text), int64(len(text))); w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"code":20503`) {
+		t.Errorf("a form too many: %d %s", w.Code, w.Body)
+	}
+	if w := post(other, strings.NewReader(text), int64(len(text))); w.Code != 201 {
+		t.Errorf("another account's form: %d %s", w.Code, w.Body)
+	}
+	close(end)
+	all.Wait()
+	text = form().Encode()
+	if w := post(u, strings.NewReader(text), int64(len(text))); w.Code != 201 {
+		t.Errorf("when the others have left: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestCreate_TitlesThatNobodyCanRead(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	for _, title := range []string{"\u3164", " ", "\u200b\u00ad", "Owner\u202e", "\u2066Owner", "a\u2028b"} {
+		for _, path := range []string{previewPath, v2Path} {
+			r := u.want(u.post(path, form("ContactTitle", title)), 400, 20001)
+			if !strings.HasPrefix(r.str("message"), "ContactTitle is not valid: has ") {
+				t.Errorf("%+q: %s", title, r.str("message"))
+			}
 		}
 	}
 }

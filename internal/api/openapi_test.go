@@ -168,6 +168,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		wrong := []reply{
 			u.do(method, path+"?%zz", "%zz"),
 			nobody.do(method, path, body),
+			u.do(method, path, body, "Sec-Fetch-Site", "cross-site"),
 			u.do(method, path, body, "X-Min-Log-Sequence", "1000000"),
 			u.do(method, panics+path, form().Encode()),
 			u.do(method, full+path, body),

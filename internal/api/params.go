@@ -15,6 +15,10 @@ import (
 // maxBody is how many bytes a form may have: more than an event can hold.
 const maxBody = 256 << 10
 
+func tooLarge() *fault {
+	return newFault(http.StatusRequestEntityTooLarge, codeRequest, "The post body has more than %d bytes", maxBody)
+}
+
 // params are the parameters of a request. The first fault found is kept; what
 // is asked after it does not matter.
 type params struct {
@@ -61,7 +65,7 @@ func readForm(r *http.Request) (string, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return "", newFault(http.StatusRequestEntityTooLarge, codeRequest, "The post body has more than %d bytes", maxBody)
+		return "", tooLarge()
 	case err != nil:
 		return "", bad(codeRequest, "The post body broke off")
 	}

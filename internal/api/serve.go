@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 
+	"countersign/internal/httpd"
 	"countersign/internal/ratelimit"
 	"countersign/workflow"
 )
@@ -63,9 +63,6 @@ func (h *handler) write(w http.ResponseWriter, r *request, a answer) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set(headerRequestID, r.id)
-	if strings.HasPrefix(h.PublicURL, "https:") {
-		header.Set("Strict-Transport-Security", "max-age=31536000")
-	}
 	if r.sequence > 0 {
 		header.Set(headerSequence, strconv.FormatUint(r.sequence, 10))
 	}
@@ -129,6 +126,9 @@ func (h *handler) answer(r *request) (answer, error) {
 	if r.operation = r.route.operation(r.http.Method); r.operation == nil {
 		return answer{}, newFault(http.StatusMethodNotAllowed, codeMethod, "Method not allowed: %s takes %s", path, r.route.allow())
 	}
+	if httpd.Foreign(r.http) { // a browser adds the credentials that it knows by itself
+		return answer{}, newFault(http.StatusForbidden, codeForbidden, "Forbidden: a page of another website sent this request; nothing has changed. Call the API from a program, or from a page of its own host")
+	}
 	if err := h.authenticate(r, address); err != nil {
 		return answer{}, err
 	}
@@ -139,11 +139,37 @@ func (h *handler) answer(r *request) (answer, error) {
 	if err := h.catchUp(r); err != nil {
 		return answer{}, err
 	}
-	var err error
-	if r.params, err = readParams(r.http); err != nil {
+	leave, err := h.receive(r)
+	if err != nil {
 		return answer{}, err
 	}
+	defer leave()
 	return r.operation.do(h, r)
+}
+
+// receive reads the parameters, once there is room for the form that they come
+// in; leave makes room for others.
+func (h *handler) receive(r *request) (leave func(), err error) {
+	length := r.http.ContentLength
+	switch {
+	case r.http.Method != http.MethodPost:
+		length = 0
+	case length > maxBody:
+		return nil, tooLarge()
+	case length < 0: // it says nowhere how long it is
+		length = maxBody
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, formWait)
+	defer cancel()
+	leave, ok := h.forms.Take(ctx, string(r.account), length)
+	if !ok {
+		return nil, unavailable("many large requests are being read")
+	}
+	if r.params, err = readParams(r.http); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
 }
 
 // authenticate finds out whose request it is.
