@@ -28,7 +28,7 @@ func toJSON(m Mail) mailJSON {
 }
 
 func (c *Catcher) apiList(w http.ResponseWriter, r *http.Request) {
-	mails, _, _ := c.find(r.FormValue("q"))
+	mails, _, _ := c.find(r.URL.Query().Get("q"))
 	list := make([]mailJSON, len(mails))
 	for i, m := range mails {
 		list[i] = toJSON(m)

@@ -80,10 +80,10 @@ type list struct {
 }
 
 func (c *Catcher) showList(w http.ResponseWriter, r *http.Request) {
-	query := r.FormValue("q")
+	query := r.URL.Query().Get("q")
 	mails, kept, count := c.find(query)
 	last := max(1, (len(mails)+pageSize-1)/pageSize)
-	n, err := strconv.Atoi(r.FormValue("page"))
+	n, err := strconv.Atoi(r.URL.Query().Get("page"))
 	if err != nil {
 		n = 1
 	}
@@ -145,7 +145,7 @@ func (c *Catcher) showMail(w http.ResponseWriter, r *http.Request) {
 		show(w, http.StatusNotFound, "missing", r.PathValue("id"))
 		return
 	}
-	l := letter{Mail: m, View: r.FormValue("view"), Sandbox: sandbox, Fields: fields(m)}
+	l := letter{Mail: m, View: r.URL.Query().Get("view"), Sandbox: sandbox, Fields: fields(m)}
 	switch {
 	case l.View == "source":
 		l.Body = []piece{{Text: valid(m.Raw)}}

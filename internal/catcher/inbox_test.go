@@ -286,3 +286,23 @@ func get(t *testing.T, url string) (*http.Response, string) {
 	}
 	return resp, string(body)
 }
+
+// TestInbox_BodyOfAGetIsNeverRead sends bodies of both kinds of forms.
+func TestInbox_BodyOfAGetIsNeverRead(t *testing.T) {
+	h := start(t).Handler()
+	for _, path := range []string{"/", "/?q=x&page=2", "/mails/1", "/api/mails"} {
+		for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=b"} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, untouched{t})
+			r.Header.Set("Content-Type", kind)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+}
+
+// untouched is the body of a request that nobody may read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
