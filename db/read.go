@@ -152,17 +152,31 @@ func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error
 			uint64(t.Sequence), fromMS(t.AtMS), t.Dead, t.Source, t.EventID, t.Code, t.Message, t.Field,
 		})
 	}
-	journal, err := s.rq.DocumentJournal(ctx, sid)
-	if err != nil {
+	if l.History, err = s.history(ctx, sid); err != nil {
 		return err
-	}
-	for _, j := range journal {
-		l.History = append(l.History, Happening{uint64(j.Sequence), fromMS(j.AtMS), j.What, j.Detail})
 	}
 	if l.Document == nil && len(l.Parked) == 0 && len(l.Turned) == 0 && len(l.History) == 0 {
 		return fmt.Errorf("%w: document %s", workflow.ErrNotFound, sid)
 	}
 	return nil
+}
+
+// History reads what happened to a document, the oldest first: nothing if no
+// event has named it.
+func (s *Store) History(ctx context.Context, sid workflow.SID) ([]Happening, error) {
+	lines, err := s.history(ctx, sid)
+	if err != nil {
+		return nil, fmt.Errorf("read the history of %s: %w", sid, err)
+	}
+	return lines, nil
+}
+
+func (s *Store) history(ctx context.Context, sid workflow.SID) (lines []Happening, err error) {
+	journal, err := s.rq.DocumentJournal(ctx, sid)
+	for _, j := range journal {
+		lines = append(lines, Happening{uint64(j.Sequence), fromMS(j.AtMS), j.What, j.Detail})
+	}
+	return lines, err
 }
 
 func each[R, T any](rows []R, f func(R) (T, error)) ([]T, error) {

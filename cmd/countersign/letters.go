@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	netmail "net/mail"
+	"slices"
 	"strings"
 	"time"
 
+	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
 	"countersign/internal/letter"
@@ -84,6 +86,11 @@ func (l letters) content(doc workflow.Document, words loa.Words) letter.Content 
 // PDF implements web.Letters.
 func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words) ([]byte, error) {
 	if doc.Status != workflow.Signed {
+		done, err := l.turn(ctx, doc.SID)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		return letter.Write(l.content(doc, words))
 	}
 	if !l.Kept(doc) {
@@ -145,12 +152,7 @@ func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatur
 	if log == nil {
 		return "", "", fmt.Errorf("sign the letter of %s: %w: the log has not been opened yet", doc.SID, workflow.ErrUnavailable)
 	}
-	c := l.content(doc, s.Words)
-	c.Signed = &letter.Signature{Name: s.Name, Title: s.Title, Drawn: s.Drawn, At: s.At, Zone: s.Zone}
-	if c.Evidence, err = l.steps(ctx, doc, s); err != nil {
-		return "", "", err
-	}
-	pdf, err := letter.Write(c)
+	pdf, err := l.signed(ctx, doc, s)
 	if err != nil {
 		return "", "", err
 	}
@@ -160,6 +162,39 @@ func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatur
 	digest = sha256Of(pdf)
 	name = events.LetterName(doc.SID, digest)
 	return digest, name, log.PutLetter(ctx, name, pdf)
+}
+
+// maxLetters is how many letters are written at once. One takes about 20 MiB,
+// most of it for the fonts, and some 20 ms of a processor.
+const maxLetters = 2
+
+// deskWait is how long a visitor waits until fewer letters are being written.
+const deskWait = 5 * time.Second
+
+// turn waits until fewer than maxLetters letters are being written; done lets
+// the next one begin. It fails with workflow.ErrUnavailable after deskWait.
+func (l letters) turn(ctx context.Context, sid workflow.SID) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, deskWait)
+	defer cancel()
+	if err := l.desk.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("write the letter of %s: %w: too many others are being written: %w", sid, workflow.ErrUnavailable, err)
+	}
+	return func() { l.desk.Release(1) }, nil
+}
+
+// signed writes the signed letter, without a seal.
+func (l letters) signed(ctx context.Context, doc workflow.Document, s web.Signature) ([]byte, error) {
+	done, err := l.turn(ctx, doc.SID)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	c := l.content(doc, s.Words)
+	c.Signed = &letter.Signature{Name: s.Name, Title: s.Title, Drawn: s.Drawn, At: s.At, Zone: s.Zone}
+	if c.Evidence, err = l.steps(ctx, doc, s); err != nil {
+		return nil, err
+	}
+	return letter.Write(c)
 }
 
 // The time-stamp authority has this long for an answer to one question, and in
@@ -193,23 +228,66 @@ func (l letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at tim
 
 // steps is what happened to the document, and the visit that signs it.
 func (l letters) steps(ctx context.Context, doc workflow.Document, s web.Signature) ([]letter.Step, error) {
-	life, err := l.store.Life(ctx, doc.SID)
+	history, err := l.store.History(ctx, doc.SID)
 	if err != nil {
 		return nil, err
 	}
+	kept := weighty(history, maxLines)
 	var steps []letter.Step
-	for _, h := range life.History {
+	for _, h := range kept {
 		step := letter.Step{At: h.Time, What: h.What, More: []string{fmt.Sprintf("log entry %d", h.Sequence)}}
 		if h.Detail != "" {
 			step.More = append(step.More, h.Detail)
 		}
 		steps = append(steps, step)
 	}
+	if left := len(history) - len(kept); left > 0 {
+		steps = append(steps, letter.Step{At: s.At, What: fmt.Sprintf("%d more lines of the history are left out", left), More: []string{
+			"lines about events that changed nothing go first, then those about updates, order reports and sending again; the log has all of them",
+		}})
+	}
 	return append(steps, letter.Step{At: s.At, What: "signed on the signing page", More: []string{
 		"IP address " + s.Address, "user agent " + s.Agent,
 		fmt.Sprintf("statements and consent of version %s, language %s, ticked", loa.Version, s.Words.Language),
 		"digest of what was shown " + s.Shown,
 	}}), nil
+}
+
+// maxLines is how many lines of a document's history its letter has: about 15
+// pages. A document with 50 people in cc that was sent three times has fewer.
+const maxLines = 250
+
+// weighty leaves lines out of a history until at most so many are left: the
+// oldest of the least weight first. Of the weightiest it keeps the first and the
+// last, for they tell how the letter came about and how it reached the signer.
+func weighty(history []db.Happening, most int) []db.Happening {
+	kept := slices.Clone(history)
+	for least := 2; least > 0; least-- {
+		excess := len(kept) - most
+		kept = slices.DeleteFunc(kept, func(h db.Happening) bool {
+			if excess <= 0 || weight(h.What) != least {
+				return false
+			}
+			excess--
+			return true
+		})
+	}
+	if excess := len(kept) - most; excess > 0 {
+		kept = slices.Delete(kept, most/2, most/2+excess)
+	}
+	return kept
+}
+
+// weight is 0 for what a letter must say of a document, and more for what
+// matters less in it.
+func weight(what string) int {
+	switch what {
+	case "refused", "parked", workflow.TypeDiscarded:
+		return 2 // it changed nothing
+	case workflow.TypeUpdated, workflow.TypeOrderStatusChanged, workflow.TypeResend:
+		return 1 // others can say it as often as they like
+	}
+	return 0
 }
 
 func sha256Of(b []byte) string {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"countersign/db"
 	"countersign/events"
@@ -49,6 +50,7 @@ type worker struct {
 	copies *snapshots
 	meters replicaMeters
 	seal   atomic.Pointer[letter.Seal]
+	desk   *semaphore.Weighted // one for each letter that is being written
 
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
@@ -71,6 +73,7 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	w := &worker{
 		cfg: cfg, logger: logger, caught: make(chan struct{}),
 		accounts: accounts.Open(cfg.AccountsFile, time.Now, logger), apiMetrics: api.NewMetrics(),
+		desk: semaphore.NewWeighted(maxLetters),
 	}
 	defer func() {
 		if err != nil {
@@ -304,6 +307,7 @@ func (w *worker) watchTail(ctx context.Context, log *events.Log) {
 	}
 }
 
+// adminHandler serves operators and their machines, and in dev the inbox.
 func (w *worker) adminHandler() http.Handler {
 	state := func() admin.LogState {
 		l := admin.LogState{Connected: w.nc.IsConnected()}
@@ -333,7 +337,8 @@ func (w *worker) adminHandler() http.Handler {
 		mux.Handle("/inbox/", http.StripPrefix("/inbox", w.inbox))
 	}
 	mux.Handle("/", admin.Handler(w.store, state, w.logger, extra))
-	return mux
+	return httpd.ForHosts(mux, append([]string{w.cfg.AdminListen}, w.cfg.AdminHosts...),
+		"The admin listener does not answer to this host name. Use localhost or an IP address, or add the name to the setting admin-hosts.")
 }
 
 // publicHandler serves the REST API and the signing page.
@@ -350,7 +355,7 @@ func (w *worker) publicHandler() http.Handler {
 		Documents: known{w.store, w}, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg),
 		Now: time.Now, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
 	}))
-	return exactly{mux, rest}
+	return httpd.OnlyHTTPS(exactly{mux, rest}, w.cfg.PublicURL)
 }
 
 // exactly keeps http.ServeMux from redirecting: Twilio's clients take a

@@ -83,6 +83,7 @@ type Config struct {
 	PublicURL    string            // an origin, without a slash at the end
 	Listen       string            // host:port
 	AdminListen  string            // host:port
+	AdminHosts   []string          // host names, without ports
 	AccountsFile string
 	KeysFile     string
 

@@ -98,7 +98,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, Provider: "Example Messaging",
 		SealCert: "DIR/key.pem", SealKey: "DIR/key.pem", TSAURL: "http://tsa.example.com/tsr", LetterDelivery: config.Neither, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
 		RemindAfter: time.Hour, RemindMost: 2, ExpireAfter: 24 * time.Hour, NotifyCC: []workflow.Status{workflow.Canceled, workflow.Failed},
-		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
+		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AdminHosts: []string{"countersign.monitoring.svc", "my_admin"}, AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
 		NATSInboxPrefix: "_INBOX.loa", LogLevel: slog.LevelWarn, LogFormat: config.LogText,
@@ -154,6 +154,7 @@ notify-cc: failed,canceled
 public-url: https://sign.example.com
 listen: :80
 admin-listen: "[::1]:0"
+admin-hosts: countersign.monitoring.svc,my_admin
 keys-file: /k
 tls-cert: DIR/key.pem
 tls-key: DIR/key.pem
@@ -357,6 +358,7 @@ func TestBadValues(t *testing.T) {
 		"notify-cc":        {"signed", "canceled,", "canceled, failed", "failed,failed"},
 		"public-url":       {"", "sign.example.com", "https://h/", "https://h/x", "https://h?x", "https://u@h", "ftp://h", "https://", "https://h#x"},
 		"admin-listen":     {"", "h", "h:", "h:http", ":-1"},
+		"admin-hosts":      {"h:8081", "a, b", "http://h", "-h", "h..x", ",", "*", "é.example"},
 		"autocert":         {"", "yes"},
 		"acme-directory":   {"", "http://h", "h", "https://u@h"},
 		"tsa-url":          {"tsa.example.com", "ftp://h", "http://u:p@h"},

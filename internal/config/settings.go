@@ -139,6 +139,7 @@ func serverSettings(c *Config) []setting {
 		{"api-account-rate", "100", "most requests per second of one account to the REST API, of one worker, twice as many at once; 0 for no limit", rate(&c.APIAccountRate)},
 		{"api-address-rate", "200", "the same for one address, which is a /64 with IPv6", rate(&c.APIAddressRate)},
 		{"admin-listen", "127.0.0.1:8081", "where /metrics, /healthz and /readyz are served", address(&c.AdminListen)},
+		{"admin-hosts", "", "host names by which admin-listen may be asked for, such as countersign.monitoring.svc, besides localhost, IP addresses and its own host", hostNames(&c.AdminHosts)},
 		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},
 		{"keys-file", keysInDataDir, "keys of the signing links, and of the seal on letters; made if missing, read again when it changes", path(&c.KeysFile)},
 	}

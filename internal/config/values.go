@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"countersign/internal/private"
@@ -71,8 +70,8 @@ func inboxPrefix(field *string) value {
 // name is what people call somebody, on one line.
 func name(field *string) value {
 	return into(field, "text", func(s string) (string, error) {
-		if strings.TrimSpace(s) == "" || len(s) > 200 || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-			return "", errors.New("not a name on one line of at most 200 bytes")
+		if strings.TrimSpace(s) == "" || len(s) > 200 || !utf8.ValidString(s) || workflow.NameFault(s) != "" {
+			return "", errors.New("not a name on one line of at most 200 bytes, with visible characters and without hidden ones that turn the direction of text")
 		}
 		return strings.TrimSpace(s), nil
 	})
@@ -298,6 +297,21 @@ func checkPort(port string) error {
 		return errors.New("its port is not a number from 0 to 65535")
 	}
 	return nil
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
+
+// hostNames are names of hosts with commas between, without ports.
+func hostNames(field *[]string) value {
+	return into(field, "names", func(s string) ([]string, error) {
+		names := strings.Split(s, ",")
+		for _, name := range names {
+			if len(name) > 253 || !hostName.MatchString(name) {
+				return nil, errors.New("not host names such as countersign.monitoring.svc, without a port, with commas and no spaces between")
+			}
+		}
+		return names, nil
+	})
 }
 
 func addressOrOff(field *string) value {
