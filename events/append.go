@@ -118,8 +118,8 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 		case errors.As(err, &refusal):
 			// It is refused as a whole: because of one message, or because the
 			// server takes no batch now. Single messages tell, or need no batch.
-			if judge(err) != taken {
-				l.log.Warn("the server refused an atomic batch; its events are appended one by one", "events", len(msgs), "err", err)
+			if now := time.Now(); judge(err) != taken && now.Unix()-l.saidBatch.Swap(now.Unix()) >= int64(foreignEvery.Seconds()) {
+				l.log.Warn("the server refused an atomic batch; such events are appended one by one", "events", len(msgs), "err", err)
 			}
 			return l.appendEach(ctx, msgs)
 		}

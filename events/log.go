@@ -26,6 +26,8 @@ type Log struct {
 	foreign  foreign
 	takenIDs atomic.Uint64 // see Stats
 
+	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds: the log file tells of a run of refusals once
+
 	quarantine atomic.Pointer[map[uint64]bool] // entries that make the program crash; nil until they were looked up
 }
 

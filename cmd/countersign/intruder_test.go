@@ -63,8 +63,9 @@ type siege struct {
 	admin  jetstream.JetStream
 	api    []string // prefixes of the JetStream API that portal tries
 
-	mu    sync.Mutex
-	heard []string // what portal has overheard
+	mu     sync.Mutex
+	heard  []string // what portal has overheard
+	events []string // those of it that are events of others
 }
 
 // newSiege lets portal listen while a document of loa-desk's is signed,
@@ -103,6 +104,9 @@ func (s *siege) listen(nc *nats.Conn) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.heard = append(s.heard, m.Subject)
+			if strings.Contains(string(m.Data), "specversion") && !strings.Contains(m.Subject, string(portalAccount)) {
+				s.events = append(s.events, m.Subject)
+			}
 		}
 		if _, err := nc.Subscribe(subject, note); err != nil {
 			s.t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
+	"countersign/events/eventstest"
 	"countersign/workflow"
 )
 
@@ -87,14 +88,23 @@ func startSecured(t *testing.T, conf string, ackV2 bool) secured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Port, o.StoreDir, o.NoSigs, o.NoLog = server.RANDOM_PORT, t.TempDir(), true, true
+	store, err := os.MkdirTemp("", "nats-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Port, o.StoreDir, o.NoSigs, o.NoLog = server.RANDOM_PORT, store, true, true
 	o.FeatureFlags = map[string]bool{server.FeatureFlagJsAckFormatV2: ackV2}
 	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		// A batch that is open may still be written for a moment.
+		eventstest.Wait(t, "the store to be removed", func() bool { return os.RemoveAll(store) == nil })
+	})
 	if !s.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the server does not answer")
 	}
