@@ -351,23 +351,28 @@ func (w *worker) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/HostedNumbers/", rest)
 	mux.Handle("/v2/", rest)
-	mux.Handle("/", web.Handler(web.Config{
-		Documents: known{w.store, w}, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg),
+	pages := web.Handler(web.Config{
+		Documents: known{w.store, w}, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg), PublicURL: w.cfg.PublicURL,
 		Now: time.Now, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
-	}))
-	return httpd.OnlyHTTPS(exactly{mux, rest}, w.cfg.PublicURL)
+	})
+	mux.Handle("/", pages)
+	return httpd.OnlyHTTPS(exactly{mux, rest, pages}, w.cfg.PublicURL)
 }
 
 // exactly keeps http.ServeMux from redirecting: Twilio's clients take a
 // redirect for success. What it would clean up is a path of the API's that is
-// not there.
+// not there, or a link that was mangled on its way.
 type exactly struct {
-	mux  *http.ServeMux
-	rest http.Handler
+	mux         *http.ServeMux
+	rest, pages http.Handler
 }
 
 // ServeHTTP implements http.Handler.
 func (e exactly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if web.Owns(r.URL.Path) {
+		e.pages.ServeHTTP(w, r)
+		return
+	}
 	if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != path.Clean(r.URL.Path)+"/" ||
 		r.URL.Path == "/HostedNumbers" || r.URL.Path == "/v2" {
 		e.rest.ServeHTTP(w, r)

@@ -265,6 +265,12 @@ func prefixes(field *[]netip.Prefix) value {
 			if err != nil {
 				return nil, errors.New("not addresses or networks such as 127.0.0.1,10.1.0.0/16, with commas and no spaces between")
 			}
+			if p.Addr().Is4In6() { // a peer's address is compared as IPv4
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+				if !p.IsValid() {
+					return nil, errors.New("an IPv4-mapped network such as ::ffff:10.0.0.0/104 needs 96 bits or more; write it as IPv4, such as 10.0.0.0/8")
+				}
+			}
 			list = append(list, p.Masked())
 		}
 		return list, nil
