@@ -49,6 +49,7 @@ type worker struct {
 	keys   *ticket.File
 	copies *snapshots
 	meters replicaMeters
+	unread unreadMeter
 	seal   atomic.Pointer[letter.Seal]
 	desk   *semaphore.Weighted // one for each letter that is being written
 
@@ -253,6 +254,7 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	}
 	var group sync.WaitGroup
 	group.Go(func() { w.watchTail(ctx, log) })
+	group.Go(func() { w.watchUnread(ctx) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
 	mails := w.mails(log)
 	w.sending.Store(mails)
@@ -318,7 +320,7 @@ func (w *worker) adminHandler() http.Handler {
 		return l
 	}
 	extra := admin.Extra{
-		Collectors: []prometheus.Collector{w.apiMetrics, &w.meters, admin.MailServer(func() time.Duration {
+		Collectors: []prometheus.Collector{w.apiMetrics, &w.meters, &w.unread, admin.MailServer(func() time.Duration {
 			if trouble, is := w.mailTrouble(); is {
 				return time.Since(trouble.Since)
 			}

@@ -363,6 +363,7 @@ func TestBadValues(t *testing.T) {
 		"autocert":         {"", "yes"},
 		"acme-directory":   {"", "http://h", "h", "https://u@h"},
 		"tsa-url":          {"tsa.example.com", "ftp://h", "http://u:p@h"},
+		"mail-return-path": {"x", "{mail}@example.com", "a+{mails}@example.com", "{mail}+{mail}@example.com", "a@{mail}.example.com", "abcdefghijklmnopqrstuvwxyz+{mail}@example.com", "a+{mail@example.com"},
 		"trusted-proxies":  {"h", "::ffff:10.0.0.0/90", "127.0.0.1/33", "127.0.0.1, ::1", ","},
 		"api-account-rate": {"", "-1"},
 		"log-format":       {"", "xml"},
@@ -394,6 +395,15 @@ func TestSMTPURLsAreThoseOfMail(t *testing.T) {
 		_, faults := given{args: []string{"--smtp-url", url}}.load(t)
 		if (err == nil) != (faults == "") {
 			t.Errorf("%s: the mailer says %v, config says %q", url, err, faults)
+		}
+	}
+}
+
+// TestReturnPath_TakesTheMarkOfAnEmail tries addresses that name the email (VERP).
+func TestReturnPath_TakesTheMarkOfAnEmail(t *testing.T) {
+	for _, text := range []string{"bounces@example.com", "bounces+{mail}@example.com", "b-{mail}@example.com", "abcdefghijklmnopqrstuvw+{mail}@example.com", "Bounces <b+{mail}=x@example.com>"} {
+		if c := (given{args: []string{"--mail-return-path=" + text}}).mustLoad(t); c.MailReturnPath != text {
+			t.Errorf("%s: got %s", text, c.MailReturnPath)
 		}
 	}
 }

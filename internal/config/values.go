@@ -358,6 +358,38 @@ func mailbox(field *string) value {
 	})
 }
 
+// returnPath is a mailbox in whose local part {mail} may stand once, for the id
+// of each email.
+func returnPath(field *string) value {
+	v := mailbox(field)
+	parse := v.set
+	v.set = func(s string) error {
+		before := *field
+		if err := parse(s); err != nil || !strings.ContainsAny(s, "{}") {
+			return err
+		}
+		*field = before
+		a, err := mail.ParseAddress(s)
+		if err != nil {
+			return err
+		}
+		local := a.Address[:strings.LastIndexByte(a.Address, '@')]
+		rest := strings.Replace(local, "{mail}", "", 1)
+		switch {
+		case rest == local || strings.ContainsAny(rest, "{}"):
+			return errors.New("braces can only stand in it as {mail}, once, before the @, such as bounces+{mail}@example.com")
+		case rest == "" || len(rest) > maxReturnPath:
+			return fmt.Errorf("beside {mail}, 1 to %d characters must stand before the @, such as bounces+{mail}@example.com", maxReturnPath)
+		}
+		*field = s
+		return nil
+	}
+	return v
+}
+
+// maxReturnPath leaves 40 of the 64 octets of a local part to an email's id.
+const maxReturnPath = 24
+
 func origin(field *string) value {
 	return into(field, "url", func(s string) (string, error) {
 		u, err := url.Parse(s)
