@@ -132,6 +132,8 @@ func TestReadReport_CasesFromTheField(t *testing.T) {
 		{"e10-vacation", "", "", "replied 2.0.0 of .1.signature.0, automatic"},
 		{"e10-vacation", "Auto-Submitted: auto-replied", "X-Autoreply: yes", "replied 2.0.0 of .1.signature.0, automatic"},
 		{"e10-vacation", "Subject: Away until Monday", "Subject: =?utf-8?Q?Abwesenheitsnotiz?=", "replied 2.0.0 of .1.signature.0, automatic"},
+		{"e10-vacation", "Auto-Submitted: auto-replied", "Return-Path: <>\nX-Autorespond: 1", "replied 2.0.0 of .1.signature.0, automatic"},
+		{"e10-vacation", "I am away.", "I am away, call extension 550 5.1.1 instead.", "replied 2.0.0 of .1.signature.0, automatic"},
 		{"e10-vacation", "In-Reply-To: <PX", "X-None: <QX", "automatic"},
 		{"e10-vacation", "Auto-Submitted: auto-replied", "X-None: x", "unread"}, // a person answers to the return path
 	} {
@@ -232,6 +234,8 @@ func TestReadReport_AStrangerGetsNoFurtherThanBefore(t *testing.T) {
 	for name, raw := range map[string]string{
 		"a person quotes a code":     "From: a@example.net\nSubject: hello\nIn-Reply-To: " + oursAt + "\n\nThe server said: 550 5.1.1 no such user\n",
 		"a person quotes a report":   "From: a@example.net\nSubject: Fw\n\n> Final-Recipient: rfc822; a@example.net\n> Action: failed\n> Status: 5.1.1\n> Message-ID: " + oursAt + "\n",
+		"the postmaster in person":   "From: postmaster@a.example.net\nSubject: Re: Please sign\nIn-Reply-To: " + oursAt + "\n\nHe got 550 5.1.1 from us.\n",
+		"an older vacation notice":   "Return-Path: <>\nFrom: a@example.net\nSubject: Away\nX-Autoreply: yes\nIn-Reply-To: " + oursAt + "\n\nCall extension 550 5.1.1 instead.\n",
 		"a vacation notice with one": "From: a@example.net\nSubject: Away\nAuto-Submitted: auto-replied\nIn-Reply-To: " + oursAt + "\n\nCall extension 550 5.1.1 instead.\n",
 		"an answer that came back": "From: MAILER-DAEMON@x.example\nSubject: failure notice\n\nHi. This is the qmail-send program.\n<a@example.net>:\n550 5.1.1 no\n\n" +
 			"--- Below this line is a copy of the message.\n\nMessage-ID: <1@desk.example>\nSubject: Re: sign\nIn-Reply-To: " + oursAt + "\nReferences: " + oursAt + "\n\nhello " + oursAt + "\n",

@@ -13,9 +13,10 @@ import (
 // parameter that is malformed is left out, and nothing else is lost.
 
 const (
-	maxParts   = 200 // of a message, in all
-	maxNesting = 8   // of parts in parts
-	maxHeader  = 500 // fields that are read of one header
+	maxParts   = 200       // of a message, in all
+	maxNesting = 8         // of parts in parts
+	maxHeader  = 500       // fields that are read of one header
+	maxHeaders = 256 << 10 // bytes of one header
 	maxValue   = 8 << 10
 )
 
@@ -73,6 +74,14 @@ var headerLine = regexp.MustCompile(`^([!-9;-~]+)[ \t]*:(.*)$`)
 // line.
 func parseEntity(raw []byte) entity {
 	var e entity
+	if len(raw) > maxHeaders { // the header ends before, or it is none
+		head := raw[:maxHeaders]
+		if !bytes.Contains(head, []byte("\n\n")) {
+			e = parseEntity(head)
+			e.body = raw[len(head)-len(e.body):]
+			return e
+		}
+	}
 	stray := -1 // where the first line stands that is none of a header
 	for at := 0; at < len(raw); {
 		end := bytes.IndexByte(raw[at:], '\n') + at + 1

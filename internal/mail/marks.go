@@ -120,11 +120,14 @@ var (
 	verpPattern = regexp.MustCompile(`(?i)(?:^|[^a-z0-9])(` + verpPrefix + `[a-z2-7]{30,62})(?:@|=|%40|$)`)
 )
 
+// maxIDs is how many ids are looked for in one text.
+const maxIDs = 50
+
 // idsIn lists the ids of emails of ours that stand in a text, each once, in
 // their order. The shape is strict: nothing else looks like one.
 func idsIn(text string) (ids []workflow.MailID) {
 	// Two ids may share the character between them, so matches may overlap.
-	for rest := text; ; {
+	for rest := text; len(ids) < maxIDs; {
 		at := markPattern.FindStringSubmatchIndex(rest)
 		if at == nil {
 			break
@@ -135,7 +138,7 @@ func idsIn(text string) (ids []workflow.MailID) {
 		}
 		rest = rest[at[3]:]
 	}
-	for _, m := range verpPattern.FindAllStringSubmatch(text, -1) {
+	for _, m := range verpPattern.FindAllStringSubmatch(text, maxIDs) {
 		if id := unverp(m[1]); id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}

@@ -38,8 +38,9 @@ type Unread struct {
 var ErrEmpty = errors.New("the message is empty: the pipe that it should come through is broken")
 
 const (
-	maxReport = 16 << 20 // bytes of a message that are read: the report comes before the letter that it brings back
-	maxID     = 200      // bytes of a Message-ID that is kept
+	maxReport = 4 << 20 // bytes of a message that are read: the report comes before the letter that it brings back
+	maxText   = 1 << 20 // bytes that are read of what people are to read
+	maxID     = 200     // bytes of a Message-ID that is kept
 )
 
 // ReadReport reads a message as a mail server sends it to the return path: a
@@ -158,6 +159,7 @@ func (m *found) read(e entity, kind string) {
 		return
 	}
 	text := string(e.decoded())
+	text = text[:min(len(text), m.room())]
 	if kind == "text/html" {
 		text = fromHTML(text)
 	}
@@ -171,6 +173,15 @@ func (m *found) read(e entity, kind string) {
 			m.returned = append(m.returned, copied)
 		}
 	}
+}
+
+// room is how many bytes of text may still be read.
+func (m *found) room() int {
+	left := maxText
+	for _, t := range m.texts {
+		left -= len(t)
+	}
+	return max(left, 0)
 }
 
 // reports lists what a message says of emails of ours, and reports whether it
@@ -272,35 +283,37 @@ func refers(name string) bool {
 	return false
 }
 
-// machine reports whether a mail server wrote the message, as far as it says so
-// itself.
-func (m *found) machine() bool {
+// daemon reports whether the message says that a mail server wrote it.
+func (m *found) daemon() bool {
 	kind, params := m.head.kind()
 	if kind == "multipart/report" && !strings.EqualFold(params["report-type"], "disposition-notification") || m.head.get("x-failed-recipients") != "" {
 		return true
 	}
-	if path := m.head.values("return-path"); len(path) > 0 && strings.Trim(path[0], " \t") == "<>" && m.head.get("auto-submitted") == "" {
-		return true
-	}
-	for _, f := range m.head.values("from", "sender", "reply-to") {
-		if daemons.MatchString(f) {
-			return true
-		}
-	}
-	return failureSubject.MatchString(decodeWords(m.head.get("subject")))
+	return slices.ContainsFunc(m.head.values("from", "sender", "reply-to"), daemons.MatchString)
 }
 
-// automatic reports whether the message is an automatic reply (RFC 3834,
-// section 5, and what programs wrote before it), or a notice that somebody read
-// a mail (RFC 8098).
+// machine reports whether what the message says in words is a mail server's: it
+// says that it is one, or wants no reply and is no automatic one.
+func (m *found) machine() bool {
+	if personal.MatchString(decodeWords(m.head.get("subject"))) {
+		return false // the postmaster in person
+	}
+	return m.daemon() || strings.Trim(m.head.get("return-path"), " \t") == "<>" && !m.replies()
+}
+
+// automatic reports whether the message is an automatic reply (RFC 3834), or a
+// notice that somebody read a mail (RFC 8098). One that says that something
+// failed is for an operator to see.
 func (m *found) automatic() bool {
-	kind, params := m.head.kind()
-	if kind == "multipart/report" {
+	if kind, params := m.head.kind(); kind == "multipart/report" {
 		return strings.EqualFold(params["report-type"], "disposition-notification")
 	}
-	if m.machine() {
-		return false
-	}
+	return m.replies() && !m.daemon() && !failureSubject.MatchString(decodeWords(m.head.get("subject")))
+}
+
+// replies reports whether the header says that a program replied: by RFC 3834,
+// section 5, or by what programs wrote before it.
+func (m *found) replies() bool {
 	word, _, _ := strings.Cut(strings.ToLower(m.head.get("auto-submitted")), ";")
 	if word = strings.TrimSpace(word); word != "" {
 		return !strings.HasPrefix(word, "no")

@@ -108,6 +108,9 @@ func FuzzReadReport(f *testing.F) {
 			f.Add(raw)
 		}
 	}
+	for _, s := range shapes(f) {
+		f.Add([]byte(s.raw))
+	}
 	status := regexp.MustCompile(events.StatusPattern)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := mail.ReadReport(bytes.NewReader(raw))

@@ -30,7 +30,7 @@ var (
 		regexp.MustCompile(`(?:^|[^0-9.])[45][0-5][0-9][ -]+#?([45]\.[0-7]\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)`),
 		regexp.MustCompile(`[#(\[]\s*([45]\.[0-7]\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)`),
 		regexp.MustCompile(`(?i)(?:said|says|error|code|response|reply|replied|status|smtp|answer\w*|returned|because|reason|:|->|>>>|<<<|\()[^\n0-9]{0,80}([45][0-5][0-9])[ :-]\s*\S`),
-		regexp.MustCompile(`^\s*([45][0-5][0-9])[ -]\s*\S`),
+		regexp.MustCompile(`^\s*([45][0-5][0-9])[ :-]\s*\S`),
 		regexp.MustCompile(`(?:^|[^0-9.a-zA-Z/])([45]\.[0-7]\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)`),
 	}
 
@@ -42,6 +42,9 @@ var (
 	// daemons match the senders that write reports.
 	daemons = regexp.MustCompile(`(?i)(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mdaemon|mail delivery (?:sub)?system|microsoftexchange[0-9a-f]{8,}|mail-?system|bounces?[-+_.@][^>]*noreply)`)
 
+	// personal matches the subjects of what people answer and forward.
+	personal = regexp.MustCompile(`(?i)^\s*(?:re|fwd?|aw|wg|tr|rv|sv|antw)\s*:`)
+
 	// failureSubject matches the subjects of reports, in the languages of the big
 	// providers.
 	failureSubject = regexp.MustCompile(`(?i)undeliver|delivery (?:status|failure|notification|delay|has failed|problem|report|error)|deliver(?:y|ed)? fail|failure notice|returned mail|mail delivery|mail system error|non[- ]?delivery|could not be delivered|delivery status|nondeliverable|message delayed|unzustellbar|zustellung|unzustellung|non (?:remis|distribu)|échec de la remise|no (?:se puede|se ha podido|se pudo) entregar|no entregado|mancat[ao] recapito|impossibile recapitare|não (?:pôde|entregue|é possível)|falha na entrega|onbestelbaar|niet (?:bezorgd|afgeleverd)|не (?:доставлено|удалось доставить)|недоставлен|退信|退回|无法投递|未能送达|配信(?:不能|できません|エラー)|送信できません|반송|niedostarcz|niet besteld|kunne ikke leveres|kunde inte levereras`)
@@ -52,11 +55,17 @@ var (
 // qmailCopy and others begin with these words: what they report is given up.
 var givenUp = regexp.MustCompile(`(?i)this is a permanent error|i've given up|below this line is a copy of the message|could not be delivered to one or more of its\s+recipients\. this is a permanent`)
 
+const (
+	maxSaid   = 128 << 10 // bytes in which a mail server says what became of a mail
+	maxCopies = 20        // lines that may begin a copy
+	maxCopied = 64 << 10  // bytes of it that are read
+)
+
 // splitCopy splits a text into what a mail server says and the header of the
 // mail that it copies below, nil if there is none.
 func splitCopy(text string) (before string, copied []field) {
-	for _, at := range copyLine.FindAllStringIndex(text, maxParts) {
-		rest := strings.TrimLeft(text[at[1]:], "\n -=_*")
+	for _, at := range copyLine.FindAllStringIndex(text, maxCopies) {
+		rest := strings.TrimLeft(text[at[1]:min(len(text), at[1]+maxCopied)], "\n -=_*")
 		header := parseEntity([]byte(rest)).header
 		known := 0
 		for _, f := range header {
@@ -75,6 +84,7 @@ func splitCopy(text string) (before string, copied []field) {
 // false if it cannot be told.
 func (m *found) inWords() (b workflow.Bounced, ok bool) {
 	text := strings.Join(m.words, "\n")
+	text = text[:min(len(text), maxSaid)]
 	code, line := strongest(text)
 	switch {
 	case code != "":
