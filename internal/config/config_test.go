@@ -368,7 +368,7 @@ func TestBadValues(t *testing.T) {
 		"api-account-rate": {"", "-1"},
 		"log-format":       {"", "xml"},
 
-		"nats-inbox-prefix": {"_INBOX.>", "a.*", "a b", "_INBOX.", ".a", "a..b", "$JS.API", "authdocs", "authdocs.v1"},
+		"nats-inbox-prefix":      {"_INBOX.>", "a.*", "a b", "_INBOX.", ".a", "a..b", "$JS.API", "authdocs", "authdocs.v1"},
 		"mail-recipient-day":     {"", "-1", "1000001", "1.5", "off"},
 		"mail-document-interval": {"", "0", "0s", "500ms", "-1s"},
 		"mail-document-day":      {"", "-1", "1001"},
