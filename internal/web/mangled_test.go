@@ -37,7 +37,7 @@ func TestHandler_MangledLinkShowsTheLetter(t *testing.T) {
 	} {
 		path = strings.ReplaceAll(path, "TOKEN", token)
 		code, body := s.serve(t, path)
-		if code != 200 || !strings.Contains(body, "Waiting for your signature") || !strings.Contains(body, `action="/sign/`+token+`"`) {
+		if code != 200 || !strings.Contains(body, "Waiting for your signature") || !strings.Contains(body, `action="/sign/`+token+`?lang=`) {
 			t.Errorf("%s: status %d", strings.ReplaceAll(path, token, "TOKEN"), code)
 		}
 		if !web.Owns(path) {
