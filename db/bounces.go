@@ -20,7 +20,7 @@ func (b *batch) loadAttempted(ctx context.Context, entries []workflow.Entry) err
 	var ids []workflow.MailID
 	for _, e := range entries {
 		if body, ok := e.Body.(workflow.Bounced); ok {
-			ids = append(ids, body.Mail)
+			ids = append(ids, body.Named()...)
 		}
 	}
 	if len(ids) == 0 {
@@ -34,16 +34,18 @@ func (b *batch) loadAttempted(ctx context.Context, entries []workflow.Entry) err
 	return err
 }
 
-// begun reports whether the mail that a bounced event names has been begun.
-func (b *batch) begun(body workflow.Body) bool {
+// begun tells which of the mails that a bounced event names have been begun.
+func (b *batch) begun(body workflow.Body) map[workflow.MailID]bool {
 	bounced, ok := body.(workflow.Bounced)
 	if !ok {
-		return false
+		return nil
 	}
-	if m, touched := b.mails[bounced.Mail]; touched {
-		return m.Attempts > 0
+	begun := make(map[workflow.MailID]bool)
+	for _, id := range bounced.Named() {
+		m, touched := b.mails[id]
+		begun[id] = touched && m.Attempts > 0 || !touched && b.attempted[id]
 	}
-	return b.attempted[bounced.Mail]
+	return begun
 }
 
 func (b *batch) flushBounces(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -27,7 +28,7 @@ type envelope struct {
 
 const (
 	attributePrefix = "ce-"
-	modeHeader      = "ce-specversion" // there in binary mode, and only there
+	modeHeader      = "ce-specversion" // there in binary mode
 )
 
 // readEnvelope takes a message apart: in binary mode where a header says so,
@@ -88,13 +89,25 @@ func (r *reader) attributes(h nats.Header) map[string]string {
 	return out
 }
 
+// isBinary reports whether a message is in binary mode. The content type
+// decides: a media type that begins with application/cloudevents means
+// structured mode, whatever ce- headers stand beside it (CloudEvents 1.0, HTTP
+// binding, section 3).
 func isBinary(h nats.Header) bool {
-	for header := range h {
-		if strings.EqualFold(header, modeHeader) {
-			return true
+	binary := false
+	for header, values := range h {
+		switch {
+		case strings.EqualFold(header, modeHeader):
+			binary = true
+		case strings.EqualFold(header, "content-type") && slices.ContainsFunc(values, isCloudEvent):
+			return false
 		}
 	}
-	return false
+	return binary
+}
+
+func isCloudEvent(mediaType string) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(mediaType)), "application/cloudevents")
 }
 
 // readStructured reads the JSON format of CloudEvents 1.0, which lets an
@@ -188,7 +201,7 @@ func (r *reader) checkEnvelope(e *envelope) {
 		r.fail(workflow.CodeInvalid, "source", "not a URI reference: %s", quote(e.source))
 	}
 	if e.time != "" {
-		if _, err := types.ParseTimestamp(e.time); err != nil {
+		if !isTime(e.time) {
 			r.fail(workflow.CodeInvalid, "time", "not a time by RFC 3339: %s", quote(e.time))
 		}
 	}
@@ -210,6 +223,19 @@ func (r *reader) checkEnvelope(e *envelope) {
 	if e.schemaversion != "" && e.schemaversion != SchemaVersion {
 		r.fail(workflow.CodeUnknownVersion, "schemaversion", "only version %s is known here, got %s", SchemaVersion, quote(e.schemaversion))
 	}
+}
+
+// leapSecond matches a time whose second is 60, up to the second.
+var leapSecond = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:)60`)
+
+// isTime reports whether s is a time by RFC 3339. The letters may be lower
+// case (section 5.6). The second 60 is a time at the end of a day in UTC only
+// (section 5.7 and appendix D).
+func isTime(s string) bool {
+	s = strings.ToUpper(s)
+	leap := leapSecond.MatchString(s)
+	at, err := types.ParseTimestamp(leapSecond.ReplaceAllString(s, "${1}59"))
+	return err == nil && at != nil && (!leap || at.UTC().Hour() == 23 && at.UTC().Minute() == 59)
 }
 
 func (r *reader) identity(field, s string) {

@@ -38,6 +38,12 @@ func TestEnvelope(t *testing.T) {
 		{"no specversion", "specversion", "", workflow.CodeUnknownVersion, "specversion"},
 		{"specversion 0.3", "specversion", `"0.3"`, workflow.CodeUnknownVersion, "specversion"},
 		{"time", "time", `"2026-11-23T15:04:05.5+01:00"`, "", ""},
+		{"time in lower case, case c3", "time", `"2026-11-23t15:04:05z"`, "", ""},
+		{"leap second, case c3", "time", `"2016-12-31T23:59:60Z"`, "", ""},
+		{"leap second in Pacific time", "time", `"1990-12-31T15:59:60-08:00"`, "", ""},
+		{"leap second in lower case, with a fraction", "time", `"2016-12-31t23:59:60.25z"`, "", ""},
+		{"second 60 at noon", "time", `"2016-12-31T12:00:60Z"`, workflow.CodeInvalid, "time"},
+		{"second 61", "time", `"2016-12-31T23:59:61Z"`, workflow.CodeInvalid, "time"},
 		{"bad time", "time", `"yesterday"`, workflow.CodeInvalid, "time"},
 		{"null time", "time", `null`, "", ""},
 		{"bad dataschema", "dataschema", `"x"`, workflow.CodeInvalid, "dataschema"},
@@ -232,5 +238,24 @@ func TestIdentityThatIsKeptIsBounded(t *testing.T) {
 	m.Data = []byte(strings.Replace(string(m.Data), `"e1"`, `"`+strings.Repeat("é", 200)+`"`, 1))
 	if b := events.Decode(m).Body.(workflow.Invalid); b.EventID != strings.Repeat("é", 128) {
 		t.Errorf("got %d bytes: %q", len(b.EventID), b.EventID)
+	}
+}
+
+// TestDecode_StructuredModeWithCEHeaders reads events in structured mode that
+// have ce- headers beside: case c1, and more of its kind.
+func TestDecode_StructuredModeWithCEHeaders(t *testing.T) {
+	for _, tt := range []struct{ name, value string }{
+		{"Content-Type", "application/cloudevents+json; charset=utf-8"},
+		{"content-type", "application/cloudevents"},
+		{"CONTENT-TYPE", " Application/CloudEvents+JSON;charset=UTF-8"},
+	} {
+		m := message(workflow.TypeCreated, content())
+		m.Header = nats.Header{
+			tt.name: {tt.value}, "ce-specversion": {"1.0"}, "ce-id": {"another"}, "ce-source": {"/try"}, "ce-type": {workflow.TypeCreated},
+		}
+		e := events.Decode(m)
+		if _, ok := e.Body.(workflow.Created); !ok || e.ID == "another" {
+			t.Errorf("%s: %s: id %s, %+v", tt.name, tt.value, e.ID, e.Body)
+		}
 	}
 }

@@ -70,8 +70,8 @@ func whole() []events.Event {
 		}),
 		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number", LetterTooOld: true}),
 		events.Resend("/ops", "e5", ac, px, workflow.Resend{Round: 2}),
-		events.Bounced("/mx", "e6", ac, workflow.Bounced{Mail: px + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 <…>\nunknown"}),
-		events.Bounced("/mx", "e7", "", workflow.Bounced{Mail: px + ".1.sent.3", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "x"}),
+		events.Bounced("/mx", "e6", ac, workflow.Bounced{Mail: px + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 <…>\nunknown", Candidates: []workflow.MailID{px + ".1.signature.7"}}),
+		events.Bounced("/mx", "e7", "", workflow.Bounced{Mail: px + ".1.sent.3", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "x", Candidates: []workflow.MailID{px + ".1.sent.2", px + ".1.signature.0"}}),
 		owed(px, "order."+hr1+".register", workflow.Register{
 			OrderSID: hr1, PhoneNumber: "+14155550101", DocumentSID: px, AccountSID: ac, AddressSID: ad, Email: "owner@example.com",
 			ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", DateSigned: at, LetterDigest: digest,

@@ -41,31 +41,38 @@ func (r *reader) address(v value) string {
 var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
 
 // normalAddress takes an addr-spec of RFC 5322, section 3.4.1, whose local part
-// is an ASCII dot-atom: no display name, comment, quoting or address literal.
+// is an ASCII dot-atom or a quoted string: no display name, comment or address
+// literal. White space around it is dropped. A local part is quoted in the
+// result only if it has to be, so that one mailbox has one spelling.
 func normalAddress(s string) (string, bool) {
+	s = strings.TrimSpace(s)
 	if len(s) > MaxAddress {
 		return "", false
 	}
 	parsed, err := mail.ParseAddress(s)
-	if err != nil || parsed.Name != "" || parsed.Address != s {
+	if err != nil || parsed.Name != "" {
 		return "", false
 	}
-	at := strings.LastIndexByte(s, '@')
-	local, written := s[:at], s[at+1:]
-	if len(local) > 64 || strings.ContainsFunc(local, notASCII) {
+	at := strings.LastIndexByte(parsed.Address, '@')
+	written := parsed.Address[at+1:]
+	local := strings.TrimSuffix(strings.TrimPrefix((&mail.Address{Address: parsed.Address[:at+1] + "x"}).String(), "<"), "@x>")
+	quoted := strings.HasPrefix(s, `"`) && strings.HasSuffix(s, `"@`+written)
+	if !quoted && s != local+"@"+written {
+		return "", false
+	}
+	if len(local) > 64 || strings.ContainsFunc(local, notPrintable) {
 		return "", false
 	}
 	domain, err := domains.ToASCII(written)
-	if err != nil || !isHost(domain) || at+1+len(domain) > MaxAddress {
+	if err != nil || !isHost(domain) || len(local)+1+len(domain) > MaxAddress {
 		return "", false
-	}
-	if domain == written {
-		return s, true
 	}
 	return local + "@" + domain, true
 }
 
-func notASCII(r rune) bool { return r >= utf8.RuneSelf }
+// notPrintable tells what no local part of ours has: what is not ASCII, and
+// control characters.
+func notPrintable(r rune) bool { return r < ' ' || r >= 0x7f }
 
 // isHost tells a full host name from an IP address and from a bare word.
 func isHost(domain string) bool {

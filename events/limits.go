@@ -19,6 +19,8 @@ const (
 	MaxSeconds  = 315360000 // of a timer: ten years of 365 days
 	MaxReminds  = 100       // reminders of a round
 	MaxPerDay   = 1000      // emails of a document to its signer
+
+	MaxCandidates = 8 // other emails that a report may be about
 )
 
 // SchemaVersion is the version of the contract, and the only value that the

@@ -183,6 +183,8 @@ func (r *reader) bounced(data value, document workflow.SID) (b workflow.Bounced)
 			b.Status = r.str(v)
 		case "diagnostic":
 			b.Diagnostic = r.prose(v, MaxReason)
+		case "candidates":
+			b.Candidates = r.candidates(v, document)
 		}
 	}
 	switch {
@@ -198,6 +200,24 @@ func (r *reader) bounced(data value, document workflow.SID) (b workflow.Bounced)
 	}
 	r.agree("data.mail", b.Mail.Document() == document)
 	return b
+}
+
+// candidates reads the other emails that a report may be about.
+func (r *reader) candidates(list value, document workflow.SID) (ids []workflow.MailID) {
+	for v := range r.list(list) {
+		id := workflow.MailID(r.str(v))
+		switch {
+		case len(ids) == MaxCandidates:
+			r.fail(workflow.CodeTooLarge, list.path(), "more than %d emails", MaxCandidates)
+		case !id.Valid() || id.Document() != document:
+			r.fail(workflow.CodeInvalid, v.path(), "want the id of an email of the subject's document, got %s", quote(string(id)))
+		}
+		if r.problem != nil {
+			break
+		}
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // timers reads a document's own timers.

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,10 +30,11 @@ const (
 	ActionDelivered Action = "delivered" // it is in the mailbox
 	ActionRelayed   Action = "relayed"   // it went on to where no reports are written
 	ActionExpanded  Action = "expanded"  // it went on to several addresses
+	ActionReplied   Action = "replied"   // a program of the recipient's replied (RFC 3834), such as a vacation notice; not of RFC 3464
 )
 
 // Actions lists every action of a report.
-var Actions = []Action{ActionFailed, ActionDelayed, ActionDelivered, ActionRelayed, ActionExpanded}
+var Actions = []Action{ActionFailed, ActionDelayed, ActionDelivered, ActionRelayed, ActionExpanded, ActionReplied}
 
 // Bounced is what a mail server reports of a mail that it had taken.
 type Bounced struct {
@@ -40,6 +42,10 @@ type Bounced struct {
 	Action     Action `json:"action"`               // what became of it
 	Status     string `json:"status"`               // status code of RFC 3463: "5.1.1"
 	Diagnostic string `json:"diagnostic,omitempty"` // the mail server's words; addresses should be blotted out
+
+	// Candidates are other emails of the same document that the report may be
+	// about, the likeliest first. Of Mail and these the first that was sent counts.
+	Candidates []MailID `json:"candidates,omitempty"`
 }
 
 // Type implements Body.
@@ -50,8 +56,15 @@ func (Bounced) Type() string { return TypeBounced }
 
 // Hard reports whether the mail was given up for a reason that stays. A mail
 // given up because its mailbox was full or its server away has a status of
-// 4.x.x, and another one may get through.
-func (b Bounced) Hard() bool { return b.Action == ActionFailed && strings.HasPrefix(b.Status, "5.") }
+// 4.x.x, and another one may get through. So may one after 5.2.2: a full mailbox
+// is a "persistent transient" error (RFC 3463, section 3.3), whatever class a
+// server gives it.
+func (b Bounced) Hard() bool {
+	return b.Action == ActionFailed && strings.HasPrefix(b.Status, "5.") && b.Status != "5.2.2"
+}
+
+// Named lists the emails that the report may be about, the likeliest first.
+func (b Bounced) Named() []MailID { return append([]MailID{b.Mail}, b.Candidates...) }
 
 // words is the status, and the mail server's words where there are any.
 func (b Bounced) words() string { return strings.TrimSpace(b.Status + " " + b.Diagnostic) }
@@ -103,9 +116,11 @@ func (d *decider) resend(e Entry) *Problem {
 // back for good ends its round, be it noted as accepted yet or not.
 func (d *decider) bounced(e Entry, b Bounced) *Problem {
 	doc := &d.state.Document
-	if !d.facts.Attempted {
+	i := slices.IndexFunc(b.Named(), func(id MailID) bool { return d.facts.Attempted[id] })
+	if i < 0 {
 		return problem(CodeMailUnknown, "data.mail", "no mail %s has been sent", b.Mail)
 	}
+	b.Mail, b.Candidates = b.Named()[i], nil
 	d.out.Bounces = append(d.out.Bounces, Bounce{b, e})
 	d.note("mail reported "+string(b.Action), fmt.Sprintf("%s: %s", b.Mail, b.words()))
 	if doc.out() && b.Hard() && b.Mail.Kind() == MailSignature && b.Mail.Round() == doc.Round {

@@ -22,28 +22,40 @@ func TestWhatABouncedMailMeans(t *testing.T) {
 		b    workflow.Bounced
 		want string
 	}{
-		{"a signature mail that came back for good", nil, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied failed: the signature mail came back: 5.1.1 550 no such user"},
-		{"one given up for a passing reason", nil, workflow.Bounced{mailOf(1, "signature", 0), "failed", "4.4.7", words}, "applied signing"},
-		{"one that is delayed", nil, workflow.Bounced{mailOf(1, "signature", 0), "delayed", "4.4.1", ""}, "applied signing"},
-		{"one that is delivered", nil, workflow.Bounced{mailOf(1, "signature", 0), "delivered", "2.0.0", ""}, "applied signing"},
-		{"a cc's notice", nil, workflow.Bounced{mailOf(1, "sent", 0), "failed", "5.1.1", words}, "applied signing"},
+		{"a signature mail that came back for good", nil, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "failed", Status: "5.1.1", Diagnostic: words}, "applied failed: the signature mail came back: 5.1.1 550 no such user"},
+		{"one given up for a passing reason", nil, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "failed", Status: "4.4.7", Diagnostic: words}, "applied signing"},
+		{"one that is delayed", nil, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "delayed", Status: "4.4.1", Diagnostic: ""}, "applied signing"},
+		{"one that is delivered", nil, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "delivered", Status: "2.0.0", Diagnostic: ""}, "applied signing"},
+		{"a cc's notice", nil, workflow.Bounced{Mail: mailOf(1, "sent", 0), Action: "failed", Status: "5.1.1", Diagnostic: words}, "applied signing"},
 		{"a reminder", func(d *desk) {
 			d.do(workflow.TimerDue{Timer: "reminder-1", Round: 1})
 			d.accept()
-		}, workflow.Bounced{mailOf(1, "reminder", 1), "failed", "5.1.1", words}, "applied signing"},
+		}, workflow.Bounced{Mail: mailOf(1, "reminder", 1), Action: "failed", Status: "5.1.1", Diagnostic: words}, "applied signing"},
 		{"of an earlier round", func(d *desk) {
 			d.do(workflow.StatusChanged{Status: workflow.Opened})
 			d.do(workflow.StatusChanged{Status: workflow.Signing})
 			d.accept()
-		}, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied signing"},
+		}, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "failed", Status: "5.1.1", Diagnostic: words}, "applied signing"},
 		{"of a recalled document", func(d *desk) {
 			d.do(workflow.StatusChanged{Status: workflow.Opened})
-		}, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied opened"},
+		}, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "failed", Status: "5.1.1", Diagnostic: words}, "applied opened"},
 		{"once signed", func(d *desk) {
 			d.do(workflow.StatusChanged{Status: workflow.Signed})
-		}, workflow.Bounced{mailOf(1, "signature", 0), "failed", "5.1.1", words}, "applied signed"},
-		{"one that nobody sent", nil, workflow.Bounced{mailOf(1, "signature", 7), "failed", "5.1.1", words}, "refused signing"},
-		{"of another document", nil, workflow.Bounced{"PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.1.signature.0", "failed", "5.1.1", words}, "refused signing"},
+		}, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "failed", Status: "5.1.1", Diagnostic: words}, "applied signed"},
+		{"a full mailbox in the class of what stays, case e9", nil, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "failed", Status: "5.2.2", Diagnostic: words}, "applied signing"},
+		{"a disabled mailbox", nil, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "failed", Status: "5.2.1", Diagnostic: words}, "applied failed: the signature mail came back: 5.2.1 550 no such user"},
+		{"an automatic reply", nil, workflow.Bounced{Mail: mailOf(1, "signature", 0), Action: "replied", Status: "2.0.0"}, "applied signing"},
+		{"a candidate that was sent, behind one that was not", nil, workflow.Bounced{
+			Mail: mailOf(1, "signature", 7), Candidates: []workflow.MailID{mailOf(2, "signature", 0), mailOf(1, "signature", 0)}, Action: "failed", Status: "5.1.1", Diagnostic: words,
+		}, "applied failed: the signature mail came back: 5.1.1 550 no such user"},
+		{"the first that was sent counts, a cc's notice", nil, workflow.Bounced{
+			Mail: mailOf(1, "sent", 0), Candidates: []workflow.MailID{mailOf(1, "signature", 0)}, Action: "failed", Status: "5.1.1", Diagnostic: words,
+		}, "applied signing"},
+		{"candidates that nobody sent", nil, workflow.Bounced{
+			Mail: mailOf(1, "signature", 7), Candidates: []workflow.MailID{mailOf(1, "signature", 8)}, Action: "failed", Status: "5.1.1",
+		}, "refused signing"},
+		{"one that nobody sent", nil, workflow.Bounced{Mail: mailOf(1, "signature", 7), Action: "failed", Status: "5.1.1", Diagnostic: words}, "refused signing"},
+		{"of another document", nil, workflow.Bounced{Mail: "PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.1.signature.0", Action: "failed", Status: "5.1.1", Diagnostic: words}, "refused signing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := standing(t, workflow.Signing)

@@ -30,7 +30,7 @@ type Facts struct {
 	MailLimits   MailLimits         // how often a document may ask its signer
 	NotifyCC     []Status           // of Notices, those of which cc is told
 	Rules        int                // version of the rules in force; 0 stands for the first
-	Attempted    bool               // the mail that a bounced event names has been begun by a worker
+	Attempted    map[MailID]bool    // of the mails that a bounced event names: begun by a worker
 }
 
 // Holding is an order and the document that it is on.

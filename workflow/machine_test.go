@@ -142,7 +142,10 @@ func (d *desk) from(account workflow.SID, b workflow.Body) workflow.Decision {
 	}
 	f := workflow.Facts{Holders: d.holders, ParkingLimit: 24 * time.Hour, Timers: d.facts.Timers, MailLimits: d.facts.MailLimits, NotifyCC: d.facts.NotifyCC}
 	if b, ok := b.(workflow.Bounced); ok {
-		f.Attempted = d.sent[b.Mail].Attempts > 0
+		f.Attempted = make(map[workflow.MailID]bool)
+		for _, id := range b.Named() {
+			f.Attempted[id] = d.sent[id].Attempts > 0
+		}
 	}
 	d.last = workflow.Decide(d.state, e, f)
 	d.state = d.last.State

@@ -30,14 +30,16 @@ func (a *app) bounce() *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
 		Use:   "bounce FILE",
-		Short: "Take in what a mail server reports of a mail: undeliverable, delayed",
-		Long: `Reads a delivery status report (RFC 3464) as it came by mail ("-" for standard input, as a mail server's pipe has it), finds
-the mail that it is about by its Message-ID, and publishes it as a mail.bounced event. A second copy of the same report
-changes nothing. Without --nats-url the event goes to the server that a worker on this machine embeds. Where this machine
-has a worker's database, it says what became of the event.
+		Short: "Take in what comes to the return path of emails: reports that one is undeliverable or delayed, automatic replies",
+		Long: `Reads a message as it came to the return path of emails ("-" for standard input, as a mail server's pipe has it): a delivery
+status report (RFC 3464), what mail servers write that have none, or an automatic reply. It finds the email that the message is about
+by the marks that emails carry, and publishes what it says as a mail.bounced event. An automatic reply is noted and changes nothing.
+What cannot be understood is kept as an unread report; "countersign bounces unread" lists those. A second copy of the same message
+changes nothing. Without --nats-url the event goes to the server that a worker on this machine embeds. If this machine has a worker's
+database, the command says what became of the event.
 
-Exit codes: 0 it is on the log; 65 it is no report, or on no mail that was sent; 66 the file cannot be read; 75 the log
-does not answer, or the settings are wrong: try again.`,
+Exit codes: 0 it is on the log, or kept as unread, or there is nothing to do; 65 it is on no email that was sent (dead list shows it);
+66 the file cannot be read, or is empty; 75 the log does not answer, or the settings are wrong: try again.`,
 		Example: "  countersign bounce report.eml\n  # Postfix, /etc/aliases:\n  loa-bounces: \"|/usr/local/bin/countersign bounce - --nats-url nats://nats.example.com\"",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -47,48 +49,113 @@ does not answer, or the settings are wrong: try again.`,
 		if err != nil {
 			return exitError{err, exitTemporary} // a mail server keeps the report until they are right
 		}
-		report, err := readReport(args[0])
+		read, err := readReport(args[0])
 		if err != nil {
 			return err
 		}
-		return a.takeIn(c.Context(), cfg, report, wait)
+		if read.Unread != nil {
+			return a.keepUnread(c.Context(), cfg, *read.Unread)
+		}
+		return a.takeIn(c.Context(), cfg, read, wait)
 	}
 	return c
 }
 
-func readReport(name string) (mail.Report, error) {
+func readReport(name string) (mail.Reading, error) {
 	f := os.Stdin
 	if name != "-" {
 		var err error
 		if f, err = os.Open(name); err != nil {
-			return mail.Report{}, exitError{err, exitNoInput}
+			return mail.Reading{}, exitError{err, exitNoInput}
 		}
 		defer f.Close()
 	}
-	report, err := mail.ReadReport(f)
-	switch {
-	case errors.Is(err, mail.ErrNoReport), errors.Is(err, mail.ErrNotOurs):
-		err = exitError{fmt.Errorf("%s: %w", name, err), exitDataError}
-	case err != nil:
-		err = exitError{err, exitNoInput}
+	read, err := mail.ReadReport(f)
+	if err != nil {
+		err = exitError{fmt.Errorf("%s: %w", name, err), exitNoInput}
 	}
-	return report, err
+	return read, err
 }
 
-// takeIn publishes a report, and says what came of it where that can be known.
-func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report, wait time.Duration) error {
+// keepUnread keeps a message that was not understood, for an operator to see.
+func (a *app) keepUnread(ctx context.Context, cfg config.Config, u mail.Unread) error {
+	err := a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
+		return events.KeepUnread(ctx, nc, events.Unread{
+			Digest: u.Digest, Reason: u.Reason, From: u.From, Subject: u.Subject, Mails: u.Mails, Text: u.Text,
+		})
+	})
+	if err != nil {
+		return exitError{err, exitTemporary}
+	}
+	return a.out.Linef("kept as an unread report: %s", u.Reason)
+}
+
+// takeIn publishes what a message reports, and says what came of it if that can
+// be known.
+func (a *app) takeIn(ctx context.Context, cfg config.Config, read mail.Reading, wait time.Duration) error {
+	if len(read.Reports) == 0 {
+		return a.out.Linef("an automatic reply that names no email from here: nothing to do")
+	}
 	// Whoever runs a mail server's pipe may not read the database, or there is
 	// none here: then whose mail it is stays open, and the event says no less.
 	store, err := db.OpenReader(ctx, cfg.DataDir)
-	var account workflow.SID
-	if err == nil {
+	if err != nil {
+		store = nil
+	} else {
 		defer store.Close()
-		if d, err := store.Document(ctx, report.Mail.Document()); err == nil {
-			account = d.AccountSID
+	}
+	var refused error
+	counts := false
+	for _, e := range bounceEvents(ctx, store, read) {
+		err := a.takeInOne(ctx, cfg, store, e, wait)
+		var p *workflow.Problem
+		switch {
+		case errors.As(err, &p):
+			refused = err
+		case err != nil:
+			return err
+		default:
+			counts = true
 		}
 	}
-	e := events.Bounced("", "bounce."+report.ID, account, report.Bounced).By(workflow.WriterBounce)
-	e.Time = time.Now()
+	if counts {
+		return nil
+	}
+	return exitError{refused, exitDataError}
+}
+
+// bounceEvents makes the events of a reading: one for each document whose emails
+// it names. Of several documents those that are not known here are left out, if
+// another is.
+func bounceEvents(ctx context.Context, store *db.Store, read mail.Reading) (all []events.Event) {
+	var known []events.Event
+	for i, b := range read.Reports {
+		id := "bounce." + read.ID
+		if i > 0 {
+			id = fmt.Sprintf("%s#%d", id, i)
+		}
+		var account workflow.SID
+		if store != nil {
+			if d, err := store.Document(ctx, b.Mail.Document()); err == nil {
+				account = d.AccountSID
+			}
+		}
+		e := events.Bounced("", id, account, b).By(workflow.WriterBounce)
+		e.Time = time.Now()
+		all = append(all, e)
+		if account != "" {
+			known = append(known, e)
+		}
+	}
+	if len(known) > 0 {
+		return known
+	}
+	return all
+}
+
+// takeInOne publishes one event. It fails with a *workflow.Problem if the event
+// was refused.
+func (a *app) takeInOne(ctx context.Context, cfg config.Config, store *db.Store, e events.Event, wait time.Duration) error {
 	sequence, err := a.publishOne(ctx, cfg, e)
 	switch {
 	case errors.Is(err, workflow.ErrUnavailable):
@@ -96,7 +163,8 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report,
 	case err != nil:
 		return err
 	}
-	a.out.Linef("%s: %s, status %s, entry %d", report.Mail, report.Action, report.Status, sequence)
+	b := e.Body.(workflow.Bounced)
+	a.out.Linef("%s: %s, status %s, entry %d", b.Mail, b.Action, b.Status, sequence)
 	if store == nil {
 		return nil
 	}
@@ -104,7 +172,7 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, report mail.Report,
 	var p *workflow.Problem
 	switch {
 	case errors.As(err, &p):
-		return exitError{err, exitDataError}
+		return err
 	case err != nil:
 		a.err.Error("", err) // it is on the log: nobody has to do anything
 		return nil

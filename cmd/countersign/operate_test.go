@@ -131,7 +131,9 @@ func TestBounceTellsItsMailServer(t *testing.T) {
 	}{
 		{exitOK, []string{"bounce", known}},
 		{exitDataError, []string{"bounce", unknown}},
-		{exitDataError, []string{"bounce", letter}},
+		{exitOK, []string{"bounce", letter}}, // kept as an unread report
+		{exitNoInput, []string{"bounce", "/dev/null"}},
+		{exitTemporary, []string{"bounce", letter, "--nats-url", "nats://127.0.0.1:1"}},
 		{exitNoInput, []string{"bounce", "/nowhere.eml"}},
 		{exitTemporary, []string{"bounce", known, "--nats-url", "nats://127.0.0.1:1"}},
 		{exitTemporary, []string{"bounce", known, "--config", "/nowhere.yaml"}},

@@ -208,6 +208,13 @@ func everyService(t *testing.T, broker secured) {
 	}
 	upstream(t, orders)(events.OrderStatusChanged("/orders", "done", deskAccount, testPX(0), testHR(0), workflow.OrderStatusChanged{Status: workflow.OrderCompleted}))
 	come := report(t, x.oneTo("signer@example.com", string(testPX(1))+".1.signature.0"), "1@mx", "failed", "5.1.1", "550 gone")
+	unread := file(t, "From: a@example.com\n\nHello.\n")
+	x.call(dir, exitOK, "bounce", unread, "--nats-url", broker.as("reports"), "--nats-inbox-prefix", "_INBOX_reports")
+	x.must(dir, "bounces", "unread", "show", "1")
+	x.must(dir, "bounces", "unread", "discard", "1")
+	if list := x.unreadList(dir); len(list) != 0 {
+		t.Errorf("unread reports: %+v", list)
+	}
 	if out, _ := x.call(dir, exitOK, "bounce", come, "--nats-url", broker.as("reports"), "--nats-inbox-prefix", "_INBOX_reports", "--wait", "1m"); !strings.Contains(out, "applied") {
 		t.Errorf("a report: %s", out)
 	}

@@ -49,6 +49,7 @@ type worker struct {
 	keys   *ticket.File
 	copies *snapshots
 	meters replicaMeters
+	unread unreadMeter
 	seal   atomic.Pointer[letter.Seal]
 	desk   *semaphore.Weighted // one for each letter that is being written
 
@@ -253,6 +254,7 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 	}
 	var group sync.WaitGroup
 	group.Go(func() { w.watchTail(ctx, log) })
+	group.Go(func() { w.watchUnread(ctx) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
 	mails := w.mails(log)
 	w.sending.Store(mails)
@@ -318,7 +320,7 @@ func (w *worker) adminHandler() http.Handler {
 		return l
 	}
 	extra := admin.Extra{
-		Collectors: []prometheus.Collector{w.apiMetrics, &w.meters, admin.MailServer(func() time.Duration {
+		Collectors: []prometheus.Collector{w.apiMetrics, &w.meters, &w.unread, admin.MailServer(func() time.Duration {
 			if trouble, is := w.mailTrouble(); is {
 				return time.Since(trouble.Since)
 			}
@@ -351,23 +353,28 @@ func (w *worker) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/HostedNumbers/", rest)
 	mux.Handle("/v2/", rest)
-	mux.Handle("/", web.Handler(web.Config{
-		Documents: known{w.store, w}, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg),
+	pages := web.Handler(web.Config{
+		Documents: known{w.store, w}, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg), PublicURL: w.cfg.PublicURL,
 		Now: time.Now, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
-	}))
-	return httpd.OnlyHTTPS(exactly{mux, rest}, w.cfg.PublicURL)
+	})
+	mux.Handle("/", pages)
+	return httpd.OnlyHTTPS(exactly{mux, rest, pages}, w.cfg.PublicURL)
 }
 
 // exactly keeps http.ServeMux from redirecting: Twilio's clients take a
 // redirect for success. What it would clean up is a path of the API's that is
-// not there.
+// not there, or a link that was mangled on its way.
 type exactly struct {
-	mux  *http.ServeMux
-	rest http.Handler
+	mux         *http.ServeMux
+	rest, pages http.Handler
 }
 
 // ServeHTTP implements http.Handler.
 func (e exactly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if web.Owns(r.URL.Path) {
+		e.pages.ServeHTTP(w, r)
+		return
+	}
 	if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != path.Clean(r.URL.Path)+"/" ||
 		r.URL.Path == "/HostedNumbers" || r.URL.Path == "/v2" {
 		e.rest.ServeHTTP(w, r)

@@ -56,8 +56,9 @@ func readParams(r *http.Request) (*params, error) {
 func readForm(r *http.Request) (string, error) {
 	if given := r.Header.Get("Content-Type"); given != "" {
 		kind, attributes, err := mime.ParseMediaType(given)
-		charset := strings.ToLower(attributes["charset"])
-		if err != nil || kind != "application/x-www-form-urlencoded" || charset != "" && charset != "utf-8" && charset != "us-ascii" {
+		// The type has no parameters, so one that cannot be read says nothing.
+		readable := err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)
+		if !readable || kind != "application/x-www-form-urlencoded" || !isUTF8(attributes["charset"]) {
 			return "", newFault(http.StatusUnsupportedMediaType, codeRequest, "Content-Type must be application/x-www-form-urlencoded, in UTF-8")
 		}
 	}
@@ -70,6 +71,16 @@ func readForm(r *http.Request) (string, error) {
 		return "", bad(codeRequest, "The post body broke off")
 	}
 	return string(body), nil
+}
+
+// isUTF8 reports whether a charset is UTF-8 or a part of it: a label of UTF-8
+// (WHATWG Encoding, section 4.2), US-ASCII, or none.
+func isUTF8(label string) bool {
+	switch strings.ToLower(strings.TrimSpace(label)) {
+	case "", "us-ascii", "utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8":
+		return true
+	}
+	return false
 }
 
 func (p *params) fail(f *fault) {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -362,11 +363,12 @@ func TestBadValues(t *testing.T) {
 		"autocert":         {"", "yes"},
 		"acme-directory":   {"", "http://h", "h", "https://u@h"},
 		"tsa-url":          {"tsa.example.com", "ftp://h", "http://u:p@h"},
-		"trusted-proxies":  {"h", "127.0.0.1/33", "127.0.0.1, ::1", ","},
+		"mail-return-path": {"x", "{mail}@example.com", "a+{mails}@example.com", "{mail}+{mail}@example.com", "a@{mail}.example.com", "abcdefghijklmnopqrstuvwxyz+{mail}@example.com", "a+{mail@example.com"},
+		"trusted-proxies":  {"h", "::ffff:10.0.0.0/90", "127.0.0.1/33", "127.0.0.1, ::1", ","},
 		"api-account-rate": {"", "-1"},
 		"log-format":       {"", "xml"},
 
-		"nats-inbox-prefix": {"_INBOX.>", "a.*", "a b", "_INBOX.", ".a", "a..b", "$JS.API", "authdocs", "authdocs.v1"},
+		"nats-inbox-prefix":      {"_INBOX.>", "a.*", "a b", "_INBOX.", ".a", "a..b", "$JS.API", "authdocs", "authdocs.v1"},
 		"mail-recipient-day":     {"", "-1", "1000001", "1.5", "off"},
 		"mail-document-interval": {"", "0", "0s", "500ms", "-1s"},
 		"mail-document-day":      {"", "-1", "1001"},
@@ -393,6 +395,32 @@ func TestSMTPURLsAreThoseOfMail(t *testing.T) {
 		_, faults := given{args: []string{"--smtp-url", url}}.load(t)
 		if (err == nil) != (faults == "") {
 			t.Errorf("%s: the mailer says %v, config says %q", url, err, faults)
+		}
+	}
+}
+
+// TestReturnPath_TakesTheMarkOfAnEmail tries addresses that name the email (VERP).
+func TestReturnPath_TakesTheMarkOfAnEmail(t *testing.T) {
+	for _, text := range []string{"bounces@example.com", "bounces+{mail}@example.com", "b-{mail}@example.com", "abcdefghijklmnopqrstuvw+{mail}@example.com", "Bounces <b+{mail}=x@example.com>"} {
+		if c := (given{args: []string{"--mail-return-path=" + text}}).mustLoad(t); c.MailReturnPath != text {
+			t.Errorf("%s: got %s", text, c.MailReturnPath)
+		}
+	}
+}
+
+// TestTrustedProxies_MappedAddressesCountAsIPv4 is case g5, and more of its
+// kind: a peer's address is compared as IPv4.
+func TestTrustedProxies_MappedAddressesCountAsIPv4(t *testing.T) {
+	for text, want := range map[string]string{
+		"::ffff:127.0.0.0/104":            "127.0.0.0/8",
+		"::ffff:127.0.0.1":                "127.0.0.1/32",
+		"::FFFF:0a01:0203/112":            "10.1.0.0/16",
+		"::ffff:0:0/96":                   "0.0.0.0/0",
+		"fd00::1/8,::ffff:192.0.2.16/124": "fd00::/8 192.0.2.16/28",
+	} {
+		c := (given{args: []string{"--trusted-proxies=" + text}}).mustLoad(t)
+		if got := strings.Trim(fmt.Sprint(c.TrustedProxies), "[]"); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func mailSettings(c *Config) []setting {
 		{"mail-helo", "", "name in EHLO: a host name or an address literal; without one the full host name, or the address of the connection such as [192.0.2.1] if it has no dot", helo(&c.MailHELO)},
 		{"mail-from", "", "sender, such as Hosting Team <loa@example.com>; required by serve", mailbox(&c.MailFrom)},
 		{"mail-reply-to", "", "where replies go, if not to the sender", mailbox(&c.MailReplyTo)},
-		{"mail-return-path", "", "where mail servers report on mails, if not to the sender; countersign bounce reads the reports", mailbox(&c.MailReturnPath)},
+		{"mail-return-path", "", "where mail servers report on emails, if not to the sender; with {mail} in it, such as bounces+{mail}@example.com, the address of a report names the email (VERP); countersign bounce reads the reports", returnPath(&c.MailReturnPath)},
 		{"mail-pool", "8", "connections to the mail server, 1 to 256", count(&c.MailPool, 1, 256)},
 		{"mail-deadline", "30s", "time for a mail from its claim to its outcome, at least 1s", duration(&c.MailDeadline, oneSecond)},
 		{"mail-retry-first", "1m", "wait after a mail's first deferral; it grows from there", duration(&c.MailRetryFirst, anyTime)},

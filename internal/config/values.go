@@ -265,6 +265,12 @@ func prefixes(field *[]netip.Prefix) value {
 			if err != nil {
 				return nil, errors.New("not addresses or networks such as 127.0.0.1,10.1.0.0/16, with commas and no spaces between")
 			}
+			if p.Addr().Is4In6() { // a peer's address is compared as IPv4
+				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+				if !p.IsValid() {
+					return nil, errors.New("an IPv4-mapped network such as ::ffff:10.0.0.0/104 needs 96 bits or more; write it as IPv4, such as 10.0.0.0/8")
+				}
+			}
 			list = append(list, p.Masked())
 		}
 		return list, nil
@@ -351,6 +357,38 @@ func mailbox(field *string) value {
 		return s, nil
 	})
 }
+
+// returnPath is a mailbox in whose local part {mail} may stand once, for the id
+// of each email.
+func returnPath(field *string) value {
+	v := mailbox(field)
+	parse := v.set
+	v.set = func(s string) error {
+		before := *field
+		if err := parse(s); err != nil || !strings.ContainsAny(s, "{}") {
+			return err
+		}
+		*field = before
+		a, err := mail.ParseAddress(s)
+		if err != nil {
+			return err
+		}
+		local := a.Address[:strings.LastIndexByte(a.Address, '@')]
+		rest := strings.Replace(local, "{mail}", "", 1)
+		switch {
+		case rest == local || strings.ContainsAny(rest, "{}"):
+			return errors.New("braces can only stand in it as {mail}, once, before the @, such as bounces+{mail}@example.com")
+		case rest == "" || len(rest) > maxReturnPath:
+			return fmt.Errorf("beside {mail}, 1 to %d characters must stand before the @, such as bounces+{mail}@example.com", maxReturnPath)
+		}
+		*field = s
+		return nil
+	}
+	return v
+}
+
+// maxReturnPath leaves 40 of the 64 octets of a local part to an email's id.
+const maxReturnPath = 24
 
 func origin(field *string) value {
 	return into(field, "url", func(s string) (string, error) {

@@ -81,6 +81,7 @@ func TestHeaders(t *testing.T) {
 				"Message-Id":               {c.id},
 				"Auto-Submitted":           {"auto-generated"},
 				"X-Auto-Response-Suppress": {"DR, RN, NRN, OOF, AutoReply"},
+				"X-Countersign-Mail":       {string(c.mail.ID)},
 				"List-Id":                  {"<authorization.countersign.example>"},
 				"Mime-Version":             {"1.0"},
 				"Date":                     h["Date"], "Subject": h["Subject"], "Content-Type": h["Content-Type"],

@@ -87,7 +87,7 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	msg.FromMailAddress(l.from)
 	msg.ToMailAddress(to)
 	if l.returnPath != nil {
-		if err := msg.EnvelopeFrom(l.returnPath.Address); err != nil {
+		if err := msg.EnvelopeFrom(returnPathOf(l.returnPath.Address, m.ID)); err != nil {
 			return outgoing{}, fmt.Errorf("return path: %w", err)
 		}
 	}
@@ -128,6 +128,7 @@ func part(content []byte) func(io.Writer) (int64, error) {
 // common root groups all the same (RFC 5322 section 3.6.4).
 func (l letter) identify(msg *gomail.Msg, m workflow.Mail) {
 	msg.SetMessageIDWithValue(string(m.ID) + "@" + l.domain)
+	msg.SetGenHeader(MarkHeader, string(m.ID))
 	first, current := l.root(m.Document, 1), l.root(m.Document, m.Round)
 	switch own := "<" + string(m.ID) + "@" + l.domain + ">"; {
 	case own == first:

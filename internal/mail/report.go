@@ -1,170 +1,331 @@
 package mail
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	netmail "net/mail"
-	"regexp"
 	"slices"
 	"strings"
 
 	"countersign/workflow"
 )
 
-// Report is what a mail server says of a mail of ours that it had taken, in a
-// report of RFC 3464.
-type Report struct {
-	workflow.Bounced        // addresses and links in the diagnostic are "<…>"
-	ID               string // the report's Message-ID, or else the digest of its bytes: a second copy has the same
+// Reading is what a message to the return path says. Exactly one of Reports,
+// Automatic and Unread tells what it is; an automatic reply that names an email
+// of ours has a report, too.
+type Reading struct {
+	ID        string             // the message's Message-ID, or the digest of its bytes: a second copy has the same
+	Reports   []workflow.Bounced // what mail servers say of emails; addresses and links in it are "<…>"
+	Automatic bool               // it is an automatic reply (RFC 3834), such as a vacation notice
+	Unread    *Unread            // nil: it was understood
 }
 
-// The ways in which a message is no report on a mail of ours.
-var (
-	ErrNoReport = errors.New("not a delivery status report (RFC 3464)")
-	ErrNotOurs  = errors.New("a report on no mail of ours: no Message-ID in it is one")
-)
+// Unread is a message that was not understood, fit to be kept: addresses and
+// links are "<…>".
+type Unread struct {
+	Digest  string            // SHA-256 of the message in hex; a second copy has the same
+	Reason  string            // why it was not understood
+	From    string            // the domain of its sender, "" if it has none
+	Subject string            // at most 500 bytes
+	Mails   []workflow.MailID // the emails of ours that it names
+	Text    string            // its header, and those parts that people can read; at most 64 KiB
+}
+
+// ErrEmpty is the error of a message that has no bytes: the pipe that it should
+// have come through is broken.
+var ErrEmpty = errors.New("the message is empty: the pipe that it should come through is broken")
 
 const (
-	maxReport = 64 << 20 // bytes of a report, which may bring back a mail with its letter
-	maxID     = 200      // bytes of a Message-ID that is kept
+	maxReport = 4 << 20 // bytes of a message that are read: the report comes before the letter that it brings back
+	maxText   = 1 << 20 // bytes that are read of what people are to read
+	maxID     = 200     // bytes of a Message-ID that is kept
 )
 
-// ReadReport reads a delivery status report as a mail server sends it. It fails
-// with ErrNoReport where the message is none, and with ErrNotOurs where it does
-// not say which mail it is about. The errors quote nothing of it.
-func ReadReport(from io.Reader) (Report, error) {
-	raw, err := io.ReadAll(io.LimitReader(from, maxReport+1))
-	switch {
-	case err != nil:
-		return Report{}, fmt.Errorf("read a report: %w", err)
-	case len(raw) > maxReport:
-		return Report{}, fmt.Errorf("%w: it has more than %d bytes", ErrNoReport, maxReport)
+// ReadReport reads a message as a mail server sends it to the return path: a
+// delivery status report (RFC 3464) in any shape, the text of a mail server that
+// writes none, or an automatic reply. Whatever else it is comes back as unread.
+// It fails with ErrEmpty, and with an error of from.
+func ReadReport(from io.Reader) (Reading, error) {
+	raw, err := io.ReadAll(io.LimitReader(from, maxReport))
+	if err == nil {
+		_, err = io.Copy(io.Discard, from) // a mail server takes a pipe that closes early for a failure
 	}
-	raw = withoutFromLine(raw)
-	msg, err := netmail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
-		return Report{}, fmt.Errorf("%w: its header cannot be read", ErrNoReport)
+		return Reading{}, fmt.Errorf("read a report: %w", err)
 	}
-	var p reportParts
-	p.walk(reportPart{msg.Header.Get("Content-Type"), msg.Header.Get("Content-Transfer-Encoding"), msg.Body}, 0)
-	if p.status == nil {
-		return Report{}, fmt.Errorf("%w: it has no part of the type message/delivery-status", ErrNoReport)
+	if raw = plainLines(raw); len(raw) == 0 {
+		return Reading{}, ErrEmpty
 	}
-	b, ok := p.mildest()
-	if !ok {
-		return Report{}, fmt.Errorf("%w: it says of no recipient what became of the mail", ErrNoReport)
-	}
-	if b.Mail = p.mail(msg.Header); b.Mail == "" {
-		return Report{}, ErrNotOurs
-	}
-	return Report{Bounced: b, ID: reportID(msg.Header.Get("Message-Id"), raw)}, nil
-}
-
-// mail is the mail of ours that a report is about, "" where it is about none.
-// The Message-ID that the report says decides. It may be of what somebody
-// answered to a mail of ours, and then the references name that one, too.
-func (p *reportParts) mail(header netmail.Header) workflow.MailID {
-	for _, id := range []string{p.returned, p.status[0]["x-original-message-id"]} {
-		if id != "" {
-			return ourMail(id)
+	sum := sha256.Sum256(raw)
+	digest := hex.EncodeToString(sum[:])
+	m := examine(parseEntity(raw), 0)
+	r := Reading{ID: reportID(m.head.get("message-id"), digest)}
+	reports, understood := m.reports()
+	switch {
+	case len(reports) > 0:
+		r.Reports = reports
+	case m.automatic():
+		r.Automatic = true
+		if ids := m.marks(); len(ids) > 0 {
+			r.Reports = byDocument(workflow.Bounced{Action: workflow.ActionReplied, Status: "2.0.0"}, ids)
 		}
+	default:
+		reason := "it is neither a delivery status report (RFC 3464) nor an automatic reply"
+		if understood {
+			reason = "it reports on an email, and names none that was sent from here"
+		} else if m.machine() {
+			reason = "a mail server wrote it, and it does not say what became of an email"
+		}
+		r.Unread = m.unread(digest, reason)
 	}
-	if m := ourMail(p.status[0]["original-envelope-id"]); m != "" {
-		return m
-	}
-	id := header.Get("In-Reply-To")
-	if references := strings.Fields(header.Get("References")); id == "" && len(references) > 0 {
-		id = references[len(references)-1] // the nearest
-	}
-	return ourMail(id)
+	return r, nil
 }
 
-// withoutFromLine takes off the line by which mailboxes and some mail servers'
-// pipes begin a message.
-func withoutFromLine(raw []byte) []byte {
-	raw = bytes.TrimLeft(raw, "\r\n")
-	if bytes.HasPrefix(raw, []byte("From ")) {
-		_, raw, _ = bytes.Cut(raw, []byte("\n"))
-	}
-	return raw
-}
-
-func reportID(id string, raw []byte) string {
+func reportID(id, digest string) string {
 	id = strings.Trim(id, "<> \t")
 	printable := !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
 	if id != "" && len(id) <= maxID && printable {
 		return id
 	}
-	sum := sha256.Sum256(raw)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return "sha256:" + digest
 }
 
-// ourMail finds the id of a mail of ours in a Message-ID, "" where it is not
-// one of ours.
-func ourMail(id string) workflow.MailID {
-	local, _, _ := strings.Cut(strings.Trim(id, "<> \t"), "@")
-	if m := workflow.MailID(local); m.Valid() {
-		return m
-	}
-	return ""
+// found is what a message consists of, as far as it matters here.
+type found struct {
+	head     entity
+	status   [][]field // of the parts that are reports: what they say of the mail, and of each recipient
+	loose    [][]field // the same, from parts that do not say that they are
+	returned [][]field // headers of mails that it brings back
+	texts    []string  // what people are to read
+	words    []string  // the same, without the mails copied below
+	nested   []found   // messages in it
 }
 
-// severity orders the actions: where a mail went to several addresses behind
-// its own, it is lost when all of them are.
-var severity = []workflow.Action{
-	workflow.ActionDelivered, workflow.ActionRelayed, workflow.ActionExpanded, workflow.ActionDelayed, workflow.ActionFailed,
-}
-
-// mildest is what became of the mail where it went best, ok false where no
-// recipient is named.
-func (p *reportParts) mildest() (b workflow.Bounced, ok bool) {
-	best := len(severity)
-	for _, block := range p.status {
-		word, _, _ := strings.Cut(strings.ToLower(block["action"]), " ")
-		action := workflow.Action(word)
-		if i := slices.Index(severity, action); i >= 0 && i < best {
-			best = i
-			b = workflow.Bounced{Action: action, Status: statusOf(action, block), Diagnostic: diagnosticOf(block)}
+// examine takes a message apart.
+func examine(e entity, depth int) found {
+	m := found{head: e}
+	m.walk(e, depth)
+	for _, n := range m.nested {
+		if _, ok := n.outcome(); !ok {
+			m.returned = append(m.returned, n.head.header)
 		}
 	}
-	return b, best < len(severity)
+	return m
 }
 
-var (
-	status = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}\b`)
-	reply  = regexp.MustCompile(`^[245][0-9][0-9]\b`)
-	// diagnosticType comes before the words: "smtp;", "x-postfix;".
-	diagnosticType = regexp.MustCompile(`^[A-Za-z0-9-]+ *; *`)
-	// links of ours, and whatever has the length of their tokens in it: mail
-	// servers quote links as they like, with every slash encoded for one.
-	links = regexp.MustCompile(`\S*(?:/sign/|/letter/|[A-Za-z0-9_-]{71})\S*`)
+func (m *found) walk(e entity, depth int) {
+	if depth > maxNesting {
+		return
+	}
+	kind, _ := e.kind()
+	if !strings.HasPrefix(kind, "message/") {
+		if parts := e.parts(); len(parts) > 0 {
+			for _, p := range parts {
+				m.walk(p, depth+1)
+			}
+			return
+		}
+	}
+	switch kind {
+	case "message/delivery-status", "message/global-delivery-status":
+		m.status = append(append(m.status, own(e)...), blocks(e.decoded())...)
+	case "message/rfc822", "message/global", "message/news", "message/partial":
+		m.nested = append(m.nested, examine(parseEntity(plainLines(e.decoded())), depth+1))
+	case "text/rfc822-headers", "message/global-headers", "message/rfc822-headers":
+		all := slices.Concat(own(e)...)
+		m.returned = append(m.returned, append(all, parseEntity(plainLines(e.decoded())).header...))
+	default:
+		m.read(e, kind)
+	}
+}
+
+// own is what stands in a part's header because the empty line after it is
+// missing.
+func own(e entity) [][]field {
+	var rest []field
+	for _, f := range e.header {
+		if !strings.HasPrefix(f.name, "content-") {
+			rest = append(rest, f)
+		}
+	}
+	return [][]field{rest}
+}
+
+// read takes a part that is neither a report nor a message.
+func (m *found) read(e entity, kind string) {
+	if strings.HasPrefix(kind, "image/") || strings.HasPrefix(kind, "application/pdf") {
+		return
+	}
+	text := string(e.decoded())
+	text = text[:min(len(text), m.room())]
+	if kind == "text/html" {
+		text = fromHTML(text)
+	}
+	if statusFields.MatchString(text) {
+		m.loose = append(m.loose, blocks([]byte(text))...)
+	}
+	if kind == "" || strings.HasPrefix(kind, "text/") {
+		before, copied := splitCopy(text)
+		m.texts, m.words = append(m.texts, text), append(m.words, before)
+		if copied != nil {
+			m.returned = append(m.returned, copied)
+		}
+	}
+}
+
+// room is how many bytes of text may still be read.
+func (m *found) room() int {
+	left := maxText
+	for _, t := range m.texts {
+		left -= len(t)
+	}
+	return max(left, 0)
+}
+
+// reports lists what a message says of emails of ours, and reports whether it
+// says anything of an email. A message that is no report itself may bring
+// some: a person has forwarded them.
+func (m *found) reports() (list []workflow.Bounced, understood bool) {
+	if b, ok := m.outcome(); ok {
+		return byDocument(b, m.marks()), true
+	}
+	for _, n := range m.nested {
+		more, ok := n.reports()
+		list, understood = append(list, more...), understood || ok
+	}
+	return list[:min(len(list), maxReports)], understood
+}
+
+const (
+	maxReports = 20 // of one message
+	maxMarks   = 8  // of one report
 )
 
-// statusOf is the status of a recipient. Where a mail server leaves it out, the
-// class follows from its words, and else from the action.
-func statusOf(action workflow.Action, block map[string]string) string {
-	if s := status.FindString(block["status"]); s != "" {
-		return s
+// byDocument makes a report for each document whose emails are named: an event
+// is about one document. Of a document's emails the first one that was sent
+// counts, which the fold decides.
+func byDocument(b workflow.Bounced, ids []workflow.MailID) (list []workflow.Bounced) {
+	for _, id := range ids[:min(len(ids), maxMarks)] {
+		i := slices.IndexFunc(list, func(r workflow.Bounced) bool { return r.Mail.Document() == id.Document() })
+		if i >= 0 {
+			list[i].Candidates = append(list[i].Candidates, id)
+			continue
+		}
+		b.Mail = id
+		list = append(list, b)
 	}
-	words := diagnosticType.ReplaceAllString(block["diagnostic-code"], "")
-	if code := reply.FindString(words); code != "" {
-		return code[:1] + ".0.0"
-	}
-	switch action {
-	case workflow.ActionFailed:
-		return "5.0.0"
-	case workflow.ActionDelayed:
-		return "4.0.0"
-	}
-	return "2.0.0"
+	return list
 }
 
-// diagnosticOf is the mail server's words on a recipient, fit to be kept.
-func diagnosticOf(block map[string]string) string {
-	words := diagnosticType.ReplaceAllString(block["diagnostic-code"], "")
-	return blot(links.ReplaceAllString(words, "<…>"))
+// marks lists the emails that a report may be about, the surest mark first:
+// what only our own server and the reporting one know, then what stands in the
+// email itself, then what the report refers to, then its words.
+func (m *found) marks() (ids []workflow.MailID) {
+	add := func(values ...string) {
+		for _, v := range values {
+			for _, id := range idsIn(v) {
+				if !slices.Contains(ids, id) {
+					ids = append(ids, id)
+				}
+			}
+		}
+	}
+	status := slices.Concat(append(slices.Clone(m.status), m.loose...)...)
+	add(entity{header: status}.values("original-envelope-id", "x-original-envelope-id")...)
+	add(m.head.values(recipientFields...)...)
+	foreign := false // it brings back a mail that is none of ours
+	for _, names := range [][]string{{strings.ToLower(MarkHeader)}, {"message-id"}, nil} {
+		for _, header := range m.returned {
+			for _, f := range header {
+				if slices.Contains(names, f.name) || names == nil && !refers(f.name) {
+					add(f.value)
+				}
+				foreign = foreign || f.name == "message-id" && len(idsIn(f.value)) == 0
+			}
+		}
+	}
+	for _, f := range status {
+		add(f.value)
+	}
+	if foreign { // somebody's answer to an email of ours came back, and refers to it
+		return ids
+	}
+	if answers := m.head.values("in-reply-to"); len(answers) > 0 {
+		add(answers...)
+	} else if references := strings.Fields(m.head.get("references")); len(references) > 0 {
+		add(references[len(references)-1]) // the nearest
+	}
+	for _, f := range m.head.header {
+		if !refers(f.name) && f.name != "message-id" {
+			add(f.value)
+		}
+	}
+	for _, text := range m.texts {
+		add(referring.ReplaceAllString(text, ""))
+	}
+	return ids
+}
+
+// recipientFields name whom a message was sent to: the return path.
+var recipientFields = []string{
+	"delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "x-delivered-to", "to", "x-forwarded-to", "resent-to", "apparently-to", "cc",
+}
+
+// refers reports whether a header field names other mails than its own.
+func refers(name string) bool {
+	for _, word := range []string{"reply", "references", "thread", "parent"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// daemon reports whether the message says that a mail server wrote it.
+func (m *found) daemon() bool {
+	kind, params := m.head.kind()
+	if kind == "multipart/report" && !strings.EqualFold(params["report-type"], "disposition-notification") || m.head.get("x-failed-recipients") != "" {
+		return true
+	}
+	return slices.ContainsFunc(m.head.values("from", "sender", "reply-to"), daemons.MatchString)
+}
+
+// machine reports whether what the message says in words is a mail server's: it
+// says that it is one, or wants no reply and is no automatic one.
+func (m *found) machine() bool {
+	if personal.MatchString(decodeWords(m.head.get("subject"))) {
+		return false // the postmaster in person
+	}
+	return m.daemon() || strings.Trim(m.head.get("return-path"), " \t") == "<>" && !m.replies()
+}
+
+// automatic reports whether the message is an automatic reply (RFC 3834), or a
+// notice that somebody read a mail (RFC 8098). One that says that something
+// failed is for an operator to see.
+func (m *found) automatic() bool {
+	if kind, params := m.head.kind(); kind == "multipart/report" {
+		return strings.EqualFold(params["report-type"], "disposition-notification")
+	}
+	return m.replies() && !m.daemon() && !failureSubject.MatchString(decodeWords(m.head.get("subject")))
+}
+
+// replies reports whether the header says that a program replied: by RFC 3834,
+// section 5, or by what programs wrote before it.
+func (m *found) replies() bool {
+	word, _, _ := strings.Cut(strings.ToLower(m.head.get("auto-submitted")), ";")
+	if word = strings.TrimSpace(word); word != "" {
+		return !strings.HasPrefix(word, "no")
+	}
+	for _, name := range []string{"x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from", "x-vacation", "x-ms-exchange-inbox-rules-loop", "x-autogenerated"} {
+		if v := m.head.get(name); v != "" && !strings.EqualFold(v, "no") {
+			return true
+		}
+	}
+	switch strings.ToLower(m.head.get("precedence")) {
+	case "auto_reply", "auto-reply":
+		return true
+	}
+	return awaySubject.MatchString(decodeWords(m.head.get("subject")))
 }

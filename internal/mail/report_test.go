@@ -8,6 +8,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 
 	"countersign/events"
 	"countersign/internal/mail"
@@ -50,30 +53,41 @@ func TestReadReport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := workflow.Bounced{Mail: reportedOn + workflow.MailID(tt.mail), Action: tt.action, Status: tt.status, Diagnostic: tt.words}
-			if got.Bounced != want || !strings.HasPrefix(got.ID, tt.id) {
-				t.Errorf("got  %+v\nwant %+v, id %s", got, want, tt.id)
+			want := []workflow.Bounced{{Mail: reportedOn + workflow.MailID(tt.mail), Action: tt.action, Status: tt.status, Diagnostic: tt.words}}
+			if diff := cmp.Diff(want, got.Reports); diff != "" || !strings.HasPrefix(got.ID, tt.id) {
+				t.Errorf("id %s, want %s; reports (-want +got):\n%s", got.ID, tt.id, diff)
 			}
 			again, err := mail.ReadReport(bytes.NewReader(raw))
-			if err != nil || again != got {
-				t.Errorf("read again: %+v, %v", again, err)
+			if diff := cmp.Diff(got, again); err != nil || diff != "" {
+				t.Errorf("read again: %v\n%s", err, diff)
 			}
 		})
 	}
 }
 
-func TestReadReportRefuses(t *testing.T) {
-	for name, want := range map[string]error{
-		"not-autoreply": mail.ErrNoReport, "not-read-receipt": mail.ErrNoReport, "not-ours": mail.ErrNotOurs, "not-whole": mail.ErrNoReport,
-		"not-ours-answer": mail.ErrNotOurs, "not-ours-references": mail.ErrNotOurs, // somebody's answer to a mail of ours came back
+// TestReadReport_KeepsWhatItDoesNotUnderstand reads messages that are no report on
+// an email of ours. None is lost, and none counts.
+func TestReadReport_KeepsWhatItDoesNotUnderstand(t *testing.T) {
+	for name, automatic := range map[string]bool{
+		"not-autoreply": true, "not-read-receipt": true, "not-ours": false,
+		"not-ours-answer": false, "not-ours-references": true, // somebody's answer to an email of ours came back
 	} {
-		if got, err := mail.ReadReport(bytes.NewReader(report(t, name))); !errors.Is(err, want) {
-			t.Errorf("%s: %+v, %v", name, got, err)
-		} else if strings.ContainsAny(err.Error(), "@") {
-			t.Errorf("%s: the error quotes an address: %v", name, err)
+		got, err := mail.ReadReport(bytes.NewReader(report(t, name)))
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case name == "not-ours-references": // without the answer the references are all there is
+			if len(got.Reports) != 0 || got.Unread == nil {
+				t.Errorf("%s: %+v", name, got)
+			}
+		case got.Automatic != automatic || (got.Unread == nil) != automatic:
+			t.Errorf("%s: %+v", name, got)
+		}
+		if u := got.Unread; u != nil && strings.Contains(u.Reason+u.From+u.Subject+u.Text, "@") {
+			t.Errorf("%s: an address is kept:\n%+v", name, u)
 		}
 	}
-	if _, err := mail.ReadReport(strings.NewReader("")); !errors.Is(err, mail.ErrNoReport) {
+	if _, err := mail.ReadReport(strings.NewReader("\r\n")); !errors.Is(err, mail.ErrEmpty) {
 		t.Errorf("nothing: %v", err)
 	}
 }
@@ -81,28 +95,47 @@ func TestReadReportRefuses(t *testing.T) {
 // FuzzReadReport holds ReadReport to what it promises of any bytes: what it
 // takes is an event that everybody can read, without an address in it.
 func FuzzReadReport(f *testing.F) {
-	files, err := filepath.Glob("testdata/reports/*.eml")
-	if err != nil || len(files) == 0 {
-		f.Fatal(len(files), err)
+	for _, dir := range []string{"reports", "cases"} {
+		files, err := filepath.Glob(filepath.Join("testdata", dir, "*.eml"))
+		if err != nil || len(files) == 0 {
+			f.Fatal(len(files), err)
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(raw)
+		}
 	}
-	for _, file := range files {
-		f.Add(report(f, strings.TrimSuffix(filepath.Base(file), ".eml")))
+	for _, s := range shapes(f) {
+		f.Add([]byte(s.raw))
 	}
 	status := regexp.MustCompile(events.StatusPattern)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := mail.ReadReport(bytes.NewReader(raw))
 		if err != nil {
-			if !errors.Is(err, mail.ErrNoReport) && !errors.Is(err, mail.ErrNotOurs) {
+			if !errors.Is(err, mail.ErrEmpty) {
 				t.Errorf("an error of its own: %v", err)
 			}
 			return
 		}
-		if !got.Mail.Valid() || !status.MatchString(got.Status) || got.ID == "" || strings.Contains(got.Diagnostic, "@") {
-			t.Errorf("%+v", got)
+		if got.ID == "" || len(got.Reports) == 0 && !got.Automatic && got.Unread == nil || got.Unread != nil && len(got.Reports) > 0 {
+			t.Errorf("it is lost: %+v", got)
 		}
-		e := events.Bounced("", "bounce."+got.ID, "", got.Bounced).By(workflow.WriterBounce)
-		if _, err := e.Message(); err != nil {
-			t.Errorf("it is no event: %v\n%+v", err, got)
+		for _, r := range got.Reports {
+			if !r.Mail.Valid() || !status.MatchString(r.Status) || strings.Contains(r.Diagnostic, "@") {
+				t.Errorf("%+v", r)
+			}
+			e := events.Bounced("", "bounce."+got.ID, "", r).By(workflow.WriterBounce)
+			if _, err := e.Message(); err != nil {
+				t.Errorf("it is no event: %v\n%+v", err, r)
+			}
+		}
+		if u := got.Unread; u != nil {
+			if strings.Contains(u.From+u.Subject+u.Text, "@") || len(u.Text) > 64<<10 || !utf8.ValidString(u.Subject+u.From+u.Text) || len(u.Digest) != 64 {
+				t.Errorf("%+v", u)
+			}
 		}
 	})
 }

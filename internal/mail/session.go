@@ -30,6 +30,7 @@ func (s *session) send(msg *gomail.Msg, until time.Time) Result {
 	if err := s.conn.SetDeadline(until); err != nil {
 		return result(AtMAIL, 0, "", err)
 	}
+	name(s.smtp, msg)
 	failpoint.Hit("dialogue")
 	at, words, err := s.transact(msg)
 	failpoint.Hit("answered")

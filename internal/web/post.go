@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/idna"
 
 	"countersign/internal/httpd"
 )
@@ -11,12 +15,32 @@ import (
 // foreign reports whether another website's page sent the request. A browser
 // too old to say Sec-Fetch-Site sends "Origin: null" from our own page, because
 // of its referrer policy; there the token, which no other site knows, decides
-// alone.
+// alone. If it sends the origin of PublicURL, the page is ours, whatever Host a
+// proxy passes on.
 func (h *handler) foreign(r *http.Request) bool {
-	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null" {
+	origin := r.Header.Get("Origin")
+	if r.Header.Get("Sec-Fetch-Site") == "" && origin != "" && (origin == "null" || origin == h.origin) {
 		return false
 	}
 	return httpd.Foreign(r)
+}
+
+// originOf is the origin of a URL as browsers send it (RFC 6454, section 6.1): in
+// lower case and ASCII, without the port that its scheme has anyway. It is ""
+// if the URL has none.
+func originOf(publicURL string) string {
+	u, err := url.Parse(strings.ToLower(publicURL))
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	host := u.Host
+	if name, err := idna.Lookup.ToASCII(u.Hostname()); err == nil {
+		host = name
+		if u.Port() != "" {
+			host += ":" + u.Port()
+		}
+	}
+	return u.Scheme + "://" + strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 }
 
 // post signs or declines. What is cheap to check comes first: where the request

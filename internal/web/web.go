@@ -93,6 +93,7 @@ type Config struct {
 	Log       Log
 	Letters   Letters
 	Provider  string // who hosts the messages, by name
+	PublicURL string // the origin of links; a form that a page of it sends counts, whatever Host a proxy passes on
 	Now       func() time.Time
 	Logger    *slog.Logger
 
@@ -126,6 +127,7 @@ type handler struct {
 	addresses, links *ratelimit.Limiter
 	forms            *ratelimit.Room
 	drawings         *semaphore.Weighted // one for each that is being decoded
+	origin           string              // of PublicURL
 }
 
 // What requests hold in memory at once; those beyond it wait, for Config.Wait
@@ -144,7 +146,7 @@ func Handler(c Config) http.Handler {
 	fallback(&c.AddressRate, 20)
 	fallback(&c.LinkRate, 2)
 	h := &handler{
-		Config: c, forms: ratelimit.NewRoom(allForms, formsOfLink), drawings: semaphore.NewWeighted(maxDrawings),
+		Config: c, origin: originOf(c.PublicURL), forms: ratelimit.NewRoom(allForms, formsOfLink), drawings: semaphore.NewWeighted(maxDrawings),
 		addresses: ratelimit.New(c.AddressRate, 20*c.AddressRate), links: ratelimit.New(c.LinkRate, 20*c.LinkRate),
 	}
 	mux := http.NewServeMux()
@@ -173,6 +175,10 @@ func Handler(c Config) http.Handler {
 			return
 		}
 		defer h.rescue(w, r)
+		if path := unmangled(r.URL.Path); path != r.URL.Path {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = path, ""
+		}
 		mux.ServeHTTP(w, r)
 	})
 }

@@ -88,6 +88,7 @@ func upstream() []kind {
 			})),
 			timed(events.Bounced("/mx", "20261123190405.4F2B@mx.example.com", "", workflow.Bounced{
 				Mail: document + ".1.sent.0", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "connection timed out",
+				Candidates: []workflow.MailID{document + ".1.signature.0"},
 			})),
 		}},
 	}

@@ -161,6 +161,9 @@ func whole(b workflow.Body, s *jsonschema.Schema) {
 	case workflow.Bounced:
 		status, _ := s.Properties.Get("status")
 		status.Pattern = events.StatusPattern
+		candidates, _ := s.Properties.Get("candidates")
+		candidates.MaxItems = new(uint64(events.MaxCandidates))
+		candidates.Items.Pattern = workflow.MailIDPattern
 	case workflow.StatusChanged:
 		canceled := jsonschema.NewProperties()
 		canceled.Set("status", &jsonschema.Schema{Const: workflow.Canceled})

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"countersign/events"
+	"countersign/internal/terminal"
+)
+
+func (a *app) bounces() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bounces",
+		Short: "Look at what came to the return path of emails and could not be read",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  group,
+	}
+	c.AddCommand(a.unread())
+	return c
+}
+
+func (a *app) unread() *cobra.Command {
+	var limit int
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "unread",
+		Short: "List the messages to the return path that could not be read, the newest first",
+		Long: `Lists the messages that "countersign bounce" could not read. Addresses and links in them are "<…>": the mail server has the
+originals. They change nothing, and stay until somebody discards them. If one says that an email came back, publish a mail.bounced
+event or cancel the document, and discard it.`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().IntVar(&limit, "limit", 50, "maximum number of reports")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if limit < 1 {
+			return usageError{errors.New("--limit must be at least 1")}
+		}
+		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+			list, err := events.AllUnread(ctx, nc)
+			if err != nil {
+				return err
+			}
+			slices.Reverse(list)
+			list = list[:min(len(list), limit)]
+			a.sayLimit(len(list), limit)
+			if asJSON {
+				return eachJSON(a.out, list)
+			}
+			return listUnread(a.out, list)
+		})
+	}
+	c.AddCommand(a.unreadShow(), a.unreadDiscard())
+	return c
+}
+
+// withUnread runs f with a connection to the log's server.
+func (a *app) withUnread(c *cobra.Command, f func(context.Context, *nats.Conn) error) error {
+	cfg, err := a.load(c)
+	if err != nil {
+		return err
+	}
+	return a.atTheLog(c.Context(), cfg, f)
+}
+
+func listUnread(out *terminal.Printer, list []events.Unread) error {
+	t := out.Table("REPORT", "TIME", "FROM", "EMAIL", "SUBJECT", "REASON")
+	for _, u := range list {
+		mail := ""
+		if len(u.Mails) > 0 {
+			mail = string(u.Mails[0])
+		}
+		t.Row(u.Sequence, stamp(u.Time), u.From, mail, u.Subject, u.Reason)
+	}
+	return t.Flush()
+}
+
+func (a *app) unreadShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "show REPORT",
+		Short: "Show an unread report: what is left of it without addresses and links",
+		Args:  cobra.ExactArgs(1),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		sequence, err := reportArg(args[0])
+		if err != nil {
+			return err
+		}
+		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+			u, err := events.UnreadAt(ctx, nc, sequence)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return eachJSON(a.out, []events.Unread{u})
+			}
+			return showUnread(a.out, u)
+		})
+	}
+	return c
+}
+
+func showUnread(out *terminal.Printer, u events.Unread) error {
+	out.Linef("report %d, %s", u.Sequence, stamp(u.Time))
+	out.Linef("not read because %s", u.Reason)
+	out.Linef("SHA-256 of the message: %s", u.Digest)
+	for _, id := range u.Mails {
+		out.Linef("it names the email %s", id)
+	}
+	out.Linef("")
+	for line := range strings.Lines(u.Text) {
+		out.Linef("%s", strings.TrimRight(line, "\n"))
+	}
+	out.Linef("")
+	return out.Linef("when it is dealt with: countersign bounces unread discard %d", u.Sequence)
+}
+
+func (a *app) unreadDiscard() *cobra.Command {
+	return &cobra.Command{
+		Use:   "discard REPORT…",
+		Short: "Remove unread reports that are dealt with; the server overwrites their bytes",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var all []uint64
+			for _, arg := range args {
+				sequence, err := reportArg(arg)
+				if err != nil {
+					return err
+				}
+				all = append(all, sequence)
+			}
+			return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+				for _, sequence := range all {
+					if err := events.DiscardUnread(ctx, nc, sequence); err != nil {
+						return err
+					}
+					a.out.Linef("report %d is discarded", sequence)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// reportArg reads the number of an unread report.
+func reportArg(arg string) (uint64, error) {
+	n, err := sequenceArg(arg)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("want the number of an unread report, got %q; countersign bounces unread shows them", arg)}
+	}
+	return n, nil
+}
+
+// unreadMeter is what /metrics shows of unread reports.
+type unreadMeter struct{ count atomic.Int64 } // 0: not known yet; else one more than there are
+
+var descUnread = prometheus.NewDesc("countersign_unread_reports", "Messages to the return path that could not be read and that nobody has discarded.", nil, nil)
+
+// Describe implements prometheus.Collector.
+func (m *unreadMeter) Describe(ch chan<- *prometheus.Desc) { ch <- descUnread }
+
+// Collect implements prometheus.Collector.
+func (m *unreadMeter) Collect(ch chan<- prometheus.Metric) {
+	if n := m.count.Load(); n > 0 {
+		ch <- prometheus.MustNewConstMetric(descUnread, prometheus.GaugeValue, float64(n-1))
+	}
+}
+
+// unreadEvery is how often unread reports are counted.
+const unreadEvery = 10 * time.Second
+
+// watchUnread makes the stream of unread reports, and counts them until ctx
+// ends.
+func (w *worker) watchUnread(ctx context.Context) {
+	tick := time.NewTicker(unreadEvery)
+	defer tick.Stop()
+	warned := false
+	for {
+		err := events.OpenUnread(ctx, w.nc, w.cfg.Replicas)
+		var n uint64
+		if err == nil {
+			n, err = events.CountUnread(ctx, w.nc)
+		}
+		switch {
+		case err == nil:
+			w.unread.count.Store(int64(n) + 1)
+			warned = false
+		case ctx.Err() == nil && !warned:
+			w.logger.Warn("unread reports cannot be counted; countersign bounce cannot keep what it does not understand", "err", err)
+			warned = true
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

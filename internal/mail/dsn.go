@@ -1,0 +1,55 @@
+package mail
+
+import (
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// envelope is what the envelope of an email says beside sender and recipient, to
+// a server that offers DSN (RFC 3461): which email its reports are about.
+type envelope struct{ id, recipient string }
+
+// envelopeOf reads the envelope of a message to one recipient.
+func envelopeOf(msg *gomail.Msg) (e envelope) {
+	if ids := msg.GetGenHeader(MarkHeader); len(ids) > 0 {
+		e.id = ids[0]
+	}
+	if to, err := msg.GetRecipients(); err == nil && len(to) > 0 {
+		e.recipient = strings.TrimSuffix(strings.TrimPrefix(to[0], "<"), ">")
+	}
+	return e
+}
+
+const (
+	maxEnvelopeID = 100 // characters, RFC 3461 section 4.4
+	maxOriginal   = 500 // characters of ORCPT, section 4.2
+)
+
+// mail is what RET says, and what follows it. A report need not bring back the
+// letter.
+func (e envelope) mail() string {
+	s := "HDRS"
+	if id := xtext(e.id); id != "" && len(id) <= maxEnvelopeID {
+		s += " ENVID=" + id
+	}
+	return s
+}
+
+// rcpt is what NOTIFY says, and what follows it.
+func (e envelope) rcpt() string {
+	s := "FAILURE,DELAY"
+	if to := "rfc822;" + xtext(e.recipient); len(to) <= maxOriginal {
+		s += " ORCPT=" + to
+	}
+	return s
+}
+
+// name names the next email in its envelope. go-mail adds RET and NOTIFY if the
+// server offers DSN, knows neither ENVID nor ORCPT, and writes what it is given.
+func name(c *smtp.Client, msg *gomail.Msg) {
+	e := envelopeOf(msg)
+	c.SetDSNMailReturnOption(e.mail())
+	c.SetDSNRcptNotifyOption(e.rcpt())
+}
