@@ -224,7 +224,7 @@ func (l *Log) standing(ctx context.Context, subject string, after uint64, matche
 }
 
 func (l *Log) look(ctx context.Context, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
-	stream, err := l.stream(ctx)
+	stream, err := l.handle(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -375,7 +375,7 @@ var errUnread = errors.New("the entry that the log calls a duplicate cannot be r
 
 // holds reports whether the entry at a sequence is the message.
 func (l *Log) holds(ctx context.Context, sequence uint64, m *nats.Msg) (bool, error) {
-	stream, err := l.stream(ctx)
+	stream, err := l.handle(ctx)
 	if err != nil {
 		return false, errUnread
 	}

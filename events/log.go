@@ -23,6 +23,7 @@ type Log struct {
 	log      *slog.Logger
 	clock    clock
 	last     atomic.Uint64
+	found    atomic.Pointer[jetstream.Stream] // as it was looked up last; nil before
 	foreign  foreign
 	takenIDs atomic.Uint64 // see Stats
 
@@ -142,7 +143,17 @@ func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 	l.clock.entry(info.State.LastTime)
 	l.clock.server(info.TimeStamp)
 	l.last.Store(info.State.LastSeq)
+	l.found.Store(&stream)
 	return stream, nil
+}
+
+// handle is the stream to read single messages from. It was looked up before,
+// if there was a before: a look asks the server, and reading needs no look.
+func (l *Log) handle(ctx context.Context) (jetstream.Stream, error) {
+	if found := l.found.Load(); found != nil {
+		return *found, nil
+	}
+	return l.stream(ctx)
 }
 
 func (l *Log) create(ctx context.Context) error {

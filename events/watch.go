@@ -25,6 +25,8 @@ func (l *Log) watch(ctx context.Context, created time.Time) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // both may have come
 			return nil
 		}
 		stream, err := l.stream(ctx)

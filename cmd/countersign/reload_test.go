@@ -125,7 +125,7 @@ func TestMain_APanicEndsAsTheUnitRestarts(t *testing.T) {
 	if !status.Signaled() || status.Signal() != syscall.SIGABRT || status.CoreDump() {
 		t.Errorf("it ends with %v, core dumped: %t", w.cmd.ProcessState, status.CoreDump())
 	}
-	unit, err := os.ReadFile("../../docs/operations.md")
+	unit, err := os.ReadFile("../../deploy/systemd/countersign.service")
 	if err != nil {
 		t.Fatal(err)
 	}
