@@ -108,14 +108,18 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 	if len(msgs) <= few {
 		return l.appendEach(ctx, msgs)
 	}
-	trouble := nag{log: l.log, grace: muteAfter}
+	trouble, attempt := nag{log: l.log, grace: muteAfter}, l.appends.begin()
+	answered := false
+	defer func() { l.appends.end(attempt, answered) }()
 	for again := (pause{}); ; {
 		ack, err := l.tryBatch(ctx, msgs)
 		var refusal *jetstream.APIError
 		switch {
 		case err == nil:
+			answered = true
 			return ack.Sequence, nil
 		case errors.As(err, &refusal):
+			answered = true
 			// It is refused as a whole: because of one message, or because the
 			// server takes no batch now. Single messages tell, or need no batch.
 			if now := time.Now(); judge(err) != taken && now.Unix()-l.saidBatch.Swap(now.Unix()) >= int64(foreignEvery.Seconds()) {
@@ -123,6 +127,7 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 			}
 			return l.appendEach(ctx, msgs)
 		}
+		l.appends.failing(attempt, err)
 		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", err)
 		if !again.wait(ctx) {
 			return 0, fmt.Errorf("append %d events: %w: %w", len(msgs), workflow.ErrUnavailable, err)
@@ -338,7 +343,9 @@ func lastOn(ctx context.Context, stream jetstream.Stream, subject string) (*jets
 // read: unless it is this message, somebody has taken the id, and the message
 // is sent under another.
 func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, unsure bool, err error) {
-	trouble := nag{log: l.log, grace: muteAfter}
+	trouble, attempt := nag{log: l.log, grace: muteAfter}, l.appends.begin()
+	answered := false
+	defer func() { l.appends.end(attempt, answered) }()
 	m.Header.Set(jetstream.MsgIDHeader, l.newID(m))
 	for again := (pause{}); ; {
 		ack, err := l.try(ctx, m)
@@ -356,12 +363,16 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 		}
 		switch judge(err) {
 		case landed:
+			answered = true
 			return ack, unsure, nil
 		case taken, refused:
+			var refusal *jetstream.APIError
+			answered = errors.As(err, &refusal)
 			return nil, unsure, err
 		case unanswered:
 			unsure = true
 		}
+		l.appends.failing(attempt, err)
 		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", err)
 		if !again.wait(ctx) {
 			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, away(err))

@@ -13,8 +13,9 @@ type clock struct {
 	newest time.Time // the largest timestamp of an entry
 	base   time.Time // the log's time at the instant at; zero while unknown
 	at     time.Time // read for its monotonic part only
-	said   time.Time // what the server's clock said at the instant heard; zero while unknown
-	heard  time.Time // read for its monotonic part only
+	said   time.Time // what the server's clock said between the instants asked and heard; zero while unknown
+	asked  time.Time // read for its monotonic part only
+	heard  time.Time // the same
 }
 
 func (c *clock) now() time.Time {
@@ -42,13 +43,13 @@ func (c *clock) entry(t time.Time) {
 	}
 }
 
-// server takes in what the server's clock says. It may set the time back, to
-// the newest entry at the furthest: a server's clock that was wrong and has
-// been put right is believed.
-func (c *clock) server(t time.Time) {
+// server takes in what the server's clock says, in an answer to what was asked
+// at an instant. It may set the time back, to the newest entry at the furthest: a
+// server's clock that was wrong and has been put right is believed.
+func (c *clock) server(t, asked time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.said, c.heard = t, time.Now()
+	c.said, c.asked, c.heard = t, asked, time.Now()
 	if t.Before(c.newest) {
 		t = c.newest
 	}
@@ -63,4 +64,24 @@ func (c *clock) stamp() time.Time {
 		return time.Time{}
 	}
 	return c.said.Add(time.Since(c.heard))
+}
+
+// offset is how far wall is ahead of the server's clock, or behind it if it is
+// negative, and 0 if it may be neither: the server read its clock at some instant
+// between the question and the answer, and nobody knows when.
+func (c *clock) offset(wall time.Time) (ahead time.Duration, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.said.IsZero() {
+		return 0, false
+	}
+	wall = wall.Round(0) // a monotonic part would hide that the clock was set
+	earliest, latest := c.said.Add(time.Since(c.heard)), c.said.Add(time.Since(c.asked))
+	switch {
+	case wall.Before(earliest):
+		return wall.Sub(earliest), true
+	case wall.After(latest):
+		return wall.Sub(latest), true
+	}
+	return 0, true
 }

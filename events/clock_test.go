@@ -30,7 +30,7 @@ func TestClock(t *testing.T) {
 				var c clock
 				for _, s := range test.steps {
 					if !s.server.IsZero() {
-						c.server(s.server)
+						c.server(s.server, time.Now())
 					}
 					if !s.entry.IsZero() {
 						c.entry(s.entry)

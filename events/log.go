@@ -26,6 +26,7 @@ type Log struct {
 	found    atomic.Pointer[jetstream.Stream] // as it was looked up last; nil before
 	foreign  foreign
 	takenIDs atomic.Uint64 // see Stats
+	appends  appends
 
 	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds: the log file tells of a run of refusals once
 
@@ -129,6 +130,7 @@ const (
 func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
+	asked := time.Now()
 	stream, err := l.broker.JS.Stream(ctx, StreamName)
 	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -141,7 +143,7 @@ func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 		return nil, err
 	}
 	l.clock.entry(info.State.LastTime)
-	l.clock.server(info.TimeStamp)
+	l.clock.server(info.TimeStamp, asked)
 	l.last.Store(info.State.LastSeq)
 	l.found.Store(&stream)
 	return stream, nil
@@ -189,6 +191,11 @@ func (l *Log) Now() time.Time { return l.clock.now() }
 // is known. Where Now stays with the newest entry, which a clock that was ahead
 // has stamped, Stamp is behind it.
 func (l *Log) Stamp() time.Time { return l.clock.stamp() }
+
+// Offset is how far a clock that shows wall is ahead of the servers' clocks, or
+// behind them if it is negative. It is 0 if the difference is within what an
+// answer's way takes. known is false until a server has been heard.
+func (l *Log) Offset(wall time.Time) (ahead time.Duration, known bool) { return l.clock.offset(wall) }
 
 // Stats returns what there is to know without asking the server.
 func (l *Log) Stats() Stats {
