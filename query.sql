@@ -416,3 +416,13 @@ SELECT * FROM bounces WHERE mail_id > CAST(@sid AS TEXT) || '.' AND mail_id < CA
 
 -- name: DeleteBounces :exec
 DELETE FROM bounces WHERE mail_id > CAST(@sid AS TEXT) || '.' AND mail_id < CAST(@sid AS TEXT) || '/';
+
+-- name: LinksOut :one
+SELECT CAST(count(*) AS INTEGER) FROM documents AS d
+WHERE d.status = 'signing' OR d.status = 'opened' AND EXISTS (
+  SELECT 1 FROM mails AS m
+  WHERE m.id > d.sid || '.' || CAST(d.round AS TEXT) || '.' AND m.id < d.sid || '.' || CAST(d.round AS TEXT) || '/'
+    AND m.kind = 'signature' AND (m.state = 'claimed' OR m.doubts > 0));
+
+-- name: WithLetters :many
+SELECT * FROM documents WHERE status = 'signed' AND letter_digest <> '' AND evidence LIKE '%"letter":%' ORDER BY place LIMIT @most;

@@ -168,6 +168,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.knownEventsStmt, err = db.PrepareContext(ctx, knownEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query KnownEvents: %w", err)
 	}
+	if q.linksOutStmt, err = db.PrepareContext(ctx, linksOut); err != nil {
+		return nil, fmt.Errorf("error preparing query LinksOut: %w", err)
+	}
 	if q.listDocumentsStmt, err = db.PrepareContext(ctx, listDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query ListDocuments: %w", err)
 	}
@@ -323,6 +326,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
 		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
+	}
+	if q.withLettersStmt, err = db.PrepareContext(ctx, withLetters); err != nil {
+		return nil, fmt.Errorf("error preparing query WithLetters: %w", err)
 	}
 	return &q, nil
 }
@@ -567,6 +573,11 @@ func (q *Queries) Close() error {
 	if q.knownEventsStmt != nil {
 		if cerr := q.knownEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing knownEventsStmt: %w", cerr)
+		}
+	}
+	if q.linksOutStmt != nil {
+		if cerr := q.linksOutStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing linksOutStmt: %w", cerr)
 		}
 	}
 	if q.listDocumentsStmt != nil {
@@ -829,6 +840,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing whatBecameOfStmt: %w", cerr)
 		}
 	}
+	if q.withLettersStmt != nil {
+		if cerr := q.withLettersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing withLettersStmt: %w", cerr)
+		}
+	}
 	return err
 }
 
@@ -916,6 +932,7 @@ type Queries struct {
 	holdersStmt               *sql.Stmt
 	keepHoldersStmt           *sql.Stmt
 	knownEventsStmt           *sql.Stmt
+	linksOutStmt              *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
 	listTurnedDownStmt        *sql.Stmt
 	loadAskedStmt             *sql.Stmt
@@ -968,6 +985,7 @@ type Queries struct {
 	turnedDownAtStmt          *sql.Stmt
 	turnedDownSinceStmt       *sql.Stmt
 	whatBecameOfStmt          *sql.Stmt
+	withLettersStmt           *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
@@ -1022,6 +1040,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		holdersStmt:               q.holdersStmt,
 		keepHoldersStmt:           q.keepHoldersStmt,
 		knownEventsStmt:           q.knownEventsStmt,
+		linksOutStmt:              q.linksOutStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
 		listTurnedDownStmt:        q.listTurnedDownStmt,
 		loadAskedStmt:             q.loadAskedStmt,
@@ -1074,5 +1093,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		turnedDownAtStmt:          q.turnedDownAtStmt,
 		turnedDownSinceStmt:       q.turnedDownSinceStmt,
 		whatBecameOfStmt:          q.whatBecameOfStmt,
+		withLettersStmt:           q.withLettersStmt,
 	}
 }

@@ -1111,6 +1111,21 @@ func (q *Queries) KnownEvents(ctx context.Context, keys string) ([]KnownEventsRo
 	return items, nil
 }
 
+const linksOut = `-- name: LinksOut :one
+SELECT CAST(count(*) AS INTEGER) FROM documents AS d
+WHERE d.status = 'signing' OR d.status = 'opened' AND EXISTS (
+  SELECT 1 FROM mails AS m
+  WHERE m.id > d.sid || '.' || CAST(d.round AS TEXT) || '.' AND m.id < d.sid || '.' || CAST(d.round AS TEXT) || '/'
+    AND m.kind = 'signature' AND (m.state = 'claimed' OR m.doubts > 0))
+`
+
+func (q *Queries) LinksOut(ctx context.Context) (int64, error) {
+	row := q.queryRow(ctx, q.linksOutStmt, linksOut)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const listDocuments = `-- name: ListDocuments :many
 SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents
 WHERE (CAST(?1 AS TEXT) = '' OR account_sid = CAST(?1 AS TEXT))
@@ -2800,4 +2815,56 @@ func (q *Queries) WhatBecameOf(ctx context.Context, arg WhatBecameOfParams) (Wha
 	var i WhatBecameOfRow
 	err := row.Scan(&i.Sequence, &i.Result)
 	return i, err
+}
+
+const withLetters = `-- name: WithLetters :many
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE status = 'signed' AND letter_digest <> '' AND evidence LIKE '%"letter":%' ORDER BY place LIMIT ?1
+`
+
+func (q *Queries) WithLetters(ctx context.Context, most int64) ([]Document, error) {
+	rows, err := q.query(ctx, q.withLettersStmt, withLetters, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Document{}
+	for rows.Next() {
+		var i Document
+		if err := rows.Scan(
+			&i.Place,
+			&i.SID,
+			&i.AccountSID,
+			&i.Status,
+			&i.Round,
+			&i.Hold,
+			&i.AddressSID,
+			&i.Email,
+			&i.CCEmails,
+			&i.HostedNumberOrders,
+			&i.ContactTitle,
+			&i.ContactPhoneNumber,
+			&i.Reason,
+			&i.CanceledBy,
+			&i.Evidence,
+			&i.LetterDigest,
+			&i.LetterStale,
+			&i.CreatedMS,
+			&i.UpdatedMS,
+			&i.SignedMS,
+			&i.Timers,
+			&i.ExpiresMS,
+			&i.FreshMS,
+			&i.Details,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -1,0 +1,69 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"countersign/workflow"
+)
+
+// roomNeeded is how much Probe writes beside the database, in bytes: SQLite often
+// writes over room that it has already, and would not notice a full disk.
+const roomNeeded = 256 << 10
+
+// Probe writes to the database and to its disk, and changes nothing in them. It
+// fails if either cannot be written, or if something else has held the database
+// until ctx ends; the error says what to do, as Open's does.
+func (s *Store) Probe(ctx context.Context) error {
+	if changed := s.Changed(); !s.fold.TryLock() {
+		select {
+		case <-changed: // a batch that was applied is a write, too
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("database %s: one write has held it until now: %w", s.path, ctx.Err())
+		}
+	}
+	defer s.fold.Unlock()
+	as := swept
+	if s.Unswept() {
+		as = unswept
+	}
+	err := s.mark(context.WithoutCancel(ctx), as)
+	if err == nil && s.path != "" {
+		err = writable(filepath.Dir(s.path))
+	}
+	if err != nil {
+		return explain(s.path, fmt.Errorf("write to it: %w", err))
+	}
+	return nil
+}
+
+// writable writes a file, and removes it. Its name is always the same, so that a
+// worker that is killed leaves one at most.
+func writable(dir string) error {
+	name := filepath.Join(dir, ".probe")
+	return errors.Join(os.WriteFile(name, make([]byte, roomNeeded), 0o600), os.Remove(name))
+}
+
+// LinksOut counts the documents whose link to sign was mailed, or may have been,
+// and is still good.
+func (s *Store) LinksOut(ctx context.Context) (int, error) {
+	n, err := s.rq.LinksOut(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count the documents whose link is out: %w", err)
+	}
+	return int(n), nil
+}
+
+// WithLetters lists signed documents whose event names the letter that was
+// signed, the oldest first and at most so many.
+func (s *Store) WithLetters(ctx context.Context, most int) ([]workflow.Document, error) {
+	rows, err := s.rq.WithLetters(ctx, int64(most))
+	if err != nil {
+		return nil, fmt.Errorf("list the documents with letters: %w", err)
+	}
+	return each(rows, document)
+}
