@@ -83,7 +83,7 @@ func (a *app) runDev(c *cobra.Command, file string) error {
 	case !strings.Contains(string(cfg.SMTPURL), "//"+box.Addr()+"?"):
 		return usageError{errors.New("dev has a mail server of its own, and would send its mails to people: leave smtp-url out, or run serve")}
 	}
-	w, err := newWorker(c.Context(), cfg, logger(a.err, cfg))
+	w, err := newWorker(c.Context(), cfg, false, logger(a.err, cfg))
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func TestEvidenceWaitsForTheLog(t *testing.T) {
 	x.rest(dir)
 	w.end()
 
-	seal, err := loadSeal(config.Config{KeysFile: filepath.Join(dir, "keys")})
+	seal, err := loadSeal(config.Config{KeysFile: x.keys})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +13,7 @@ import (
 // were sent before open at both, and those sent after as well.
 func TestKeysRotateWhileWorkersRun(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
-	file := "COUNTERSIGN_KEYS_FILE=" + filepath.Join(dir, "keys")
+	file := "COUNTERSIGN_KEYS_FILE=" + x.keys
 	one := start(t, x.env(dir, file))
 	one.says("read to its end")
 	second := t.TempDir()
@@ -26,7 +25,7 @@ func TestKeysRotateWhileWorkersRun(t *testing.T) {
 	keyOf := func(s *visitor) string { return s.url[strings.LastIndexByte(s.url, '/')+1:][:5] } // of the token, the key's id
 	old := x.follows(one, before)
 
-	out := x.must(dir, "keys", "rotate", "--keys-file", filepath.Join(dir, "keys"))
+	out := x.must(dir, "keys", "rotate", "--keys-file", x.keys)
 	n := 0
 	eventstest.Wait(t, "a link made with the fresh key", func() bool {
 		n++

@@ -48,7 +48,7 @@ func provider(cfg config.Config) string {
 // name or from the keys file.
 func loadSeal(cfg config.Config) (letter.Seal, error) {
 	if cfg.SealCert == "" {
-		certificate, key, err := ticket.LoadSeal(cfg.KeysFile, provider(cfg))
+		certificate, key, err := ticket.LoadSeal(cfg.KeysFile)
 		return letter.Seal{Certificate: certificate, Key: key}, err
 	}
 	pair, err := tls.LoadX509KeyPair(cfg.SealCert, cfg.SealKey)
@@ -149,8 +149,8 @@ func (l letters) message(ctx context.Context, m workflow.Mail) (out mail.Message
 // Sign implements web.Letters.
 func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signature) (digest, name string, err error) {
 	log := l.log.Load()
-	if log == nil {
-		return "", "", fmt.Errorf("sign the letter of %s: %w: the log has not been opened yet", doc.SID, workflow.ErrUnavailable)
+	if log == nil || l.seal.Load() == nil {
+		return "", "", fmt.Errorf("sign the letter of %s: %w: the log has not been read to its end yet", doc.SID, workflow.ErrUnavailable)
 	}
 	pdf, err := l.signed(ctx, doc, s)
 	if err != nil {
@@ -161,7 +161,9 @@ func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatur
 	}
 	digest = sha256Of(pdf)
 	name = events.LetterName(doc.SID, digest)
-	return digest, name, log.PutLetter(ctx, name, pdf)
+	err = log.PutLetter(ctx, name, pdf)
+	l.kept.putLetter()
+	return digest, name, err
 }
 
 // maxLetters is how many letters are written at once. One takes about 20 MiB,

@@ -27,7 +27,7 @@ func TestALinkIsNotInvalidWhileTheLogIsRead(t *testing.T) {
 	ask(w, 2, 404)
 	w.end()
 	x.nats.Stop()
-	two := start(t, x.env(second, "COUNTERSIGN_KEYS_FILE="+filepath.Join(dir, "keys"), "COUNTERSIGN_ACCOUNTS_FILE="+filepath.Join(dir, "accounts")))
+	two := start(t, x.env(second, "COUNTERSIGN_KEYS_FILE="+x.keys, "COUNTERSIGN_ACCOUNTS_FILE="+filepath.Join(dir, "accounts")))
 	s.url = strings.Replace(s.url, w.address("public"), two.address("public"), 1)
 	if page := s.must("GET", "", nil, 503); !strings.Contains(page, "Please try again in a moment") {
 		t.Errorf("the page says\n%s", page)

@@ -13,7 +13,8 @@ import (
 )
 
 func (a *app) serve() *cobra.Command {
-	return &cobra.Command{
+	var newKeys bool
+	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a worker",
 		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. It starts and waits where NATS or the mail server\nis away, and ends on SIGTERM when what it has in hand is finished.\nOn SIGHUP it reads certificates, keys, accounts and the log level again.",
@@ -28,7 +29,7 @@ func (a *app) serve() *cobra.Command {
 			}
 			level := new(slog.LevelVar)
 			level.Set(cfg.LogLevel)
-			w, err := newWorker(c.Context(), cfg, leveled(a.err, cfg, level))
+			w, err := newWorker(c.Context(), cfg, newKeys, leveled(a.err, cfg, level))
 			if err != nil {
 				return err
 			}
@@ -44,4 +45,6 @@ func (a *app) serve() *cobra.Command {
 			return w.run(c.Context())
 		},
 	}
+	c.Flags().BoolVar(&newKeys, "new-keys", false, "for one start without the keys file that documents need: make new keys. Links in emails that were sent do not work any more, and letters get a seal with a new certificate")
+	return c
 }

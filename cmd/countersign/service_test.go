@@ -73,6 +73,10 @@ func TestHealthAndMetrics(t *testing.T) {
 	x.create(1, 3, "signer-%d@example.com")
 	x.statuses(dir, workflow.Signing, 3)
 	admin := "http://" + w.address("admin")
+	eventstest.Wait(t, "the worker to be ready", func() bool {
+		code, body := get(t, admin+"/readyz")
+		return code == 200 && strings.HasPrefix(body, "ready\n")
+	})
 	for path, want := range map[string]string{
 		"/healthz": "ok", "/readyz": "ready", "/": "Metrics",
 		"/metrics": `countersign_documents{status="signing"} 3`,

@@ -32,6 +32,7 @@ import (
 // that a test can kill one.
 func TestMain(m *testing.M) {
 	if os.Getenv("AS_PROGRAM") != "" {
+		setClock(os.Getenv("AS_CLOCK"))
 		main()
 	}
 	if options := os.Getenv("AS_NATS"); options != "" {
@@ -51,6 +52,7 @@ type town struct {
 	at   interface{ URL() string }
 	nc   *nats.Conn
 	box  *catcher.Catcher
+	keys string // file that the workers share
 }
 
 func newTown(t *testing.T, opts ...eventstest.Option) *town {
@@ -64,7 +66,7 @@ func newTown(t *testing.T, opts ...eventstest.Option) *town {
 // townAt is a town whose log is somewhere else.
 func townAt(t *testing.T, at interface{ URL() string }) *town {
 	t.Helper()
-	x := &town{t: t, at: at}
+	x := &town{t: t, at: at, keys: filepath.Join(t.TempDir(), "keys")}
 	x.nc = eventstest.Connect(t, at)
 	box, err := catcher.Listen("127.0.0.1:0")
 	if err != nil {
@@ -90,7 +92,7 @@ func (x *town) env(dir string, more ...string) []string {
 		"COUNTERSIGN_DATA_DIR=" + dir, "COUNTERSIGN_NATS_URL=" + x.at.URL(),
 		"COUNTERSIGN_SMTP_URL=smtp://" + x.box.Addr() + "?tls=none", "COUNTERSIGN_MAIL_FROM=Team <loa@countersign.example>",
 		"COUNTERSIGN_LISTEN=127.0.0.1:0", "COUNTERSIGN_ADMIN_LISTEN=127.0.0.1:0",
-		"COUNTERSIGN_MAIL_RETRY_FIRST=100ms", "COUNTERSIGN_LOG_FORMAT=json",
+		"COUNTERSIGN_KEYS_FILE=" + x.keys, "COUNTERSIGN_MAIL_RETRY_FIRST=100ms", "COUNTERSIGN_LOG_FORMAT=json",
 	}, more...)
 }
 

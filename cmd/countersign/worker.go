@@ -42,6 +42,10 @@ type worker struct {
 	logger *slog.Logger
 	inbox  http.Handler // of the mail catcher, in dev
 
+	began   time.Time // read for its monotonic part
+	newKeys bool      // make keys that are missing, whatever breaks
+	checks  *admin.Checks
+
 	unlock func()
 	server *natsd.Server // nil where NATS is external
 	nc     *nats.Conn
@@ -50,8 +54,9 @@ type worker struct {
 	copies *snapshots
 	meters replicaMeters
 	unread unreadMeter
-	seal   atomic.Pointer[letter.Seal]
-	desk   *semaphore.Weighted // one for each letter that is being written
+	seal   atomic.Pointer[letter.Seal] // nil until the log has been read to its end, if it has to be made
+	desk   *semaphore.Weighted         // one for each letter that is being written
+	kept   keptOne
 
 	accounts   *accounts.File
 	apiMetrics *api.Metrics
@@ -70,12 +75,13 @@ type worker struct {
 // newWorker opens what this machine has, and starts nothing but the embedded
 // NATS server. What is wrong with the machine or the settings shows here; NATS
 // and the mail server may be away.
-func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *worker, err error) {
+func newWorker(ctx context.Context, cfg config.Config, newKeys bool, logger *slog.Logger) (_ *worker, err error) {
 	w := &worker{
-		cfg: cfg, logger: logger, caught: make(chan struct{}),
-		accounts: accounts.Open(cfg.AccountsFile, time.Now, logger), apiMetrics: api.NewMetrics(),
+		cfg: cfg, logger: logger, caught: make(chan struct{}), began: time.Now(), newKeys: newKeys,
+		accounts: accounts.Open(cfg.AccountsFile, wallClock, logger), apiMetrics: api.NewMetrics(),
 		desk: semaphore.NewWeighted(maxLetters),
 	}
+	w.checks = w.newChecks()
 	defer func() {
 		if err != nil {
 			w.close()
@@ -96,10 +102,7 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if w.tls, err = w.tlsConfig(); err != nil {
 		return nil, err
 	}
-	if w.keys, err = ticket.Open(cfg.KeysFile, time.Now, logger); err != nil {
-		return nil, err
-	}
-	if err = w.reloadSeal(cfg); err != nil {
+	if err = w.openKeys(); err != nil {
 		return nil, err
 	}
 	if w.pool, err = w.mailPool(); err != nil {
@@ -108,7 +111,13 @@ func newWorker(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *
 	if err = w.connect(ctx); err != nil {
 		return nil, err
 	}
-	return w, w.openStore(ctx)
+	if err = w.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if w.store.Position().Sequence == 0 {
+		return w, nil // only the log tells whether keys that are missing are needed: see catchUp
+	}
+	return w, w.completeKeys(ctx)
 }
 
 // listen opens a listener; flag is what to change where the address is taken.
@@ -193,6 +202,7 @@ func (w *worker) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var servers sync.WaitGroup
+	servers.Go(func() { w.checks.Run(ctx) })
 	for _, s := range []struct {
 		httpd.Server
 		l net.Listener
@@ -243,17 +253,21 @@ func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 		}
 		followed <- err
 	}()
-	w.relays(ctx, log)
+	err = w.relays(ctx, log)
 	stop()
-	return <-followed
+	return errors.Join(err, <-followed)
 }
 
-func (w *worker) relays(ctx context.Context, log *events.Log) {
+// relays carries what is owed until ctx ends. It fails if the worker must not go
+// on.
+func (w *worker) relays(ctx context.Context, log *events.Log) error {
 	if err := w.catchUp(ctx, log); err != nil {
-		return // ctx has ended
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
 	}
 	var group sync.WaitGroup
-	group.Go(func() { w.watchTail(ctx, log) })
 	group.Go(func() { w.watchUnread(ctx) })
 	group.Go(func() { (&relay.Events{Store: w.store, Log: log, Logger: w.logger}).Run(ctx) })
 	mails := w.mails(log)
@@ -264,6 +278,7 @@ func (w *worker) relays(ctx context.Context, log *events.Log) {
 		(&replicas{copies: w.copies, store: w.store, log: log, every: w.cfg.SnapshotEvery, meters: &w.meters}).run(ctx)
 	})
 	group.Wait()
+	return nil
 }
 
 func (w *worker) mails(log *events.Log) *relay.Mails {
@@ -276,7 +291,7 @@ func (w *worker) mails(log *events.Log) *relay.Mails {
 }
 
 // catchUp reads the log to its end, and puts the settings that decide on it.
-// It fails when ctx ends.
+// It fails when ctx ends, and if keys are missing that documents need.
 func (w *worker) catchUp(ctx context.Context, log *events.Log) error {
 	tail, err := relay.CatchUp(ctx, w.store, log, w.logger)
 	if err != nil {
@@ -285,28 +300,12 @@ func (w *worker) catchUp(ctx context.Context, log *events.Log) error {
 	if err := relay.ActivateRules(ctx, w.store, log, w.cfg.Rules(), w.logger); err != nil {
 		return err
 	}
+	if err := w.completeKeys(ctx); err != nil {
+		return err
+	}
 	w.logger.Info("the log is read to its end", "sequence", tail)
 	close(w.caught)
 	return nil
-}
-
-// tailEvery is how often the log's end and clock are asked for.
-const tailEvery = 2 * time.Second
-
-// watchTail keeps the log's clock and the lag true while nothing is appended.
-func (w *worker) watchTail(ctx context.Context, log *events.Log) {
-	tick := time.NewTicker(tailEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if _, err := log.Tail(ctx); err != nil && ctx.Err() == nil {
-				w.logger.Debug("the end of the log cannot be read", "err", err)
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // adminHandler serves operators and their machines, and in dev the inbox.
@@ -316,6 +315,7 @@ func (w *worker) adminHandler() http.Handler {
 		if log := w.log.Load(); log != nil {
 			stats := log.Stats()
 			l.Last, l.Reconnects, l.Now, l.Foreign, l.TakenIDs = stats.Last, stats.Reconnects, log.Now(), stats.Foreign, stats.TakenIDs
+			l.Offset, l.OffsetKnown = log.Offset(wallClock())
 		}
 		return l
 	}
@@ -326,19 +326,13 @@ func (w *worker) adminHandler() http.Handler {
 			}
 			return 0
 		})},
-		Notes: func() []string {
-			if trouble, is := w.mailTrouble(); is {
-				return []string{"mail: " + trouble.String()}
-			}
-			return nil
-		},
 	}
 	mux := http.NewServeMux()
 	if w.inbox != nil {
 		extra.Path, extra.Title = "/inbox/", "Inbox of the mail catcher"
 		mux.Handle("/inbox/", http.StripPrefix("/inbox", w.inbox))
 	}
-	mux.Handle("/", admin.Handler(w.store, state, w.logger, extra))
+	mux.Handle("/", admin.Handler(w.store, state, w.checks, w.logger, extra))
 	return httpd.ForHosts(mux, append([]string{w.cfg.AdminListen}, w.cfg.AdminHosts...),
 		"The admin listener does not answer to this host name. Use localhost or an IP address, or add the name to the setting admin-hosts.")
 }
@@ -347,7 +341,7 @@ func (w *worker) adminHandler() http.Handler {
 func (w *worker) publicHandler() http.Handler {
 	rest := api.New(api.Config{
 		Documents: known{w.store, w}, Progress: w.store, Log: appender{w}, Accounts: w.accounts, Keys: w.keys,
-		PublicURL: w.cfg.PublicURL, Now: time.Now, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
+		PublicURL: w.cfg.PublicURL, Now: wallClock, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
 		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate, RecipientDay: w.cfg.MailRecipientDay,
 	})
 	mux := http.NewServeMux()
@@ -355,7 +349,7 @@ func (w *worker) publicHandler() http.Handler {
 	mux.Handle("/v2/", rest)
 	pages := web.Handler(web.Config{
 		Documents: known{w.store, w}, Keys: w.keys, Log: appender{w}, Letters: letters{w}, Provider: provider(w.cfg), PublicURL: w.cfg.PublicURL,
-		Now: time.Now, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
+		Now: w.now, Signable: w.signable, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
 	})
 	mux.Handle("/", pages)
 	return httpd.OnlyHTTPS(exactly{mux, rest, pages}, w.cfg.PublicURL)

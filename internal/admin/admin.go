@@ -5,9 +5,11 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +22,6 @@ import (
 // Store is where the numbers come from; *db.Store is one.
 type Store interface {
 	Counts(ctx context.Context, now time.Time) (db.Counts, error)
-	Position() db.Position
 }
 
 // LogState is how the log fares.
@@ -31,42 +32,54 @@ type LogState struct {
 	Foreign    uint64    // entries of somebody else on subjects of Countersign's own, since then
 	TakenIDs   uint64    // Nats-Msg-Ids that somebody else had used, since then
 	Now        time.Time // the log's time; zero while the log has not been opened
+
+	Offset      time.Duration // how far this machine's clock is ahead of the log's; negative if it is behind
+	OffsetKnown bool
 }
 
-// Ready says why the worker is not ready, or nil. Reads and follows count; the
-// mail server does not: mails wait for it.
-func Ready(ctx context.Context, s Store, l LogState) (reasons []string) {
-	if !l.Connected {
-		reasons = append(reasons, "not connected to NATS")
+// asJSON reports whether a request wants JSON.
+func asJSON(r *http.Request) bool {
+	if format := r.URL.Query().Get("format"); format != "" {
+		return format == "json"
 	}
-	if l.Now.IsZero() {
-		return append(reasons, "the log has not been opened yet")
-	}
-	if applied := s.Position().Sequence; applied+maxLag < l.Last {
-		reasons = append(reasons, "the follower is catching up with the log")
-	}
-	if _, err := s.Counts(ctx, l.Now); err != nil {
-		reasons = append(reasons, "the database cannot be read: "+err.Error())
-	}
-	return reasons
+	return strings.Contains(r.Header.Get("Accept"), "application/json")
 }
 
-// maxLag is how many entries a ready worker may be behind.
-const maxLag = 1000
+// readyz shows the checks: 200 if none fails, else 503.
+func readyz(w http.ResponseWriter, r *http.Request, states []State) {
+	status, word := http.StatusOK, "ready"
+	if !ready(states) {
+		status, word = http.StatusServiceUnavailable, "not ready"
+	}
+	if asJSON(r) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(struct { // a client that has gone needs no answer
+			Ready  bool    `json:"ready"`
+			Checks []State `json:"checks"`
+		}{status == http.StatusOK, states})
+		return
+	}
+	lines := []string{word}
+	for _, s := range states {
+		lines = append(lines, s.String())
+	}
+	plain(w, status, lines...)
+}
 
 // Extra is what other rooms add.
 type Extra struct {
 	Collectors  []prometheus.Collector // more metrics
-	Notes       func() []string        // lines for /readyz that do not make the worker unready; may be nil
 	Path, Title string                 // a page for the index, mounted beside this handler; empty for none
 }
 
 // Handler serves /metrics, /healthz, /readyz and an index at /. state is asked
-// at every request.
-func Handler(s Store, state func() LogState, logger *slog.Logger, extra Extra) http.Handler {
+// at every request; checks must run.
+func Handler(s Store, state func() LogState, checks *Checks, logger *slog.Logger, extra Extra) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&metrics{s, state, logger})
+		&metrics{s, state, logger}, checks)
 	registry.MustRegister(extra.Collectors...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -74,16 +87,7 @@ func Handler(s Store, state func() LogState, logger *slog.Logger, extra Extra) h
 		plain(w, http.StatusOK, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		reasons := Ready(r.Context(), s, state())
-		var notes []string
-		if extra.Notes != nil {
-			notes = extra.Notes()
-		}
-		if len(reasons) == 0 {
-			plain(w, http.StatusOK, append([]string{"ready"}, notes...)...)
-			return
-		}
-		plain(w, http.StatusServiceUnavailable, append(reasons, notes...)...)
+		readyz(w, r, checks.States())
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -42,6 +42,7 @@ var (
 	openLetters = desc("dead_letters_open", "Dead letters that nobody has sent again or discarded.")
 	refused     = desc("refused_events", "Events that were refused, by code.", "code")
 	parkedNow   = desc("parked_events", "Events that wait for the one they build on.")
+	offset      = desc("clock_offset_seconds", "How far this machine's clock is ahead of the log's, negative if it is behind; missing until the log has been heard.")
 	active      = desc("active", "1 if this worker made the last claim, or nobody has.")
 )
 
@@ -49,7 +50,7 @@ var (
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connected, foreign, takenIDs, reconnects, logLast, applied, lag, entries, duplicates, documents, mails, doubt, depth, oldest,
-		registers, deadLetters, openLetters, refused, parkedNow, active,
+		registers, deadLetters, openLetters, refused, parkedNow, offset, active,
 	} {
 		ch <- d
 	}
@@ -74,6 +75,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(foreign, l.Foreign)
 	counter(takenIDs, l.TakenIDs)
 	gauge(logLast, float64(l.Last))
+	if l.OffsetKnown {
+		gauge(offset, l.Offset.Seconds())
+	}
 	c, err := m.store.Counts(ctx, l.Now)
 	if err != nil {
 		m.logger.Error("metrics are missing", "err", err)

@@ -78,7 +78,7 @@ func LoadKeys(path string) (*Keys, error) {
 }
 
 func parseKeys(data []byte) (*Keys, error) {
-	const mend = "restore it from a backup, or remove it to have a fresh one made (links that were sent stop working then)"
+	const mend = "restore it from a backup, or remove it and start once with --new-keys (links that were sent stop working then)"
 	var f file
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("it is broken: %w; %s", err, mend)
@@ -105,9 +105,7 @@ func parseKeys(data []byte) (*Keys, error) {
 // create makes the keys file with one fresh key, whole and on disk, or leaves
 // alone the one that somebody else has just made.
 func create(path string) error {
-	secret := make([]byte, minKeyLen)
-	rand.Read(secret) // never fails
-	data, err := json.MarshalIndent(file{Links: []fileKey{{Key: secret, Created: time.Now().UTC().Truncate(time.Second)}}}, "", "  ")
+	data, err := json.MarshalIndent(file{Links: []fileKey{{Key: newSecret(), Created: time.Now().UTC().Truncate(time.Second)}}}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -126,6 +124,12 @@ func create(path string) error {
 		return err
 	}
 	return private.SyncDir(dir)
+}
+
+func newSecret() []byte {
+	secret := make([]byte, minKeyLen)
+	rand.Read(secret) // never fails
+	return secret
 }
 
 func newKey(secret []byte) key {

@@ -1,7 +1,6 @@
 package ticket
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -71,9 +70,7 @@ func linkKeys(links []fileKey) []LinkKey {
 func Rotate(path string, now, from time.Time) (LinkKey, error) {
 	var added LinkKey
 	err := change(path, func(links []fileKey) ([]fileKey, error) {
-		secret := make([]byte, minKeyLen)
-		rand.Read(secret) // never fails
-		fresh := fileKey{Key: secret, Created: now.UTC().Truncate(time.Second)}
+		fresh := fileKey{Key: newSecret(), Created: now.UTC().Truncate(time.Second)}
 		if from.After(now) {
 			fresh.From = from.UTC().Truncate(time.Second)
 		}

@@ -1,6 +1,7 @@
 package ticket_test
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -125,7 +126,7 @@ func TestAKeyWithoutATimeKeepsThoseBehindIt(t *testing.T) {
 // TestRotationsAtOnceAllStand: and so does the seal that stands beside the keys.
 func TestRotationsAtOnceAllStand(t *testing.T) {
 	r := newRotated(t)
-	if _, _, err := ticket.LoadSeal(r.path, "Provider"); err != nil {
+	if _, _, err := sealed(r.path, "Provider"); err != nil {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
@@ -140,7 +141,7 @@ func TestRotationsAtOnceAllStand(t *testing.T) {
 	if keys, err := ticket.ListKeys(r.path); err != nil || len(keys) != 17 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
-	before, _, err := ticket.LoadSeal(r.path, "Other")
+	before, _, err := sealed(r.path, "Other")
 	if err != nil || before.Subject.CommonName != "Provider" {
 		t.Errorf("the seal: %v, %v", before, err)
 	}
@@ -209,5 +210,44 @@ func TestFile_OpenedToOthersIsNotReadAgain(t *testing.T) {
 	}
 	if said := r.log.String(); !strings.Contains(said, "chmod 600 "+r.path) {
 		t.Errorf("the log says %q", said)
+	}
+}
+
+// TestOpenAbsent_WaitsForAFile opens a file that is not there: no link is judged
+// or made until somebody puts one there, and none is made unasked.
+func TestOpenAbsent_WaitsForAFile(t *testing.T) {
+	r := newRotated(t)
+	token, err := r.file.Issue(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := r.path + ".away"
+	if err := os.Rename(r.path, moved); err != nil {
+		t.Fatal(err)
+	}
+	absent := ticket.OpenAbsent(r.path, func() time.Time { return r.now }, slog.New(slog.DiscardHandler))
+	if _, err := absent.Verify(token, ticket.Sign, now); !errors.Is(err, ticket.ErrAbsent) {
+		t.Errorf("a link is judged without keys: %v", err)
+	}
+	if _, err := absent.Issue(claims); !errors.Is(err, ticket.ErrAbsent) {
+		t.Errorf("a link is made without keys: %v", err)
+	}
+	if err := absent.Reload(); !errors.Is(err, ticket.ErrAbsent) || !strings.Contains(err.Error(), r.path) {
+		t.Errorf("reload: %v", err)
+	}
+	if codes := absent.MACs([]byte("x")); len(codes) != 1 {
+		t.Errorf("%d codes", len(codes))
+	}
+	if _, err := os.Stat(r.path); err == nil || !absent.Absent() {
+		t.Errorf("a file was made: %v, absent %t", err, absent.Absent())
+	}
+	if err := os.Rename(moved, r.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := absent.Make(); err != nil { // keeps what is there
+		t.Fatal(err)
+	}
+	if _, err := absent.Verify(token, ticket.Sign, now); err != nil || absent.Absent() {
+		t.Errorf("the link after its keys are back: %v", err)
 	}
 }

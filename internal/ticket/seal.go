@@ -16,7 +16,7 @@ import (
 	"countersign/internal/private"
 )
 
-// sealYears is how long the certificate of a seal that LoadSeal made is valid.
+// sealYears is how long the certificate of a seal that MakeSeal made is valid.
 const sealYears = 20
 
 // seal is how the keys file holds the key that seals letters.
@@ -26,29 +26,35 @@ type seal struct {
 	Created     time.Time `json:"created,omitzero"` // for people
 }
 
+// ErrNoSeal means that a keys file has no key that seals letters.
+var ErrNoSeal = errors.New("the key that seals letters is missing")
+
 // LoadSeal reads the key that seals letters, and its certificate, from the keys
-// file, where they stand under "seal" beside the links' keys. Where the file,
-// which must be there, has none, LoadSeal adds a fresh one whose certificate
-// says the name; of several processes that do so at once one adds it and all of
-// them read it. The error names the file and says the mend.
-func LoadSeal(path, name string) (*x509.Certificate, crypto.Signer, error) {
+// file, in which they are under "seal" beside the links' keys. It fails with
+// ErrNoSeal if they are not there. The error names the file and says what to do.
+func LoadSeal(path string) (*x509.Certificate, crypto.Signer, error) {
 	s, err := readSeal(path)
 	if err == nil && s == nil {
-		if err = addSeal(path, name); err == nil {
-			s, err = readSeal(path)
-		}
-		if err != nil {
-			err = fmt.Errorf("add a key that seals letters: %w; make the file and its directory writable for one start, or set seal-cert and seal-key", err)
-		}
+		err = ErrNoSeal
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("keys file %s: %w", path, err)
 	}
 	certificate, key, err := s.parse()
 	if err != nil {
-		return nil, nil, fmt.Errorf(`keys file %s: what stands under "seal" is broken: %w; restore the file from a backup, or take "seal" out to have a fresh one made`, path, err)
+		return nil, nil, fmt.Errorf(`keys file %s: what is under "seal" is broken: %w; restore the file from a backup, or take "seal" out and start once with --new-keys`, path, err)
 	}
 	return certificate, key, nil
+}
+
+// MakeSeal adds a key that seals letters to the keys file, which must be there,
+// unless it has one; of several processes that do so at once one adds it. Its
+// certificate says the name.
+func MakeSeal(path, name string) error {
+	if err := addSeal(path, name); err != nil {
+		return fmt.Errorf("keys file %s: add a key that seals letters: %w; make the file and its directory writable for one start, or set seal-cert and seal-key", path, err)
+	}
+	return nil
 }
 
 // readSeal returns nil where the file has no seal.
@@ -109,8 +115,9 @@ func newSeal(name string, now time.Time) (*seal, error) {
 	serial[0] &= 0x7f // RFC 5280, section 4.1.2.2: positive
 	template := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(serial), Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(sealYears, 0, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
+		NotBefore: now.AddDate(-1, 0, 0), // this machine's clock may be ahead of the log's, by which letters are signed
+		NotAfter:  now.AddDate(sealYears, 0, 0),
+		KeyUsage:  x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
 	}
 	s := &seal{Created: now}
 	if s.Certificate, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key); err != nil {

@@ -2,11 +2,15 @@ package ticket_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"countersign/internal/ticket"
 )
@@ -22,19 +26,30 @@ func withKeys(t *testing.T) (string, *ticket.Keys) {
 	return path, keys
 }
 
-func TestLoadSealMakesOneForAll(t *testing.T) {
+// sealed makes a seal, and loads it.
+func sealed(path, name string) (*x509.Certificate, crypto.Signer, error) {
+	if err := ticket.MakeSeal(path, name); err != nil {
+		return nil, nil, err
+	}
+	return ticket.LoadSeal(path)
+}
+
+func TestMakeSeal_MakesOneForAll(t *testing.T) {
 	path, keys := withKeys(t)
+	if _, _, err := ticket.LoadSeal(path); !errors.Is(err, ticket.ErrNoSeal) || !strings.Contains(err.Error(), path) {
+		t.Errorf("without a seal: %v", err)
+	}
 	certificates := make([][]byte, 16)
 	var wg sync.WaitGroup
 	for i := range certificates {
 		wg.Go(func() {
-			certificate, key, err := ticket.LoadSeal(path, "Example Messaging")
+			certificate, key, err := sealed(path, "Example Messaging")
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if certificate.Subject.CommonName != "Example Messaging" || key == nil {
-				t.Errorf("the seal is %s's", certificate.Subject)
+			if certificate.Subject.CommonName != "Example Messaging" || key == nil || time.Since(certificate.NotBefore) < 300*24*time.Hour {
+				t.Errorf("the seal is %s's, valid from %s", certificate.Subject, certificate.NotBefore)
 			}
 			certificates[i] = certificate.Raw
 		})
@@ -64,7 +79,7 @@ func TestABrokenSealSaysTheMend(t *testing.T) {
 	path, _ := withKeys(t)
 	other, _ := withKeys(t)
 	for _, p := range []string{path, other} {
-		if _, _, err := ticket.LoadSeal(p, "x"); err != nil {
+		if _, _, err := sealed(p, "x"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +98,7 @@ func TestABrokenSealSaysTheMend(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := ticket.LoadSeal(path, "x"); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "take \"seal\" out") {
+		if _, _, err := ticket.LoadSeal(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "take \"seal\" out") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -22,7 +22,7 @@ type texts struct {
 
 	Ready, Thanks, Signed, Declining, NotYou, Declined, Withdrawn, Closed say
 
-	Changed, Busy, Failed string // notices on top of the letter
+	Changed, Busy, Failed, NotNow string // notices on top of the letter
 
 	// Expired's Lead and Good have a moment in them, and Replaced's an address.
 	Good string

@@ -28,6 +28,8 @@ var english = texts{
 	Busy:    "We could not be sure that your answer was recorded. Please try again in a moment: however often you send it, it counts once.",
 	Failed:  "Something went wrong on our side, and your answer was not recorded. Please try again later, or reply to the mail.",
 
+	NotNow: "We cannot take signatures at the moment: a clock on our side is wrong, and your signature would have the wrong date. Nothing has been signed. Please try again later; your link stays as it is.",
+
 	Good: "Link good until %s",
 
 	Asks:      "%s asks you to sign this letter, so that it can host the text messages of the phone numbers below.",

@@ -145,6 +145,9 @@ func (a *answering) answer() view {
 	var err error
 	switch a.form.Action {
 	case "sign":
+		if no := a.unsignable(); no != nil {
+			return *no
+		}
 		if v := a.draw(); v != nil {
 			return *v
 		}
@@ -187,6 +190,19 @@ func (a *answering) draw() *view {
 		return new(a.again(http.StatusUnprocessableEntity, ""))
 	}
 	return nil
+}
+
+// unsignable returns what to show if no signature may be taken now.
+func (a *answering) unsignable() *view {
+	if a.Signable == nil {
+		return nil
+	}
+	err := a.Signable()
+	if err == nil {
+		return nil
+	}
+	a.Logger.WarnContext(a.r.Context(), "no signature is taken now", "document", a.doc.SID, "err", err)
+	return new(a.again(http.StatusServiceUnavailable, a.t.NotNow))
 }
 
 // changed shows the form for the letter as it is now, with nothing ticked: what

@@ -28,6 +28,8 @@ var spanish = texts{
 	Busy:    "No pudimos asegurarnos de que su respuesta quedara registrada. Inténtelo de nuevo en un momento: aunque la envíe varias veces, cuenta una sola vez.",
 	Failed:  "Algo falló por nuestra parte y su respuesta no quedó registrada. Inténtelo más tarde o responda al correo.",
 
+	NotNow: "En este momento no podemos recibir firmas: un reloj de nuestro lado está mal y su firma llevaría una fecha equivocada. No se ha firmado nada. Inténtelo de nuevo más tarde; su enlace sigue siendo válido.",
+
 	Good: "Enlace válido hasta el %s",
 
 	Asks:      "%s le pide que firme esta carta para poder alojar los mensajes de texto de los números de teléfono que figuran más abajo.",

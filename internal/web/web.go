@@ -92,10 +92,14 @@ type Config struct {
 	Keys      Verifier
 	Log       Log
 	Letters   Letters
-	Provider  string // who hosts the messages, by name
-	PublicURL string // the origin of links; a form that a page of it sends counts, whatever Host a proxy passes on
-	Now       func() time.Time
+	Provider  string           // who hosts the messages, by name
+	PublicURL string           // the origin of links; a form that a page of it sends counts, whatever Host a proxy passes on
+	Now       func() time.Time // the log's time: links are judged by it, and signatures have it
 	Logger    *slog.Logger
+
+	// Signable says why no signature may be taken now; nil if one may. It may be
+	// nil itself, for always.
+	Signable func() error
 
 	// Proxies are the peers whose X-Forwarded-For says where a request comes
 	// from.

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/internal/admin"
+)
+
+// How often checks look, and how long a look may take.
+const (
+	lookOften  = 2 * time.Second
+	lookSeldom = 10 * time.Second
+	lookWithin = 5 * time.Second
+	holdWithin = 30 * time.Second // the database: the sweep after an erasure writes all of it
+)
+
+// Until when it is no trouble.
+const (
+	appendWithin = 10 * time.Second // an election takes 4 to 9 s
+	behindWithin = 15 * time.Second
+)
+
+var errNotOpened = errors.New("the log has not been opened yet; the worker's log says why, if that takes long")
+
+// newChecks is what the worker needs for its work. The state of the mail server is
+// a warning: mails wait for it, and all else goes on.
+func (w *worker) newChecks() *admin.Checks {
+	often := func(name string, look func(context.Context) error) admin.Check {
+		return admin.Check{Name: name, Look: look, Every: lookOften, Within: lookWithin}
+	}
+	return admin.NewChecks(w.now, w.logger,
+		often("nats", w.checkNATS),
+		often("log", w.checkLog),
+		often("append", w.checkAppend),
+		often("follower", (&following{worker: w}).check),
+		admin.Check{Name: "store", Look: func(ctx context.Context) error { return w.store.Probe(ctx) }, Every: lookSeldom, Within: holdWithin},
+		often("clock", w.checkClock),
+		often("keys", w.checkKeys),
+		often("accounts", (&accountsFile{worker: w}).check),
+		admin.Check{Name: "letters", Look: (&letterStore{worker: w}).check, Every: lookSeldom, Within: lookWithin},
+		often("mail", w.checkMail),
+	)
+}
+
+// checkNATS is about the connection.
+func (w *worker) checkNATS(context.Context) error {
+	if w.nc.IsConnected() {
+		return nil
+	}
+	where := strings.Join(w.nc.Servers(), ",")
+	if w.server != nil {
+		where = "the embedded server"
+	}
+	if last := w.nc.LastError(); last != nil {
+		return fmt.Errorf("not connected to NATS at %s: %w", where, last)
+	}
+	return fmt.Errorf("not connected to NATS at %s", where)
+}
+
+// checkLog is about reading. It keeps the log's clock and its end true while
+// nothing is appended.
+func (w *worker) checkLog(ctx context.Context) error {
+	log := w.log.Load()
+	if log == nil {
+		return errNotOpened
+	}
+	if err := log.Probe(ctx); err != nil {
+		return fmt.Errorf("the log does not answer: %w", err)
+	}
+	return nil
+}
+
+// checkAppend is about writing: whether the log acknowledged what had to be
+// appended.
+func (w *worker) checkAppend(context.Context) error {
+	log := w.log.Load()
+	if log == nil {
+		return errNotOpened
+	}
+	since, err := log.Unacknowledged()
+	if waited := time.Since(since); err != nil && waited > appendWithin {
+		return fmt.Errorf("the log has not acknowledged an event for %s; is the stream there, and is there room on the NATS server's disk: %w", waited.Round(time.Second), err)
+	}
+	return nil
+}
+
+// following tells whether the follower keeps up: what was the log's end has to be
+// applied soon after. Its check is not called by two at once.
+type following struct {
+	*worker
+	end uint64    // of the log
+	at  time.Time // when it was so; read for its monotonic part
+}
+
+func (f *following) check(context.Context) error {
+	log := f.log.Load()
+	if log == nil {
+		return errNotOpened
+	}
+	last, applied := log.Stats().Last, f.store.Position().Sequence
+	select {
+	case <-f.caught:
+	default:
+		return fmt.Errorf("the log is being read: entry %d of %d is applied", applied, last)
+	}
+	if applied >= f.end {
+		f.end, f.at = last, time.Now()
+	}
+	if behind := time.Since(f.at); behind > behindWithin {
+		return fmt.Errorf("entry %d of %d is applied: entry %d has waited for %s", applied, last, f.end, behind.Round(time.Second))
+	}
+	return nil
+}
+
+// checkClock compares this machine's clock with the log's.
+func (w *worker) checkClock(context.Context) error {
+	ahead, unknown := w.offset()
+	switch {
+	case unknown:
+		return errNotOpened
+	case ahead.Abs() >= clockFails:
+		return w.signable()
+	case ahead.Abs() >= clockWarns:
+		return admin.Warning(fmt.Errorf("this machine's clock is %s the log's; from %s on no signature is taken: set it, or the NATS server's, with NTP", aheadOf(ahead), clockFails))
+	}
+	return nil
+}
+
+// checkKeys is about the keys of links and of the seal.
+func (w *worker) checkKeys(context.Context) error {
+	if err := w.keys.Reload(); err != nil {
+		return err
+	}
+	if w.seal.Load() == nil {
+		return errors.New("the key that seals letters is not there yet: it is made when the log is read to its end")
+	}
+	if _, err := loadSeal(w.cfg); err != nil {
+		return fmt.Errorf("the seal that was read before goes on: %w", err)
+	}
+	return nil
+}
+
+// accountsFile tells whether the accounts can be read. There need not be any, but
+// a file that was there must not vanish.
+type accountsFile struct {
+	*worker
+	used bool
+}
+
+func (a *accountsFile) check(context.Context) error {
+	there := exists(a.cfg.AccountsFile)
+	a.used = a.used || there
+	if a.used && !there {
+		return fmt.Errorf("the accounts file %s was removed: the REST API refuses everybody; restore it, or restart the worker to go on without", a.cfg.AccountsFile)
+	}
+	return a.accounts.Reload()
+}
+
+// checkMail is about the mail server, as the last tries met it.
+func (w *worker) checkMail(context.Context) error {
+	if trouble, is := w.mailTrouble(); is {
+		return admin.Warning(errors.New(trouble.String()))
+	}
+	return nil
+}

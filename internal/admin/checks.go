@@ -1,0 +1,243 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Check is something that a worker needs for its work.
+type Check struct {
+	Name string // in /readyz and in the metrics: letters
+
+	// Look finds out whether it is so now. An error says why not; one that Warning
+	// made does not keep the worker from its work. Look is called every Every, and
+	// never twice at a time.
+	Look  func(ctx context.Context) error
+	Every time.Duration
+
+	// Within is how long one Look may take. Its ctx ends then, and if it goes on
+	// for longer the check fails.
+	Within time.Duration
+}
+
+// warning is a trouble that does not keep the worker from its work.
+type warning struct{ error }
+
+// Unwrap returns what is wrong.
+func (w warning) Unwrap() error { return w.error }
+
+// Warning marks the error of a Check as one in spite of which the worker is ready.
+func Warning(err error) error { return warning{err} }
+
+// Outcome is what a check came to.
+type Outcome string
+
+// The outcomes.
+const (
+	OK      Outcome = "ok"
+	Warns   Outcome = "warning" // the worker is ready all the same
+	Failing Outcome = "failing" // the worker is not ready
+)
+
+// State is how a check stands.
+type State struct {
+	Name    string    `json:"check"`
+	Outcome Outcome   `json:"state"`
+	Since   time.Time `json:"since"` // by the log's time
+	Why     string    `json:"why,omitempty"`
+
+	For time.Duration `json:"-"` // since Since
+}
+
+// String is the check's line in /readyz.
+func (s State) String() string {
+	line := fmt.Sprintf("%s: %s since %s", s.Name, s.Outcome, s.Since.UTC().Format(time.RFC3339))
+	if s.Why != "" {
+		line += ": " + s.Why
+	}
+	return line
+}
+
+// Checks looks at checks while it runs, and keeps what they came to, so that
+// asking costs nothing and waits for nothing. Its methods may be called by several
+// goroutines at once.
+type Checks struct {
+	now    func() time.Time
+	logger *slog.Logger
+	list   []*checked
+}
+
+// checked is a check and how it stands.
+type checked struct {
+	Check
+
+	mu      sync.Mutex
+	outcome Outcome
+	why     string
+	since   time.Time // read for its monotonic part
+	began   time.Time // when it was last ok; the same
+	looking time.Time // when the Look that runs began; zero if none does
+	told    time.Time // when the log was last told of the trouble; zero if it was not
+	toldAs  Outcome
+}
+
+const (
+	tellAfter = 5 * time.Second // a trouble that is over sooner is not worth a line in the log
+	tellAgain = time.Hour
+)
+
+// NewChecks makes checks, which fail until Run has looked at them. now is the
+// log's time, or the best guess at it.
+func NewChecks(now func() time.Time, logger *slog.Logger, list ...Check) *Checks {
+	c := &Checks{now: now, logger: logger}
+	for _, check := range list {
+		c.list = append(c.list, &checked{Check: check, outcome: Failing, why: "not looked at yet", since: time.Now(), began: time.Now()})
+	}
+	return c
+}
+
+// Run looks at each check until ctx ends. A check that does not return keeps none
+// of the others waiting.
+func (c *Checks) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, check := range c.list {
+		group.Go(func() {
+			tick := time.NewTicker(check.Every)
+			defer tick.Stop()
+			for ctx.Err() == nil {
+				check.look(ctx)
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-tick.C:
+			c.tell()
+		case <-ctx.Done():
+		}
+	}
+	group.Wait()
+}
+
+// States returns how the checks stand, in the order in which they were given.
+func (c *Checks) States() []State {
+	now := c.now()
+	states := make([]State, len(c.list))
+	for i, check := range c.list {
+		check.mu.Lock()
+		check.hangs()
+		lasted := time.Since(check.since)
+		states[i] = State{check.Name, check.outcome, now.Add(-lasted), check.why, lasted}
+		check.mu.Unlock()
+	}
+	return states
+}
+
+// ready reports whether no check fails.
+func ready(states []State) bool {
+	for _, s := range states {
+		if s.Outcome == Failing {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *checked) look(ctx context.Context) {
+	within, cancel := context.WithTimeout(ctx, c.Within)
+	defer cancel()
+	c.mu.Lock()
+	c.looking = time.Now()
+	c.mu.Unlock()
+	err := c.Look(within)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looking = time.Time{}
+	if ctx.Err() != nil {
+		return // the worker is ending, and that is why
+	}
+	var warns warning
+	switch {
+	case err == nil:
+		c.stands(OK, "")
+	case errors.As(err, &warns):
+		c.stands(Warns, err.Error())
+	default:
+		c.stands(Failing, err.Error())
+	}
+}
+
+// hangs notes that a Look does not return.
+func (c *checked) hangs() {
+	if took := time.Since(c.looking); !c.looking.IsZero() && took > c.Within+time.Second {
+		c.stands(Failing, fmt.Sprintf("no answer for %s", took.Round(time.Second)))
+	}
+}
+
+// stands notes how the check stands from now on. The reason is one line: servers
+// have words in it.
+func (c *checked) stands(as Outcome, why string) {
+	if c.outcome == OK && as != OK {
+		c.began = time.Now()
+	}
+	if c.outcome != as {
+		c.since = time.Now()
+	}
+	c.outcome, c.why = as, strings.Join(strings.Fields(why), " ")
+}
+
+// tell says in the log which checks are in trouble: once it has lasted, every hour
+// while it lasts, and when it is over.
+func (c *Checks) tell() {
+	for _, check := range c.list {
+		check.mu.Lock()
+		check.hangs()
+		lasted := time.Since(check.since)
+		switch {
+		case check.outcome == OK && !check.told.IsZero():
+			c.logger.Info("a check is ok again", "check", check.Name, "for", time.Since(check.began).Round(time.Second).String())
+			check.told = time.Time{}
+		case check.outcome != OK && lasted >= tellAfter && (check.told.IsZero() || check.toldAs != check.outcome || time.Since(check.told) >= tellAgain):
+			c.logger.Warn("a check is not ok; /readyz shows all of them", "check", check.Name, "state", string(check.outcome),
+				"for", time.Since(check.began).Round(time.Second).String(), "why", check.why)
+			check.told, check.toldAs = time.Now(), check.outcome
+		}
+		check.mu.Unlock()
+	}
+}
+
+var (
+	checkOK      = desc("check_ok", "1 if a check of /readyz is ok, 0 if it warns or fails.", "check")
+	checkFailing = desc("check_failing_seconds", "For how long a check of /readyz has warned or failed; 0 while it is ok.", "check")
+)
+
+// Describe implements prometheus.Collector.
+func (c *Checks) Describe(ch chan<- *prometheus.Desc) {
+	ch <- checkOK
+	ch <- checkFailing
+}
+
+// Collect implements prometheus.Collector.
+func (c *Checks) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.States() {
+		failing := 0.0
+		if s.Outcome != OK {
+			failing = s.For.Seconds()
+		}
+		ch <- prometheus.MustNewConstMetric(checkOK, prometheus.GaugeValue, one(s.Outcome == OK), s.Name)
+		ch <- prometheus.MustNewConstMetric(checkFailing, prometheus.GaugeValue, failing, s.Name)
+	}
+}
