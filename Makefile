@@ -29,7 +29,14 @@ AXE := browser/node_modules/.package-lock.json
 $(AXE): browser/package-lock.json
 	npm --prefix browser ci --ignore-scripts --no-audit --no-fund
 
-tools: $(AXE) # programs that tests run, from Debian's packages where they are missing
+# promtool alone: to install its package would start a server.
+PROMTOOL := tools/bin/promtool
+$(PROMTOOL):
+	@set -e; dir=$$(mktemp -d); apt-get update -qq; cd "$$dir"; apt-get download -qq prometheus; \
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool; \
+		install -D usr/bin/promtool '$(CURDIR)/$@'; rm -r "$$dir"
+
+tools: $(AXE) $(PROMTOOL) # programs that tests run, from Debian's packages where they are missing
 	@command -v pdfsig >/dev/null && command -v pdftotext >/dev/null && command -v openssl >/dev/null || { \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends poppler-utils openssl; }
 	@command -v $${CHROME:-chromium-headless-shell} >/dev/null || { \

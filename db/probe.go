@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -27,6 +28,14 @@ func (s *Store) Probe(ctx context.Context) error {
 		}
 	}
 	defer s.fold.Unlock()
+	if s.opened != nil {
+		switch now, err := os.Stat(s.path); {
+		case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(now, s.opened):
+			return fmt.Errorf("database %s: the file was removed or replaced while it was open: restart the worker, which builds it again from the log", s.path)
+		case err != nil:
+			return explain(s.path, err)
+		}
+	}
 	as := swept
 	if s.Unswept() {
 		as = unswept

@@ -75,3 +75,29 @@ func TestStoreProbe_FailsIfTheDatabaseCannotBeWritten(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStoreProbe_FailsIfTheFileIsGone removes the file, and puts another there.
+func TestStoreProbe_FailsIfTheFileIsGone(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	path := filepath.Join(dir, FileName)
+	copied, err := os.ReadFile(path)
+	if err == nil {
+		err = os.Rename(path, path+".before")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []func() error{func() error { return nil }, func() error { return os.WriteFile(path, copied, 0o600) }} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "removed or replaced while it was open: restart the worker") {
+			t.Errorf("%v", err)
+		}
+	}
+}

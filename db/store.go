@@ -82,6 +82,7 @@ type Store struct {
 	changed      chan struct{} // closed when a batch has been applied
 	duplicates   uint64
 	appliedCount uint64
+	opened       fs.FileInfo // of the file when it was opened to be written; nil in memory
 	frozen       fs.FileInfo // of the file when it was opened as one that nobody writes to; else nil
 	marker       *marker     // of what is being folded; nil in a store that is only read
 }
@@ -123,6 +124,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.readMark(ctx); err != nil {
+		return err
+	}
+	if s.opened, err = os.Stat(s.path); err != nil {
 		return err
 	}
 	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {

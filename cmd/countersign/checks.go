@@ -102,9 +102,7 @@ func (f *following) check(context.Context) error {
 		return errNotOpened
 	}
 	last, applied := log.Stats().Last, f.store.Position().Sequence
-	select {
-	case <-f.caught:
-	default:
+	if !f.hasCaughtUp() {
 		return fmt.Errorf("the log is being read: entry %d of %d is applied", applied, last)
 	}
 	if applied >= f.end {

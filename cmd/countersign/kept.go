@@ -78,10 +78,8 @@ func (w *worker) someLetter(ctx context.Context) (string, error) {
 			return k.name, nil
 		}
 	}
-	select {
-	case <-w.caught:
+	if w.hasCaughtUp() { // else the log may bring some
 		k.next = time.Now().Add(scanAgain)
-	default: // the log may bring some
 	}
 	return "", nil
 }

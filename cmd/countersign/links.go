@@ -93,10 +93,14 @@ func (k known) Document(ctx context.Context, sid workflow.SID) (workflow.Documen
 
 // upToDate reports whether this worker has read the log to its end, and still
 // hears of it.
-func (w *worker) upToDate() bool {
+func (w *worker) upToDate() bool { return w.hasCaughtUp() && w.nc.IsConnected() }
+
+// hasCaughtUp reports whether this worker has read the log to its end since its
+// start.
+func (w *worker) hasCaughtUp() bool {
 	select {
 	case <-w.caught:
-		return w.nc.IsConnected()
+		return true
 	default:
 		return false
 	}

@@ -23,7 +23,9 @@ import (
 // embedded is the environment of a worker with a NATS server of its own, which
 // listens.
 func (x *town) embedded(dir string, more ...string) []string {
-	env := slices.DeleteFunc(x.env(dir), func(e string) bool { return strings.HasPrefix(e, "COUNTERSIGN_NATS_URL=") })
+	env := slices.DeleteFunc(x.env(dir), func(e string) bool {
+		return strings.HasPrefix(e, "COUNTERSIGN_NATS_URL=") || strings.HasPrefix(e, "COUNTERSIGN_KEYS_FILE=")
+	})
 	return append(env, append([]string{"COUNTERSIGN_NATS_LISTEN=127.0.0.1:0"}, more...)...)
 }
 

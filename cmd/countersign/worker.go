@@ -247,7 +247,7 @@ func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 	defer stop()
 	followed := make(chan error, 1)
 	go func() {
-		err := log.Follow(following, relay.Fold{Store: w.store, Logger: w.logger})
+		err := log.Follow(following, relay.Fold{Store: w.store, Logger: w.logger, News: w.hasCaughtUp})
 		if err != nil {
 			fail(err)
 		}

@@ -82,6 +82,10 @@ func (r *Mails) outcome(m workflow.Mail, result Result) workflow.MailOutcome {
 			wait = min(wait, unsureWait)
 		}
 		o.RetryAfterMs = wait.Milliseconds()
+		if m.Attempts <= 1 {
+			r.Logger.Info("an email is deferred by the mail server; it is tried again until mail-give-up-after",
+				"document", m.Document, "kind", string(m.Kind), "code", result.Code, "reply", result.Reply)
+		}
 		if r.exhausted(m) {
 			o.Outcome, o.RetryAfterMs = workflow.Rejected, 0
 			o.Reply = fmt.Sprintf("deferred for %s; the last reply: %s", r.Retry.GiveUp, result.Reply)

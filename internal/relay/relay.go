@@ -22,6 +22,7 @@ import (
 type Fold struct {
 	Store  *db.Store
 	Logger *slog.Logger // may be nil
+	News   func() bool  // whether what is applied now is news to the operator; nil for never
 }
 
 // Position implements events.Fold.
@@ -35,6 +36,7 @@ func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entr
 		return err
 	}
 	f.sayQuarantined(ctx, batch)
+	f.sayFailedOrders(batch)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -316,4 +317,36 @@ func TestTheDocumentsLocaleComesBeforeTheBrowsers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSign_NoneWhileTheClockIsOff has a signature refused in plain words, and
+// taken once the clock is right. Who declines is heard all the same.
+func TestSign_NoneWhileTheClockIsOff(t *testing.T) {
+	var off atomic.Bool
+	off.Store(true)
+	o := newOffice(t, func(c *web.Config) {
+		c.Signable = func() error {
+			if off.Load() {
+				return errors.New("the clock is a day off")
+			}
+			return nil
+		}
+	})
+	form := o.form()
+	code, body := o.post(form)
+	o.wants(code, 503, body, "We cannot take signatures at the moment", "Nothing has been signed", "try again later", `value="Zoë &lt;b&gt;Owner&lt;/b&gt;"`)
+	form.Set("lang", "es")
+	code, body = o.post(form)
+	o.wants(code, 503, body, "no podemos recibir firmas", "Inténtelo de nuevo más tarde")
+	if o.stands(workflow.Signing); len(o.signed) > 0 {
+		t.Error("a letter was signed")
+	}
+	if log := o.site.log.String(); !strings.Contains(log, "no signature is taken now") || !strings.Contains(log, "a day off") || strings.Contains(log, o.token(t, 2)) {
+		t.Errorf("the log: %s", log)
+	}
+	off.Store(false)
+	form = o.form()
+	code, body = o.post(form)
+	o.wants(code, 200, body, "Thank you, the letter is signed")
+	o.stands(workflow.Signed)
 }
