@@ -113,7 +113,7 @@ func (x *town) wantReloaded(w *killable, token string) {
 }
 
 // TestMain_APanicEndsAsTheUnitRestarts panics in a goroutine of the program and
-// holds the way it ends against the unit in docs/operations.md.
+// holds the way it ends against the unit in deploy/systemd.
 func TestMain_APanicEndsAsTheUnitRestarts(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := x.built(build(t, "failpoints"), x.env(dir, "FAILPOINT=claim=panic"))

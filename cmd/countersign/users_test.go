@@ -155,6 +155,7 @@ func TestReadingCommands_NeedNoRightToWrite(t *testing.T) {
 // letter, whose sequence it returns.
 func (x *town) readOnlyTown(dir string) (k *killable, letter string) {
 	x.t.Helper()
+	x.keys = filepath.Join(dir, "keys")
 	k = x.process(x.env(dir))
 	do(x.t, x.env(dir), exitOK, "publish", oneLineFile(x.t, 1))
 	letter = x.send(on(2, "created"), event("bad", "created", `{"email":"nobody"}`), nil)

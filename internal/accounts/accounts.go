@@ -123,7 +123,6 @@ func (f *File) user(name string) (user, bool) {
 func (f *File) Reload() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.looked = f.now()
 	f.look()
 	if f.failed != "" {
 		return errors.New(f.failed)

@@ -17,8 +17,8 @@ type Check struct {
 	Name string // in /readyz and in the metrics: letters
 
 	// Look finds out whether it is so now. An error says why not; one that Warning
-	// made does not keep the worker from its work. Look is called every Every, and
-	// never twice at a time.
+	// made does not keep the worker from its work. Look is called every Every while
+	// the check is ok, every second else if that is sooner, and never twice at a time.
 	Look  func(ctx context.Context) error
 	Every time.Duration
 
@@ -91,6 +91,8 @@ type checked struct {
 const (
 	tellAfter = 5 * time.Second // a trouble that is over sooner is not worth a line in the log
 	tellAgain = time.Hour
+
+	lookAgain = time.Second // how soon a check in trouble is looked at again
 )
 
 // NewChecks makes checks, which fail until Run has looked at them. now is the
@@ -109,12 +111,13 @@ func (c *Checks) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, check := range c.list {
 		group.Go(func() {
-			tick := time.NewTicker(check.Every)
-			defer tick.Stop()
 			for ctx.Err() == nil {
-				check.look(ctx)
+				wait := check.Every
+				if !check.look(ctx) {
+					wait = min(wait, lookAgain)
+				}
 				select {
-				case <-tick.C:
+				case <-time.After(wait):
 				case <-ctx.Done():
 				}
 			}
@@ -156,7 +159,8 @@ func ready(states []State) bool {
 	return true
 }
 
-func (c *checked) look(ctx context.Context) {
+// look reports whether the check is ok.
+func (c *checked) look(ctx context.Context) bool {
 	within, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	c.mu.Lock()
@@ -167,7 +171,7 @@ func (c *checked) look(ctx context.Context) {
 	defer c.mu.Unlock()
 	c.looking = time.Time{}
 	if ctx.Err() != nil {
-		return // the worker is ending, and that is why
+		return false // the worker is ending, and that is why
 	}
 	var warns warning
 	switch {
@@ -178,6 +182,7 @@ func (c *checked) look(ctx context.Context) {
 	default:
 		c.stands(Failing, err.Error())
 	}
+	return err == nil
 }
 
 // hangs notes that a Look does not return.

@@ -150,7 +150,7 @@ func TestHandler_ReadyzListsEachCheck(t *testing.T) {
 		}{
 			{nil, 200, "ready\nlog: ok since 2000-01-01T00:00:00Z\nother: ok since 2000-01-01T00:00:00Z\n", "1", "0"},
 			{Warning(errors.New("slow")), 200, "ready\nlog: warning since 2000-01-01T00:00:12Z: slow\nother: ok since 2000-01-01T00:00:00Z\n", "0", "8"},
-			{errors.New("gone"), 503, "not ready\nlog: failing since 2000-01-01T00:00:22Z: gone\nother: ok since 2000-01-01T00:00:00Z\n", "0", "8"},
+			{errors.New("gone"), 503, "not ready\nlog: failing since 2000-01-01T00:00:21Z: gone\nother: ok since 2000-01-01T00:00:00Z\n", "0", "9"},
 		} {
 			p.becomes(c.err)
 			<-time.After(10 * time.Second)

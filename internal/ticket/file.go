@@ -125,7 +125,6 @@ func (f *File) current() (keys *Keys, absent bool) {
 func (f *File) Reload() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.looked = f.now()
 	f.look()
 	switch {
 	case f.absent && f.failed == "":

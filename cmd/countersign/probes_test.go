@@ -1,0 +1,574 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+	"countersign/events/eventstest"
+	"countersign/internal/catcher"
+	"countersign/internal/certtest"
+	"countersign/workflow"
+)
+
+// The tests here make each fault of docs/operations.md's table with the real
+// program, and find its cause where the table says, within a minute.
+
+// inAMinute is how soon an operator can see what is wrong.
+const inAMinute = time.Minute
+
+// probe waits until /readyz has a line that matches and answers with a code, and
+// returns all that it says.
+func probe(t *testing.T, admin string, want int, line string) (body string) {
+	t.Helper()
+	pattern, code := regexp.MustCompile("(?m)^"+line), 0
+	defer func() {
+		if t.Failed() {
+			t.Logf("/readyz: %d %s", code, body)
+		}
+	}()
+	eventstest.WaitFor(t, inAMinute, "/readyz to say "+line, func() bool {
+		code, body = get(t, admin+"/readyz")
+		return code == want && pattern.MatchString(body)
+	})
+	return body
+}
+
+// measures waits until /metrics has a line.
+func measures(t *testing.T, admin, line string) {
+	t.Helper()
+	eventstest.WaitFor(t, inAMinute, "/metrics to say "+line, func() bool {
+		_, body := get(t, admin+"/metrics")
+		return strings.Contains(body, "\n"+line)
+	})
+}
+
+// wantAlert waits for an alert, and fails if one fires that is not among others.
+func wantAlert(t *testing.T, admin, name string, others ...string) {
+	t.Helper()
+	for _, fires := range alerts(t, admin, name) {
+		if fires != name && !strings.Contains(strings.Join(others, " "), fires) {
+			t.Errorf("%s fires beside %s", fires, name)
+		}
+	}
+}
+
+// up is a worker that has read the log, and where its probes are.
+func (x *town) up(dir string, more ...string) (w *killable, admin string) {
+	x.t.Helper()
+	w = x.process(x.quick(dir, more...))
+	return w, "http://" + w.address("admin")
+}
+
+func (x *town) js() jetstream.JetStream {
+	x.t.Helper()
+	js, err := jetstream.New(x.nc)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return js
+}
+
+func TestReadyz_StreamDeleted(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	_, admin := x.up(t.TempDir())
+	probe(t, admin, 200, "log: ok")
+	if err := x.js().DeleteStream(t.Context(), events.StreamName); err != nil {
+		t.Fatal(err)
+	}
+	probe(t, admin, 503, "log: failing since .*stream AUTHDOCS: it was removed.*restore")
+	wantAlert(t, admin, "CountersignLogUnreadable")
+}
+
+// TestReadyz_NATSAwayAndBack stops the server, and starts it again.
+func TestReadyz_NATSAwayAndBack(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	w, admin := x.up(t.TempDir())
+	x.nats.Stop()
+	probe(t, admin, 503, `nats: failing since .*not connected to NATS at nats://127\.0\.0\.1:\d+`)
+	x.nats.Start()
+	probe(t, admin, 200, "ready\nnats: ok since ")
+	w.says("connected to NATS again")
+}
+
+// TestReadyz_NATSRefusesUs starts with a wrong password, and with a wrong port.
+func TestReadyz_NATSRefusesUs(t *testing.T) {
+	t.Parallel()
+	s := natsWith(t, &server.User{Username: "countersign", Password: "right"})
+	x := townAt(t, s)
+	for url, says := range map[string]string{
+		strings.Replace(s.URL(), "right", "hush", 1): `nats: failing since .*not connected to NATS at nats://127\.0\.0\.1:\d+: .*[Aa]uthorization`,
+		"nats://countersign:hush@127.0.0.1:1":        `nats: failing since .*not connected to NATS at nats://127\.0\.0\.1:1`,
+	} {
+		w := x.launch(x.quick(t.TempDir(), "COUNTERSIGN_NATS_URL="+url))
+		admin := "http://" + w.address("admin")
+		if body := probe(t, admin, 503, says); strings.Contains(body, "hush") {
+			t.Errorf("it says the password: %s", body)
+		}
+		wantAlert(t, admin, "CountersignLogUnreadable")
+	}
+}
+
+// passworded is a NATS server that lets one user in.
+type passworded struct {
+	user *server.User
+	at   string
+}
+
+func (p passworded) URL() string {
+	return fmt.Sprintf("nats://%s:%s@%s", p.user.Username, p.user.Password, p.at)
+}
+
+func natsWith(t *testing.T, user *server.User) passworded {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		Users: []*server.User{user}, MaxPayload: events.MaxMessage,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the server does not answer")
+	}
+	return passworded{user, s.Addr().String()}
+}
+
+// TestReadyz_FollowerBehind lets a worker do all but follow the log.
+func TestReadyz_FollowerBehind(t *testing.T) {
+	t.Parallel()
+	x := townAt(t, natsWith(t, &server.User{Username: "countersign", Password: "right", Permissions: &server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.CREATE.AUTHDOCS.>"}},
+	}}))
+	w := x.launch(x.quick(t.TempDir()))
+	w.says("countersign is up")
+	eventstest.WaitFor(t, inAMinute, "the stream", func() bool {
+		_, err := x.js().Stream(t.Context(), events.StreamName)
+		return err == nil
+	})
+	x.create(1, 1, "signer-%d@example.com")
+	admin := "http://" + w.address("admin")
+	probe(t, admin, 503, `follower: failing since .*entry 0 of [1-9]\d* is applied`)
+	wantAlert(t, admin, "CountersignFollowerBehind")
+}
+
+// TestReadyz_Backlog starts a worker on a log with much to read.
+func TestReadyz_Backlog(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	eventstest.Open(t, x.nc, 1)
+	const backlog = 20_000
+	js := x.js()
+	for i := range backlog {
+		if _, err := js.PublishAsync(events.Prefix+on(i, "updated"), fmt.Append(nil, "not an event ", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+	w := x.launch(x.quick(t.TempDir()))
+	admin := "http://" + w.address("admin")
+	probe(t, admin, 503, `follower: failing since .*the log is being read: entry \d+ of [1-9]\d+ is applied`)
+	w.says("read to its end")
+	probe(t, admin, 200, "follower: ok")
+	measures(t, admin, fmt.Sprintf("countersign_dead_letters_open %d", backlog))
+}
+
+// TestReadyz_MailServerOfWrongSettings has a host that is not there, a password
+// that is wrong, and a certificate of another name.
+func TestReadyz_MailServerOfWrongSettings(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	x.box.Script(func(s catcher.Step) error {
+		if s.Phase == catcher.Auth {
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "Authentication credentials invalid"}
+		}
+		return nil
+	})
+	certificate, _ := certtest.New(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"mail.elsewhere.example"}, nil })
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	go greet(other)
+	workers := map[string]string{}
+	for url, says := range map[string]string{
+		"smtp://nowhere.invalid:25?tls=none":                  `mail: warning since .*nowhere\.invalid`,
+		"smtp://loa:hush@" + x.box.Addr() + "?tls=none":       `mail: warning since .*refused by 127\.0\.0\.1:\d+ at AUTH since .*535.*credentials`,
+		"smtps://" + other.Addr().String(): `mail: warning since .*127\.0\.0\.1:\d+.*certificate`,
+	} {
+		y := *x
+		y.nc, y.nats = nil, nil
+		own := eventstest.Server(t)
+		y.at, y.nc = own, eventstest.Connect(t, own)
+		_, admin := y.up(t.TempDir(), "COUNTERSIGN_SMTP_URL="+url, "COUNTERSIGN_SMTP_CA="+ca)
+		y.create(1, 1, "signer-%d@example.com")
+		workers[admin] = says
+	}
+	for admin, says := range workers {
+		if body := probe(t, admin, 200, says); strings.Contains(body, "hush") {
+			t.Errorf("it says the password: %s", body)
+		}
+		wantAlert(t, admin, "CountersignMailServerRefuses")
+	}
+}
+
+// greet shakes hands with whoever connects.
+func greet(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_ = c.(*tls.Conn).Handshake() // the client refuses
+		c.Close()
+	}
+}
+
+// TestReadyz_OneRecipientRefused has one mailbox that is not there, and one whose
+// server wants us to come back later.
+func TestReadyz_OneRecipientRefused(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	x.box.Script(func(s catcher.Step) error {
+		switch {
+		case s.Phase == catcher.RcptTo && strings.HasPrefix(s.To, "grey-"):
+			return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "Greylisted, try again later"}
+		case s.Phase == catcher.RcptTo && strings.HasPrefix(s.To, "gone-"):
+			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "No such user"}
+		}
+		return nil
+	})
+	w, admin := x.up(dir)
+	x.create(1, 1, "grey-%d@example.com")
+	x.create(2, 1, "gone-%d@example.net")
+	measures(t, admin, `countersign_documents{status="failed"} 1`)
+	measures(t, admin, `countersign_mails{kind="signature",state="rejected"} 1`)
+	w.says("an email is deferred by the mail server")
+	line := regexp.MustCompile(`an email is deferred[^\n]*` + string(testPX(1)) + `[^\n]*451[^\n]*Greylisted`)
+	if log := w.log.String(); !line.MatchString(log) || strings.Contains(log, "@example.com") {
+		t.Errorf("the log: %s", log)
+	}
+	probe(t, admin, 200, "mail: ok")
+}
+
+// TestReadyz_WhatPublishersDoWrong publishes what is no event, and an order that
+// failed.
+func TestReadyz_WhatPublishersDoWrong(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	w, admin := x.up(dir)
+	x.create(1, 1, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 1)
+	x.say(events.OrderStatusChanged("/orders", "failed", testAccount, testPX(1), "HR00000000000000000000000000000001", workflow.OrderStatusChanged{
+		Status: workflow.OrderFailed, FailureReason: "secret@example.com",
+	}))
+	w.says("the order service says that an order failed")
+	if log := w.log.String(); !strings.Contains(log, string(testPX(1))) || strings.Contains(log, "secret@") {
+		t.Errorf("the log: %s", log)
+	}
+	x.send(on(2, "created"), "not an event", nil)
+	measures(t, admin, "countersign_dead_letters_open 1")
+	wantAlert(t, admin, "CountersignDeadLetters")
+}
+
+// TestReadyz_OneOfTwoFrozen freezes the worker that is at work.
+func TestReadyz_OneOfTwoFrozen(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	one, first := x.up(dir)
+	x.create(1, 1, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 1)
+	_, second := x.up(t.TempDir())
+	measures(t, first, "countersign_active 1")
+	measures(t, second, "countersign_active 0")
+	one.freeze()
+	defer one.thaw()
+	x.create(2, 1, "signer-%d@example.com")
+	measures(t, second, "countersign_active 1")
+	probe(t, second, 200, "ready")
+}
+
+// TestReadyz_DatabaseDeleted removes the database under a running worker.
+func TestReadyz_DatabaseDeleted(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	_, admin := x.up(dir)
+	probe(t, admin, 200, "store: ok")
+	removeDatabase(t, dir)
+	probe(t, admin, 503, "store: failing since .*"+regexp.QuoteMeta(dir)+".*removed or replaced.*restart the worker")
+	wantAlert(t, admin, "CountersignDatabaseUnwritable")
+}
+
+// TestReadyz_DatabasesDiskFull fills the disk while there is nothing to write.
+func TestReadyz_DatabasesDiskFull(t *testing.T) {
+	t.Parallel()
+	if !alone(t) {
+		return
+	}
+	x, dir := newTown(t), smallDisk(t, "8m")
+	_, admin := x.up(dir)
+	probe(t, admin, 200, "store: ok")
+	free := fill(t, dir)
+	probe(t, admin, 503, "store: failing since .*(no space left|disk is full)")
+	wantAlert(t, admin, "CountersignDatabaseUnwritable")
+	free()
+	probe(t, admin, 200, "store: ok")
+}
+
+// TestReadyz_NATSDiskFull fills the disk of the NATS server, and publishes.
+func TestReadyz_NATSDiskFull(t *testing.T) {
+	t.Parallel()
+	if !alone(t) {
+		return
+	}
+	broker := startServers(t, 1)
+	broker.up[0].kill()
+	broker.options[0].Dir = smallDisk(t, "24m")
+	broker.start(0)
+	x, dir := townAt(t, broker), t.TempDir()
+	eventstest.WaitFor(t, inAMinute, "the connection", x.nc.IsConnected)
+	held, release := make(chan bool, 100), make(chan bool)
+	x.box.Script(func(s catcher.Step) error {
+		if s.Phase == catcher.Data {
+			held <- true
+			<-release
+		}
+		return nil
+	})
+	_, admin := x.up(dir, "COUNTERSIGN_MAIL_DEADLINE=30s")
+	x.create(1, inFlight, "signer-%d@example.com")
+	for range inFlight {
+		<-held
+	}
+	free := fill(t, broker.options[0].Dir)
+	close(release) // the outcomes, and what follows from them, have to go somewhere
+	probe(t, admin, 503, "append: failing since .*not acknowledged.*room on the NATS server's disk")
+	wantAlert(t, admin, "CountersignLogTakesNoEvents", "CountersignLogUnreadable", "CountersignFollowerBehind", "CountersignLettersGone")
+	free()
+	broker.up[0].kill()
+	broker.start(0)
+	probe(t, admin, 200, "ready\n")
+}
+
+// TestReadyz_LettersGone removes the object store in which a signed letter is.
+func TestReadyz_LettersGone(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	w, admin := x.up(dir)
+	x.create(1, 1, "signer-%d@example.com")
+	s := x.signer(w.address("public"), testPX(1), 1)
+	s.must("POST", "", s.form("sign"), 200)
+	x.statuses(dir, workflow.Signed, 1)
+	x.rest(dir)
+	probe(t, admin, 200, "letters: ok")
+	if err := x.js().DeleteObjectStore(t.Context(), events.LettersBucket); err != nil {
+		t.Fatal(err)
+	}
+	probe(t, admin, 503, "letters: failing since .*"+events.LettersBucket+" was removed.*restore the stream OBJ_")
+	wantAlert(t, admin, "CountersignLettersGone")
+
+	// A letter that is signed meanwhile makes a new store, which lacks the old one.
+	x.create(2, 1, "signer-%d@example.com")
+	s = x.signer(w.address("public"), testPX(2), 1)
+	s.must("POST", "", s.form("sign"), 200)
+	probe(t, admin, 503, "letters: failing since .*has lost letter "+string(testPX(1)))
+}
+
+// TestReadyz_KeysAndAccountsLost removes both files under a running worker: it goes
+// on with the keys that it had.
+func TestReadyz_KeysAndAccountsLost(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	x.must(dir, "accounts", "add", "--sid", string(testAccount))
+	w, admin := x.up(dir)
+	probe(t, admin, 200, "keys: ok")
+	x.create(1, 1, "signer-%d@example.com")
+	s := x.signer(w.address("public"), testPX(1), 1)
+	away := x.keys + ".away"
+	if err := os.Rename(x.keys, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "accounts")); err != nil {
+		t.Fatal(err)
+	}
+	probe(t, admin, 503, "keys: failing since .*no such file")
+	probe(t, admin, 503, "accounts: failing since .*removed.*restore it")
+	s.must("GET", "", nil, 200)
+	wantAlert(t, admin, "CountersignKeysLost", "CountersignAccountsLost")
+	if exists(x.keys) {
+		t.Error("keys were made in place of the lost ones")
+	}
+	if err := os.Rename(away, x.keys); err != nil {
+		t.Fatal(err)
+	}
+	probe(t, admin, 503, "keys: ok")
+}
+
+// TestServe_KeysLostStopTheStart removes the keys file while a document is out, and
+// starts: with the database, from a snapshot or the log alone, and with --new-keys.
+func TestServe_KeysLostStopTheStart(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	w, _ := x.up(dir)
+	x.create(1, 2, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 2)
+	s := x.signer(w.address("public"), testPX(1), 1)
+	s.must("POST", "", s.form("sign"), 200)
+	x.rest(dir)
+	out := x.signer(w.address("public"), testPX(2), 1)
+	w.kill()
+	keys, err := os.ReadFile(x.keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(x.keys); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused := func(dir string) {
+		t.Helper()
+		w := x.launch(x.quick(dir))
+		if code := w.dies(); code != exitFailure {
+			t.Errorf("exit code %d", code)
+		}
+		for _, says := range []string{x.keys, "links of 1 documents", "another certificate", "Restore the file from a backup", "--new-keys", "documents resend"} {
+			if !w.said(says) {
+				t.Errorf("it does not say %q: %s", says, w.log)
+			}
+		}
+		if exists(x.keys) {
+			t.Error("new keys were made")
+		}
+	}
+	wantRefused(dir)
+	wantRefused(t.TempDir()) // knows by the log alone
+
+	seal := regexp.MustCompile(`,?\s*"seal": \{[^}]*\}`)
+	if err := os.WriteFile(x.keys, seal.ReplaceAll(keys, nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w := x.launch(x.quick(dir)); w.dies() != exitFailure || !w.said(`has no \"seal\", and letters were sealed`) && !w.said(`has no "seal", and letters were sealed`) {
+		t.Errorf("without the seal: %s", w.log)
+	}
+	if err := os.Remove(x.keys); err != nil {
+		t.Fatal(err)
+	}
+	again := launch(t, append(x.quick(dir), "AS_PROGRAM=1"), "serve", "--new-keys")
+	again.says("read to its end")
+	if !again.said(`links of documents that are out do not work any more; countersign documents resend sends new ones","documents":1`) || !again.said("letters are sealed with a new certificate from now on") {
+		t.Errorf("it does not say what breaks: %s", again.log)
+	}
+	out.url = "http://" + again.address("public") + out.url[strings.Index(out.url, "/sign/"):]
+	out.must("GET", "", nil, 404)
+	x.must(dir, "documents", "resend", string(testPX(2)))
+	again.kill()
+	x.process(x.quick(dir)).kill() // the flag is for one start
+}
+
+// TestServe_KeysLostBeforeAnyNeedIsNoFault starts a worker without keys on an empty
+// log, while NATS is away, and on a log without a document that is out.
+func TestServe_KeysLostBeforeAnyNeedIsNoFault(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	x.nats.Stop()
+	w := x.launch(x.quick(dir))
+	w.says("countersign is up")
+	if exists(x.keys) {
+		t.Error("keys are made before it is known whether there were any")
+	}
+	x.nats.Start()
+	w.says("made the keys of signing links")
+	w.says("read to its end")
+	x.create(1, 1, "gone-%d@example.net")
+	x.statuses(dir, workflow.Signing, 1)
+	x.cancel(1)
+	x.rest(dir)
+	w.kill()
+	if err := os.Remove(x.keys); err != nil {
+		t.Fatal(err)
+	}
+	x.process(x.quick(dir)).kill()
+}
+
+// TestReadyz_ClockWrong has clocks that are wrong by more and less: the warning,
+// the metric and the alert show it, a link is judged by the log's time, and from a
+// minute on nobody can sign.
+func TestReadyz_ClockWrong(t *testing.T) {
+	t.Parallel()
+	for by, c := range map[string]struct {
+		line, alert string
+		code, post  int
+	}{
+		"50s":   {`clock: warning since .*clock is (50|49\.\d+)s ahead of the log's`, "CountersignClockOff", 200, 200},
+		"-5s":   {`clock: warning since .*clock is [45](\.\d+)?s behind the log's`, "CountersignClockOff", 200, 200},
+		"800h":  {`clock: failing since .*ahead of the log's: no signature is taken`, "CountersignTakesNoSignatures", 503, 503},
+		"-800h": {`clock: failing since .*behind the log's: no signature is taken`, "CountersignTakesNoSignatures", 503, 503},
+	} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			x, dir := newTown(t), t.TempDir()
+			w, admin := x.up(dir, "AS_CLOCK="+by)
+			probe(t, admin, c.code, c.line)
+			x.create(1, 1, "signer-%d@example.com")
+			s := x.signer(w.address("public"), testPX(1), 1)
+			said := s.must("POST", "", s.form("sign"), c.post) // form opens the link, too
+			if c.post == 503 && !strings.Contains(said, "We cannot take signatures at the moment") {
+				t.Errorf("the page says %s", said)
+			}
+			if c.post == 200 {
+				x.wantSignedAtLogsTime(dir, testPX(1))
+			}
+			w.says(`"check":"clock"`)
+			if n := strings.Count(w.log.String(), `"check":"clock"`); n != 1 {
+				t.Errorf("told %d times", n)
+			}
+			wantAlert(t, admin, c.alert)
+		})
+	}
+}
+
+// wantSignedAtLogsTime compares the time in the evidence and in the letter with
+// that of the entry.
+func (x *town) wantSignedAtLogsTime(dir string, sid workflow.SID) {
+	x.t.Helper()
+	x.statuses(dir, workflow.Signed, 1)
+	doc := x.document(dir, sid)
+	var evidence struct{ Time time.Time }
+	if err := json.Unmarshal(doc.Evidence, &evidence); err != nil {
+		x.t.Fatal(err)
+	}
+	if d := doc.DateSigned.Sub(evidence.Time); d < 0 || d > 4*time.Second {
+		x.t.Errorf("the log has it %s after the evidence's time", d)
+	}
+	log := eventstest.Open(x.t, x.nc, 1)
+	pdf, err := log.Letter(context.Background(), events.LetterName(sid, doc.LetterDigest))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if at := evidence.Time.UTC().Format("20060102150405"); !strings.Contains(string(pdf), "/M (D:"+at+"Z)") {
+		x.t.Errorf("the letter is not sealed at %s", at)
+	}
+}
