@@ -18,7 +18,7 @@ func (w *worker) mailPool() (*mail.Pool, error) {
 	w.mailServer = server
 	c := mail.Config{
 		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, ReturnPath: w.cfg.MailReturnPath,
-		Pool: w.cfg.MailPool, Link: w.link, HELO: w.cfg.MailHELO, Logger: w.logger,
+		Pool: w.cfg.MailPool, Link: w.link, HELO: w.cfg.MailHELO, Now: w.now, Logger: w.logger,
 		TokenFile: w.cfg.SMTPTokenFile, TokenCommand: string(w.cfg.SMTPTokenCommand),
 	}
 	if c.TLS, err = mailTLS(w.cfg.SMTPCA); err != nil {

@@ -21,7 +21,9 @@ func TestPoisonIsADeadLetterAtTheThirdStart(t *testing.T) {
 			eventstest.Open(t, x.nc, 1)
 			poison := x.send(on(1, "created"), event("poison", "created", fmt.Sprintf(content, "one@example.com", 1)), nil)
 			x.create(2, 3, "signer-%d@example.com")
-			x.quarantined(program, dir, kills).kill()
+			w := x.quarantined(program, dir, kills)
+			wantAlert(t, "http://"+w.address("admin"), "CountersignDeadLetters")
+			w.kill()
 			if out, _ := x.call(dir, exitOK, "dead", "show", poison); !strings.Contains(out, "crashed") || !strings.Contains(out, "one@example.com") {
 				t.Errorf("show: %s", out)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -216,9 +218,9 @@ func TestReadyz_MailServerOfWrongSettings(t *testing.T) {
 	go greet(other)
 	workers := map[string]string{}
 	for url, says := range map[string]string{
-		"smtp://nowhere.invalid:25?tls=none":                  `mail: warning since .*nowhere\.invalid`,
-		"smtp://loa:hush@" + x.box.Addr() + "?tls=none":       `mail: warning since .*refused by 127\.0\.0\.1:\d+ at AUTH since .*535.*credentials`,
-		"smtps://" + other.Addr().String(): `mail: warning since .*127\.0\.0\.1:\d+.*certificate`,
+		"smtp://nowhere.invalid:25?tls=none":            `mail: warning since .*nowhere\.invalid`,
+		"smtp://loa:hush@" + x.box.Addr() + "?tls=none": `mail: warning since .*refused by 127\.0\.0\.1:\d+ at AUTH since .*535.*credentials`,
+		"smtps://" + other.Addr().String():              `mail: warning since .*127\.0\.0\.1:\d+.*certificate`,
 	} {
 		y := *x
 		y.nc, y.nats = nil, nil
@@ -534,6 +536,7 @@ func TestReadyz_ClockWrong(t *testing.T) {
 			probe(t, admin, c.code, c.line)
 			x.create(1, 1, "signer-%d@example.com")
 			s := x.signer(w.address("public"), testPX(1), 1)
+			x.wantDatedByLog(testPX(1))
 			said := s.must("POST", "", s.form("sign"), c.post) // form opens the link, too
 			if c.post == 503 && !strings.Contains(said, "We cannot take signatures at the moment") {
 				t.Errorf("the page says %s", said)
@@ -547,6 +550,24 @@ func TestReadyz_ClockWrong(t *testing.T) {
 			}
 			wantAlert(t, admin, c.alert)
 		})
+	}
+}
+
+// wantDatedByLog compares the Date of the email to a document's signer with the
+// test's clock, which is the log's.
+func (x *town) wantDatedByLog(sid workflow.SID) {
+	x.t.Helper()
+	for _, m := range x.box.Mails() {
+		if !strings.Contains(m.MessageID, string(sid)) {
+			continue
+		}
+		message, err := mail.ReadMessage(bytes.NewReader(m.Raw))
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		if date, err := message.Header.Date(); err != nil || time.Since(date).Abs() > 4*time.Second {
+			x.t.Errorf("the email is of %s (%v)", date, err)
+		}
 	}
 }
 

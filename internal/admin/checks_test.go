@@ -143,9 +143,9 @@ func TestHandler_ReadyzListsEachCheck(t *testing.T) {
 			return w.Code, w.Body.String()
 		}
 		for _, c := range []struct {
-			err      error
-			code     int
-			line     string
+			err       error
+			code      int
+			line      string
 			ok, lasts string
 		}{
 			{nil, 200, "ready\nlog: ok since 2000-01-01T00:00:00Z\nother: ok since 2000-01-01T00:00:00Z\n", "1", "0"},

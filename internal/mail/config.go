@@ -36,8 +36,9 @@ type Config struct {
 	// for no other, by several mails at once; for the same mail it says the same.
 	Link func(m workflow.Mail) (url string, signBy time.Time)
 
-	Idle   time.Duration // a connection unused for so long is closed; 0: 30 s
-	Logger *slog.Logger  // hears that mails go out in the clear; may be nil
+	Now    func() time.Time // for the Date of mails; nil: this machine's clock
+	Idle   time.Duration    // a connection unused for so long is closed; 0: 30 s
+	Logger *slog.Logger     // hears that mails go out in the clear; may be nil
 }
 
 // DKIM is the key that signs mails (RFC 6376). KeyFile holds it as PEM: RSA

@@ -23,6 +23,7 @@ type letter struct {
 	domain        string           // of from; Message-IDs end in it
 	sender        string           // what the text calls the sender
 	link          func(workflow.Mail) (url string, signBy time.Time)
+	now           func() time.Time
 	pages         pages
 	dkim          *DKIM         // nil: not signed
 	key           crypto.Signer // of dkim
@@ -35,7 +36,10 @@ type outgoing struct {
 }
 
 func newLetter(c Config) (letter, error) {
-	l := letter{link: c.Link, dkim: c.DKIM}
+	l := letter{link: c.Link, dkim: c.DKIM, now: c.Now}
+	if l.now == nil {
+		l.now = time.Now
+	}
 	var err error
 	if l.from, err = mailbox(c.From); err != nil {
 		return letter{}, fmt.Errorf("sender: %w", err)
@@ -95,7 +99,7 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 		msg.ReplyToMailAddress(l.replyTo)
 	}
 	msg.Subject(said.Subject)
-	msg.SetDate()
+	msg.SetDateWithValue(l.now())
 	l.identify(msg, m)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834
 	// "All" would keep Exchange from reporting a mail that it cannot deliver.
