@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/events/eventstest"
 	"countersign/workflow"
 )
 
@@ -83,7 +84,8 @@ func TestServe_KeysLostBeforeAnyNeedIsNoFault(t *testing.T) {
 	x.nats.Start()
 	w.says("made the keys of signing links")
 	w.says("read to its end")
-	x.create(1, 1, "gone-%d@example.net")
+	eventstest.WaitFor(t, inAMinute, "the connection", x.nc.IsConnected)
+	x.create(1, 1, "signer-%d@example.com")
 	x.statuses(dir, workflow.Signing, 1)
 	x.cancel(1)
 	x.rest(dir)
@@ -93,4 +95,3 @@ func TestServe_KeysLostBeforeAnyNeedIsNoFault(t *testing.T) {
 	}
 	x.process(x.quick(dir)).kill()
 }
-

@@ -425,4 +425,3 @@ func TestReadyz_KeysAndAccountsLost(t *testing.T) {
 	}
 	probe(t, admin, 503, "keys: ok")
 }
-
