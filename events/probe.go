@@ -12,10 +12,10 @@ import (
 	"countersign/workflow"
 )
 
-// Probe asks for the log's end and reads the last entry, once, and sets the log's
-// clock and its end. It fails with workflow.ErrUnavailable if the log does not
-// answer both until ctx ends.
-func (l *Log) Probe(ctx context.Context) error {
+// ProbeEntry reads the log's last entry, once. It fails with
+// workflow.ErrUnavailable if the log does not answer until ctx ends; a log without
+// entries is no fault.
+func (l *Log) ProbeEntry(ctx context.Context) error {
 	stream, err := l.stream(ctx)
 	if last := l.last.Load(); err == nil && last > 0 {
 		_, err = stream.GetMsg(ctx, last)
@@ -24,7 +24,7 @@ func (l *Log) Probe(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", workflow.ErrUnavailable, away(err))
+		return fmt.Errorf("read the log's last entry: %w: %w", workflow.ErrUnavailable, away(err))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (w *worker) newChecks() *admin.Checks {
 	}
 	return admin.NewChecks(w.now, w.logger,
 		often("nats", w.checkNATS),
-		often("log", w.checkLog),
+		often("log", (&logReader{worker: w}).check),
 		often("append", w.checkAppend),
 		often("follower", (&following{worker: w}).check),
 		admin.Check{Name: "store", Look: func(ctx context.Context) error { return w.store.Probe(ctx) }, Every: lookSeldom, Within: holdWithin},
@@ -61,14 +61,25 @@ func (w *worker) checkNATS(context.Context) error {
 	return fmt.Errorf("not connected to NATS at %s", where)
 }
 
-// checkLog is about reading. It keeps the log's clock and its end true while
-// nothing is appended.
-func (w *worker) checkLog(ctx context.Context) error {
-	log := w.log.Load()
+// logReader tells whether the log can be read. It keeps the log's clock and its end
+// true while nothing is appended. Its check is not called by two at once.
+type logReader struct {
+	*worker
+	read time.Time // when an entry was read last: it may have megabytes
+}
+
+func (r *logReader) check(ctx context.Context) error {
+	log := r.log.Load()
 	if log == nil {
 		return errNotOpened
 	}
-	if err := log.Probe(ctx); err != nil {
+	_, err := log.Tail(ctx)
+	if err == nil && time.Since(r.read) >= lookSeldom {
+		if err = log.ProbeEntry(ctx); err == nil {
+			r.read = time.Now()
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("the log does not answer: %w", err)
 	}
 	return nil
