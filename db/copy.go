@@ -32,10 +32,10 @@ func (s *Store) copyTo(ctx context.Context, to string) (err error) {
 		return err
 	}
 	defer from.Close()
-	if _, err := from.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
+	if _, err := from.ExecContext(ctx, "VACUUM INTO ?", uri(to)); err != nil {
 		return err
 	}
-	made, err := sql.Open("sqlite3", "file:"+to+"?_journal_mode=DELETE")
+	made, err := sql.Open("sqlite3", uri(to)+"?_journal_mode=DELETE")
 	if err != nil {
 		return err
 	}

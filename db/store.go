@@ -103,8 +103,14 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 // connection. synchronous=NORMAL may lose the newest batches in a power cut,
 // which the log gives back. secure_delete overwrites what is erased; see Sweep.
 func dsn(path, extra string) string {
-	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) // https://sqlite.org/uri.html, section 3.1
-	return "file:" + path + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
+	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
+}
+
+// uri names a file for SQLite, whatever characters its path has. Every path that
+// is given to SQLite must pass through it: a path that is not a URI is cut off or
+// decoded as one. See https://sqlite.org/uri.html, section 3.1.
+func uri(path string) string {
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 }
 
 func (s *Store) open(ctx context.Context) (err error) {
@@ -245,9 +251,6 @@ func migrate(ctx context.Context, db *sql.DB) error {
 func OpenReader(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	s := &Store{path: path, changed: make(chan struct{})}
-	if _, err := filepath.Glob(path); err != nil {
-		return nil, err
-	}
 	if !exists(path) {
 		return nil, fmt.Errorf("%w: no database at %s; is --data-dir the worker's?", workflow.ErrNotFound, path)
 	}

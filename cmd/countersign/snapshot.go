@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/nats-io/nats.go"
@@ -94,6 +95,9 @@ func newSnapshots(cfg config.Config, nc *nats.Conn, logger *slog.Logger) (*snaps
 	return &snapshots{store: store, dir: cfg.DataDir, keep: cfg.SnapshotKeep, logger: logger}, nil
 }
 
+// scratchPrefix begins the name of a directory that scratch makes.
+const scratchPrefix = "scratch-"
+
 // scratch makes a directory beside the database, on its disk, that ends with
 // what is done in it. Those of processes that were killed end, too. Whoever may
 // not write to dir gets one where the system keeps temporary files.
@@ -101,17 +105,21 @@ func scratch(dir string) (made string, remove func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	old, err := filepath.Glob(filepath.Join(dir, "scratch-*"))
-	if err != nil {
-		return "", nil, err
+	old, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return "", nil, fmt.Errorf("look for what an earlier command left: %w", err)
 	}
-	for _, left := range old {
+	for _, entry := range old {
+		left := filepath.Join(dir, entry.Name())
+		if !strings.HasPrefix(entry.Name(), scratchPrefix) {
+			continue
+		}
 		if unlock, err := lockDir(left); err == nil { // nobody works there
 			os.RemoveAll(left)
 			unlock()
 		}
 	}
-	made, err = os.MkdirTemp(dir, "scratch-")
+	made, err = os.MkdirTemp(dir, scratchPrefix)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		made, err = os.MkdirTemp("", "countersign-scratch-")
 	}

@@ -8,6 +8,7 @@ package natsd
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -117,8 +118,8 @@ func settings(o Options) (*server.Options, error) {
 // The server itself goes on without them, and a log that is missing would be
 // made anew.
 func (s *Server) damage(storeDir string) error {
-	dirs, err := filepath.Glob(filepath.Join(storeDir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", "*"))
-	if err != nil {
+	dirs, err := os.ReadDir(filepath.Join(storeDir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for streams in the store: %w", err)
 	}
 	report, err := s.nats.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
@@ -134,7 +135,7 @@ func (s *Server) damage(storeDir string) error {
 	var damaged []string
 	for _, dir := range dirs {
 		// A name with a dot in front is a stream that was being deleted.
-		if name := filepath.Base(dir); !recovered[name] && !strings.HasPrefix(name, ".") {
+		if name := dir.Name(); !recovered[name] && !strings.HasPrefix(name, ".") {
 			damaged = append(damaged, name)
 		}
 	}

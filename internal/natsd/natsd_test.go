@@ -107,6 +107,24 @@ func TestStartRefusesADamagedStore(t *testing.T) {
 	}
 }
 
+// TestStart_RefusesDamagedStoreWhoseNameIsAPattern has a name that, read as a
+// pattern of file names, matches another directory.
+func TestStart_RefusesDamagedStoreWhoseNameIsAPattern(t *testing.T) {
+	for _, name := range []string{"n[at]s", "n*?s", "n[ats"} {
+		options := natsd.Options{StoreDir: filepath.Join(t.TempDir(), name)}
+		srv := start(t, options)
+		publish(t, srv, 10)
+		srv.Shutdown()
+		remove(t, filepath.Join(options.StoreDir, "jetstream", "$G", "streams", "TEST", "meta.inf"))
+		if srv, err := natsd.Start(options); err == nil {
+			srv.Shutdown()
+			t.Errorf("%s: it started without the stream", name)
+		} else if !strings.Contains(err.Error(), "stream TEST") {
+			t.Errorf("%s: the error does not name the stream: %v", name, err)
+		}
+	}
+}
+
 func start(t *testing.T, options natsd.Options) *natsd.Server {
 	t.Helper()
 	srv, err := natsd.Start(options)
