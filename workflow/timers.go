@@ -31,6 +31,24 @@ const (
 	ReasonNotMe    = "not the right person"
 )
 
+// ReasonRightPerson is the reason of a document whose signer is not the right
+// person, and says who is; person is "" if the signer does not say.
+func ReasonRightPerson(person string) string {
+	if person == "" {
+		return ReasonNotMe
+	}
+	return ReasonNotMe + ": " + person
+}
+
+// RightPerson reads what ReasonRightPerson wrote. It reports whether the reason
+// is that the signer is not the right person.
+func RightPerson(reason string) (person string, ok bool) {
+	if reason == ReasonNotMe {
+		return "", true
+	}
+	return strings.CutPrefix(reason, ReasonNotMe+": ")
+}
+
 // Timer is one that runs for a document. The event that says that it came due
 // is owed; it counts if the log takes it at Due or later.
 type Timer struct {

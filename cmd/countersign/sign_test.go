@@ -99,6 +99,7 @@ func (s *visitor) form(action string) url.Values {
 	return url.Values{
 		"version": {html.UnescapeString(version[1])}, "action": {action}, "name": {"Olivia Owner"}, "title": {"Owner"},
 		"authority": {"yes"}, "statements": {"yes"}, "consent": {"yes"}, "zone": {"America/Chicago"}, "reason": {"Not now."},
+		"declines": {"yes"}, "wrong-person": {"yes"}, "confirm": {"yes"},
 	}
 }
 
@@ -256,20 +257,43 @@ func (x *town) checkLetter(doc workflow.Document, pdf []byte) {
 	}
 }
 
-// TestALetterIsDeclined declines, and has no letter attached to anything.
+// TestALetterIsDeclined declines: no letter is attached to anything, and those in cc
+// and the operator read who the right person is.
 func TestALetterIsDeclined(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
-	w := start(t, x.env(dir))
+	w := start(t, x.env(dir, "COUNTERSIGN_NOTIFY_CC=canceled"))
 	w.says("read to its end")
-	x.create(1, 1, "signer-%d@example.com")
+	js, err := jetstream.New(x.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := events.Publish(t.Context(), js, events.Created("/orders", "c", testAccount, testPX(1), workflow.Created{
+		AddressSID: "AD00000000000000000000000000000001", Email: "signer-1@example.com", CCEmails: []string{"desk@example.com"},
+		HostedNumberOrderSIDs: []workflow.SID{testHR(1)},
+	})); err != nil {
+		t.Fatal(err)
+	}
 	s := x.signer(w.address("public"), testPX(1), 1)
 	x.statuses(dir, workflow.Signing, 1)
-	if page := s.must("POST", "", s.form("not-me"), 200); !strings.Contains(page, "Declined") {
+	form := s.form("not-me")
+	form.Set("reason", "Jane Doe, CFO")
+	robot := url.Values{"version": form["version"], "lang": {"en"}, "action": {"decline"}} // case a8
+	if page := s.must("POST", "", robot, 422); !strings.Contains(page, "Tick that you decline to sign") {
+		t.Errorf("the answer to a robot:\n%s", page)
+	}
+	if page := s.must("POST", "", form, 200); !strings.Contains(page, "Declined") {
 		t.Errorf("the answer:\n%s", page)
 	}
 	x.rest(dir)
-	if doc := x.document(dir, testPX(1)); doc.Status != workflow.Canceled || doc.CanceledBy != "signer" || doc.Reason != "not the right person" {
+	if doc := x.document(dir, testPX(1)); doc.Status != workflow.Canceled || doc.CanceledBy != "signer" || doc.Reason != "not the right person: Jane Doe, CFO" {
 		t.Errorf("it is %s by %q: %q", doc.Status, doc.CanceledBy, doc.Reason)
+	}
+	if out := x.must(dir, "documents", "show", string(testPX(1))); !strings.Contains(out, "Jane Doe, CFO") {
+		t.Errorf("documents show does not say who the right person is:\n%s", out)
+	}
+	mails := x.box.Mails()
+	if last := mails[len(mails)-1]; last.To[0] != "desk@example.com" || !strings.Contains(string(last.Raw), "Right person, they say: Jane Doe, CFO") {
+		t.Errorf("the last mail, to %v, does not say who the right person is:\n%s", last.To, last.Raw)
 	}
 	w.end()
 }

@@ -44,6 +44,9 @@ func englishEnded(v view, s said, how string) said {
 	if v.Reason != "" {
 		s.Facts = append(s.Facts, is("Reason", v.Reason))
 	}
+	if v.Person != "" {
+		s.Facts = append(s.Facts, is("Right person, they say", v.Person))
+	}
 	return s
 }
 
@@ -90,6 +93,9 @@ func spanishEnded(v view, s said, how string) said {
 	s.Facts = append(spanishList(v), is("Debía firmar", v.Role), v.day("Terminó el", v.Date))
 	if v.Reason != "" {
 		s.Facts = append(s.Facts, is("Motivo", v.Reason))
+	}
+	if v.Person != "" {
+		s.Facts = append(s.Facts, is("Persona indicada, según dice", v.Person))
 	}
 	return s
 }

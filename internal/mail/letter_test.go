@@ -186,10 +186,14 @@ func TestAReasonThatThePageGaveIsTranslated(t *testing.T) {
 		{"en", workflow.ReasonNotMe, "Reason: not the right person", "no es"},
 		{"es", workflow.ReasonNotMe, "Motivo: no es la persona indicada", "right person"},
 		{"es", "Ya no.", "Motivo: Ya no.", "declined"},
+		{"en", workflow.ReasonRightPerson("Jane Doe, CFO"), "Reason: not the right person\nRight person, they say: Jane Doe, CFO\n", "person: Jane"},
+		{"es", workflow.ReasonRightPerson("Jane Doe"), "Motivo: no es la persona indicada\nPersona indicada, según dice: Jane Doe\n", "right person"},
+		{"en", workflow.ReasonRightPerson(strings.Repeat("é", 200)), "Right person, they say: " + strings.Repeat("é", 200) + "\n", "…"},
+		{"en", workflow.ReasonRightPerson("<a href=x>Jane</a>\u202e\r\nSubject: x"), "Right person, they say: <a href=x>Jane</a> Subject: x\n", "\u202e"},
 	} {
 		d := ended(document(), workflow.Canceled, c.reason)
 		d.Locale, d.CanceledBy = c.locale, "signer"
-		if l := write(t, nil, mailOf(workflow.MailCanceled, d))[0]; !strings.Contains(l.text, c.says) || strings.Contains(l.text, c.hides) {
+		if l := write(t, nil, mailOf(workflow.MailCanceled, d))[0]; !strings.Contains(l.text, c.says) || strings.Contains(l.text, c.hides) || strings.Contains(l.html, "<a href=x>") {
 			t.Errorf("%s, %q: want %q and not %q:\n%s", c.locale, c.reason, c.says, c.hides, l.text)
 		}
 	}

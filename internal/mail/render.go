@@ -91,6 +91,7 @@ type view struct {
 	Declined bool   // the signer has canceled it
 	Expired  bool   // nobody signed in time
 	Reason   string // why it was canceled or failed, where that is not said otherwise
+	Person   string // who should be asked instead, as the signer typed it
 	Attached bool   // the signed letter is in the mail
 	Link     string // to sign, only for the signer; or to download the signed letter
 	Expires  string // the moment at which the link, or the letter, is over
@@ -121,10 +122,11 @@ func (l letter) view(w *language, m workflow.Mail) view {
 		v.Expires = loa.Moment(w.Language, expires)
 	case workflow.MailCanceled, workflow.MailFailed:
 		v.Declined, v.Expired = d.CanceledBy == "signer", d.Reason == workflow.ReasonExpired
+		person, notMe := workflow.RightPerson(d.Reason)
 		switch {
 		case v.Expired, v.Declined && d.Reason == workflow.ReasonDeclined:
-		case v.Declined && d.Reason == workflow.ReasonNotMe:
-			v.Reason = w.notMe
+		case v.Declined && notMe:
+			v.Reason, v.Person = w.notMe, plainUpTo(maxPerson, person)
 		default:
 			v.Reason = foreign(d.Reason)
 		}
@@ -211,8 +213,11 @@ func wrap(p paragraph) string {
 	return b.String()
 }
 
-// maxWords is how much of a text from outside a mail shows, in runes.
-const maxWords = 120
+// How much of a text from outside a mail shows, in runes.
+const (
+	maxWords  = 120
+	maxPerson = 200 // all that the signing page takes
+)
 
 // foreign makes one line of a text that came from outside, in which no mail
 // program finds a link.
@@ -220,7 +225,10 @@ func foreign(s string) string { return inert.Text(plain(s)) }
 
 // plain makes one line of a text that came from outside, without characters
 // that would turn, hide or break what stands around it.
-func plain(s string) string {
+func plain(s string) string { return plainUpTo(maxWords, s) }
+
+// plainUpTo is plain for a text of which more, or less, is shown.
+func plainUpTo(most int, s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.IsControl(r):
@@ -231,8 +239,8 @@ func plain(s string) string {
 		return r
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > maxWords {
-		s = string(runes[:maxWords]) + "…"
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
 	}
 	return s
 }

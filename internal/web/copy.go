@@ -1,9 +1,11 @@
 package web
 
 import (
+	"fmt"
 	"time"
 
 	"countersign/internal/loa"
+	"countersign/workflow"
 )
 
 // say is what a page says of how a letter stands.
@@ -22,6 +24,8 @@ type texts struct {
 
 	Ready, Thanks, Signed, Declining, NotYou, Declined, Withdrawn, Closed say
 
+	ConfirmDecline, ConfirmNotMe say // what will happen
+
 	Changed, Busy, Failed, NotNow string // notices on top of the letter
 
 	// Expired's Lead and Good have a moment in them, and Replaced's an address.
@@ -36,12 +40,25 @@ type texts struct {
 	FormTitle, Name, NameHelp, JobTitle, TitleHelp string
 	Statements, Consent                            string // what is ticked, behind the sentences
 	Draw, DrawHelp, DrawLabel, Clear, Sign         string
-	DeclineTitle, DeclineLead, Reason, ReasonHelp  string
-	Decline, NotMe, NotMeLead                      string
+	DeclineTitle, DeclineLead                      string
+	DeclineHeading, Reason, ReasonHelp, Decline    string
+	DeclinesAlone, DeclinesFor                     string // what is ticked; DeclinesFor has the subscriber in it
+	NotMe, NotMeLead, Person, PersonHelp           string
+	WrongPerson                                    string // what is ticked
+	YouState, YourReason, RightPerson              string // on the page that asks whether to end the letter
+	YesDecline, YesNotMe, Back                     string
 
 	Errors, ErrorPrefix                                                       string
 	NoName, BadName, BadTitle, NoAuthority, NoStatements, NoConsent, BadDrawn string
-	BadReason                                                                 string
+	BadReason, NoDeclines, BadPerson, NoWrongPerson                           string
+}
+
+// declines is the statement of those who decline a document.
+func (t *texts) declines(doc workflow.Document) string {
+	if doc.Subscriber == "" {
+		return t.DeclinesAlone
+	}
+	return fmt.Sprintf(t.DeclinesFor, doc.Subscriber)
 }
 
 // moment writes a moment, in UTC.

@@ -21,6 +21,7 @@ const (
 	maxWide   = 1200      // pixels of it; the page's field has 900 by 270
 	maxHigh   = 400
 	maxName   = 120 // characters of a name or a title
+	maxPerson = 200 // characters of who the right person is
 	maxZone   = 64
 	pngPrefix = "data:image/png;base64,"
 )
@@ -31,10 +32,23 @@ type form struct {
 	Version                       string // of what was shown
 	Name, Title, Zone, Drawn      string
 	Authority, Statements, Ticked bool // Ticked: the consent
+	Declines, WrongPerson         bool // the statements of those who do not sign
 	Reason                        string
+	Confirmed                     bool // the page that says what will happen was answered
 
 	Errors  []fault // in the order of the page
 	drawing []byte  // PNG of our own making, or nil
+}
+
+// Ends reports whether the form ends the letter unsigned.
+func (f *form) Ends() bool { return f.Action == "decline" || f.Action == "not-me" }
+
+// Typed is the text that was sent with an action.
+func (f *form) Typed(action string) string {
+	if f.Action != action {
+		return ""
+	}
+	return f.Reason
 }
 
 // titleOf is the title that the form begins with: as much of the document's as
@@ -64,6 +78,7 @@ func read(v url.Values) *form {
 		Action: v.Get("action"), Version: v.Get("version"),
 		Name: trim("name"), Title: trim("title"), Zone: zone(trim("zone")), Drawn: v.Get("drawn"),
 		Authority: v.Get("authority") != "", Statements: v.Get("statements") != "", Ticked: v.Get("consent") != "",
+		Declines: v.Get("declines") != "", WrongPerson: v.Get("wrong-person") != "", Confirmed: v.Get("confirm") != "",
 		Reason: strings.ReplaceAll(trim("reason"), "\r\n", "\n"),
 	}
 }
@@ -87,23 +102,36 @@ func (f *form) check(t *texts) {
 	}
 	named := strings.ContainsFunc(f.Name, func(r rune) bool { return unicode.IsLetter(r) && workflow.Visible(r) })
 	fail(!named, "name", t.NoName)
-	fail(named && !line(f.Name), "name", t.BadName)
-	fail(!line(f.Title), "title", t.BadTitle)
+	fail(named && !line(f.Name, maxName), "name", t.BadName)
+	fail(!line(f.Title, maxName), "title", t.BadTitle)
 	fail(!f.Authority, "authority", t.NoAuthority)
 	fail(!f.Statements, "statements", t.NoStatements)
 	fail(!f.Ticked, "consent", t.NoConsent)
 }
 
-// checkReason finds what is wrong with a reason to decline.
-func (f *form) checkReason(t *texts) {
-	bad := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-	if utf8.RuneCountInString(f.Reason) > events.MaxReason || !utf8.ValidString(f.Reason) || strings.ContainsFunc(f.Reason, bad) {
-		f.Errors = append(f.Errors, fault{"reason", t.BadReason})
+// checkEnd finds what is wrong with an answer that ends the letter unsigned. As
+// a signature does, it needs something that only a person ticks: robots that
+// follow links send forms with what the page has filled in.
+func (f *form) checkEnd(t *texts) {
+	fail := func(bad bool, field, text string) {
+		if bad {
+			f.Errors = append(f.Errors, fault{field, text})
+		}
 	}
+	if f.Action == "not-me" {
+		fail(!line(f.Reason, maxPerson), "person", t.BadPerson)
+		fail(!f.WrongPerson, "wrong-person", t.NoWrongPerson)
+		return
+	}
+	bad := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	fail(utf8.RuneCountInString(f.Reason) > events.MaxReason || !utf8.ValidString(f.Reason) || strings.ContainsFunc(f.Reason, bad), "reason", t.BadReason)
+	fail(!f.Declines, "declines", t.NoDeclines)
 }
 
-func line(s string) bool {
-	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName && workflow.NameFault(s) == ""
+// line reports whether s is one line of at most so many characters that shows
+// as it is.
+func line(s string, most int) bool {
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= most && workflow.NameFault(s) == ""
 }
 
 // drawing makes a picture of our own of one that a browser drew: black on

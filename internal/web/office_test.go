@@ -146,6 +146,7 @@ func (o *office) form() url.Values {
 	return url.Values{
 		"version": {field(o.t, body, "version")}, "action": {"sign"}, "name": {" Zoë <b>Owner</b> "}, "title": {"Owner"},
 		"authority": {"yes"}, "statements": {"yes"}, "consent": {"yes"}, "zone": {"America/Chicago"},
+		"declines": {"yes"}, "wrong-person": {"yes"},
 	}
 }
 

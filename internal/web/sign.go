@@ -133,18 +133,25 @@ func (a *answering) answer() view {
 	if a.form.Version != now {
 		return a.changed()
 	}
-	if a.form.Action == "sign" {
+	switch {
+	case a.form.Action == "sign":
 		a.form.check(a.t)
-	} else {
-		a.form.checkReason(a.t)
+	case a.form.Ends():
+		a.form.checkEnd(a.t)
+	default:
+		return a.again(http.StatusUnprocessableEntity, a.t.Failed)
 	}
-	if len(a.form.Errors) > 0 {
+	switch {
+	case len(a.form.Errors) > 0:
 		return a.again(http.StatusUnprocessableEntity, "")
+	case a.form.Ends() && !a.form.Confirmed:
+		return a.confirm(http.StatusOK, "")
 	}
 	var e events.Event
 	var err error
-	switch a.form.Action {
-	case "sign":
+	if a.form.Ends() {
+		e, err = a.declined(now)
+	} else {
 		if no := a.unsignable(); no != nil {
 			return *no
 		}
@@ -156,10 +163,6 @@ func (a *answering) answer() view {
 				return *v
 			}
 		}
-	case "decline", "not-me":
-		e, err = a.declined(now)
-	default:
-		return a.again(http.StatusUnprocessableEntity, a.t.Failed)
 	}
 	if err == nil {
 		err = a.append(e)
@@ -209,6 +212,7 @@ func (a *answering) unsignable() *view {
 // was ticked was for another one.
 func (a *answering) changed() view {
 	a.form.Authority, a.form.Statements, a.form.Ticked = false, false, false
+	a.form.Declines, a.form.WrongPerson, a.form.Confirmed = false, false, false
 	return a.again(http.StatusConflict, a.t.Changed)
 }
 
@@ -251,8 +255,35 @@ func (a *answering) waitForSigning() *view {
 	return nil
 }
 
-// again shows the form once more, with what was typed.
+// confirm says what will happen if the letter is declined, and asks whether it
+// should. Nothing is kept here until the answer comes.
+func (a *answering) confirm(code int, notice string) view {
+	c := confirmation{Form: a.form, Statement: a.statement()}
+	says := a.t.ConfirmDecline
+	c.Label, c.Button = a.t.YourReason, a.t.YesDecline
+	if a.form.Action == "not-me" {
+		says = a.t.ConfirmNotMe
+		c.Label, c.Button = a.t.RightPerson, a.t.YesNotMe
+	}
+	v := a.plain(a.t, code, says)
+	v.Mood, v.Notice, v.Token, v.Confirm = "wait", notice, a.token, &c
+	return v
+}
+
+// statement is what is ticked by somebody who does not sign.
+func (a *answering) statement() string {
+	if a.form.Action == "not-me" {
+		return a.t.WrongPerson
+	}
+	return a.t.declines(a.doc)
+}
+
+// again asks once more, with what was typed: whether to decline, if only that is
+// left to be sent, and else with the letter and its form.
 func (a *answering) again(code int, notice string) view {
+	if a.form.Ends() && a.form.Confirmed && len(a.form.Errors) == 0 {
+		return a.confirm(code, notice)
+	}
 	v := a.ready(a.t, a.doc, a.token, a.expires)
 	v.Code, v.Notice = code, notice
 	version := v.Form.Version
@@ -323,8 +354,9 @@ type evidence struct {
 	Title        string    `json:"title,omitempty"`
 	Language     string    `json:"language"`
 	WordsVersion string    `json:"words_version"`
-	Statements   []string  `json:"statements,omitempty"` // as they were shown and ticked
-	Consent      string    `json:"consent,omitempty"`    // the same
+	Statements   []string  `json:"statements,omitempty"`   // as they were shown and ticked
+	Consent      string    `json:"consent,omitempty"`      // the same
+	RightPerson  string    `json:"right_person,omitempty"` // who should be asked instead, as the signer typed it
 	Drawn        bool      `json:"drawn,omitempty"`
 	Time         time.Time `json:"time"`
 	Zone         string    `json:"zone,omitempty"`
@@ -368,14 +400,16 @@ func (a *answering) signed(shown string) (events.Event, error) {
 }
 
 func (a *answering) declined(shown string) (events.Event, error) {
-	reason := a.form.Reason
+	reason, e := a.form.Reason, a.evidence(shown)
+	e.Statements = []string{a.statement()}
 	switch {
 	case a.form.Action == "not-me":
-		reason = workflow.ReasonNotMe
+		e.RightPerson = reason
+		reason = workflow.ReasonRightPerson(reason)
 	case reason == "":
 		reason = workflow.ReasonDeclined
 	}
-	return a.event("decline", workflow.StatusChanged{Status: workflow.Canceled, CanceledBy: "signer", Reason: reason}, a.evidence(shown))
+	return a.event("decline", workflow.StatusChanged{Status: workflow.Canceled, CanceledBy: "signer", Reason: reason}, e)
 }
 
 func (a *answering) event(what string, b workflow.StatusChanged, e evidence) (events.Event, error) {

@@ -59,32 +59,6 @@ func TestSigning(t *testing.T) {
 	}
 }
 
-func TestDeclining(t *testing.T) {
-	for action, want := range map[string]string{"decline": "We moved.\nTwice", "not-me": "not the right person", "": "declined"} {
-		t.Run(action, func(t *testing.T) {
-			o := newOffice(t)
-			form := o.form()
-			for _, name := range []string{"name", "authority", "statements", "consent"} {
-				form.Del(name)
-			}
-			if form.Set("action", action); action == "" {
-				form.Set("action", "decline")
-			} else {
-				form.Set("reason", " We moved.\r\nTwice ")
-			}
-			code, body := o.post(form)
-			says := map[bool]string{true: "Thank you for telling us", false: "You have declined this letter"}[action == "not-me"]
-			o.wants(code, 200, body, "Declined", says, "Nothing will be registered")
-			code, body = o.post(form)
-			o.wants(code, 200, body, "Declined", "can no longer be signed")
-			doc := o.stands(workflow.Canceled)
-			if doc.CanceledBy != "signer" || doc.Reason != want || !strings.Contains(string(doc.Evidence), "Browser/1.0") {
-				t.Errorf("canceled by %q, reason %q, evidence %s", doc.CanceledBy, doc.Reason, doc.Evidence)
-			}
-		})
-	}
-}
-
 func TestWhatIsWrongIsSaidAtItsField(t *testing.T) {
 	o := newOffice(t)
 	long := strings.Repeat("x", 121)
@@ -101,12 +75,21 @@ func TestWhatIsWrongIsSaidAtItsField(t *testing.T) {
 		{"drawn", "https://example.com/x.png", "drawn", "could not be read"},
 		{"drawn", "data:image/png;base64," + base64.StdEncoding.EncodeToString(line(t, 2001, 10)), "drawn", "could not be read"},
 		{"reason", strings.Repeat("é", 1001), "reason", "at most 1,000 characters"},
+		{"declines", "", "declines", "Tick that you decline to sign"},
+		{"reason", strings.Repeat("é", 201), "person", "at most 200 characters"},
+		{"reason", "Jane \u202eenaJ", "person", "hidden characters"},
+		{"wrong-person", "", "wrong-person", "Tick that you are not the person who should sign"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			form := o.form()
+		t.Run(c.id, func(t *testing.T) {
+			form, signs := o.form(), true
 			form.Set(c.name, c.value)
-			if c.name == "reason" {
+			switch c.id {
+			case "reason", "declines":
 				form.Set("action", "decline")
+				signs = false
+			case "person", "wrong-person":
+				form.Set("action", "not-me")
+				signs = false
 			}
 			code, body := o.post(form)
 			o.wants(code, 422, body, c.says)
@@ -116,10 +99,10 @@ func TestWhatIsWrongIsSaidAtItsField(t *testing.T) {
 			if c.name != "drawn" && !strings.Contains(body, `aria-invalid="true"`) {
 				t.Error("the field is not marked")
 			}
-			if c.name != "name" && c.name != "reason" && !strings.Contains(body, `value="Zoë &lt;b&gt;Owner&lt;/b&gt;"`) {
+			if c.name != "name" && signs && !strings.Contains(body, `value="Zoë &lt;b&gt;Owner&lt;/b&gt;"`) {
 				t.Error("what was typed is not kept")
 			}
-			if c.name != "consent" && c.name != "reason" && !regexp.MustCompile(`id="consent"[^>]* checked`).MatchString(body) {
+			if c.name != "consent" && signs && !regexp.MustCompile(`id="consent"[^>]* checked`).MatchString(body) {
 				t.Error("what was ticked is not kept")
 			}
 		})

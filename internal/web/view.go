@@ -25,14 +25,24 @@ type view struct {
 	T      *texts
 	W      loa.Words
 
-	Letter   *sheet // nil where no letter is shown
-	Form     *form  // nil where nothing can be signed
-	Download bool   // the signed letter can be had
+	Letter   *sheet        // nil where no letter is shown
+	Form     *form         // nil where nothing can be signed
+	Declines string        // the statement of those who decline
+	Confirm  *confirmation // nil unless the page asks whether to end the letter
+	Download bool          // the signed letter can be had
 	SignedOn string
 	Good     string // how long the link is
 	Token    string
 	CSS      template.CSS
 	Script   template.JS
+}
+
+// confirmation asks whether to end a letter unsigned. Its form sends once more
+// what was ticked and typed.
+type confirmation struct {
+	Form             *form
+	Statement, Label string // what was ticked; what was typed
+	Button           string
 }
 
 // sheet is a letter as the page shows it.
@@ -80,6 +90,7 @@ func (h *handler) ready(t *texts, doc workflow.Document, token string, expires t
 	v.Mood, v.Status = "wait", t.Ready.Status
 	v.Lead = fmt.Sprintf(t.Asks, h.Provider)
 	v.Good = fmt.Sprintf(t.Good, t.moment(expires))
+	v.Declines = t.declines(doc)
 	v.Form = &form{Version: shown(h.Provider, v.W, doc), Title: titleOf(doc)}
 	return v
 }
