@@ -39,7 +39,8 @@ func (p *person) reflows(name string) {
 
 // errorsLeadToFields holds the list of what is wrong to its fields: it has the
 // focus, each link leads to the field, and the field says the same of itself.
-func (p *person) errorsLeadToFields() {
+// wrongs is how many things are wrong.
+func (p *person) errorsLeadToFields(wrongs int) {
 	p.t.Helper()
 	if focus := eval[string](p, `document.activeElement.id`); focus != "errors" {
 		p.t.Errorf("the focus is on %q, not on what is wrong", focus)
@@ -49,7 +50,7 @@ func (p *person) errorsLeadToFields() {
 		const f = document.activeElement, says = (f.getAttribute('aria-describedby') || '').split(' ').map(id => document.getElementById(id)?.textContent);
 		return '#' + f.id !== a.getAttribute('href') || f.getAttribute('aria-invalid') !== 'true' || !says.includes(a.textContent);
 	}).map(a => a.outerHTML).join('\n')`)
-	if n := eval[int](p, `document.querySelectorAll('#errors a').length`); wrong != "" || n != 4 {
+	if n := eval[int](p, `document.querySelectorAll('#errors a').length`); wrong != "" || n != wrongs {
 		p.t.Errorf("%d links, and these do not lead to a field that says the same:\n%s", n, wrong)
 	}
 }
@@ -87,6 +88,41 @@ func TestTheKeyboardAlone(t *testing.T) {
 	}
 	p.click(signs)
 	p.reads("Thank you, the letter is signed")
+}
+
+// TestTheKeyboardAlone_Declines says without a mouse that somebody else is the
+// right person: each stop shows that it has the focus, and so does the button of
+// the page that says what will happen.
+func TestTheKeyboardAlone_Declines(t *testing.T) {
+	t.Parallel()
+	x, p := newTown(t), newTab(t)
+	l := x.create(1)
+	p.do(chromedp.Navigate(l.link))
+	stop := func(want string) {
+		t.Helper()
+		for range 30 {
+			p.do(chromedp.KeyEvent(kb.Tab))
+			if eval[string](p, `{const e = document.activeElement; e.id || e.value || e.localName}`) == want {
+				p.focusShows(want)
+				return
+			}
+		}
+		t.Fatalf("the focus does not come to %s", want)
+	}
+	stop("summary")
+	p.do(chromedp.KeyEvent(kb.Enter))
+	for _, id := range []string{"reason", "declines", "decline", "person"} {
+		stop(id)
+	}
+	p.do(chromedp.KeyEvent("Jane Doe"))
+	stop("wrong-person")
+	p.do(chromedp.KeyEvent(" "))
+	stop("not-me")
+	p.click(notMe)
+	p.reads("Are you not the right person?", "Jane Doe")
+	stop("yes")
+	p.click(confirms)
+	p.reads("Thank you for telling us")
 }
 
 // focusShows fails where nobody can see what has the focus.

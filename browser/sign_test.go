@@ -43,7 +43,14 @@ const (
 	signs    = "#sign > button"
 	declines = `button[value="decline"]`
 	notMe    = `button[value="not-me"]`
+	confirms = `button[name="confirm"]`
 )
+
+// unfold opens what somebody needs who does not sign.
+func (p *person) unfold() {
+	p.t.Helper()
+	eval[int](p, `document.querySelector('summary').click(), 1`)
+}
 
 // TestFromTheMailToTheSignature signs a letter of 200 orders on a phone.
 func TestFromTheMailToTheSignature(t *testing.T) {
@@ -132,10 +139,17 @@ func TestFromTheMailToAnEnd(t *testing.T) {
 		attached bool
 	}{
 		{"decline", func(letter) {
-			eval[int](p, `document.querySelector('summary').click(), 1`)
-			p.do(chromedp.SendKeys("#reason", "We keep our provider."))
-		}, declines, "You have declined this letter", "has declined", "canceled", false},
-		{"not me", func(letter) { eval[int](p, `document.querySelector('summary').click(), 1`) }, notMe, "Thank you for telling us", "has declined", "canceled", false},
+			p.unfold()
+			p.do(chromedp.SendKeys("#reason", "We keep our provider."), chromedp.Click("#declines"))
+			p.click(declines)
+			p.reads("Nothing has changed yet", "On behalf of the subscriber, Owner & Daughters, Inc., I decline", "We keep our provider.")
+		}, confirms, "You have declined this letter", "has declined", "canceled", false},
+		{"not me", func(letter) {
+			p.unfold()
+			p.do(chromedp.SendKeys("#person", "Jane Doe"), chromedp.Click("#wrong-person"))
+			p.click(notMe)
+			p.reads("Nothing has changed yet", "Jane Doe")
+		}, confirms, "Thank you for telling us", "has declined", "canceled", false},
 		{"recalled while the page is open", func(l letter) {
 			p.fill("Olivia Owner")
 			x.api("POST", l.px, url.Values{"Status": {"opened"}})
@@ -145,9 +159,16 @@ func TestFromTheMailToAnEnd(t *testing.T) {
 			x.api("DELETE", l.px, nil)
 		}, signs, "has withdrawn it", "has withdrawn it", "canceled", false},
 		{"recalled while the reason is typed", func(l letter) {
-			eval[int](p, `document.querySelector('summary').click(), 1`)
+			p.unfold()
+			p.do(chromedp.Click("#declines"))
 			x.api("POST", l.px, url.Values{"Status": {"opened"}})
 		}, declines, "The letter was taken back", "The letter was taken back", "opened", false},
+		{"recalled before it is confirmed", func(l letter) {
+			p.unfold()
+			p.do(chromedp.Click("#declines"))
+			p.click(declines)
+			x.api("POST", l.px, url.Values{"Status": {"opened"}})
+		}, confirms, "The letter was taken back", "The letter was taken back", "opened", false},
 	} {
 		l := x.create(1)
 		p.do(chromedp.Navigate(l.link))
@@ -260,9 +281,17 @@ func TestWithoutJavaScript(t *testing.T) {
 	}
 	l = x.create(1)
 	p.do(chromedp.Navigate(l.link))
-	eval[int](p, `document.querySelector('summary').click(), 1`)
+	p.unfold()
 	p.do(chromedp.SendKeys("#reason", "No."))
 	p.press(declines)
+	p.reads("Please correct this first", "Tick that you decline to sign")
+	p.do(chromedp.Click("#declines"))
+	p.press(declines)
+	p.reads("Nothing has changed yet", "No.")
+	if s := x.status(l.px); s != "signing" {
+		t.Errorf("the API says %s before the confirmation", s)
+	}
+	p.press(confirms)
 	p.reads("You have declined this letter")
 	if s := x.status(l.px); s != "canceled" {
 		t.Errorf("the API says %s", s)

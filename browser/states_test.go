@@ -22,7 +22,7 @@ var says = map[string]map[string]string{
 		"front": "Letters of authorization", "nowhere": "There is no such page", "unknown": "This link is not valid",
 		"ready": "Sign the letter", "errors": "Please correct this first", "changed": "The letter changed while you read it",
 		"thanks": "Thank you, the letter is signed", "signed": "This letter has been signed", "decline": "Decline to sign",
-		"decline-error": "at most 1,000 characters", "declining": "You have declined this letter", "declined": "has declined",
+		"decline-error": "at most 1,000 characters", "confirm-decline": "Do you decline this letter?", "confirm-not-me": "Are you not the right person?", "declining": "You have declined this letter", "declined": "has declined",
 		"recalled": "The letter was taken back", "not-me": "Thank you for telling us", "replaced": "This link has been replaced", "withdrawn": "has withdrawn it",
 		"closed": "can no longer be signed", "expired": "This link has expired", "too-many": "Too many requests",
 		"failed": "Something went wrong on our side", "foreign": "This was not sent from our page",
@@ -32,7 +32,7 @@ var says = map[string]map[string]string{
 		"front": "Cartas de autorización", "nowhere": "Esta página no existe", "unknown": "Este enlace no es válido",
 		"ready": "Firmar la carta", "errors": "Corrija primero lo siguiente", "changed": "La carta cambió mientras la leía",
 		"thanks": "Gracias, la carta está firmada", "signed": "Esta carta ya está firmada", "decline": "Rechazar la firma",
-		"decline-error": "como máximo 1000 caracteres", "declining": "Ha rechazado esta carta", "declined": "la ha rechazado",
+		"decline-error": "como máximo 1000 caracteres", "confirm-decline": "¿Rechaza esta carta?", "confirm-not-me": "¿No es usted la persona indicada?", "declining": "Ha rechazado esta carta", "declined": "la ha rechazado",
 		"recalled": "La carta se ha retirado", "not-me": "Gracias por avisarnos", "replaced": "Este enlace ha sido sustituido", "withdrawn": "la ha retirado",
 		"closed": "ya no se puede firmar", "expired": "Este enlace ha caducado", "too-many": "Demasiadas solicitudes",
 		"failed": "Algo falló por nuestra parte", "foreign": "Esto no se envió desde nuestra página",
@@ -78,6 +78,7 @@ func (v visit) state(name string) {
 	v.do(v.device(true, false))
 	v.accessible(name)
 	v.reflows(name)
+	v.do(v.device(true, false)) // else the picture is as high as the page was with larger text
 	v.shoot("sign-"+name, true, false)
 	v.do(v.device(true, true))
 	v.contrast(name + ", dark")
@@ -111,7 +112,7 @@ func TestEveryStateOfThePage(t *testing.T) {
 		v.do(chromedp.SendKeys("#name", "1"))
 		v.click(signs)
 		v.state("errors")
-		v.errorsLeadToFields()
+		v.errorsLeadToFields(4)
 		v.do(chromedp.SetValue("#name", "Olivia Owner"))
 		v.tick()
 		eval[int](v.person, `document.querySelector('#sign > button').value = 'dance', 1`)
@@ -140,24 +141,30 @@ func TestEveryEndOfALetter(t *testing.T) {
 		v.foreign(l.link)
 		v.state("foreign")
 		v.open(l.link)
-		eval[int](v.person, `document.querySelector('summary').click(), 1`)
+		v.unfold()
 		v.do(chromedp.SendKeys("#reason", "We keep our provider."))
 		v.state("decline")
 		eval[int](v.person, `document.getElementById('reason').value = 'x'.repeat(1001), 1`)
 		v.click(declines)
 		v.state("decline-error")
+		v.errorsLeadToFields(2)
 		if title := eval[string](v.person, `document.getElementById('title').value`); title != "Owner" {
 			v.t.Errorf("the title became %q", title)
 		}
-		v.do(chromedp.SetValue("#reason", "We keep our provider."))
+		v.do(chromedp.SetValue("#reason", "We keep our provider."), chromedp.Click("#declines"))
 		v.click(declines)
+		v.state("confirm-decline")
+		v.click(confirms)
 		v.state("declining")
 		v.open(l.link)
 		v.state("declined")
 		l = v.x.create(1)
 		v.open(l.link)
-		eval[int](v.person, `document.querySelector('summary').click(), 1`)
+		v.unfold()
+		v.do(chromedp.SendKeys("#person", "Jane Doe, CFO"), chromedp.Click("#wrong-person"))
 		v.click(notMe)
+		v.state("confirm-not-me")
+		v.click(confirms)
 		v.state("not-me")
 
 		l = v.x.create(1)

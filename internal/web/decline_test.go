@@ -161,8 +161,8 @@ func TestPage_DecliningTakesATickAndAConfirmation(t *testing.T) {
 		asks, states, says, reason string
 		person                     string
 	}{
-		{"decline", "declines", "en", " We moved.\r\nTwice ", "Do you decline this letter?", "I decline to sign this letter on behalf of the subscriber.", "You have declined this letter", "We moved.\nTwice", ""},
-		{"decline", "declines", "es", "", "¿Rechaza esta carta?", "Rechazo firmar esta carta en nombre del titular.", "Ha rechazado esta carta", "declined", ""},
+		{"decline", "declines", "en", " We moved.\r\nTwice ", "Do you decline this letter?", "On behalf of the subscriber, I decline to sign this letter.", "You have declined this letter", "We moved.\nTwice", ""},
+		{"decline", "declines", "es", "", "¿Rechaza esta carta?", "En nombre del titular, rechazo firmar esta carta.", "Ha rechazado esta carta", "declined", ""},
 		{"not-me", "wrong-person", "en", ` Jane <b>Doe</b>, CFO `, "Are you not the right person?", "I am not the person who should sign this letter.", "Thank you for telling us", "not the right person: Jane <b>Doe</b>, CFO", "Jane <b>Doe</b>, CFO"},
 		{"not-me", "wrong-person", "es", strings.Repeat("ñ", 200), "¿No es usted la persona indicada?", "No soy la persona que debe firmar esta carta.", "Gracias por avisarnos", "not the right person: " + strings.Repeat("ñ", 200), strings.Repeat("ñ", 200)},
 		{"not-me", "wrong-person", "en", "", "Are you not the right person?", "I am not the person who should sign this letter.", "Thank you for telling us", "not the right person", ""},
@@ -244,7 +244,7 @@ func TestPage_ConfirmationIsAskedAgainWithoutTheLog(t *testing.T) {
 func TestPage_ConfirmationNamesTheSubscriber(t *testing.T) {
 	s := newSite(t, storeOf(letter()))
 	_, body := s.get(t, "/sign/"+s.token(t, 2))
-	if text := words(t, body); !strings.Contains(text, "I decline to sign this letter on behalf of the subscriber, Bay & View <i>Law</i>.") {
+	if text := words(t, body); !strings.Contains(text, "On behalf of the subscriber, Bay & View <i>Law</i>, I decline to sign this letter.") {
 		t.Errorf("the statement does not name the subscriber:\n%s", text)
 	}
 }

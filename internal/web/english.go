@@ -49,7 +49,7 @@ var english = texts{
 	DrawLabel: "Field to draw your signature in", Clear: "Clear the drawing", Sign: "Sign the letter",
 	DeclineTitle: "I do not want to sign", DeclineLead: "Each of the two answers below ends the letter, and its sender is told. You are asked once more before that happens.",
 	DeclineHeading: "Decline", Reason: "Reason (optional)", ReasonHelp: "The sender will read it.", Decline: "Decline to sign",
-	DeclinesAlone: "I decline to sign this letter on behalf of the subscriber.", DeclinesFor: "I decline to sign this letter on behalf of the subscriber, %s.",
+	DeclinesAlone: "On behalf of the subscriber, I decline to sign this letter.", DeclinesFor: "On behalf of the subscriber, %s, I decline to sign this letter.",
 	NotMe: "I am not the right person", NotMeLead: "This letter should have gone to somebody else.",
 	Person: "Who is the right person? (optional)", PersonHelp: "A name, a role or an address. The sender will read it.",
 	WrongPerson: "I am not the person who should sign this letter.",

@@ -49,7 +49,7 @@ var spanish = texts{
 	DrawLabel: "Campo para dibujar su firma", Clear: "Borrar el dibujo", Sign: "Firmar la carta",
 	DeclineTitle: "No quiero firmar", DeclineLead: "Cada una de estas dos respuestas termina la carta y se avisa a quien la envió. Antes se le preguntará una vez más.",
 	DeclineHeading: "Rechazar", Reason: "Motivo (opcional)", ReasonHelp: "Lo leerá quien envió la carta.", Decline: "Rechazar la firma",
-	DeclinesAlone: "Rechazo firmar esta carta en nombre del titular.", DeclinesFor: "Rechazo firmar esta carta en nombre del titular, %s.",
+	DeclinesAlone: "En nombre del titular, rechazo firmar esta carta.", DeclinesFor: "En nombre del titular, %s, rechazo firmar esta carta.",
 	NotMe: "No soy la persona indicada", NotMeLead: "Esta carta debía llegar a otra persona.",
 	Person: "¿Quién es la persona indicada? (opcional)", PersonHelp: "Un nombre, un cargo o una dirección. Lo leerá quien envió la carta.",
 	WrongPerson: "No soy la persona que debe firmar esta carta.",
