@@ -15,8 +15,13 @@ import (
 // documents, what is owed, and the position, in one transaction. Entries at or
 // before the position are passed over. stream is when the stream was created.
 // An error leaves the store as it was: the disk's, or a rules version that
-// this program does not know.
+// this program does not know. The end of ctx ends nothing but the wait for
+// another process that has locked the file.
 func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
+	return patiently(ctx, s.path, s.tell, func() error { return s.apply(ctx, stream, entries) })
+}
+
+func (s *Store) apply(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
 	s.fold.Lock()
 	defer s.fold.Unlock()
 	ctx = context.WithoutCancel(ctx) // one that can end costs go-sqlite3 a goroutine a statement

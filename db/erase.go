@@ -14,6 +14,10 @@ import (
 // stood in the way of is turned down although it is not here. The state at the
 // erasure and after is the one of a store that had met it all.
 func (s *Store) Foresee(ctx context.Context, erasures []workflow.Entry) error {
+	return patiently(ctx, s.path, s.tell, func() error { return s.foresee(ctx, erasures) })
+}
+
+func (s *Store) foresee(ctx context.Context, erasures []workflow.Entry) error {
 	s.fold.Lock()
 	defer s.fold.Unlock()
 	s.lately = nil

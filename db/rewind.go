@@ -20,7 +20,15 @@ const rewindPage = 500
 // wait, are forgotten: they have changed nothing, and another entry may stand in
 // the place by which they are known. It fails with workflow.ErrConflict where no
 // entry matches.
-func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error) {
+func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (p Position, err error) {
+	err = patiently(ctx, s.path, s.tell, func() error {
+		p, err = s.rewind(ctx, below, matches)
+		return err
+	})
+	return p, err
+}
+
+func (s *Store) rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error) {
 	s.fold.Lock()
 	defer s.fold.Unlock()
 	s.lately = nil

@@ -85,25 +85,39 @@ type Store struct {
 	opened       fs.FileInfo // of the file when it was opened to be written; nil in memory
 	frozen       fs.FileInfo // of the file when it was opened as one that nobody writes to; else nil
 	marker       *marker     // of what is being folded; nil in a store that is only read
+	tell         func(Lock)  // may be nil
 }
 
 // Open opens the store in the directory dir, which must exist, and brings its
 // tables up to this program's version. It fails where the file is damaged, or
-// was written by a newer version.
-func Open(ctx context.Context, dir string) (*Store, error) {
+// was written by a newer version. While another process has locked the file, Open
+// waits until ctx ends, and so does what later applies entries.
+func Open(ctx context.Context, dir string) (*Store, error) { return OpenTelling(ctx, dir, nil) }
+
+// OpenTelling is Open for those who want to say what the store waits for: it calls
+// tell about once a second while another process has locked the file, and once
+// when that is over, from one goroutine at a time.
+func OpenTelling(ctx context.Context, dir string, tell func(Lock)) (s *Store, err error) {
 	path := filepath.Join(dir, FileName)
-	s := &Store{path: path, changed: make(chan struct{})}
-	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(explain(path, err), s.Close())
+	err = patiently(ctx, path, tell, func() error {
+		s = &Store{path: path, changed: make(chan struct{}), tell: tell}
+		if err := s.open(ctx); err != nil {
+			return errors.Join(explain(path, err), s.Close())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
 // dsn carries the pragmas: set otherwise, they would reach one pooled
 // connection. synchronous=NORMAL may lose the newest batches in a power cut,
-// which the log gives back. secure_delete overwrites what is erased; see Sweep.
+// which the log gives back. The driver has readers wait for five seconds where
+// extra says nothing of it. secure_delete overwrites what is erased; see Sweep.
 func dsn(path, extra string) string {
-	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
+	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
 }
 
 // uri names a file for SQLite, whatever characters its path has. Every path that
@@ -114,7 +128,7 @@ func uri(path string) string {
 }
 
 func (s *Store) open(ctx context.Context) (err error) {
-	if s.write, err = sql.Open("sqlite3", dsn(s.path, "&_txlock=immediate")); err != nil {
+	if s.write, err = sql.Open("sqlite3", dsn(s.path, fmt.Sprintf("&_txlock=immediate&_busy_timeout=%d", busyTimeout.Milliseconds()))); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
@@ -304,6 +318,11 @@ func explain(path string, err error) error {
 		mend = "the disk failed; check it, and start again: nothing on the log is lost"
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
 		mend = "the file is damaged; move it away and start again: it is rebuilt from the log"
+	case sqlite3.ErrBusy:
+		mend = "another process has locked the file; wait until that process is done, or end it"
+		if holder := lockHolder(path); holder != "" {
+			mend = holder + " has locked the file; wait until that process is done, or end it"
+		}
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
 		mend = "the file cannot be written; check the directory's owner and permissions"
 	default:

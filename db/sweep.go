@@ -58,5 +58,5 @@ func (s *Store) readMark(ctx context.Context) error {
 // dropJournal empties SQLite's journal, which still has what was erased, unless
 // somebody is reading it just now; then it is overwritten as it fills.
 func (s *Store) dropJournal(ctx context.Context) {
-	_, _ = s.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000")
+	_, _ = s.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = %d", busyTimeout.Milliseconds()))
 }

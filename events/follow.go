@@ -30,7 +30,8 @@ type Fold interface {
 
 	// Apply takes in a batch of entries and makes the last of them the
 	// position, both or neither. Sequences grow, with holes where entries were
-	// purged. Shutdown does not cancel ctx. After an error nothing more is
+	// purged. A batch that has begun must be finished after the end of ctx; one
+	// that cannot begin yet is given up. After any other error nothing more is
 	// applied.
 	Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error
 
@@ -91,6 +92,15 @@ type final struct{ error }
 
 func (e final) Unwrap() error { return e.error }
 
+// unlessEnded makes a fold's error final, unless the fold gave up because ctx has
+// ended.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return final{err}
+}
+
 var (
 	errReconnected = errors.New("the connection was lost in between")
 	errSilent      = errors.New("entries went missing between the server and here")
@@ -141,14 +151,14 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 				return applied, errReconnected
 			}
 			if s, ok := f.(Foresight); ok && len(b.ahead) > 0 {
-				if err := s.Foresee(context.WithoutCancel(ctx), b.ahead); err != nil {
-					return applied, final{err}
+				if err := s.Foresee(ctx, b.ahead); err != nil {
+					return applied, unlessEnded(ctx, err)
 				}
 			}
 			failpoint.Hit("batch-received")
 			first, last := b.entries[0], b.entries[len(b.entries)-1]
-			if err := f.Apply(context.WithoutCancel(ctx), created, b.entries); err != nil {
-				return applied, final{fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err)}
+			if err := f.Apply(ctx, created, b.entries); err != nil {
+				return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
 			}
 			applied = true
 		}

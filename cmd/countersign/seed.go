@@ -22,7 +22,7 @@ func (w *worker) openStore(ctx context.Context) (err error) {
 	if unused(ctx, w.cfg.DataDir) {
 		w.seed(ctx)
 	}
-	w.store, err = db.Open(ctx, w.cfg.DataDir)
+	w.store, err = db.OpenTelling(ctx, w.cfg.DataDir, sayLocks(w.logger))
 	return err
 }
 

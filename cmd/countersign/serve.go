@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -30,6 +31,9 @@ func (a *app) serve() *cobra.Command {
 			level := new(slog.LevelVar)
 			level.Set(cfg.LogLevel)
 			w, err := newWorker(c.Context(), cfg, newKeys, leveled(a.err, cfg, level))
+			if errors.Is(err, context.Canceled) && c.Context().Err() != nil {
+				return nil // it was ended while it waited for the database
+			}
 			if err != nil {
 				return err
 			}

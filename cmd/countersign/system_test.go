@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 	if options := os.Getenv("AS_NATS"); options != "" {
 		serveNATS(options)
 	}
+	if database := os.Getenv("AS_LOCKER"); database != "" {
+		holdLock(database, os.Getenv("LOCK_BY"))
+	}
 	flag.Parse()
 	flag.Set("test.parallel", "6") // those that may are mostly waiting
 	code := m.Run()

@@ -35,7 +35,7 @@ func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entr
 	if err := f.Store.Apply(ctx, stream, batch); err != nil {
 		return err
 	}
-	f.sayQuarantined(ctx, batch)
+	f.sayQuarantined(context.WithoutCancel(ctx), batch)
 	f.sayFailedOrders(batch)
 	return nil
 }

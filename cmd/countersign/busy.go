@@ -1,0 +1,39 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"countersign/db"
+)
+
+const (
+	lockGrace = 3 * time.Second  // how long another process may lock the database before it is said
+	lockAgain = 30 * time.Second // how often it is said
+)
+
+// sayLocks returns what a store tells that waits for another process: it warns
+// after lockGrace and then every lockAgain, and says when work goes on.
+func sayLocks(logger *slog.Logger) func(db.Lock) {
+	var since, said time.Time
+	return func(l db.Lock) {
+		now := time.Now()
+		switch {
+		case l.Free && !said.IsZero():
+			logger.Info("the database is free again, and work goes on", "waited", now.Sub(since).Round(time.Second).String())
+			since, said = time.Time{}, time.Time{}
+		case l.Free:
+			since = time.Time{}
+		case since.IsZero():
+			since = now
+		case now.Sub(since) >= lockGrace && now.Sub(said) >= lockAgain:
+			said = now
+			holder := l.Holder
+			if holder == "" {
+				holder = "unknown"
+			}
+			logger.Warn("another process has locked the database; this worker waits and applies nothing until that process is done, or is ended",
+				"database", l.Path, "holder", holder, "waiting", now.Sub(since).Round(time.Second).String())
+		}
+	}
+}
