@@ -85,6 +85,9 @@ func TestStore_WaitsForLock(t *testing.T) {
 			if err := <-done; !errors.Is(err, context.Canceled) {
 				t.Errorf("after the end of its context: %v", err)
 			}
+			for len(told) > 0 {
+				<-told
+			}
 
 			go try(t.Context())
 			<-told

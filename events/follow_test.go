@@ -180,6 +180,19 @@ func TestFollowEnds(t *testing.T) {
 			t.Errorf("the position is %d, want 1", got)
 		}
 	})
+	t.Run("without an error if the fold gives up because of the end", func(t *testing.T) {
+		log := eventstest.Log(t)
+		appendAll(t, log, 0, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		f := fold{onApply: func() error { cancel(); return fmt.Errorf("wait for the lock: %w", ctx.Err()) }}
+		if err := log.Follow(ctx, &f); err != nil {
+			t.Error(err)
+		}
+		if got := f.sequence(); got != 0 {
+			t.Errorf("the position is %d, want 0", got)
+		}
+	})
 	t.Run("when the stream is made unsafe", func(t *testing.T) {
 		broker := eventstest.Server(t)
 		nc := eventstest.Connect(t, broker)

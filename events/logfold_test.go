@@ -79,14 +79,11 @@ func (f *fold) Position(context.Context) (events.Position, error) {
 	return f.position, nil
 }
 
-func (f *fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
+func (f *fold) Apply(_ context.Context, stream time.Time, batch []workflow.Entry) error {
 	if f.onApply != nil {
 		if err := f.onApply(); err != nil {
 			return err
 		}
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
