@@ -70,8 +70,9 @@ func TestServe_WaitsForAnotherProcessThatLocksTheDatabase(t *testing.T) {
 					t.Errorf("%s: status %d", page, code)
 				}
 			}
-			if code, page, err := x.signer(k.address("public"), testPX(1), 1).do("GET", "", nil); err != nil || code != 200 {
-				t.Errorf("the signing page: %d, %v\n%s", code, err, page)
+			signer := x.signer(k.address("public"), testPX(1), 1)
+			if page := signer.must("POST", "", signer.form("decline"), 503); !strings.Contains(page, "it counts once") {
+				t.Errorf("the answer of the signing page:\n%s", page)
 			}
 			if out, _ := do(t, onlyDir(dir), exitOK, "documents", "show", string(testPX(1))); !strings.Contains(out, "signing") {
 				t.Errorf("documents show says:\n%s", out)
@@ -85,7 +86,8 @@ func TestServe_WaitsForAnotherProcessThatLocksTheDatabase(t *testing.T) {
 
 			holder.kill()
 			k.says("the database is free again")
-			x.statuses(dir, workflow.Signing, 2)
+			x.statuses(dir, workflow.Canceled, 1)
+			x.statuses(dir, workflow.Signing, 1)
 			if n := strings.Count(k.log.String(), "another process has locked the database"); n > 2 {
 				t.Errorf("it says so %d times", n)
 			}
