@@ -16,7 +16,7 @@ import (
 // workflow.ErrUnavailable if the log does not answer until ctx ends; a log without
 // entries is no fault.
 func (l *Log) ProbeEntry(ctx context.Context) error {
-	stream, err := l.stream(ctx)
+	stream, err := l.handle(ctx)
 	if last := l.last.Load(); err == nil && last > 0 {
 		_, err = stream.GetMsg(ctx, last)
 		if errors.Is(err, jetstream.ErrMsgNotFound) { // it was erased, or the log is empty again
