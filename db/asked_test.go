@@ -13,13 +13,13 @@ import (
 	"countersign/workflow"
 )
 
-func TestMailbox_WaysToWriteOneMailboxCountAsOne(t *testing.T) {
+func TestAsked_WaysToWriteOneMailboxCountAsOne(t *testing.T) {
 	for in, want := range map[string]string{
 		"owner@example.com": "owner@example.com", "Owner@Example.com": "owner@example.com", "owner+1@example.com": "owner@example.com",
 		"o.w.ner+a.b@example.com": "owner@example.com", "other@example.com": "other@example.com", `"a@b"@c.test`: `"a@b"@c.test`, "none": "none",
 	} {
-		if got := db.Mailbox(in); got != want {
-			t.Errorf("Mailbox(%q) = %q, want %q", in, got, want)
+		if got, want := db.Asked(account, in), string(account)+" "+want; got != want {
+			t.Errorf("Asked(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
