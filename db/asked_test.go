@@ -96,7 +96,7 @@ func TestDueMails_LeavesOutWhoHasToWait(t *testing.T) {
 }
 
 // TestApply_MailLimitsAreDecidedAlikeByAReplicaThatReloads folds recalls and
-// sends at once, and entry by entry by a store that is opened anew before each.
+// sends at once, and entry by entry by a store that is opened again before each.
 func TestApply_MailLimitsAreDecidedAlikeByAReplicaThatReloads(t *testing.T) {
 	w := &writer{}
 	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600, MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30}})

@@ -12,7 +12,7 @@ type State struct {
 	Parked   []Parked    // events that wait for what they build on, oldest first
 	Timers   []Timer     // those that run, one of a kind at the most
 	Asked    []time.Time // when the settled mails were owed that asked for the signature and were begun; oldest first
-	Erased   uint64      // sequence of the event that erased the document, 0 where none did; then all else is empty
+	Erased   uint64      // sequence of the event that erased the document, 0 if none did; then all else is empty
 }
 
 // Parked is an event that arrived before the one it builds on.
