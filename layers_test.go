@@ -32,7 +32,7 @@ var rooms = map[string]string{
 	"internal/admin":    "db events workflow",
 	"internal/web":      "db events internal/httpd internal/loa internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/relay":    "db events internal/failpoint workflow",
-	"internal/mail":     "internal/failpoint internal/inert internal/loa internal/phone internal/ratelimit workflow",
+	"internal/mail":     "internal/failpoint internal/inert internal/loa internal/phone internal/private internal/ratelimit workflow",
 	"internal/letter":   "internal/loa internal/phone workflow",
 
 	"internal/evidence": "events internal/terminal workflow",
@@ -198,7 +198,7 @@ func TestLayersNoticeViolations(t *testing.T) {
 		{
 			"a package below that does what its folder may not",
 			pkg{ImportPath: "countersign/internal/mail/templates", Imports: []string{"countersign/db"}},
-			[]string{`internal/mail/templates imports db; it may import "internal/failpoint internal/inert internal/loa internal/phone internal/ratelimit workflow"`},
+			[]string{`internal/mail/templates imports db; it may import "internal/failpoint internal/inert internal/loa internal/phone internal/private internal/ratelimit workflow"`},
 		},
 		{
 			"a test that runs the program",

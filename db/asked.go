@@ -12,15 +12,15 @@ import (
 	"countersign/workflow"
 )
 
-// asked names an account and a mailbox, for the limits of how many emails of
+// Asked names an account and a mailbox, for the limits of how many emails of
 // the account ask one person to sign. Accounts are counted apart, so that none
 // can use up what another needs.
-func asked(account workflow.SID, email string) string { return string(account) + " " + Mailbox(email) }
+func Asked(account workflow.SID, email string) string { return string(account) + " " + mailbox(email) }
 
-// Mailbox is an email address as limits count it. Ways to write one mailbox
+// mailbox is an email address as limits count it. Ways to write one mailbox
 // count as one: case, what follows a plus sign (RFC 5233), and dots in the
 // local part, which some providers ignore.
-func Mailbox(email string) string {
+func mailbox(email string) string {
 	email = strings.ToLower(email)
 	at := strings.LastIndexByte(email, '@')
 	if at < 0 {
@@ -35,7 +35,7 @@ func Mailbox(email string) string {
 // and reminders, sent or still to be sent. It is zero if there are fewer; n is
 // at least 1.
 func (s *Store) AskedBefore(ctx context.Context, account workflow.SID, email string, n int, since time.Time) (time.Time, error) {
-	at, err := s.rq.AskedBefore(ctx, sqlc.AskedBeforeParams{Asked: asked(account, email), SinceMS: ms(since), Skip: int64(n - 1)})
+	at, err := s.rq.AskedBefore(ctx, sqlc.AskedBeforeParams{Asked: Asked(account, email), SinceMS: ms(since), Skip: int64(n - 1)})
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}

@@ -13,13 +13,13 @@ import (
 	"countersign/workflow"
 )
 
-func TestMailbox_WaysToWriteOneMailboxCountAsOne(t *testing.T) {
+func TestAsked_WaysToWriteOneMailboxCountAsOne(t *testing.T) {
 	for in, want := range map[string]string{
 		"owner@example.com": "owner@example.com", "Owner@Example.com": "owner@example.com", "owner+1@example.com": "owner@example.com",
 		"o.w.ner+a.b@example.com": "owner@example.com", "other@example.com": "other@example.com", `"a@b"@c.test`: `"a@b"@c.test`, "none": "none",
 	} {
-		if got := db.Mailbox(in); got != want {
-			t.Errorf("Mailbox(%q) = %q, want %q", in, got, want)
+		if got, want := db.Asked(account, in), string(account)+" "+want; got != want {
+			t.Errorf("Asked(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func TestDueMails_LeavesOutWhoHasToWait(t *testing.T) {
 }
 
 // TestApply_MailLimitsAreDecidedAlikeByAReplicaThatReloads folds recalls and
-// sends at once, and entry by entry by a store that is opened anew before each.
+// sends at once, and entry by entry by a store that is opened again before each.
 func TestApply_MailLimitsAreDecidedAlikeByAReplicaThatReloads(t *testing.T) {
 	w := &writer{}
 	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600, MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30}})

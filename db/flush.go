@@ -101,7 +101,7 @@ func (b *batch) flushMails(ctx context.Context) error {
 	for _, id := range b.mailOrder.list {
 		r := mailRow(b.mails[id])
 		if r.Kind.Asks() {
-			r.Asked = asked(b.states[id.Document()].Document.AccountSID, r.Recipient)
+			r.Asked = Asked(b.states[id.Document()].Document.AccountSID, r.Recipient)
 		}
 		if err := b.q.PutMail(ctx, r); err != nil {
 			return err

@@ -91,8 +91,8 @@ func (s *Store) Refusal(ctx context.Context, of workflow.Identity) (*workflow.Pr
 	return s.RefusalAt(ctx, sequence)
 }
 
-// RefusalAt returns why the entry at a sequence was turned down, or nil where it
-// was not.
+// RefusalAt returns why the entry at a sequence was refused or became a dead
+// letter, nil if it was not.
 func (s *Store) RefusalAt(ctx context.Context, sequence uint64) (*workflow.Problem, error) {
 	r, err := s.rq.TurnedDownAt(ctx, int64(sequence))
 	if errors.Is(err, sql.ErrNoRows) {

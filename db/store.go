@@ -259,7 +259,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 }
 
 // OpenReader opens a store that another process may be writing to, for reading
-// alone. It fails with workflow.ErrNotFound where there is none. It needs no
+// alone. It fails with workflow.ErrNotFound if there is none. It needs no
 // right to write to the directory, unless a worker was killed there and its
 // journal is left.
 func OpenReader(ctx context.Context, dir string) (*Store, error) {
@@ -281,7 +281,7 @@ func OpenReader(ctx context.Context, dir string) (*Store, error) {
 	return s, nil
 }
 
-// Close closes the store. The batch in hand, if any, is finished first. It fails
+// Close closes the store, after the batch that is being applied. It fails
 // with workflow.ErrConflict if what was read cannot be trusted: the file could
 // only be read as one that nobody writes to, and somebody wrote to it.
 func (s *Store) Close() error {

@@ -22,14 +22,14 @@ import (
 // Event is an event to be published. The constructors of this package make one.
 type Event struct {
 	ID, Source string          // together its identity: met again, it changes nothing
-	Time       time.Time       // when it happened, by the publisher's clock; zero where that does not matter
-	Account    workflow.SID    // "_" where there is none
-	Document   workflow.SID    // "_" where there is none, and empty where none has a place
+	Time       time.Time       // when it happened, by the publisher's clock; zero if that does not matter
+	Account    workflow.SID    // "_" if there is none
+	Document   workflow.SID    // "_" if there is none, and empty if the subject has no place for one
 	Writer     workflow.Writer // who appends it, if that is a door: page, api, operator, bounce; empty for all others
 	Actor      string          // sid of the account or API key that the REST API was called with; empty for other writers
 	What       string          // the rest of the subject: "order.HR….status"
 	Body       workflow.Body
-	Mends      uint64 // sequence of the turned down event that this one is sent in place of; 0 for none
+	Mends      uint64 // sequence of the refused event or dead letter that this one is sent in place of; 0 for none
 }
 
 // Subject is where the event belongs on the log. It fails with a

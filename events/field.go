@@ -151,8 +151,8 @@ func (r *reader) country(v value) string {
 	return s
 }
 
-// line reads a name or another text that people read on one line; "" stands
-// for none.
+// line reads a name or another text that people read on one line, "" for
+// none.
 func (r *reader) line(v value, limit int) string {
 	s := r.text(v, limit, func(rune) bool { return false })
 	if r.problem == nil {

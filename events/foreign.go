@@ -1,9 +1,14 @@
 package events
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/workflow"
 )
@@ -35,4 +40,80 @@ func (f *foreign) met(e workflow.Entry, log *slog.Logger) {
 		log.Warn(foreignWords+" it is kept as a dead letter", "subject", e.Subject, "sequence", e.Sequence, "entries", f.unsaid)
 		f.said, f.unsaid = now, 0
 	}
+}
+
+// sayForeign warns of the entry behind which an event is appended.
+func (l *Log) sayForeign(subject string, sequence uint64) {
+	l.log.Warn(foreignWords+" an event is appended behind it", "subject", subject, "sequence", sequence)
+}
+
+// sameEvent matches entries that are the event of a message.
+func sameEvent(m *nats.Msg) func(Message) bool {
+	want := Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data})
+	return func(m Message) bool {
+		e := Decode(m)
+		return e.Source == want.Source && e.ID == want.ID && e.Body.Type() == want.Body.Type()
+	}
+}
+
+// sameType matches entries that are events of one of Countersign's own types.
+func sameType(typ string) func(Message) bool {
+	return func(m Message) bool {
+		e := Decode(m)
+		return e.Source == Source && e.Body.Type() == typ
+	}
+}
+
+// standing looks at what is on a subject after a sequence. It returns the last
+// entry that matches, 0 if none does, and the last entry of all, 0 if the
+// subject is empty. It tries until ctx ends.
+func (l *Log) standing(ctx context.Context, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
+	for again := (pause{}); ; {
+		own, newest, err = l.look(ctx, subject, after, matches)
+		if err == nil || !again.wait(ctx) {
+			return own, newest, err
+		}
+	}
+}
+
+func (l *Log) look(ctx context.Context, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
+	stream, err := l.handle(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	return lastThat(ctx, l.broker.JS, stream, subject, after, matches)
+}
+
+// lastThat looks at what is on a subject, as standing does, once.
+func lastThat(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
+	last, err := lastOn(ctx, stream, subject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, 0, nil
+	case err != nil:
+		return 0, 0, err
+	}
+	if newest = last.Sequence; newest <= after {
+		return 0, newest, nil
+	}
+	if matches(rawMessage(last)) {
+		return newest, newest, nil
+	}
+	err = read(ctx, js, StreamName, Range{From: after + 1, Subject: subject}, func(m Message) error {
+		if newest = max(newest, m.Sequence); matches(m) {
+			own = m.Sequence
+		}
+		return nil
+	})
+	return own, newest, err
+}
+
+func rawMessage(m *jetstream.RawStreamMsg) Message {
+	return Message{Sequence: m.Sequence, Time: m.Time.UTC(), Subject: m.Subject, Header: m.Header, Data: m.Data}
+}
+
+func lastOn(ctx context.Context, stream jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	return stream.GetLastMsgForSubject(ctx, subject)
 }

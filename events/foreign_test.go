@@ -315,4 +315,12 @@ func TestLetters_ForeignMessageHidesNoLetter(t *testing.T) {
 	if _, err := log.Letter(t.Context(), other); !errors.Is(err, workflow.ErrNotFound) {
 		t.Errorf("the removed letter: %v", err)
 	}
+	squat(other)
+	if err := log.ProbeLetters(t.Context(), other); !errors.Is(err, workflow.ErrNotFound) {
+		t.Errorf("a message in the removed letter's place passes for it: %v", err)
+	}
+	squat(name)
+	if err := log.ProbeLetters(t.Context(), name); err != nil {
+		t.Errorf("a letter whose place somebody else's message has: %v", err)
+	}
 }

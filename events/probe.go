@@ -36,7 +36,10 @@ func (l *Log) ProbeEntry(ctx context.Context) error {
 func (l *Log) ProbeLetters(ctx context.Context, name string) error {
 	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
 	if err == nil && name != "" {
-		_, err = store.GetInfo(ctx, name)
+		err = withObject(ctx, l.broker.JS, LettersBucket, name, func() error {
+			_, err := objectInfo(ctx, store, name)
+			return err
+		})
 	}
 	switch {
 	case err == nil, name == "" && errors.Is(err, jetstream.ErrBucketNotFound):

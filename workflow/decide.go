@@ -12,7 +12,7 @@ type State struct {
 	Parked   []Parked    // events that wait for what they build on, oldest first
 	Timers   []Timer     // those that run, one of a kind at the most
 	Asked    []time.Time // when the settled mails were owed that asked for the signature and were begun; oldest first
-	Erased   uint64      // sequence of the event that erased the document, 0 where none did; then all else is empty
+	Erased   uint64      // sequence of the event that erased the document, 0 if none did; then all else is empty
 }
 
 // Parked is an event that arrived before the one it builds on.
@@ -54,7 +54,7 @@ func (o OwedEvent) Subject() string {
 
 // Note is one line of a document's history.
 type Note struct {
-	What   string // the event's type, or "parked", "refused", "mail accepted" and so on
+	What   string // the event's type, Parking, Turned, or "mail accepted" and so on
 	Detail string
 }
 
@@ -248,7 +248,7 @@ func (d *decider) turnDown(e Entry, p *Problem) Result {
 		Cause: d.cause.Sequence, At: d.now, Due: d.now,
 	})
 	if p.Code != CodeAccount && !foreign { // what others do is not the document's history
-		d.note("refused", fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))
+		d.note(string(Turned), fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))
 	}
 	if p.Code.Dead() {
 		return Dead

@@ -220,7 +220,7 @@ type Blocked struct {
 // travels: decoding makes it, and it ends as a dead letter.
 type Invalid struct {
 	Problem
-	Foreign bool   // it stands where only Countersign writes, and is not Countersign's
+	Foreign bool   // it is on a subject that only Countersign writes to, and is not Countersign's
 	EventID string // as far as it could be read
 	Origin  string // the event's source, as far as it could be read
 }

@@ -23,7 +23,7 @@ func (d *decider) park(e Entry) *Problem {
 	}
 	p := Parked{Entry: e, Until: d.now.Add(d.facts.ParkingLimit)}
 	d.state.Parked = append(d.state.Parked, p)
-	d.note("parked", fmt.Sprintf("entry %d, %s %s", e.Sequence, e.Body.Type(), e.by()))
+	d.note(string(Parking), fmt.Sprintf("entry %d, %s %s", e.Sequence, e.Body.Type(), e.by()))
 	d.changed = true
 	d.out.Owed = append(d.out.Owed, d.parkingTimer(p, 1))
 	return nil

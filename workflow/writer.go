@@ -3,7 +3,7 @@ package workflow
 import "strings"
 
 // Writer is who wrote an entry. The subject proves it: what Countersign itself
-// appends on somebody's behalf stands on subjects that only Countersign's own
+// appends on somebody's behalf is on subjects to which only Countersign's own
 // NATS user may write.
 type Writer string
 

@@ -215,7 +215,7 @@ func resultOf(ctx context.Context, store *db.Store, e events.Event, sequence uin
 	turned, err := store.Letter(ctx, met)
 	switch {
 	case err == nil:
-		return "", fmt.Errorf("entry %d was turned down: %w", met, &workflow.Problem{Code: turned.Code, Message: turned.Message, Field: turned.Field})
+		return "", fmt.Errorf("entry %d was refused: %w", met, &workflow.Problem{Code: turned.Code, Message: turned.Message, Field: turned.Field})
 	case !errors.Is(err, workflow.ErrNotFound):
 		return "", err
 	}

@@ -201,7 +201,7 @@ func (x *turnedDown) sentTwice() {
 func TestARefusalGoesThroughWhenItsCauseIsGone(t *testing.T) {
 	x := newLetters(t)
 	out, errs := x.call(x.dir, exitFailure, "dead", "redrive", x.refused)
-	if !strings.Contains(out, "refused, order_taken") || !strings.Contains(errs, "turned down again") {
+	if !strings.Contains(out, "refused, order_taken") || !strings.Contains(errs, "refused again") {
 		t.Errorf("redriven too early: %s%s", out, errs)
 	}
 	again, _, _ := strings.Cut(strings.TrimPrefix(out, "sent as entry "), ":")

@@ -284,7 +284,7 @@ func weighty(history []db.Happening, most int) []db.Happening {
 // matters less in it.
 func weight(what string) int {
 	switch what {
-	case "refused", "parked", workflow.TypeDiscarded:
+	case string(workflow.Turned), string(workflow.Parking), workflow.TypeDiscarded:
 		return 2 // it changed nothing
 	case workflow.TypeUpdated, workflow.TypeOrderStatusChanged, workflow.TypeResend:
 		return 1 // others can say it as often as they like

@@ -120,7 +120,7 @@ func (a *app) became(ctx context.Context, store *db.Store, seq uint64, of *workf
 	}
 	if l, err := store.Letter(ctx, seq); err == nil {
 		a.out.Linef("sent as entry %d: %s, %s", seq, deadOrRefused(l), l.Code)
-		return fmt.Errorf("entry %d was turned down again: %s: %s", seq, l.Code, l.Message)
+		return fmt.Errorf("entry %d was refused again: %s: %s", seq, l.Code, l.Message)
 	} else if !errors.Is(err, workflow.ErrNotFound) {
 		return err
 	}

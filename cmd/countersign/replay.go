@@ -155,7 +155,7 @@ func (r replayReport) lines() []string {
 		out = append(out, fmt.Sprintf("%d numbers would be registered", n))
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Owing.Turned)) {
-		out = append(out, fmt.Sprintf("%d events would be turned down: %s", r.Owing.Turned[code], code))
+		out = append(out, fmt.Sprintf("%d events would be refused: %s", r.Owing.Turned[code], code))
 	}
 	return out
 }

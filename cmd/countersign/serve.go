@@ -18,7 +18,7 @@ func (a *app) serve() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a worker",
-		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. It starts and waits where NATS or the mail server\nis away, and ends on SIGTERM when what it has in hand is finished.\nOn SIGHUP it reads certificates, keys, accounts and the log level again.",
+		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. If NATS or the mail server is away, it starts and\nwaits. On SIGTERM it finishes what is in flight and ends.\nOn SIGHUP it reads certificates, keys, accounts and the log level again.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			hangups := make(chan os.Signal, 1) // from the start: one that nobody takes ends the program

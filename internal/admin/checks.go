@@ -46,7 +46,7 @@ const (
 	Failing Outcome = "failing" // the worker is not ready
 )
 
-// State is how a check stands.
+// State is the outcome of a check, and since when it has it.
 type State struct {
 	Name    string    `json:"check"`
 	Outcome Outcome   `json:"state"`
@@ -74,7 +74,7 @@ type Checks struct {
 	list   []*checked
 }
 
-// checked is a check and how it stands.
+// checked is a check and its state.
 type checked struct {
 	Check
 
@@ -135,7 +135,7 @@ func (c *Checks) Run(ctx context.Context) {
 	group.Wait()
 }
 
-// States returns how the checks stand, in the order in which they were given.
+// States returns the states of the checks, in the order in which they were given.
 func (c *Checks) States() []State {
 	now := c.now()
 	states := make([]State, len(c.list))

@@ -32,7 +32,7 @@ func (h *handler) ask(r *request, email string, es ...events.Event) error {
 		return h.append(r, es...)
 	}
 	// Requests on their way are not in the database yet, and count too.
-	others, done := h.asking.begin(string(r.account) + " " + db.Mailbox(email))
+	others, done := h.asking.begin(db.Asked(r.account, email))
 	defer done()
 	wait := time.Second // if others have taken all that is left, until they are done
 	if left := h.RecipientDay - others; left > 0 {
@@ -53,7 +53,7 @@ func (h *handler) ask(r *request, email string, es ...events.Event) error {
 // asking counts the requests on their way that ask somebody to sign.
 type asking struct {
 	mu sync.Mutex
-	n  map[string]int // by account and mailbox; none is 0
+	n  map[string]int // by db.Asked; none is 0
 }
 
 // begin counts a request, until done is called, and returns how many others

@@ -463,19 +463,6 @@ func TestPost_RefusedBeforeBodyIsRead(t *testing.T) {
 	}
 }
 
-// slow is a body that says when it is being read, and then takes until end is
-// closed.
-type slow struct {
-	begun chan<- struct{}
-	end   <-chan struct{}
-}
-
-func (s slow) Read([]byte) (int, error) {
-	s.begun <- struct{}{}
-	<-s.end
-	return 0, io.EOF
-}
-
 // TestPost_FormsOfOneAccountHaveBoundedRoom has as many forms of the greatest
 // length on their way as an account gets: its next one has to come again, and
 // other accounts notice nothing.
@@ -491,11 +478,13 @@ func TestPost_FormsOfOneAccountHaveBoundedRoom(t *testing.T) {
 		h.ServeHTTP(w, r)
 		return w
 	}
-	begun, end := make(chan struct{}), make(chan struct{})
+	var clients []*io.PipeWriter
 	var all sync.WaitGroup
 	for range 8 { // of 256 KiB each
-		all.Go(func() { post(u, slow{begun, end}, -1) })
-		<-begun
+		body, client := io.Pipe()
+		clients = append(clients, client)
+		all.Go(func() { post(u, body, -1) })
+		client.Write(nil) // returns when the body is being read
 	}
 	text := form().Encode()
 	if w := post(u, strings.NewReader(text), int64(len(text))); w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"code":20503`) {
@@ -504,7 +493,9 @@ func TestPost_FormsOfOneAccountHaveBoundedRoom(t *testing.T) {
 	if w := post(other, strings.NewReader(text), int64(len(text))); w.Code != 201 {
 		t.Errorf("another account's form: %d %s", w.Code, w.Body)
 	}
-	close(end)
+	for _, client := range clients {
+		client.Close()
+	}
 	all.Wait()
 	text = form().Encode()
 	if w := post(u, strings.NewReader(text), int64(len(text))); w.Code != 201 {

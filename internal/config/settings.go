@@ -58,8 +58,8 @@ func natsSettings(c *Config) []setting {
 		{"nats-cert", "", "certificate (PEM) to show to these servers", readable(&c.NATSCert)},
 		{"nats-inbox-prefix", "", "start of the subjects on which NATS answers this program; without it the inbox_prefix of nats-context, or else _INBOX_countersign", inboxPrefix(&c.NATSInboxPrefix)},
 		{"nats-key", "", "key (PEM) of that certificate", secretFile(&c.NATSKey)},
-		{"nats-listen", "127.0.0.1:4222", "where the embedded server listens for upstream services; off for nowhere", addressOrOff(&c.NATSListen)},
-		{"nats-token-file", tokenInDataDir, "token that clients of the embedded server must give; the file is made if missing, and commands with the same data-dir read it by themselves; off: every user of this machine may publish and read the log", pathOrOff(&c.NATSTokenFile)},
+		{"nats-listen", "127.0.0.1:4222", "where the embedded server listens for upstream services; off for nowhere", orOff(address, &c.NATSListen)},
+		{"nats-token-file", tokenInDataDir, "token that clients of the embedded server must give; the file is made if missing, and commands with the same data-dir read it by themselves; off: every user of this machine may publish and read the log", orOff(path, &c.NATSTokenFile)},
 		{"nats-sync", "always", "how often the embedded server syncs to disk: always, or a time such as 2m, in which a power cut takes acknowledged events with it", durationOr("always", &c.NATSSync)},
 		{"replicas", "1", "copies of the stream in the cluster, when it is made; 1 to 5", count(&c.Replicas, 1, 5)},
 	}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"net/mail"
 	"net/netip"
 	"net/url"
 	"os"
@@ -307,12 +306,14 @@ func checkPort(port string) error {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
 
+func isHostName(s string) bool { return len(s) <= 253 && hostName.MatchString(s) }
+
 // hostNames are names of hosts with commas between, without ports.
 func hostNames(field *[]string) value {
 	return into(field, "names", func(s string) ([]string, error) {
 		names := strings.Split(s, ",")
 		for _, name := range names {
-			if len(name) > 253 || !hostName.MatchString(name) {
+			if !isHostName(name) {
 				return nil, errors.New("not host names such as countersign.monitoring.svc, without a port, with commas and no spaces between")
 			}
 		}
@@ -320,9 +321,10 @@ func hostNames(field *[]string) value {
 	})
 }
 
-func addressOrOff(field *string) value {
-	v := address(field)
-	v.kind = "host:port|off"
+// orOff also takes "off", which empties the field.
+func orOff(of func(*string) value, field *string) value {
+	v := of(field)
+	v.kind += "|off"
 	parse := v.set
 	v.set = func(s string) error {
 		if s == "off" {
@@ -333,62 +335,6 @@ func addressOrOff(field *string) value {
 	}
 	return v
 }
-
-// pathOrOff is a file that need not be there, or "off", which empties the field.
-func pathOrOff(field *string) value {
-	v := path(field)
-	v.kind = "path|off"
-	parse := v.set
-	v.set = func(s string) error {
-		if s == "off" {
-			*field = ""
-			return nil
-		}
-		return parse(s)
-	}
-	return v
-}
-
-func mailbox(field *string) value {
-	return into(field, "mailbox", func(s string) (string, error) {
-		if _, err := mail.ParseAddress(s); err != nil {
-			return "", errors.New("neither an address nor a name with one, such as Hosting Team <loa@example.com>")
-		}
-		return s, nil
-	})
-}
-
-// returnPath is a mailbox in whose local part {mail} may stand once, for the id
-// of each email.
-func returnPath(field *string) value {
-	v := mailbox(field)
-	parse := v.set
-	v.set = func(s string) error {
-		before := *field
-		if err := parse(s); err != nil || !strings.ContainsAny(s, "{}") {
-			return err
-		}
-		*field = before
-		a, err := mail.ParseAddress(s)
-		if err != nil {
-			return err
-		}
-		local := a.Address[:strings.LastIndexByte(a.Address, '@')]
-		rest := strings.Replace(local, "{mail}", "", 1)
-		switch {
-		case rest == local || strings.ContainsAny(rest, "{}"):
-			return errors.New("braces can only stand in it as {mail}, once, before the @, such as bounces+{mail}@example.com")
-		case rest == "" || len(rest) > maxReturnPath:
-			return fmt.Errorf("beside {mail}, 1 to %d characters must stand before the @, such as bounces+{mail}@example.com", maxReturnPath)
-		}
-		*field = s
-		return nil
-	}
-	return v
-}
-
-// maxReturnPath leaves 40 of the 64 octets of a local part to an email's id.
-const maxReturnPath = 24
 
 func origin(field *string) value {
 	return into(field, "url", func(s string) (string, error) {
@@ -437,43 +383,4 @@ func natsURLs(field *Secret) value {
 		}
 		return nil
 	})
-}
-
-// smtpModes are what a URL's tls may be.
-var smtpModes = []string{"mandatory", "opportunistic", "none"}
-
-// smtpURL takes the URLs that internal/mail can read, so that a bad one is
-// among the faults found at once; a test holds the two together.
-func smtpURL(field *Secret) value {
-	return hidden(field, "url", func(s string) error {
-		u, err := url.Parse(s)
-		if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
-			return errors.New("not a URL such as smtp://user:password@mail.example.com:587 (percent-encode special characters of user and password)")
-		}
-		password, _ := u.User.Password()
-		port, err := strconv.ParseUint(u.Port(), 10, 16)
-		switch {
-		case u.Path != "" && u.Path != "/" || u.Fragment != "":
-			return errors.New("something follows the host (percent-encode special characters of user and password)")
-		case u.User.Username() == "" && password != "":
-			return errors.New("user and password go together, and it has a password alone")
-		case u.Port() != "" && (err != nil || port == 0):
-			return errors.New("its port is not a number from 1 to 65535")
-		}
-		return smtpOptions(u)
-	})
-}
-
-func smtpOptions(u *url.URL) error {
-	options, err := url.ParseQuery(u.RawQuery)
-	modes, given := options["tls"]
-	switch {
-	case err != nil || len(options) > 1 || len(options) == 1 && !given:
-		return errors.New("what follows the question mark is not tls=" + strings.Join(smtpModes, ", tls="))
-	case given && u.Scheme == "smtps":
-		return errors.New("smtps:// is TLS from the start; leave out ?tls=")
-	case given && (len(modes) != 1 || !slices.Contains(smtpModes, modes[0])):
-		return errors.New("its tls is not one of " + strings.Join(smtpModes, ", "))
-	}
-	return nil
 }

@@ -19,7 +19,7 @@ import (
 // FromFiles is TLS with a certificate and its key in PEM files. They are read
 // again when they change, within a second, without a restart: where what is
 // there then cannot be read the old certificate goes on, and the log says so.
-// It fails where they cannot be read now, and if other users can read the key or
+// It fails if they cannot be read now, and if other users can read the key or
 // change it (private.Check). reload reads them at once, without waiting for a
 // connection, and fails if they cannot be used.
 func FromFiles(certFile, keyFile string, logger *slog.Logger) (c *tls.Config, reload func() error, err error) {

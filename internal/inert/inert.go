@@ -95,7 +95,7 @@ func links(in []rune, i int) bool {
 }
 
 // ending reports whether a text ends in an ASCII word that is wanted, in any
-// case: as it stands, or after NFKC, which knows letters of other widths.
+// case: as it is, or after NFKC, which knows letters of other widths.
 func ending(in []rune, wanted func(string) bool) bool {
 	i := len(in)
 	for i > 0 && word(in[i-1]) {

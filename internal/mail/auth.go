@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"countersign/internal/private"
 )
 
 // mechanism is a way to log in (RFC 4954).
@@ -113,6 +114,10 @@ type tokens struct {
 	at  time.Time // of got
 }
 
+// maxToken is how many bytes a token file has at most: access tokens have a few
+// thousand.
+const maxToken = 64 << 10
+
 // tokenKept is how long a command's token is used again.
 const tokenKept = time.Minute
 
@@ -124,8 +129,9 @@ func newTokens(c Config) *tokens {
 	return &tokens{file: c.TokenFile, command: c.TokenCommand}
 }
 
-// get returns a token. Its error has nothing of the token, nor of what the
-// command printed.
+// get returns a token. It fails if other users can read or change the file
+// (private.Read). Its error has nothing of the token, nor of what the command
+// printed.
 func (t *tokens) get(ctx context.Context) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -136,7 +142,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	var raw []byte
 	var err error
 	if t.file != "" {
-		raw, err = os.ReadFile(t.file)
+		raw, err = private.Read(t.file, maxToken)
 	} else {
 		source = "smtp-oauth-token-command"
 		cmd := exec.CommandContext(ctx, "/bin/sh", "-c", t.command)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -314,6 +315,10 @@ func TestPoolSend_OAuthToken(t *testing.T) {
 	if err := os.WriteFile(file, []byte("t0ken\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	open := file + ".open"
+	if err := errors.Join(os.WriteFile(open, []byte("t0ken\n"), 0o600), os.Chmod(open, 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	good := script{"EHLO": "250-raw.test\r\n250 AUTH XOAUTH2", "AUTH": "235 2.7.0 Accepted"}
 	for _, c := range []struct {
 		name          string
@@ -330,6 +335,7 @@ func TestPoolSend_OAuthToken(t *testing.T) {
 		{"a token, and passwords are offered", file, "", "", script{"EHLO": "250-raw.test\r\n250 AUTH LOGIN PLAIN"}, workflow.Deferred, "offers LOGIN, PLAIN; Countersign can use XOAUTH2"},
 		{"nothing offered", file, "", "", script{}, workflow.Deferred, "offers no AUTH"},
 		{"the file is missing", file + ".none", "", "", good, workflow.Deferred, "smtp-oauth-token-file"},
+		{"others can read the file", open, "", "", good, workflow.Deferred, "chmod 600"},
 		{"the command fails", "", "echo t0ken; exit 3", "", good, workflow.Deferred, "exit status 3"},
 		{"the command prints nothing", "", "true", "", good, workflow.Deferred, "one token"},
 		{"the command prints two lines", "", "echo t0ken; echo t0ken", "", good, workflow.Deferred, "one token"},

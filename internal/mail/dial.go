@@ -124,7 +124,7 @@ func (d *dialer) prepare(ctx context.Context, l *link, starttls bool) (Stage, er
 	return AtAUTH, d.login(ctx, l)
 }
 
-// greet reads the greeting and says EHLO, or HELO where that is not understood.
+// greet reads the greeting and says EHLO, or HELO if the server does not know EHLO.
 func (d *dialer) greet(l *link) (at Stage, err error) {
 	if l.client, err = smtp.NewClient(l.wire, d.server.Host); err != nil {
 		return AtConnect, err

@@ -82,7 +82,7 @@ func parseEntity(raw []byte) entity {
 			return e
 		}
 	}
-	stray := -1 // where the first line stands that is none of a header
+	stray := -1 // offset of the first line that is no header field
 	for at := 0; at < len(raw); {
 		end := bytes.IndexByte(raw[at:], '\n') + at + 1
 		if end == at {

@@ -57,13 +57,13 @@ func (j *jury) judge(r Result, id workflow.MailID, to string) Result {
 		delete(j.refused, id)
 		return r
 	}
+	key := likeness(r.Stage, r.Code, r.Reply, to)
 	if r.Server {
-		r.Alike = likeness(r.Stage, r.Code, r.Reply, to)
+		r.Alike = key
 	}
 	if r.Code/100 != 5 || r.Stage == AtConnect || r.Stage == AtEHLO || r.Stage == AtSTARTTLS || r.Stage == AtAUTH {
 		return r
 	}
-	key := likeness(r.Stage, r.Code, r.Reply, to)
 	seen, met := j.replies[key]
 	others := j.accepted - j.byDomain[domain]
 	alone := met && !seen.more && seen.domain == domain && others > seen.others && (r.Stage == AtRCPT || r.Stage == AtDot)

@@ -46,8 +46,8 @@ func limiter(perSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), int(min(math.Ceil(perSecond), math.MaxInt32)))
 }
 
-// Allow asks to send one mail to a domain now, which asks the person that asked
-// stands for to sign; asked is empty if it asks nobody. It takes from all limits
+// Allow asks to send one mail to a domain now, which asks a person to
+// sign; asked names that person (db.Asked), and is empty if it asks nobody. It takes from all limits
 // or from none. If it may not be sent, wait says when to ask again, and full is
 // asked if that person has to wait, else domain.
 func (l *Limits) Allow(domain, asked string, now time.Time) (full string, wait time.Duration) {

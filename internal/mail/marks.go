@@ -17,7 +17,7 @@ import (
 // way replace a Message-ID, and leave this one.
 const MarkHeader = "X-Countersign-Mail"
 
-// ReturnPathMark stands in a return path for the id of an email, so that the
+// ReturnPathMark is replaced in a return path by the id of an email, so that the
 // address of a report says which email it is about (VERP):
 // "bounces+{mail}@example.com".
 const ReturnPathMark = "{mail}"
@@ -97,8 +97,8 @@ func unverp(s string) workflow.MailID {
 }
 
 // returnPathOf is the return path of an email. If its id does not fit into the
-// local part, what stands before the mark is the address, as a separator and
-// what follows it are a matter of the mailbox.
+// local part, the address is what is before the mark, without a separator at
+// its end, and what is after it.
 func returnPathOf(address string, id workflow.MailID) string {
 	local, domain, _ := strings.Cut(address, "@")
 	before, after, ok := strings.Cut(local, ReturnPathMark)

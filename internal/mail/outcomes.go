@@ -67,8 +67,8 @@ var severity = []workflow.Action{
 	workflow.ActionDelivered, workflow.ActionRelayed, workflow.ActionExpanded, workflow.ActionDelayed, workflow.ActionFailed,
 }
 
-// mildest is what became of a mail where it went best, ok false if that is said
-// of no recipient.
+// mildest returns the best outcome that is said of a recipient, ok false if none
+// is.
 func mildest(groups []map[string]string) (b workflow.Bounced, ok bool) {
 	for _, g := range groups {
 		action := actionOf(g)

@@ -141,7 +141,7 @@ func (m *found) walk(e entity, depth int) {
 	}
 }
 
-// own is what stands in a part's header because the empty line after it is
+// own is what is in a part's header because the empty line after it is
 // missing.
 func own(e entity) [][]field {
 	var rest []field
@@ -220,7 +220,7 @@ func byDocument(b workflow.Bounced, ids []workflow.MailID) (list []workflow.Boun
 }
 
 // marks lists the emails that a report may be about, the surest mark first:
-// what only our own server and the reporting one know, then what stands in the
+// what only our own server and the reporting one know, then what is in the
 // email itself, then what the report refers to, then its words.
 func (m *found) marks() (ids []workflow.MailID) {
 	add := func(values ...string) {

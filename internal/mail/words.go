@@ -52,7 +52,8 @@ var (
 	awaySubject = regexp.MustCompile(`(?i)^(?:(?:re|aw|sv|antw|rif)\s*:\s*)*\s*\[?(?:out of (?:the )?office|automatic(?:ally)? (?:generated )?repl|auto(?:matic)?[- ]?(?:reply|response|respuesta)|autoreply|abwesenheit|automatische (?:antwort|abwesenheits)|réponse automatique|absence du bureau|respuesta automática|fuera de (?:la )?oficina|risposta automatica|resposta automática|automatisch antwoord|afwezig|автоответ|автоматический ответ|自动回复|自動返信|vacation)`)
 )
 
-// qmailCopy and others begin with these words: what they report is given up.
+// givenUp matches the words by which qmail, Exim and others say that they gave an
+// email up.
 var givenUp = regexp.MustCompile(`(?i)this is a permanent error|i've given up|below this line is a copy of the message|could not be delivered to one or more of its\s+recipients\. this is a permanent`)
 
 const (
@@ -107,8 +108,8 @@ func (m *found) inWords() (b workflow.Bounced, ok bool) {
 	return b, true
 }
 
-// strongest is the status that a text quotes, and the line that does: the first
-// for good, and else the first for now.
+// strongest returns the status that a text quotes, and the line that quotes it:
+// the first permanent one (5.x.x), or else the first transient one (4.x.x).
 func strongest(text string) (code, line string) {
 	for _, pattern := range codes {
 		for l := range strings.Lines(text) {

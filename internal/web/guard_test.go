@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"countersign/internal/web"
@@ -131,42 +132,32 @@ func TestPost_DrawingIsBoundedByItsHeader(t *testing.T) {
 	}
 }
 
-// slow is a body that says when it is being read, and then takes until end is
-// closed.
-type slow struct {
-	begun chan<- struct{}
-	end   <-chan struct{}
-}
-
-func (s slow) Read([]byte) (int, error) {
-	s.begun <- struct{}{}
-	<-s.end
-	return 0, io.EOF
-}
-
 // TestPost_FormsOfOneLinkHaveBoundedRoom has two forms of the greatest length on
 // their way: the next of the same link is asked to come again.
 func TestPost_FormsOfOneLinkHaveBoundedRoom(t *testing.T) {
 	s := newSite(t, storeOf(letter()))
 	path := "/sign/" + s.token(t, 2)
-	begun, end, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var clients []*io.PipeWriter
+	var all sync.WaitGroup
 	for _, length := range []int64{512 << 10, -1} {
-		go func() {
-			r := formPost(t, path, slow{begun, end})
+		body, client := io.Pipe()
+		clients = append(clients, client)
+		all.Go(func() {
+			r := formPost(t, path, body)
 			r.ContentLength = length
 			s.handler.ServeHTTP(httptest.NewRecorder(), r)
-			done <- struct{}{}
-		}()
-		<-begun
+		})
+		client.Write(nil) // returns when the body is being read
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, formPost(t, path+"?lang=es", strings.NewReader("action=decline")))
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(words(t, w.Body.String()), "Inténtelo de nuevo en un momento") {
 		t.Errorf("status %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
-	close(end)
-	<-done
-	<-done
+	for _, client := range clients {
+		client.Close()
+	}
+	all.Wait()
 	w = httptest.NewRecorder()
 	s.handler.ServeHTTP(w, formPost(t, path, strings.NewReader("action=decline")))
 	if w.Code != 409 { // it says no version

@@ -21,7 +21,7 @@ func splitLink(path string) (purpose, rest string, ok bool) {
 	return purpose, rest, purpose == "sign" || purpose == "letter"
 }
 
-const below = "/letter.pdf" // what stands below the page of a link
+const below = "/letter.pdf" // what is below the page of a link
 
 // unmangled returns the path that a link had before programs added what cannot
 // be part of a token: a slash, the full stop of a sentence, a bracket, a quotation
