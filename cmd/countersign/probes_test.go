@@ -177,7 +177,7 @@ func TestReadyz_Backlog(t *testing.T) {
 	const backlog = 20_000
 	js := x.js()
 	for i := range backlog {
-		if _, err := js.PublishAsync(events.Prefix+on(i, "updated"), fmt.Append(nil, "not an event ", i)); err != nil {
+		if _, err := js.PublishAsync(events.Prefix+on(i, "updated"), fmt.Append(nil, "not an event ", i), jetstream.WithStallWait(inAMinute)); err != nil {
 			t.Fatal(err)
 		}
 	}
