@@ -59,6 +59,7 @@ func TestGoldenLogsComeToTheSameState(t *testing.T) {
 		recordGolden(t, filepath.Join(golden, "v1.jsonl"), (*recorder).script)
 		recordGolden(t, filepath.Join(golden, "v1-reports.jsonl"), (*recorder).reports)
 		recordGolden(t, filepath.Join(golden, "v1-timers.jsonl"), (*recorder).timers)
+		recordGolden(t, filepath.Join(golden, "v1-doors.jsonl"), (*recorder).doors)
 	}
 	logs, err := filepath.Glob(filepath.Join(golden, "*.jsonl"))
 	if err != nil || len(logs) == 0 {
@@ -117,14 +118,14 @@ func readGolden(t *testing.T, name string) (out []goldenEntry) {
 // decodeGolden reads a log as a follower does: what is in quarantine it knows
 // beforehand.
 func decodeGolden(log []goldenEntry) (out []workflow.Entry) {
-	quarantine := map[string]bool{}
+	quarantine := map[uint64]bool{}
 	for _, g := range log {
-		if n, ok := strings.CutPrefix(g.Subject, events.Prefix+"_.quarantined."); ok {
-			quarantine[n] = true
+		if q, ok := events.Decode(g.message()).Body.(workflow.Quarantined); ok {
+			quarantine[q.Sequence] = true
 		}
 	}
 	for _, g := range log {
-		if quarantine[fmt.Sprint(g.Sequence)] {
+		if quarantine[g.Sequence] {
 			out = append(out, events.DecodeQuarantined(g.message()))
 		} else {
 			out = append(out, events.Decode(g.message()))
