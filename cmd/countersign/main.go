@@ -97,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	}
 	config.Flags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.bounces(), a.dead(), a.rules(), a.accounts(), a.keys(), a.snapshot(), a.rebuild(), a.verify(), a.dump(),
+	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.bounces(), a.dead(), a.rules(), a.accounts(), a.keys(), a.snapshot(), a.rebuild(), a.newLog(), a.verify(), a.dump(),
 		a.erase(), a.evidence(), a.replay(), a.version())
 	for _, c := range root.Commands() {
 		checkArgs(c)
