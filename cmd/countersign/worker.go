@@ -247,7 +247,8 @@ func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 	defer stop()
 	followed := make(chan error, 1)
 	go func() {
-		err := log.Follow(following, relay.Fold{Store: w.store, Logger: w.logger, News: w.hasCaughtUp})
+		work := relay.NewWorkLog(w.logger, w.store, log.Stats().Last)
+		err := log.Follow(following, relay.Fold{Store: w.store, Logger: w.logger, News: w.hasCaughtUp, Work: work})
 		if err != nil {
 			fail(err)
 		}
