@@ -86,20 +86,31 @@ func Swap(from, dir string) (kept string, err error) {
 	if err := syncFile(filepath.Join(from, FileName)); err != nil {
 		return "", fmt.Errorf("swap %s in: %w", path, err)
 	}
-	for _, end := range []string{"", "-wal", "-shm"} {
-		err := os.Rename(path+end, path+".before"+end)
-		switch {
-		case err == nil && end == "":
-			kept = path + ".before"
-		case errors.Is(err, fs.ErrNotExist) && kept != "":
-			_ = os.Remove(kept + end) // a journal of an earlier one would spoil this one
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return kept, fmt.Errorf("set %s aside: %w", path+end, err)
-		}
+	if kept, err = SetAside(dir, ".before"); err != nil {
+		return kept, err
 	}
 	if err := os.Rename(filepath.Join(from, FileName), path); err != nil {
 		return kept, fmt.Errorf("swap %s in: %w", path, err)
+	}
+	return kept, nil
+}
+
+// SetAside renames the database in dir, so that its name ends in end, and
+// returns its path; "" if there is none. One that has that name already is
+// replaced. Nobody may have it open.
+func SetAside(dir, end string) (kept string, err error) {
+	path := filepath.Join(dir, FileName)
+	for _, part := range []string{"", "-wal", "-shm"} {
+		err := os.Rename(path+part, path+end+part)
+		switch {
+		case err == nil && part == "":
+			kept = path + end
+		case errors.Is(err, fs.ErrNotExist) && kept != "":
+			_ = os.Remove(kept + part) // a journal of an earlier one would spoil this one
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return kept, fmt.Errorf("set %s aside: %w", path+part, err)
+		}
 	}
 	return kept, nil
 }

@@ -230,7 +230,7 @@ func (s *Store) prepareReaders(ctx context.Context) (err error) {
 }
 
 // ErrNewer means that the file was written by a newer version of the program.
-var ErrNewer = errors.New("the database was written by a newer version of countersign; use that version, or delete the file to rebuild it from the log")
+var ErrNewer = errors.New("the database was written by a newer version of countersign; use that version, or run countersign rebuild, which makes it again from the log and keeps the old file")
 
 // ErrOlder means that the file was written by an older version of the program,
 // and that no worker of this version has brought it up to date.
@@ -317,7 +317,7 @@ func explain(path string, err error) error {
 	case sqlite3.ErrIoErr:
 		mend = "the disk failed; check it, and start again: nothing on the log is lost"
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
-		mend = "the file is damaged; move it away and start again: it is rebuilt from the log"
+		mend = "the file is damaged; run countersign rebuild, which makes it again from the log and keeps the old file"
 	case sqlite3.ErrBusy:
 		mend = "another process has locked the file; wait until that process is done, or end it"
 		if holder := lockHolder(path); holder != "" {

@@ -128,7 +128,7 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 			return l.appendEach(ctx, msgs)
 		}
 		l.appends.failing(attempt, err)
-		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", err)
+		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", l.away(err))
 		if !again.wait(ctx) {
 			return 0, fmt.Errorf("append %d events: %w: %w", len(msgs), workflow.ErrUnavailable, err)
 		}
@@ -297,9 +297,9 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 			unsure = true
 		}
 		l.appends.failing(attempt, err)
-		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", err)
+		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", l.away(err))
 		if !again.wait(ctx) {
-			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, away(err))
+			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, l.away(err))
 		}
 	}
 }

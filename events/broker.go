@@ -16,6 +16,10 @@ type Broker struct {
 	// Batch publishes messages all or none, as jetstreamext.PublishMsgBatch does.
 	Batch func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error)
 
+	// LastError is the connection's last trouble, nil for none: that the server
+	// refuses it, or forbids something. It is nil in a model.
+	LastError func() error
+
 	// NewID makes a Nats-Msg-Id for a message that nobody can predict; nil for a
 	// random one.
 	NewID func(m *nats.Msg) string
@@ -31,7 +35,7 @@ type Conn interface {
 // connected is the broker behind a connection.
 func connected(nc *nats.Conn) (Broker, error) {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
-	return Broker{Conn: nc, JS: js, Batch: func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
+	return Broker{Conn: nc, JS: js, LastError: nc.LastError, Batch: func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
 		return jetstreamext.PublishMsgBatch(ctx, js, msgs)
 	}}, err
 }

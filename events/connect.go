@@ -3,9 +3,11 @@ package events
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -134,6 +136,8 @@ func (o ConnectOptions) options() []nats.Option {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	attempts := &complaint{log: log, msg: "cannot connect to NATS; trying again until it works"}
+	others := &complaint{log: log, msg: "NATS reports an error"}
 	opts := []nats.Option{
 		nats.Name(o.Name),
 		nats.Timeout(2 * time.Second),
@@ -146,19 +150,19 @@ func (o ConnectOptions) options() []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				log.Warn("lost the connection to NATS", "error", err)
+				log.Warn("lost the connection to NATS", "err", err)
 			}
 		}),
+		nats.ReconnectErrHandler(attempts.failed),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
+			attempts.since = time.Time{}
 			log.Info("connected to NATS again", "server", nc.ConnectedServerName())
 		}),
 		// A context's options come before these.
 		func(c *nats.Options) error {
 			return nats.CustomInboxPrefix(cmp.Or(o.InboxPrefix, c.InboxPrefix, DefaultInboxPrefix))(c)
 		},
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("NATS reports an error", "error", err)
-		}),
+		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) { others.failed(nc, err) }),
 	}
 	if o.InProcess != nil {
 		opts = append(opts, nats.InProcessServer(o.InProcess))
@@ -176,6 +180,54 @@ func (o ConnectOptions) options() []nats.Option {
 		opts = append(opts, nats.ClientCert(o.TLSCert, o.TLSKey))
 	}
 	return opts
+}
+
+// complaint says what goes wrong with a connection: each trouble at once and,
+// while it lasts, every sayAgain. The client calls its handlers one at a time.
+type complaint struct {
+	log   *slog.Logger
+	msg   string
+	said  map[string]bool // since the time since
+	since time.Time
+}
+
+const (
+	sayAgain = 30 * time.Second
+	sayMost  = 4 // troubles in that time: several servers may fail in turn, each in its own way
+)
+
+func (c *complaint) failed(nc *nats.Conn, err error) {
+	if errors.Is(err, nats.ErrNoServers) {
+		return // the next attempt says why
+	}
+	if time.Since(c.since) >= sayAgain {
+		c.said, c.since = map[string]bool{}, time.Now()
+	}
+	if c.said[err.Error()] || len(c.said) >= sayMost {
+		return
+	}
+	c.said[err.Error()] = true
+	c.log.Warn(c.msg, "servers", strings.Join(nc.Servers(), ","), "err", err, "fix", fix(err))
+}
+
+// fix says what to check when NATS cannot be used.
+func fix(err error) string {
+	var host x509.HostnameError
+	var name *net.DNSError
+	text := strings.ToLower(err.Error())
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		return "check the user and password or the token in --nats-url, --nats-creds, or the user in --nats-context"
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "give this user the permissions that docs/nats.md lists"
+	case errors.As(err, &host):
+		return "name the server in --nats-url as its certificate does"
+	case errors.As(err, &name):
+		return "check the host in --nats-url or --nats-context"
+	case strings.Contains(text, "tls"), strings.Contains(text, "x509"):
+		return "check --nats-ca, --nats-cert, --nats-key and the server's certificate"
+	}
+	return "check that the server is up, and the host and port in --nats-url or --nats-context"
 }
 
 var errURL = errors.New("not a URL like nats://host:4222 (special characters in a password must be percent-encoded)")

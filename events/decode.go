@@ -71,7 +71,7 @@ func Decode(m Message) workflow.Entry {
 func (r *reader) checkSubject(e *envelope, to topic, ok bool) {
 	switch {
 	case !known(e.typ):
-		r.fail(workflow.CodeUnknownType, "type", "no event has the type %s", quote(e.typ))
+		r.fail(workflow.CodeUnknownType, "type", "no event has the type %s; services send %s", quote(e.typ), strings.Join(upstreamTypes, ", "))
 	case !ok:
 		r.fail(workflow.CodeInvalid, "subject", "no event belongs on it")
 	case e.typ != to.typ:

@@ -81,8 +81,8 @@ func (l *Log) Follow(ctx context.Context, f Fold) error {
 		if applied || time.Since(began) > 5*time.Second {
 			again, trouble = pause{}, nag{log: l.log, grace: time.Second}
 		}
-		l.log.Debug("starting again to follow the log", "error", err)
-		trouble.warn("cannot follow the log", err)
+		l.log.Debug("starting again to follow the log", "err", err)
+		trouble.warn("cannot follow the log", l.away(err))
 		again.wait(ctx)
 	}
 }

@@ -110,7 +110,7 @@ func (l *Log) rewind(ctx context.Context, stream jetstream.Stream, f Fold, pos P
 	case unread != nil:
 		return Position{}, fmt.Errorf("look for the newest entry in common: %w", unread)
 	case errors.Is(err, workflow.ErrConflict):
-		return Position{}, final{fmt.Errorf("%w: %s, and no entry that the database has applied is on it: restore the stream's store from a backup, or delete the database to build it again from this log",
+		return Position{}, final{fmt.Errorf("%w: %s, and no entry that the database has applied is on it: if the URL is another server's, correct it; if the right stream was removed, keep a copy of this one (nats stream backup) and restore the right one in its place (nats stream restore DIR); only if this log is the right one, run countersign rebuild --from-log, which keeps the old database as a file",
 			ErrGuard, fault)}
 	case err != nil:
 		return Position{}, final{fmt.Errorf("go back to the newest entry in common: %w", err)}

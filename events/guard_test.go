@@ -118,7 +118,7 @@ func TestAStreamMadeAnewIsRefused(t *testing.T) {
 			log = eventstest.Open(t, nc, 1)
 			appendAll(t, log, 100, 100+n)
 			err := followToItsEnd(t, log, &f)
-			if !errors.Is(err, events.ErrGuard) || !strings.Contains(err.Error(), "made anew") || !strings.Contains(err.Error(), "delete the database") {
+			if !errors.Is(err, events.ErrGuard) || !strings.Contains(err.Error(), "made anew") || !strings.Contains(err.Error(), "rebuild --from-log") {
 				t.Errorf("got %v, want ErrGuard and what to do", err)
 			}
 			if diff := cmp.Diff(createdIDs(0, 5), f.seen()); diff != "" {

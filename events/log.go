@@ -63,7 +63,31 @@ func OpenOn(ctx context.Context, broker Broker, replicas int, log *slog.Logger) 
 	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, (*Log).create)
 }
 
-// Find opens the log as Open does, but makes no stream: where there is none it
+// Reopen opens the log as Open does, for a fold that has applied entries up to
+// position. If that is above 0 it makes no stream: the one that is missing was
+// removed, or the server is another one, and an empty stream would hide that. It
+// says so, and waits until the stream is there.
+func Reopen(ctx context.Context, nc *nats.Conn, replicas int, position uint64, log *slog.Logger) (*Log, error) {
+	if position == 0 {
+		return Open(ctx, nc, replicas, log)
+	}
+	broker, err := connected(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, func(*Log, context.Context) error {
+		return fmt.Errorf("%w, and the database has applied its entries up to %d: either the URL is another server's, or the stream was removed. Correct the URL, or %s. If there is no backup, countersign new-log begins an empty log, and says what that loses",
+			errMissing, position, restoreIt)
+	})
+}
+
+// errMissing means that there is no stream on the server.
+var errMissing = fmt.Errorf("there is no stream %s on this server", StreamName)
+
+// restoreIt is how a stream comes back.
+const restoreIt = "restore the stream from a backup (nats stream restore DIR), and work goes on by itself"
+
+// Find opens the log as Open does, but makes no stream: if there is none it
 // fails with workflow.ErrNotFound.
 func Find(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
 	broker, err := connected(nc)
@@ -71,7 +95,7 @@ func Find(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, func(*Log, context.Context) error {
-		return fmt.Errorf("%w: there is no stream %s on this server: a worker makes it at its first start; if it was removed, restore it from a backup", workflow.ErrNotFound, StreamName)
+		return fmt.Errorf("%w: %w: a worker makes it at its first start; if it was removed, %s", workflow.ErrNotFound, errMissing, restoreIt)
 	})
 }
 
@@ -91,10 +115,10 @@ func open(ctx context.Context, l *Log, missing func(*Log, context.Context) error
 			return nil, fmt.Errorf("open the log: %w", err)
 		}
 		if ctx.Err() == nil {
-			waiting.warn("waiting for NATS to open the log", err)
+			waiting.warn("waiting for NATS to open the log", l.away(err))
 		}
 		if !pause.wait(ctx) {
-			return nil, fmt.Errorf("open the log: %w: %w", workflow.ErrUnavailable, away(err))
+			return nil, fmt.Errorf("open the log: %w: %w", workflow.ErrUnavailable, l.away(err))
 		}
 	}
 }
@@ -134,7 +158,7 @@ func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 	stream, err := l.broker.JS.Stream(ctx, StreamName)
 	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			err = fmt.Errorf("it was removed, or is being restored; restore it from a backup and work goes on: %w", err)
+			err = fmt.Errorf("it was removed, or is being restored; %s: %w", restoreIt, err)
 		}
 		return nil, fmt.Errorf("look up stream %s: %w", StreamName, err)
 	}
@@ -250,14 +274,23 @@ func (n *nag) warn(msg string, err error) {
 		return
 	}
 	n.said = now
-	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second), "error", away(err))
+	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second).String(), "err", err)
 }
 
-// away says what it means that the buffer for the time without a connection is
-// full: there is none, so that what is published then fails at once.
-func away(err error) error {
+// away says why a request has no answer, as far as the connection knows: that
+// there is none, or that the server forbids what was asked. The buffer for the
+// time without a connection has no room, so that a request fails at once then.
+func (l *Log) away(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) {
-		return nats.ErrDisconnected
+		err = nats.ErrDisconnected
+	} else if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
+		return err
+	}
+	if l.broker.LastError == nil {
+		return err
+	}
+	if last := l.broker.LastError(); last != nil && !errors.Is(err, last) {
+		return fmt.Errorf("%w; the connection's last error: %w", err, last)
 	}
 	return err
 }

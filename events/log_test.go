@@ -126,8 +126,9 @@ func TestOpenRefusesASealedStreamAndTooFewReplicas(t *testing.T) {
 	_, err := events.Open(t.Context(), nc, 3, eventstest.Logger())
 	want := "open the log: stream AUTHDOCS is not safe to keep the log in:" +
 		" discard is new and must be old; sealed is true and must be false; num_replicas is 1 and must be 3 or more;" +
-		" to mend it: nats stream edit AUTHDOCS --discard=old --replicas=3" +
-		" (sealed can only be set when a stream is made: back it up, remove it, and let it be made anew)"
+		" to fix it: nats stream edit AUTHDOCS --discard=old --replicas=3" +
+		" (sealed cannot be changed on a stream that is there: stop the workers, run nats stream backup AUTHDOCS DIR," +
+		" check that the backup is complete, and only then remove the stream and run nats stream restore DIR --config FILE with the setting corrected in FILE)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

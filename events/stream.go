@@ -66,10 +66,10 @@ type UnsafeSetting struct {
 	Name string // as in the stream's JSON configuration
 	Is   string
 	Must string
-	Flag string // of nats stream edit, that mends it; empty where only making the stream anew does
+	Flag string // of nats stream edit, that corrects it; empty if the setting of a stream cannot be changed
 }
 
-// Error implements error, with the command that mends what can be mended.
+// Error implements error, with the command that corrects what can be corrected.
 func (e *UnsafeStreamError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "stream %s is not safe to keep the log in:", e.Stream)
@@ -82,12 +82,12 @@ func (e *UnsafeStreamError) Error() string {
 			fixed = append(fixed, s.Name)
 		}
 	}
-	b.WriteString(" to mend it:")
+	b.WriteString(" to fix it:")
 	if len(flags) > 0 {
 		fmt.Fprintf(&b, " nats stream edit %s %s", e.Stream, strings.Join(flags, " "))
 	}
 	if len(fixed) > 0 {
-		fmt.Fprintf(&b, " (%s can only be set when a stream is made: back it up, remove it, and let it be made anew)", strings.Join(fixed, ", "))
+		fmt.Fprintf(&b, " (%s cannot be changed on a stream that is there: stop the workers, run nats stream backup %s DIR, check that the backup is complete, and only then remove the stream and run nats stream restore DIR --config FILE with the setting corrected in FILE)", strings.Join(fixed, ", "), e.Stream)
 	}
 	return b.String()
 }

@@ -181,13 +181,11 @@ func (t *topic) parseOrder(order, what string) (ok bool) {
 }
 
 // upstream reports whether events of the type come from other services too.
-func upstream(typ string) bool {
-	switch typ {
-	case workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged,
-		workflow.TypeResend, workflow.TypeBounced:
-		return true
-	}
-	return false
+func upstream(typ string) bool { return slices.Contains(upstreamTypes, typ) }
+
+var upstreamTypes = []string{
+	workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged,
+	workflow.TypeResend, workflow.TypeBounced,
 }
 
 // known reports whether the contract has the type.

@@ -38,7 +38,7 @@ func TestWhatIsDoneToTheStreamWhileItIsFollowed(t *testing.T) {
 			if _, err := js.CreateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"made anew", "delete the database"}},
+		}, []string{"made anew", "rebuild --from-log"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nc := eventstest.Connect(t, eventstest.Server(t))

@@ -54,7 +54,7 @@ func TestCommandsSayWhatNATSForbids(t *testing.T) {
 	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, errs := x.call(dir, exitFailure, "publish", file, "--wait", "5s", "--nats-url", broker.as("reports"), "--nats-inbox-prefix", "_INBOX_reports")
+	_, errs := x.call(dir, exitFailure, "publish", file, "--timeout", "5s", "--nats-url", broker.as("reports"), "--nats-inbox-prefix", "_INBOX_reports")
 	if !strings.Contains(strings.ToLower(errs), "permissions violation for publish") {
 		t.Errorf("without the permission: %s", errs)
 	}

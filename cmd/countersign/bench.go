@@ -31,6 +31,21 @@ type bench struct {
 // one runs, else by itself. It makes no log where there is none, and fails with
 // workflow.ErrNotFound. alone refuses to work beside a worker.
 func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *bench, err error) {
+	if !cfg.External() && !exists(storeDir(cfg)) {
+		return nil, fmt.Errorf("%w: no log in %s; is --data-dir the worker's, or the log elsewhere (--nats-url)?", workflow.ErrNotFound, cfg.DataDir)
+	}
+	if b, err = a.openBench(ctx, cfg, alone); err != nil {
+		return nil, err
+	}
+	if b.log, err = events.Find(ctx, b.nc, cfg.Replicas, logger(a.err, cfg)); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// openBench is a bench whose log has not been looked for.
+func (a *app) openBench(ctx context.Context, cfg config.Config, alone bool) (b *bench, err error) {
 	b = &bench{app: a, cfg: cfg}
 	defer func() {
 		if err != nil {
@@ -38,9 +53,6 @@ func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *b
 		}
 	}()
 	logger := logger(a.err, cfg)
-	if !cfg.External() && !exists(storeDir(cfg)) {
-		return b, fmt.Errorf("%w: no log in %s; is --data-dir the worker's, or the log elsewhere (--nats-url)?", workflow.ErrNotFound, cfg.DataDir)
-	}
 	if alone || !cfg.External() {
 		b.unlock, err = lockDir(cfg.DataDir)
 		locked, unknown := isLocked(cfg.DataDir)
@@ -61,9 +73,6 @@ func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *b
 		b.nc, err = a.reach(ctx, cfg)
 	}
 	if err != nil {
-		return b, err
-	}
-	if b.log, err = events.Find(ctx, b.nc, cfg.Replicas, logger); err != nil {
 		return b, err
 	}
 	b.copies, err = newSnapshots(cfg, b.nc, logger)

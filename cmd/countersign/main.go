@@ -90,14 +90,16 @@ func (a *app) root() *cobra.Command {
 		Use:           "countersign",
 		Short:         "Gets letters of authorization signed",
 		Long:          "Countersign follows the log of Authorization Document events, mails the signer and the people in cc,\nand has the numbers of signed documents registered.",
+		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          group,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	config.Flags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.bounces(), a.dead(), a.rules(), a.accounts(), a.keys(), a.snapshot(), a.rebuild(), a.verify(), a.dump(),
+	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.bounces(), a.dead(), a.rules(), a.accounts(), a.keys(), a.snapshot(), a.rebuild(), a.newLog(), a.verify(), a.dump(),
 		a.erase(), a.evidence(), a.replay(), a.version())
 	for _, c := range root.Commands() {
 		checkArgs(c)

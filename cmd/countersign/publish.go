@@ -22,7 +22,8 @@ import (
 
 func (a *app) publish() *cobra.Command {
 	var rate float64
-	var wait time.Duration
+	var timeout time.Duration
+	var wait, noWait, asJSON bool
 	c := &cobra.Command{
 		Use:   "publish FILE",
 		Short: "Send events from a JSON Lines file",
@@ -31,19 +32,30 @@ func (a *app) publish() *cobra.Command {
   {"subject":"authdocs.v1.AC….PX….created","data":{CloudEvent}}
 
 A line may have "after": a subject that must stand on the log before the line is sent. Without --nats-url the events go
-to the server that a worker on this machine embeds.`,
-		Example: "  countersign publish examples/day.jsonl --rate 50",
+to the server that a worker on this machine embeds.
+
+With --wait, the default on a terminal and with --json, it then says what became of the events: applied, unchanged, parked,
+duplicate, refused or dead letter, and exits with 1 if any was refused or is a dead letter. With the data directory of a
+worker that runs (--data-dir) it knows all of that. From the log alone it knows the refused events and dead letters; the
+rest is "not refused" once a worker has read past them, and "unknown" if no worker shows that within 5 seconds.`,
+		Example: "  countersign publish examples/day.jsonl --rate 50\n  countersign publish events.jsonl --json --timeout 10s",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().Float64Var(&rate, "rate", 0, "most events per second; 0 for no limit")
-	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long a line waits for what it comes after, and for acks")
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for what a line comes after, for acks, and for what becomes of the events")
+	c.Flags().BoolVar(&wait, "wait", false, "say what became of the events; the default on a terminal and with --json")
+	c.Flags().BoolVar(&noWait, "no-wait", false, "end when the log has the events")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each event")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		cfg, err := a.load(c)
 		if err != nil {
 			return err
 		}
-		if rate < 0 {
+		switch {
+		case rate < 0:
 			return usageError{errors.New("--rate must not be negative")}
+		case wait && noWait:
+			return usageError{errors.New("--wait and --no-wait exclude each other")}
 		}
 		lines, err := readLines(args[0])
 		if err != nil {
@@ -54,7 +66,18 @@ to the server that a worker on this machine embeds.`,
 			return err
 		}
 		defer nc.Close()
-		return a.send(c.Context(), nc, lines, rate, wait)
+		list, err := a.deliver(c.Context(), nc, lines, rate, timeout)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !noWait && (wait || asJSON || a.out.Terminal()):
+			err := a.learn(c.Context(), cfg, nc, list, timeout)
+			return errors.Join(a.sayOutcomes(list, asJSON), err)
+		case asJSON:
+			return eachJSON(a.out, list)
+		}
+		return nil
 	}
 	return c
 }
@@ -204,17 +227,34 @@ type lineSender struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream // the log, once it was found
 	wait    time.Duration
-	pending []jetstream.PubAckFuture
+	pending []sentLine
+	blind   bool      // this user may not read the log, or it does not answer
+	list    []outcome // of the lines that the log has acknowledged
 	bar     progress
+}
+
+// sentLine is a line on its way.
+type sentLine struct {
+	line
+	ack jetstream.PubAckFuture
 }
 
 // unacked is how many events may be on their way.
 const unacked = 256
 
+// send sends lines in their order, and returns when the log has acknowledged
+// them all.
 func (a *app) send(ctx context.Context, nc *nats.Conn, lines []line, rate float64, wait time.Duration) error {
+	_, err := a.deliver(ctx, nc, lines, rate, wait)
+	return err
+}
+
+// deliver does what send does, and returns where the lines stand on the log. Of
+// their outcomes only duplicates are known by then.
+func (a *app) deliver(ctx context.Context, nc *nats.Conn, lines []line, rate float64, wait time.Duration) ([]outcome, error) {
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*unacked))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := &lineSender{js: js, wait: wait, bar: newProgress(a.err, len(lines), "published", "events")}
 	defer s.bar.done()
@@ -223,14 +263,15 @@ func (a *app) send(ctx context.Context, nc *nats.Conn, lines []line, rate float6
 		if rate > 0 {
 			next := time.Duration(float64(i) / rate * float64(time.Second))
 			if err := sleep(ctx, time.Until(start.Add(next))); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if err := s.send(ctx, l); err != nil {
-			return fmt.Errorf("line %d: %w", l.number, err)
+			return nil, fmt.Errorf("line %d: %w", l.number, err)
 		}
 	}
-	return s.flush(ctx)
+	err = s.flush(ctx)
+	return s.list, err
 }
 
 func (s *lineSender) send(ctx context.Context, l line) error {
@@ -246,7 +287,7 @@ func (s *lineSender) send(ctx context.Context, l line) error {
 	if err != nil {
 		return err
 	}
-	s.pending = append(s.pending, ack)
+	s.pending = append(s.pending, sentLine{l, ack})
 	if len(s.pending) < unacked {
 		return nil
 	}
@@ -257,10 +298,14 @@ func (s *lineSender) send(ctx context.Context, l line) error {
 func (s *lineSender) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
-	for _, ack := range s.pending {
+	for _, p := range s.pending {
+		ack := p.ack
 		select {
-		case <-ack.Ok():
+		case got := <-ack.Ok():
 			s.bar.step()
+			if err := s.landed(ctx, p.line, got); err != nil {
+				return err
+			}
 		case err := <-ack.Err():
 			if errors.Is(err, jetstream.ErrNoStreamResponse) {
 				return fmt.Errorf("no stream takes %s; a worker makes the stream %s, and subjects begin with %s", ack.Msg().Subject, events.StreamName, events.Prefix)
@@ -272,6 +317,61 @@ func (s *lineSender) flush(ctx context.Context) error {
 	}
 	s.pending = s.pending[:0]
 	return nil
+}
+
+// landed notes where a line stands on the log. That the log calls it a duplicate
+// proves nothing before the entry there was read: its Nats-Msg-Id is not secret,
+// and somebody else may have used it. Unless the event is there, the line is sent
+// again without one: a second copy changes nothing.
+func (s *lineSender) landed(ctx context.Context, l line, ack *jetstream.PubAck) error {
+	o := newOutcome(l, ack.Sequence)
+	switch {
+	case !ack.Duplicate:
+	case s.holds(ctx, o):
+		o.Result = workflow.Duplicate
+	default:
+		l.msg.Header.Del(jetstream.MsgIDHeader)
+		again, err := s.js.PublishMsg(ctx, l.msg)
+		if err != nil {
+			return fmt.Errorf("%s was not acknowledged: %w", l.msg.Subject, err)
+		}
+		o.Sequence = again.Sequence
+	}
+	s.list = append(s.list, o)
+	return nil
+}
+
+// holds reports whether the event is known to stand on the log. A user who may
+// not read the log is asked to wait for that once.
+func (s *lineSender) holds(ctx context.Context, o outcome) bool {
+	if s.blind {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	var m *jetstream.RawStreamMsg
+	stream, err := s.log(ctx)
+	if err == nil {
+		m, err = stream.GetMsg(ctx, o.Sequence)
+	}
+	if err != nil {
+		s.blind = !errors.Is(err, jetstream.ErrMsgNotFound)
+		return false
+	}
+	there := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
+	return m.Subject == o.Subject && events.Identity(there) == o.of
+}
+
+// log finds the stream, once.
+func (s *lineSender) log(ctx context.Context) (jetstream.Stream, error) {
+	if s.stream == nil {
+		stream, err := s.js.Stream(ctx, events.StreamName)
+		if err != nil {
+			return nil, fmt.Errorf("look at stream %s: %w", events.StreamName, err)
+		}
+		s.stream = stream
+	}
+	return s.stream, nil
 }
 
 // The log is asked for what a line comes after every lookEvery, and each answer
@@ -298,15 +398,14 @@ func (s *lineSender) await(ctx context.Context, subject string) error {
 }
 
 // look fails where a subject does not stand on the log, or nobody says so.
-func (s *lineSender) look(ctx context.Context, subject string) (err error) {
+func (s *lineSender) look(ctx context.Context, subject string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWait)
 	defer cancel()
-	if s.stream == nil {
-		if s.stream, err = s.js.Stream(ctx, events.StreamName); err != nil {
-			return fmt.Errorf("look at stream %s: %w", events.StreamName, err)
-		}
+	stream, err := s.log(ctx)
+	if err != nil {
+		return err
 	}
-	_, err = s.stream.GetLastMsgForSubject(ctx, subject)
+	_, err = stream.GetLastMsgForSubject(ctx, subject)
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"countersign/workflow"
 )
@@ -22,7 +24,9 @@ const stranger = 65534
 // asStranger runs this test binary as the program, as the stranger.
 func asStranger(t *testing.T, env []string, args ...string) (code int, out string) {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe", args...) // the stranger cannot walk to the binary
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a worker that should not have started ends
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...) // the stranger cannot walk to the binary
 	cmd.Env, cmd.Dir = append(env, "AS_PROGRAM=1"), "/"
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}

@@ -232,7 +232,7 @@ func (w *worker) run(ctx context.Context) error {
 // work opens the log, follows it to its end, and then carries what is owed.
 // The relays end before the follower does: they wait for what they appended.
 func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
-	log, err := events.Open(ctx, w.nc, w.cfg.Replicas, w.logger)
+	log, err := events.Reopen(ctx, w.nc, w.cfg.Replicas, w.store.Position().Sequence, w.logger)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -247,7 +247,8 @@ func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 	defer stop()
 	followed := make(chan error, 1)
 	go func() {
-		err := log.Follow(following, relay.Fold{Store: w.store, Logger: w.logger, News: w.hasCaughtUp})
+		work := relay.NewWorkLog(w.logger, w.store, log.Stats().Last)
+		err := log.Follow(following, relay.Fold{Store: w.store, Logger: w.logger, News: w.hasCaughtUp, Work: work})
 		if err != nil {
 			fail(err)
 		}

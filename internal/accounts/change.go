@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +28,9 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 	}
 	if err := checkSecret(token); err != nil {
 		return "", fmt.Errorf("%w: %w", workflow.ErrInvalid, err)
+	}
+	if err := makeDir(filepath.Dir(f.path)); err != nil {
+		return "", fmt.Errorf("make the directory of the accounts file: %w", err)
 	}
 	err := f.change(func(all *file) error {
 		if _, err := all.find(sid); err == nil {
@@ -107,6 +112,9 @@ func (f *File) RemoveKey(key workflow.SID) error {
 // does. Either all of the new file is there afterwards or all of the old one.
 func (f *File) change(edit func(*file) error) (err error) {
 	unlock, err := lock(f.path + ".lock")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: there is no directory for the accounts file %s; is --data-dir, or --accounts-file, the worker's? countersign accounts add makes it", workflow.ErrNotFound, f.path)
+	}
 	if err != nil {
 		return fmt.Errorf("lock the accounts file %s: %w", f.path, err)
 	}
@@ -130,6 +138,32 @@ func (f *File) change(edit func(*file) error) (err error) {
 	f.looked = f.now()
 	f.look()
 	return nil
+}
+
+// makeDir makes a directory, for its user alone, and those above it. One that
+// root makes belongs to the owner of the directory that it is in.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	above, err := os.Stat(filepath.Dir(dir))
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil // somebody else was quicker
+	}
+	if err != nil {
+		return err
+	}
+	made, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(private.Own(made, above), made.Close())
 }
 
 // lock keeps other processes out. It is a file of its own, because the accounts

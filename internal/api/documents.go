@@ -117,7 +117,7 @@ func (h *handler) append(r *request, es ...events.Event) error {
 		es[i].Actor = string(r.user)
 		var p *workflow.Problem
 		if _, err := es[i].Message(); errors.As(err, &p) {
-			return invalid(p)
+			return invalid(r.params, p)
 		}
 	}
 	for _, e := range es {

@@ -56,13 +56,9 @@ func bad(code int, format string, args ...any) *fault {
 	return newFault(http.StatusBadRequest, code, format, args...)
 }
 
-// notFound names the path as Twilio does, without its version.
-func notFound(path string, g *generation) *fault {
-	if g != nil {
-		path = strings.TrimPrefix(path, g.version)
-	} else {
-		path = strings.TrimPrefix(path, v2.version)
-	}
+// notFound names the path that was asked for. Twilio leaves the version out of
+// it, and so names another path, which may be there.
+func notFound(path string) *fault {
 	if len(path) > 200 {
 		path = path[:200]
 	}
@@ -96,10 +92,10 @@ var parameters = []struct {
 }
 
 // invalid says what is wrong with a form by what is wrong with its event.
-func invalid(p *workflow.Problem) *fault {
+func invalid(form *params, p *workflow.Problem) *fault {
 	for _, x := range parameters {
 		if rest, ok := strings.CutPrefix(p.Field, x.field); ok && (rest == "" || rest[0] == '[') {
-			return bad(x.code, "%s is not valid: %s", x.name+rest, strings.TrimPrefix(p.Message, p.Field+": "))
+			return bad(x.code, "%s is not valid: %s%s", x.name+rest, strings.TrimPrefix(p.Message, p.Field+": "), form.lostPlus(x.name))
 		}
 	}
 	return bad(codeRequest, "%s", p.Message)
@@ -123,7 +119,7 @@ func (h *handler) refused(r *request, p *workflow.Problem) error {
 		h.Metrics.limited.WithLabelValues("document").Inc()
 		return tooManyEmails(p.Message, p.Until.Sub(h.Now()))
 	case workflow.CodeAccount, workflow.CodeErased:
-		return notFound(r.http.URL.Path, r.route.generation)
+		return notFound(r.http.URL.Path)
 	}
-	return invalid(p)
+	return invalid(r.params, p)
 }

@@ -43,7 +43,7 @@ func TestEveryErrorHasTwiliosBody(t *testing.T) {
 		{"GET", previewPath + "/PXx", 404, 20404, ""},
 		{"GET", previewPath + "/PXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", 404, 20404, ""},
 		{"GET", missing, 404, 20404, "The requested resource " + missing + " was not found"},
-		{"GET", v2Path + strings.TrimPrefix(missing, previewPath), 404, 20404, "The requested resource /HostedNumber/AuthorizationDocuments" + strings.TrimPrefix(missing, previewPath) + " was not found"},
+		{"GET", v2Path + strings.TrimPrefix(missing, previewPath), 404, 20404, "The requested resource " + v2Path + strings.TrimPrefix(missing, previewPath) + " was not found"},
 		{"GET", missing + "/DependentHostedNumberOrders", 404, 20404, ""},
 		{"GET", doc + "/", 404, 20404, ""},
 		{"GET", doc + "/DependentHostedNumberOrders/", 404, 20404, ""},

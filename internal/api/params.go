@@ -165,6 +165,21 @@ func (p *params) phone(s string) string {
 	return s
 }
 
+// lostPlus says what to do if a value in which a plus sign may belong has a blank
+// in its place: whoever does not encode it sends a blank.
+func (p *params) lostPlus(name string) string {
+	for _, value := range p.values[name] {
+		blank := strings.Contains(strings.TrimSpace(value), " ")
+		if name == "ContactPhoneNumber" {
+			blank = strings.HasPrefix(value, " ")
+		}
+		if blank {
+			return "; a plus sign in a form is written %2B (curl: --data-urlencode), or else it is read as a blank"
+		}
+	}
+	return ""
+}
+
 // created reads the form of a new document.
 func (p *params) created(g *generation) (b workflow.Created, err error) {
 	if _, present := p.values["HostedNumberOrderSids"]; !present {

@@ -12,7 +12,6 @@ import (
 // in which operations there are, and in the fields of orders.
 type generation struct {
 	name         string
-	version      string // what a 404 leaves out of the path that it names
 	documents    string // path of the collection
 	titled       bool   // ContactTitle is required
 	friendlyName int    // characters of an order's FriendlyName
@@ -25,7 +24,7 @@ var (
 		titled: true, friendlyName: 64, statuses: workflow.OrderStatuses,
 	}
 	v2 = &generation{
-		name: "v2", version: "/v2", documents: "/v2/HostedNumber/AuthorizationDocuments",
+		name: "v2", documents: "/v2/HostedNumber/AuthorizationDocuments",
 		friendlyName: 128,
 		statuses: []workflow.OrderStatus{
 			workflow.OrderReceived, workflow.OrderVerified, workflow.OrderPendingLOA, workflow.OrderCarrierProcessing,

@@ -102,7 +102,7 @@ func (h *handler) fault(r *request, err error) *fault {
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, workflow.ErrNotFound):
-		return notFound(r.http.URL.Path, r.route.generation)
+		return notFound(r.http.URL.Path)
 	case errors.Is(err, workflow.ErrUnavailable):
 		h.Logger.WarnContext(r.ctx, "a request cannot be answered now", "request", r.id, "err", err)
 		return unavailable("the log cannot be written to")
@@ -121,7 +121,7 @@ func (h *handler) answer(r *request) (answer, error) {
 	}
 	path := r.http.URL.Path
 	if r.route, r.document = find(path); r.route == nil {
-		return answer{}, notFound(path, nil)
+		return answer{}, notFound(path)
 	}
 	if r.operation = r.route.operation(r.http.Method); r.operation == nil {
 		return answer{}, newFault(http.StatusMethodNotAllowed, codeMethod, "Method not allowed: %s takes %s", path, r.route.allow())

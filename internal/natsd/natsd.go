@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -52,8 +53,9 @@ type Server struct {
 }
 
 // Start starts a server and returns when it answers, with every stream in its
-// store recovered. It fails where another server holds the store, where the
-// address is taken, and where a stream in the store is damaged.
+// store recovered. It fails if another server holds the store, if the address is
+// taken, with fs.ErrPermission if this process may not read and write all of the
+// store, and if a stream in the store is damaged.
 func Start(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -67,6 +69,10 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{lock: lock}
+	if err := permitted(o.StoreDir); err != nil {
+		s.Shutdown()
+		return nil, err
+	}
 	if s.nats, err = server.NewServer(settings); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("set up the NATS server: %w", err)
@@ -114,6 +120,32 @@ func settings(o Options) (*server.Options, error) {
 	return so, nil
 }
 
+// permitted fails with fs.ErrPermission if this process may not read and write
+// all of a store. The server itself goes on without what it may not read, as if
+// it were damaged.
+func permitted(storeDir string) error {
+	return filepath.WalkDir(storeDir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+		case d.IsDir():
+			err = syscall.Access(path, 7) // read, write and search
+		case d.Type().IsRegular():
+			var f *os.File
+			if f, err = os.OpenFile(path, os.O_RDWR, 0); err == nil {
+				err = f.Close()
+			}
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("this process runs as user %d and may not read and write %s in the NATS server's store: %w; give the files back to the worker's user (chown -R USER %s) and start again: do not move or delete them",
+				os.Geteuid(), path, fs.ErrPermission, storeDir)
+		}
+		if err != nil {
+			return fmt.Errorf("look at the NATS server's store: %s: %w", path, err)
+		}
+		return nil
+	})
+}
+
 // damage reports the streams that stand in the store and were not recovered.
 // The server itself goes on without them, and a log that is missing would be
 // made anew.
@@ -142,8 +174,8 @@ func (s *Server) damage(storeDir string) error {
 	if len(damaged) == 0 {
 		return nil
 	}
-	return fmt.Errorf("damaged in the store: stream %s: restore the data directory from a backup, or move the stream's directory away to begin without it",
-		strings.Join(damaged, ", "))
+	return fmt.Errorf("damaged in the store %s: stream %s: what the server has logged says why. Keep a copy of the directory; restore the data directory from a backup, or move the stream's directory out of the store and restore the stream from a NATS backup (nats stream restore DIR)",
+		storeDir, strings.Join(damaged, ", "))
 }
 
 // InProcessConn makes a connection that needs no port. It lets the server be

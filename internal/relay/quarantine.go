@@ -38,7 +38,7 @@ func (f Fold) sayQuarantined(ctx context.Context, batch []workflow.Entry) {
 			continue
 		}
 		if _, err := f.Store.Letter(ctx, q.Sequence); errors.Is(err, workflow.ErrNotFound) {
-			f.Logger.Error("another worker crashes on an entry that this one has applied, and has put it into quarantine: this database differs from one made from the log; to have them agree, stop this worker, delete the database and start again",
+			f.Logger.Error("another worker crashes on an entry that this one has applied, and has put it into quarantine: this database differs from one made from the log; to have them agree, stop this worker, run countersign rebuild --from-log and start it again",
 				"sequence", q.Sequence, "worker", q.Worker)
 		}
 	}

@@ -23,6 +23,7 @@ type Fold struct {
 	Store  *db.Store
 	Logger *slog.Logger // may be nil
 	News   func() bool  // whether what is applied now is news to the operator; nil for never
+	Work   *WorkLog     // is told what was applied; nil for nobody
 }
 
 // Position implements events.Fold.
@@ -37,6 +38,9 @@ func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entr
 	}
 	f.sayQuarantined(context.WithoutCancel(ctx), batch)
 	f.sayFailedOrders(batch)
+	if f.Work != nil {
+		f.Work.applied(batch)
+	}
 	return nil
 }
 
@@ -48,6 +52,9 @@ func (f Fold) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 // Rewind implements events.Fold.
 func (f Fold) Rewind(ctx context.Context, last uint64, matches func(uint64, time.Time, string, string) (bool, error)) (events.Position, error) {
 	p, err := f.Store.Rewind(ctx, last, matches)
+	if err == nil && f.Work != nil {
+		f.Work.rewound(p.Sequence)
+	}
 	return wirePosition(p), err
 }
 

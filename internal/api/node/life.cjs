@@ -143,7 +143,7 @@ async function canceled(one) {
 
 async function errors(doc) {
   const missing = sid('PX');
-  const path = preview ? '/HostedNumbers/AuthorizationDocuments/' : '/HostedNumber/AuthorizationDocuments/';
+  const path = preview ? '/HostedNumbers/AuthorizationDocuments/' : '/v2/HostedNumber/AuthorizationDocuments/';
   const err = await refused(api(missing).fetch(), 404, 20404);
   assert.equal(err.message, `The requested resource ${path}${missing} was not found`);
   await refused(api.create(form({ email: 'Email' })), 400, 22104);
