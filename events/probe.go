@@ -24,7 +24,7 @@ func (l *Log) ProbeEntry(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("read the log's last entry: %w: %w", workflow.ErrUnavailable, away(err))
+		return fmt.Errorf("read the log's last entry: %w: %w", workflow.ErrUnavailable, l.away(err))
 	}
 	return nil
 }
@@ -49,7 +49,7 @@ func (l *Log) ProbeLetters(ctx context.Context, name string) error {
 	case errors.Is(err, jetstream.ErrObjectNotFound):
 		return fmt.Errorf("%w: the object store %s has lost letter %s", workflow.ErrNotFound, LettersBucket, name)
 	}
-	return fmt.Errorf("%w: %w", workflow.ErrUnavailable, away(err))
+	return fmt.Errorf("%w: %w", workflow.ErrUnavailable, l.away(err))
 }
 
 // forgetAfter is how long an append counts as failed that nobody tries any more:
@@ -125,7 +125,7 @@ func (l *Log) Unacknowledged() (since time.Time, err error) {
 	if err == nil && !since.IsZero() {
 		err = errNoAnswer
 	}
-	return since, away(err)
+	return since, err
 }
 
 var errNoAnswer = errors.New("the log has not answered yet")
