@@ -127,7 +127,7 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 			}
 			return l.appendEach(ctx, msgs)
 		}
-		l.appends.failing(attempt, err)
+		l.appends.failing(attempt, l.away(err))
 		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", l.away(err))
 		if !again.wait(ctx) {
 			return 0, fmt.Errorf("append %d events: %w: %w", len(msgs), workflow.ErrUnavailable, err)
@@ -296,7 +296,7 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 		case unanswered:
 			unsure = true
 		}
-		l.appends.failing(attempt, err)
+		l.appends.failing(attempt, l.away(err))
 		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", l.away(err))
 		if !again.wait(ctx) {
 			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, l.away(err))

@@ -125,7 +125,7 @@ func (l *Log) Unacknowledged() (since time.Time, err error) {
 	if err == nil && !since.IsZero() {
 		err = errNoAnswer
 	}
-	return since, l.away(err)
+	return since, err
 }
 
 var errNoAnswer = errors.New("the log has not answered yet")
