@@ -110,9 +110,9 @@ func TestServe_RemovedStreamIsNotMadeAgain(t *testing.T) {
 // server.
 func TestServe_AnotherServersURLMakesNoLog(t *testing.T) {
 	dir := t.TempDir()
-	oneDocument(t, dir)
+	x, _ := oneDocument(t, dir)
 	other := newTown(t)
-	w := start(t, other.env(dir))
+	w := start(t, other.env(dir, "COUNTERSIGN_KEYS_FILE="+x.keys))
 	w.says("Correct the URL")
 	if other.hasLog() {
 		t.Error("the worker has made a log on the other server")
