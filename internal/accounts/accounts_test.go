@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -365,3 +366,52 @@ func TestFile_OpenToOthersIsRefused(t *testing.T) {
 		b.want(string(two), theirs, two)
 	}
 }
+
+// TestFile_LockIsNoSymbolicLink lets the user of the directory, whom root may
+// not trust, lay a link to a file of root's where the lock is: a command that
+// root runs would give that file away.
+func TestFile_LockIsNoSymbolicLink(t *testing.T) {
+	b, victim := open(t), filepath.Join(t.TempDir(), "shadow")
+	err := errors.Join(os.WriteFile(victim, nil, 0o600), os.Symlink(victim, b.path+".lock"))
+	if os.Geteuid() == 0 {
+		err = errors.Join(err, os.Chown(filepath.Dir(b.path), stranger, stranger))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Add(one, ""); err == nil || !strings.Contains(err.Error(), "is a symbolic link; remove it") {
+		t.Errorf("an account is added behind a lock that is a symbolic link: %v", err)
+	}
+	info, err := os.Stat(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
+		t.Errorf("the file behind the link belongs to %d now", owner)
+	}
+}
+
+// TestFile_LockThatIsThereIsNotGivenAway lays a hard link in place of the
+// symbolic one. Only root gives files away.
+func TestFile_LockThatIsThereIsNotGivenAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	b := open(t)
+	victim := filepath.Join(filepath.Dir(b.path), "shadow")
+	err := errors.Join(os.WriteFile(victim, nil, 0o600), os.Link(victim, b.path+".lock"), os.Chown(filepath.Dir(b.path), stranger, stranger))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.add(one)
+	info, err := os.Stat(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 {
+		t.Errorf("the file behind the link belongs to %d now", owner)
+	}
+}
+
+// stranger is a user who owns no file.
+const stranger = 65534

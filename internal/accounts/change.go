@@ -168,18 +168,15 @@ func makeDir(dir string) error {
 
 // lock keeps other processes out. It is a file of its own, because the accounts
 // file itself is replaced. It belongs to the owner of the directory, so that a
-// command that root has run does not lock the worker's user out.
+// command that root has run does not lock the worker's user out. That user may
+// have put anything at the path: a symbolic link is not followed, and only a
+// file that is made here is given away, or root would hand over files of its own.
 func lock(path string) (unlock func(), err error) {
-	dir, err := os.Stat(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	l, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := private.Own(l, dir); err != nil {
-		l.Close()
+	l, err := openLock(path)
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		return nil, fmt.Errorf("%s is a symbolic link; remove it", path)
+	case err != nil:
 		return nil, err
 	}
 	if err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX); err != nil {
@@ -187,4 +184,24 @@ func lock(path string) (unlock func(), err error) {
 		return nil, err
 	}
 	return func() { l.Close() }, nil
+}
+
+// openLock opens the file at path, or makes it.
+func openLock(path string) (*os.File, error) {
+	l, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.Stat(filepath.Dir(path))
+	if err == nil {
+		err = private.Own(l, dir)
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
 }
