@@ -1,6 +1,9 @@
 package workflow
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Writer is who wrote an entry. The subject proves it: what Countersign itself
 // appends on somebody's behalf is on subjects to which only Countersign's own
@@ -76,8 +79,22 @@ func (a Asked) String() string {
 	case WriterCountersign:
 		return "Countersign"
 	}
-	return "the upstream service " + a.Source
+	return "the upstream service " + name(a.Source)
 }
+
+// name is a source as a sentence can have it. Whoever publishes an event chose
+// it: one that has more than the characters of a URI (RFC 3986, section 2) could
+// go on as if the sentence did, and is quoted.
+func name(source string) string {
+	if strings.Trim(source, uriCharacters) == "" && source != "" {
+		return source
+	}
+	return strconv.QuoteToASCII(source) // the same in every release of Go
+}
+
+// uriCharacters are those of RFC 3986, section 2, but for the delimiters ! ' ( )
+// * , ; that could end a sentence's part.
+const uriCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?#[]@$&+=%"
 
 // by names who wrote the entry.
 func (e Entry) by() string { return "by " + e.asked().String() }
