@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -67,6 +68,8 @@ func readForm(r *http.Request) (string, error) {
 	switch {
 	case errors.As(err, &large):
 		return "", tooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "", unavailable("the post body took long to arrive, and other requests wait")
 	case err != nil:
 		return "", bad(codeRequest, "The post body broke off")
 	}

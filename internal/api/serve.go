@@ -19,6 +19,7 @@ import (
 type request struct {
 	ctx       context.Context
 	http      *http.Request
+	writer    http.ResponseWriter
 	id        string
 	route     *route     // nil where the path is nobody's
 	operation *operation // nil where the method is not the route's
@@ -37,7 +38,7 @@ type answer struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	req := &request{ctx: r.Context(), http: r, id: requestID(h.Random)}
+	req := &request{ctx: r.Context(), http: r, writer: w, id: requestID(h.Random)}
 	a, err := h.safely(req)
 	if err != nil {
 		f := h.fault(req, err)
@@ -165,7 +166,11 @@ func (h *handler) receive(r *request) (leave func(), err error) {
 	if !ok {
 		return nil, unavailable("many large requests are being read")
 	}
-	if r.params, err = readParams(r.http); err != nil {
+	err = h.forms.Receive(r.writer, func() (err error) {
+		r.params, err = readParams(r.http)
+		return err
+	})
+	if err != nil {
 		leave()
 		return nil, err
 	}

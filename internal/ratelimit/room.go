@@ -2,21 +2,35 @@ package ratelimit
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
 
 // Room bounds how many bytes of requests are held at once: in all, and for each
-// key, so that no key can fill the room alone. Its methods may be called by
-// several goroutines at once.
+// key, so that no key can fill the room alone. Whoever takes long to send a
+// request has to leave if others wait. Its methods may be called by several
+// goroutines at once.
 type Room struct {
 	all   *semaphore.Weighted
 	share int64
 
-	mu   sync.Mutex
-	held map[string]int64 // bytes, of the keys that hold any
+	mu     sync.Mutex
+	held   map[string]int64 // bytes, of the keys that hold any
+	guests []*guest         // those who can be sent away, the longest there first
 }
+
+// guest is a request that is being received.
+type guest struct {
+	since    time.Time
+	sendAway func()
+}
+
+// patience is how long a request may take to arrive if others wait for its room.
+const patience = time.Second
 
 // NewRoom makes room for all bytes, of which one key gets at most share.
 func NewRoom(all, share int64) *Room {
@@ -30,7 +44,7 @@ func (r *Room) Take(ctx context.Context, key string, n int64) (leave func(), ok 
 	if !r.add(key, n) {
 		return nil, false
 	}
-	if r.all.Acquire(ctx, n) != nil {
+	if !r.wait(ctx, n) {
 		r.remove(key, n)
 		return nil, false
 	}
@@ -38,6 +52,59 @@ func (r *Room) Take(ctx context.Context, key string, n int64) (leave func(), ok 
 		r.all.Release(n)
 		r.remove(key, n)
 	}, true
+}
+
+// Receive calls read, which reads the body of the request behind w. If others
+// wait for room and reading has taken a second, the rest of the body is not
+// waited for: reading it fails with os.ErrDeadlineExceeded. It needs room that
+// Take took.
+func (r *Room) Receive(w http.ResponseWriter, read func() error) error {
+	g := &guest{since: time.Now(), sendAway: func() {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // one without deadlines ends with the server's
+	}}
+	r.mu.Lock()
+	r.guests = append(r.guests, g)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.guests = slices.DeleteFunc(r.guests, func(other *guest) bool { return other == g })
+	}()
+	return read()
+}
+
+// wait takes n bytes of the room, and has the slow leave if there are too few.
+func (r *Room) wait(ctx context.Context, n int64) bool {
+	if r.all.TryAcquire(n) {
+		return true
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var clearing sync.WaitGroup
+	clearing.Go(func() { r.clear(ctx) })
+	err := r.all.Acquire(ctx, n)
+	cancel()
+	clearing.Wait()
+	return err == nil
+}
+
+// clear sends away one request after the other that takes long to arrive, until
+// ctx ends.
+func (r *Room) clear(ctx context.Context) {
+	tick := time.NewTicker(patience / 10)
+	defer tick.Stop()
+	for {
+		r.mu.Lock()
+		if len(r.guests) > 0 && time.Since(r.guests[0].since) >= patience {
+			r.guests[0].sendAway()
+			r.guests = r.guests[1:]
+		}
+		r.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (r *Room) add(key string, n int64) bool {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"countersign/internal/ticket"
 	"countersign/internal/web"
 	"countersign/workflow"
 )
@@ -163,6 +164,65 @@ func TestPost_FormsOfOneLinkHaveBoundedRoom(t *testing.T) {
 	if w.Code != 409 { // it says no version
 		t.Errorf("when the others have left: status %d", w.Code)
 	}
+}
+
+// TestPost_SlowFormsLeaveForOthers has forms of eight links that take all the
+// room there is, and never end: whoever answers another letter is served.
+func TestPost_SlowFormsLeaveForOthers(t *testing.T) {
+	docs := store{docs: map[workflow.SID]workflow.Document{}}
+	s := newSite(t, docs)
+	var links []string
+	for i := range 9 {
+		doc := letter()
+		doc.SID = workflow.SID(fmt.Sprintf("PX%032x", i))
+		docs.docs[doc.SID] = doc
+		token, err := s.keys.Issue(ticket.Claims{Purpose: ticket.Sign, Document: doc.SID, Round: doc.Round, Expires: now.AddDate(0, 0, 7)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		links = append(links, "/sign/"+token)
+	}
+	begun := make(chan struct{}, 16)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = announced{r.Body, begun}
+		s.handler.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	post := func(path string, body io.Reader) int {
+		r := formPost(t, server.URL+path, body)
+		r.RequestURI = ""
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			return 0
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode
+	}
+	body, more := io.Pipe()
+	var all sync.WaitGroup
+	for _, link := range append(links[:8:8], links[:8]...) { // of 512 KiB each, because none says how long it is
+		all.Go(func() { post(link, body) })
+		<-begun
+	}
+	if code := post(links[8], strings.NewReader("action=decline")); code != 409 { // it says no version
+		t.Errorf("behind forms that never end: status %d", code)
+	}
+	more.Close()
+	all.Wait()
+}
+
+// announced is a body that says when it is read.
+type announced struct {
+	io.ReadCloser
+	read chan<- struct{}
+}
+
+func (a announced) Read(p []byte) (int, error) {
+	select {
+	case a.read <- struct{}{}:
+	default: // once is enough
+	}
+	return a.ReadCloser.Read(p)
 }
 
 func TestPost_NamesThatNobodyCanRead(t *testing.T) {

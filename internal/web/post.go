@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -89,8 +90,11 @@ func (h *handler) receive(w http.ResponseWriter, r *http.Request, visit *visit) 
 		return nil, new(h.plain(visit.t, http.StatusServiceUnavailable, visit.t.Unavailable))
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if err := r.ParseForm(); err != nil {
+	if err := h.forms.Receive(w, r.ParseForm); err != nil {
 		leave()
+		if errors.Is(err, os.ErrDeadlineExceeded) { // it took long, and others wait
+			return nil, new(h.plain(visit.t, http.StatusServiceUnavailable, visit.t.Unavailable))
+		}
 		var long *http.MaxBytesError
 		code := http.StatusBadRequest
 		if errors.As(err, &long) {
