@@ -350,3 +350,24 @@ func TestServe_FilesThatOthersCanChangeStopTheStart(t *testing.T) {
 		}
 	}
 }
+
+// TestServe_DirectoryThatOthersCanWriteToIsSaid starts in a directory in which
+// every user can replace the accounts file by another.
+func TestServe_DirectoryThatOthersCanWriteToIsSaid(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	w := start(t, x.embedded(dir))
+	w.says("run chmod o-w on it")
+	w.end()
+	if err := os.Chmod(dir, 0o770); err != nil { // as Kubernetes gives a volume to a group
+		t.Fatal(err)
+	}
+	w = start(t, x.embedded(dir))
+	w.says("read to its end")
+	w.end()
+	if strings.Contains(w.log.String(), "chmod o-w") {
+		t.Error("it is said of a directory that others cannot write to")
+	}
+}

@@ -78,6 +78,14 @@ func checkUser(dir string, user int) error {
 		errOtherUser, dir, name, userName(user), name, name)
 }
 
+// openToOthers reports whether every user may put files into a directory that is
+// there. It is no reason not to start: Kubernetes makes an emptyDir so, in which
+// there is nobody else.
+func openToOthers(dir string) bool {
+	info, err := os.Stat(dir)
+	return err == nil && info.Mode().Perm()&0o002 != 0
+}
+
 func userName(uid int) string {
 	id := strconv.Itoa(uid)
 	if u, err := osuser.LookupId(id); err == nil {
