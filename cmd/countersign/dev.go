@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +37,13 @@ The catcher refuses mail to no-such-user@… for good, and defers mail to greyli
 		Args:    cobra.NoArgs,
 	}
 	c.Flags().StringVar(&file, "publish", "", "publish this JSON Lines file at the start, and show what became of it")
-	c.RunE = func(c *cobra.Command, _ []string) error { return a.runDev(c, file) }
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		// The terminal that dev runs in was closed: end as on Ctrl-C.
+		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP)
+		defer stop()
+		c.SetContext(ctx)
+		return a.runDev(c, file)
+	}
 	return c
 }
 

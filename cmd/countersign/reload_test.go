@@ -92,6 +92,38 @@ func TestServe_HangupReloadsAndEndsNothing(t *testing.T) {
 	}
 }
 
+func TestServe_HangupWhileItWaitsEndsNothing(t *testing.T) {
+	broker := eventstest.Server(t)
+	x, dir := townAt(t, broker), t.TempDir()
+	broker.Stop()
+	w := x.launch(x.env(dir))
+	w.says("countersign is up")
+	for range 50 { // NATS is away, and nobody has read the log
+		if err := w.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.hangUp(1)
+	broker.Start()
+	w.says("read to its end")
+	x.create(1, 3, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 3)
+}
+
+func TestDev_HangupEndsItAsCtrlCDoes(t *testing.T) {
+	k := launch(t, []string{
+		"AS_PROGRAM=1", "COUNTERSIGN_DATA_DIR=" + t.TempDir(), "COUNTERSIGN_LISTEN=127.0.0.1:0",
+		"COUNTERSIGN_ADMIN_LISTEN=127.0.0.1:0", "COUNTERSIGN_NATS_LISTEN=127.0.0.1:0",
+	}, "dev")
+	k.says("up until Ctrl-C")
+	if err := k.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if code := k.dies(); code != exitOK {
+		t.Errorf("exit code %d, want %d", code, exitOK)
+	}
+}
+
 // wantReloaded asks the worker for its certificate, which has to be the second,
 // and for an account that it was not started with.
 func (x *town) wantReloaded(w *killable, token string) {
