@@ -144,7 +144,7 @@ func TestServe_EmbeddedStoreRemovedMakesNoLog(t *testing.T) {
 	}
 }
 
-// TestServe_AnotherLogIsNotFollowed has a stream that was made anew: the worker
+// TestServe_AnotherLogIsNotFollowed has a stream that was made again: the worker
 // ends and advises what loses nothing, and that works.
 func TestServe_AnotherLogIsNotFollowed(t *testing.T) {
 	dir := t.TempDir()

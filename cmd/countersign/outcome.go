@@ -275,7 +275,7 @@ func (w *logWatch) refusedBefore(ctx context.Context, o *outcome) error {
 	})
 }
 
-// sayOutcomes prints what became of the events, and fails if one was turned down.
+// sayOutcomes prints what became of the events, and fails if one was refused.
 func (a *app) sayOutcomes(list []outcome, asJSON bool) error {
 	count := map[workflow.Result]int{}
 	for _, o := range list {
@@ -297,7 +297,7 @@ func (a *app) sayOutcomes(list []outcome, asJSON bool) error {
 		a.err.Linef("unknown: %d events are on the log, and no worker has shown that it has read them; a worker that starts later applies them. countersign dead list, on its machine, then shows what was refused", n)
 	}
 	if n := count[workflow.Turned] + count[workflow.Dead]; n > 0 {
-		return fmt.Errorf("%d of %d events were turned down; countersign dead show SEQUENCE, on a worker's machine, says what to do", n, len(list))
+		return fmt.Errorf("%d of %d events were refused; countersign dead show SEQUENCE, on a worker's machine, says what to do", n, len(list))
 	}
 	return nil
 }

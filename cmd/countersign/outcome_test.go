@@ -75,7 +75,7 @@ func outcomesOf(t *testing.T, out string) (list []string, sequences map[uint64]i
 }
 
 // TestPublishWait_TellsEachOutcome publishes events beside a worker, and then
-// again: what was turned down stays so, and the rest are duplicates.
+// again: what was refused stays so, and the rest are duplicates.
 func TestPublishWait_TellsEachOutcome(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
@@ -88,9 +88,9 @@ func TestPublishWait_TellsEachOutcome(t *testing.T) {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	if len(sequences) != len(lines)-1 {
-		t.Errorf("the events stand at %v", sequences)
+		t.Errorf("the events are at %v", sequences)
 	}
-	if !strings.Contains(errs, "4 of 9 events were turned down") {
+	if !strings.Contains(errs, "4 of 9 events were refused") {
 		t.Errorf("it says: %s", errs)
 	}
 	again := make([]string, len(want))

@@ -25,8 +25,8 @@ type view struct {
 	T      *texts
 	W      loa.Words
 
-	Letter   *sheet        // nil where no letter is shown
-	Form     *form         // nil where nothing can be signed
+	Letter   *sheet        // nil if no letter is shown
+	Form     *form         // nil if nothing can be signed
 	Declines string        // the statement of those who decline
 	Confirm  *confirmation // nil unless the page asks whether to end the letter
 	Download bool          // the signed letter can be had
