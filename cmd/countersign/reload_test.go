@@ -106,6 +106,7 @@ func TestServe_HangupWhileItWaitsEndsNothing(t *testing.T) {
 	w.hangUp(1)
 	broker.Start()
 	w.says("read to its end")
+	eventstest.Wait(t, "the test's own connection", x.nc.IsConnected)
 	x.create(1, 3, "signer-%d@example.com")
 	x.statuses(dir, workflow.Signing, 3)
 }
