@@ -105,10 +105,11 @@ type details struct {
 	Subscriber     string                  `json:"subscriber,omitempty"`
 	ServiceAddress workflow.ServiceAddress `json:"service_address,omitzero"`
 	AskedBy        workflow.Asked          `json:"asked_by,omitzero"`
+	EndedBy        workflow.Ending         `json:"ended_by,omitempty"`
 }
 
 func detailsOf(d workflow.Document) details {
-	return details{d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy}
+	return details{d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy, d.EndedBy}
 }
 
 // msOr0 is a time that may be missing.
@@ -147,7 +148,7 @@ func document(r sqlc.Document) (workflow.Document, error) {
 		if err := json.Unmarshal([]byte(r.Details), &more); err != nil {
 			return d, fmt.Errorf("details of %s: %w", r.SID, err)
 		}
-		d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy = more.Locale, more.Subscriber, more.ServiceAddress, more.AskedBy
+		d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy, d.EndedBy = more.Locale, more.Subscriber, more.ServiceAddress, more.AskedBy, more.EndedBy
 	}
 	if err := json.Unmarshal([]byte(r.CCEmails), &d.CCEmails); err != nil {
 		return d, fmt.Errorf("cc emails of %s: %w", r.SID, err)

@@ -110,6 +110,8 @@ func (r *reader) statusChanged(data value) (b workflow.StatusChanged) {
 			b.Reason = r.prose(v, MaxReason)
 		case "canceled_by":
 			b.CanceledBy = r.canceledBy(v)
+		case "ended_by":
+			b.EndedBy = oneOf(r, v, workflow.Endings)
 		case "evidence":
 			b.Evidence = r.evidence(v)
 		case "letter_digest":

@@ -124,7 +124,7 @@ func (d *decider) bounced(e Entry, b Bounced) *Problem {
 	d.out.Bounces = append(d.out.Bounces, Bounce{b, e})
 	d.note("mail reported "+string(b.Action), fmt.Sprintf("%s: %s", b.Mail, b.words()))
 	if doc.out() && b.Hard() && b.Mail.Kind() == MailSignature && b.Mail.Round() == doc.Round {
-		d.fail("the signature mail came back: " + b.words())
+		d.fail(EndedUndeliverable, "the signature mail came back: "+b.words())
 	}
 	return nil
 }

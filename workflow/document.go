@@ -34,6 +34,21 @@ func (s Status) Ended() bool { return s == Signed || s == Canceled || s == Faile
 // orders, so that another document may take them.
 func (s Status) Released() bool { return s == Canceled || s == Failed }
 
+// Ending is how a document ended that was not signed. Only Countersign and its
+// signing page say so: the reason beside it is free text, which others write too.
+type Ending string
+
+// The endings.
+const (
+	EndedExpired       Ending = "expired"       // nobody signed in time
+	EndedUndeliverable Ending = "undeliverable" // the signature email was rejected, or came back
+	EndedDeclined      Ending = "declined"      // the signer declined on the page
+	EndedWrongPerson   Ending = "wrong_person"  // the signer said on the page that somebody else has to sign
+)
+
+// Endings lists every ending.
+var Endings = []Ending{EndedExpired, EndedUndeliverable, EndedDeclined, EndedWrongPerson}
+
 // OrderStatus is where a Hosted Number Order stands. The words are Twilio's
 // (HostedNumberOrder resource, "Status values").
 type OrderStatus string
@@ -109,6 +124,7 @@ type Document struct {
 	Orders             []Order         `json:"hosted_number_orders"`           // the orders that it authorizes
 	Reason             string          `json:"reason,omitempty"`               // why it was canceled or failed
 	CanceledBy         string          `json:"canceled_by,omitempty"`          // "signer" or "account"
+	EndedBy            Ending          `json:"ended_by,omitempty"`             // how it ended unsigned, if Countersign or the signing page ended it
 	AskedBy            Asked           `json:"asked_by,omitzero"`              // who asked for the status that ended it
 	Evidence           json.RawMessage `json:"evidence,omitempty"`             // what came with the status that ended it
 	LetterDigest       string          `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed

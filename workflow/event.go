@@ -102,6 +102,7 @@ type StatusChanged struct {
 	Status       Status          `json:"status"`                  // where the document is to stand
 	Reason       string          `json:"reason,omitempty"`        // why, for canceled and failed
 	CanceledBy   string          `json:"canceled_by,omitempty"`   // "signer" or "account"
+	EndedBy      Ending          `json:"ended_by,omitempty"`      // how it ended; only the signing page says so, from others it does not count
 	Evidence     json.RawMessage `json:"evidence,omitempty"`      // an object; kept as it came
 	LetterDigest string          `json:"letter_digest,omitempty"` // "sha256:" and 64 hex digits, of the letter that was signed
 	Round        int             `json:"round,omitempty"`         // the document's round that it is about; in another the event is refused. Left out: whichever it is in

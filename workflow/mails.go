@@ -174,6 +174,6 @@ func (d *decider) follow(m Mail, o MailOutcome) {
 	case MailAccepted:
 		d.sent()
 	case MailRejected:
-		d.fail("the signature mail was rejected: " + o.Reply)
+		d.fail(EndedUndeliverable, "the signature mail was rejected: "+o.Reply)
 	}
 }

@@ -175,6 +175,9 @@ func (d *decider) end(e Entry, b StatusChanged) {
 	doc.Status, doc.Hold, doc.DateUpdated = b.Status, false, d.now
 	doc.Reason, doc.Evidence, doc.LetterDigest = b.Reason, compact(b.Evidence), b.LetterDigest
 	doc.AskedBy = e.asked()
+	if w := doc.AskedBy.Writer; w == WriterPage || w == WriterCountersign {
+		doc.EndedBy = b.EndedBy
+	}
 	detail := e.by()
 	switch b.Status {
 	case Canceled:
@@ -209,8 +212,8 @@ func (d *decider) end(e Entry, b StatusChanged) {
 }
 
 // fail ends a document by our own doing.
-func (d *decider) fail(reason string) {
-	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, Reason: reason})
+func (d *decider) fail(by Ending, reason string) {
+	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, EndedBy: by, Reason: reason})
 }
 
 // Source is the CloudEvents source of what Countersign itself says.

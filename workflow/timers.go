@@ -40,15 +40,6 @@ func ReasonRightPerson(person string) string {
 	return ReasonNotMe + ": " + person
 }
 
-// RightPerson reads what ReasonRightPerson wrote. It reports whether the reason
-// is that the signer is not the right person.
-func RightPerson(reason string) (person string, ok bool) {
-	if reason == ReasonNotMe {
-		return "", true
-	}
-	return strings.CutPrefix(reason, ReasonNotMe+": ")
-}
-
 // Timer is one that runs for a document. The event that says that it came due
 // is owed; it counts if the log takes it at Due or later.
 type Timer struct {
@@ -168,7 +159,7 @@ func (d *decider) cameDue(t Timer) {
 	case t.Kind == TimerReminder && doc.Status == Signing:
 		d.remind(t)
 	case t.Kind == TimerExpiry && (doc.Status == Opened || doc.Status == Signing):
-		d.fail(ReasonExpired)
+		d.fail(EndedExpired, ReasonExpired)
 	case t.Kind == TimerFreshness && doc.Status == Signed && !doc.LetterStale && !doc.through():
 		d.note(TypeTimerDue, "the letter is too old for orders that are not through")
 		d.stale(StaleByAge)

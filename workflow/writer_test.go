@@ -25,3 +25,28 @@ func TestAsked_SourceIsNoPartOfTheSentence(t *testing.T) {
 		}
 	}
 }
+
+func TestDecide_OnlyThePageSaysHowADocumentEnded(t *testing.T) {
+	for _, c := range []struct {
+		subject string
+		source  string
+		want    workflow.Ending
+	}{
+		{"by.page.status", "/sign", workflow.EndedWrongPerson},
+		{"by.api.status", "/api", ""},
+		{"status", "/orders", ""},
+	} {
+		const document, account = workflow.SID("PX00000000000000000000000000000001"), workflow.SID("ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+		say := func(s workflow.State, seq uint64, subject, source string, b workflow.Body) workflow.State {
+			return workflow.Decide(s, workflow.Entry{
+				Sequence: seq, Account: account, Document: document, ID: string(rune('a' + seq)), Source: source, Body: b,
+				Subject: workflow.SubjectPrefix + string(account) + "." + string(document) + "." + subject,
+			}, workflow.Facts{}).State
+		}
+		s := say(workflow.State{}, 1, "created", "/orders", workflow.Created{Email: "owner@example.com"})
+		s = say(s, 2, c.subject, c.source, workflow.StatusChanged{Status: workflow.Canceled, EndedBy: workflow.EndedWrongPerson})
+		if d := s.Document; d.Status != workflow.Canceled || d.EndedBy != c.want {
+			t.Errorf("on %s the document is %s, ended by %q, want %q", c.subject, d.Status, d.EndedBy, c.want)
+		}
+	}
+}

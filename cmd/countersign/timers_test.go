@@ -47,7 +47,7 @@ func TestALetterIsRemindedOfAndExpires(t *testing.T) {
 			t.Errorf("%s stands on the log %d times", subject, subjects[subject])
 		}
 	}
-	if doc := x.document(dir, testPX(0)); doc.Reason != workflow.ReasonExpired || doc.DateUpdated.Before(*doc.ExpiresAt) {
+	if doc := x.document(dir, testPX(0)); doc.EndedBy != workflow.EndedExpired || doc.DateUpdated.Before(*doc.ExpiresAt) {
 		t.Errorf("it is %s at %s: %s, and was to expire at %s", doc.Status, doc.DateUpdated, doc.Reason, doc.ExpiresAt)
 	}
 	x.must(dir, "verify")

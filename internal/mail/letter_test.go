@@ -3,6 +3,7 @@ package mail_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -98,6 +99,9 @@ func signed(d *workflow.Document) *workflow.Document {
 // ended makes a document that ended unsigned.
 func ended(d *workflow.Document, s workflow.Status, reason string) *workflow.Document {
 	d.Status, d.Reason = s, reason
+	if reason == workflow.ReasonExpired {
+		d.EndedBy = workflow.EndedExpired
+	}
 	return d
 }
 
@@ -139,7 +143,7 @@ func TestGolden(t *testing.T) {
 		case workflow.MailCanceled:
 			d.CanceledBy, d.Reason = "signer", "No son nuestros números."
 		case workflow.MailFailed:
-			d.Reason = workflow.ReasonExpired
+			d.Reason, d.EndedBy = workflow.ReasonExpired, workflow.EndedExpired
 		}
 		m := mailOf(kind, d)
 		m.Recipient = to
@@ -180,19 +184,36 @@ func TestGolden(t *testing.T) {
 // TestAReasonThatThePageGaveIsTranslated has a letter declined without a reason,
 // and by somebody who is not the right person.
 func TestAReasonThatThePageGaveIsTranslated(t *testing.T) {
-	for _, c := range []struct{ locale, reason, says, hides string }{
-		{"en", workflow.ReasonDeclined, "declined on", "Reason"},
-		{"es", workflow.ReasonDeclined, "la rechazó", "Motivo"},
-		{"en", workflow.ReasonNotMe, "Reason: not the right person", "no es"},
-		{"es", workflow.ReasonNotMe, "Motivo: no es la persona indicada", "right person"},
-		{"es", "Ya no.", "Motivo: Ya no.", "declined"},
-		{"en", workflow.ReasonRightPerson("Jane Doe, CFO"), "Reason: not the right person\nRight person, they say: Jane Doe, CFO\n", "person: Jane"},
-		{"es", workflow.ReasonRightPerson("Jane Doe"), "Motivo: no es la persona indicada\nPersona indicada, según dice: Jane Doe\n", "right person"},
-		{"en", workflow.ReasonRightPerson(strings.Repeat("é", 200)), "Right person, they say: " + strings.Repeat("é", 200) + "\n", "…"},
-		{"en", workflow.ReasonRightPerson("<a href=x>Jane</a>\u202e\r\nSubject: x"), "Right person, they say: <a href=x>Jane</a> Subject: x\n", "\u202e"},
+	const declined, wrong = workflow.EndedDeclined, workflow.EndedWrongPerson
+	for _, c := range []struct {
+		locale        string
+		by            workflow.Ending
+		reason, right string // right is who should be asked instead
+		says, hides   string
+	}{
+		{"en", declined, workflow.ReasonDeclined, "", "declined on", "Reason"},
+		{"es", declined, workflow.ReasonDeclined, "", "la rechazó", "Motivo"},
+		{"en", wrong, workflow.ReasonNotMe, "", "Reason: not the right person", "no es"},
+		{"es", wrong, workflow.ReasonNotMe, "", "Motivo: no es la persona indicada", "right person"},
+		{"es", declined, "Ya no.", "", "Motivo: Ya no.", "declined"},
+		{"en", wrong, "", "Jane Doe, CFO", "Reason: not the right person\nRight person, they say: Jane Doe, CFO\n", "person: Jane"},
+		{"es", wrong, "", "Jane Doe", "Motivo: no es la persona indicada\nPersona indicada, según dice: Jane Doe\n", "right person"},
+		{"en", wrong, "", strings.Repeat("é", 200), "Right person, they say: " + strings.Repeat("é", 200) + "\n", "…"},
+		{"en", wrong, "", "<a href=x>Jane</a>\u202e\r\nSubject: x", "Right person, they say: <a href=x>Jane</a> Subject: x\n", "\u202e"},
+		// An upstream service may write the same words. They are only its words.
+		{"es", "", workflow.ReasonNotMe, "", "Motivo: not the right person", "persona indicada"},
+		{"es", "", workflow.ReasonExpired, "", "Motivo: expired: nobody signed in time", "Caducada"},
 	} {
 		d := ended(document(), workflow.Canceled, c.reason)
-		d.Locale, d.CanceledBy = c.locale, "signer"
+		d.Locale, d.CanceledBy, d.EndedBy = c.locale, "signer", c.by
+		if c.right != "" {
+			d.Reason = workflow.ReasonRightPerson(c.right)
+			evidence, err := json.Marshal(map[string]string{"right_person": c.right})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Evidence = evidence
+		}
 		if l := write(t, nil, mailOf(workflow.MailCanceled, d))[0]; !strings.Contains(l.text, c.says) || strings.Contains(l.text, c.hides) || strings.Contains(l.html, "<a href=x>") {
 			t.Errorf("%s, %q: want %q and not %q:\n%s", c.locale, c.reason, c.says, c.hides, l.text)
 		}

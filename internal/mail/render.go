@@ -3,6 +3,7 @@ package mail
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"fmt"
 	htmltemplate "html/template"
 	"strings"
@@ -121,12 +122,11 @@ func (l letter) view(w *language, m workflow.Mail) view {
 		v.Link, expires = l.link(m)
 		v.Expires = loa.Moment(w.Language, expires)
 	case workflow.MailCanceled, workflow.MailFailed:
-		v.Declined, v.Expired = d.CanceledBy == "signer", d.Reason == workflow.ReasonExpired
-		person, notMe := workflow.RightPerson(d.Reason)
+		v.Declined, v.Expired = d.CanceledBy == "signer", d.EndedBy == workflow.EndedExpired
 		switch {
-		case v.Expired, v.Declined && d.Reason == workflow.ReasonDeclined:
-		case v.Declined && notMe:
-			v.Reason, v.Person = w.notMe, plainUpTo(maxPerson, person)
+		case v.Expired, d.EndedBy == workflow.EndedDeclined && d.Reason == workflow.ReasonDeclined: // they gave no reason
+		case d.EndedBy == workflow.EndedWrongPerson:
+			v.Reason, v.Person = w.notMe, plainUpTo(maxPerson, rightPerson(*d))
 		default:
 			v.Reason = foreign(d.Reason)
 		}
@@ -243,4 +243,16 @@ func plainUpTo(most int, s string) string {
 		s = string(runes[:most]) + "…"
 	}
 	return s
+}
+
+// rightPerson is who should be asked instead, as the signing page wrote it into
+// its evidence; empty if the signer did not say.
+func rightPerson(d workflow.Document) string {
+	var evidence struct {
+		RightPerson string `json:"right_person"`
+	}
+	if json.Unmarshal(d.Evidence, &evidence) != nil {
+		return ""
+	}
+	return evidence.RightPerson
 }

@@ -387,7 +387,7 @@ func (w *world) judgeExpiries(store *db.Store) {
 				due++
 			}
 		}
-		switch late := d.ExpiresAt != nil && d.Status == workflow.Failed && d.Reason == workflow.ReasonExpired; {
+		switch late := d.ExpiresAt != nil && d.Status == workflow.Failed && d.EndedBy == workflow.EndedExpired; {
 		case late && (due != 1 || d.DateUpdated.Before(*d.ExpiresAt)):
 			w.violated("I10", "%s expired at %s, and was to at %s, by %d entries", d.SID, d.DateUpdated, d.ExpiresAt, due)
 		case !late && d.ExpiresAt != nil && !d.Status.Ended():

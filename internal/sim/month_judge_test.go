@@ -118,7 +118,7 @@ func (m *month) judgeExpiry(d workflow.Document, t workflow.Timers, sent, end st
 	if at := expires(t, sent); !at.IsZero() {
 		due = ms(m.seen(at))
 	}
-	expired := end.status == workflow.Failed && d.Reason == workflow.ReasonExpired && end.round == d.Round
+	expired := end.status == workflow.Failed && d.EndedBy == workflow.EndedExpired && end.round == d.Round
 	switch {
 	case expired && !end.at.Equal(due):
 		m.t.Errorf("%s, sent at %s, expired at %s, want %s", d.SID, sent.at, end.at, due)

@@ -383,7 +383,7 @@ func TestAMonthWithAClockThatIsAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range life {
-		if d.Reason == workflow.ReasonExpired && d.DateUpdated.Before(*d.ExpiresAt) {
+		if d.EndedBy == workflow.EndedExpired && d.DateUpdated.Before(*d.ExpiresAt) {
 			t.Errorf("%s expired at %s, before %s", d.SID, d.DateUpdated, d.ExpiresAt)
 		}
 	}

@@ -194,7 +194,7 @@ func TestPage_DecliningTakesATickAndAConfirmation(t *testing.T) {
 			if err := json.Unmarshal(doc.Evidence, &e); err != nil {
 				t.Fatal(err)
 			}
-			if doc.CanceledBy != "signer" || doc.Reason != c.reason || e.RightPerson != c.person || len(e.Statements) != 1 || e.Statements[0] != c.states ||
+			if wrong := c.person != "" || strings.Contains(c.reason, workflow.ReasonNotMe); doc.CanceledBy != "signer" || (doc.EndedBy == workflow.EndedWrongPerson) != wrong || doc.Reason != c.reason || e.RightPerson != c.person || len(e.Statements) != 1 || e.Statements[0] != c.states ||
 				e.UserAgent != "Browser/1.0" || e.Language != c.lang {
 				t.Errorf("canceled by %q, reason %q, evidence %s", doc.CanceledBy, doc.Reason, doc.Evidence)
 			}

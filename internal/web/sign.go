@@ -99,7 +99,7 @@ func gone(t *texts, doc workflow.Document, round int) (s say, ok bool) {
 
 // expired reports whether the letter itself has expired, and when.
 func expired(doc workflow.Document) (at time.Time, ok bool) {
-	if doc.Status != workflow.Failed || doc.Reason != workflow.ReasonExpired {
+	if doc.EndedBy != workflow.EndedExpired {
 		return at, false
 	}
 	if doc.ExpiresAt != nil {
@@ -400,16 +400,16 @@ func (a *answering) signed(shown string) (events.Event, error) {
 }
 
 func (a *answering) declined(shown string) (events.Event, error) {
-	reason, e := a.form.Reason, a.evidence(shown)
+	reason, by, e := a.form.Reason, workflow.EndedDeclined, a.evidence(shown)
 	e.Statements = []string{a.statement()}
 	switch {
 	case a.form.Action == "not-me":
-		e.RightPerson = reason
+		e.RightPerson, by = reason, workflow.EndedWrongPerson
 		reason = workflow.ReasonRightPerson(reason)
 	case reason == "":
 		reason = workflow.ReasonDeclined
 	}
-	return a.event("decline", workflow.StatusChanged{Status: workflow.Canceled, CanceledBy: "signer", Reason: reason}, e)
+	return a.event("decline", workflow.StatusChanged{Status: workflow.Canceled, CanceledBy: "signer", EndedBy: by, Reason: reason}, e)
 }
 
 func (a *answering) event(what string, b workflow.StatusChanged, e evidence) (events.Event, error) {

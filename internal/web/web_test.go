@@ -96,9 +96,14 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 			says:   []string{"Closed", "can no longer be signed"}, hides: []string{"550"},
 		},
 		{
+			name: "failed, and an upstream service calls it expired", code: 200,
+			change: func(d *workflow.Document) { d.Status, d.Reason = workflow.Failed, workflow.ReasonExpired },
+			says:   []string{"Closed", "can no longer be signed"}, hides: []string{"This link has expired"},
+		},
+		{
 			name: "expired", code: 410,
 			change: func(d *workflow.Document) {
-				d.Status, d.Reason, d.ExpiresAt = workflow.Failed, workflow.ReasonExpired, &signed
+				d.Status, d.EndedBy, d.ExpiresAt = workflow.Failed, workflow.EndedExpired, &signed
 			},
 			says: []string{"This link has expired", "23 November 2026, 09:00 UTC"}, hides: []string{"555-0100", string(sid)},
 		},
