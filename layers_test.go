@@ -30,10 +30,12 @@ var rooms = map[string]string{
 	"internal/api":      "db events internal/httpd internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/accounts": "internal/private workflow",
 	"internal/admin":    "db events workflow",
-	"internal/web":      "db events internal/httpd internal/loa internal/phone internal/ratelimit internal/ticket workflow",
+	"internal/web":      "db events internal/httpd internal/letter/fonts internal/loa internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/relay":    "db events internal/failpoint workflow",
 	"internal/mail":     "internal/failpoint internal/inert internal/loa internal/phone internal/private internal/ratelimit workflow",
-	"internal/letter":   "internal/loa internal/phone workflow",
+	"internal/letter":   "internal/letter/fonts internal/loa internal/phone workflow",
+
+	"internal/letter/fonts": "",
 
 	"internal/evidence": "events internal/terminal workflow",
 

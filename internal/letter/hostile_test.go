@@ -23,26 +23,6 @@ import (
 	"countersign/internal/letter"
 )
 
-// TestAnyTextCanBeWritten has characters everywhere that the library cannot
-// draw: people type emoji on their phones.
-func TestAnyTextCanBeWritten(t *testing.T) {
-	for name, odd := range map[string]string{"emoji": "\U0001F600", "the first that UTF-16 has two units for": "\U00010000", "Han": "\U00020BB7", "the last": "\U0010FFFF"} {
-		t.Run(name, func(t *testing.T) {
-			c := content("en", 3)
-			for _, s := range []*string{&c.Provider, &c.Subscriber, &c.Address, &c.Title, &c.Signed.Name, &c.Signed.Title, &c.Numbers[0].CurrentCarrier, &c.Evidence[0].What, &c.Evidence[0].More[0]} {
-				*s = "Zoë " + odd + " Owner"
-			}
-			sealed, err := seals(t, keys(t)["ECDSA"]).Apply(write(t, c), at, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if text := squeezed(run(t, sealed, "pdftotext", "PDF", "-")); strings.Count(text, "Zoë \ufffd Owner") < 8 {
-				t.Errorf("it says\n%s", text)
-			}
-		})
-	}
-}
-
 // TestNoNameIsTheNumberOfPages has names that PDF libraries replace by it.
 func TestNoNameIsTheNumberOfPages(t *testing.T) {
 	c := content("en", 1)

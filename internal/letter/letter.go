@@ -1,27 +1,21 @@
 // Package letter writes the letter of authorization as a PDF, unsigned to be
 // read, or signed with a page of evidence, and seals it.
 //
-// The same content gives the same bytes. The fonts are in the file: Latin,
-// Greek and Cyrillic letters; others, such as Chinese or Arabic ones, have no
-// glyph and show as boxes. Characters beyond the Basic Multilingual Plane, such
-// as emoji, are replaced by U+FFFD.
+// The same content gives the same bytes. The fonts are in the file; package
+// fonts says what they can draw. No signed letter is written of a content that
+// they cannot draw.
 package letter
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"codeberg.org/go-pdf/fpdf"
 	_ "time/tzdata" // the same zones on every machine
 
-	"golang.org/x/image/font/gofont/gobold"
-	"golang.org/x/image/font/gofont/goitalic"
-	"golang.org/x/image/font/gofont/goregular"
-
+	"countersign/internal/letter/fonts"
 	"countersign/internal/loa"
 	"countersign/internal/phone"
 	"countersign/workflow"
@@ -63,7 +57,7 @@ type Step struct {
 
 const (
 	margin = 20.0 // mm
-	family = "go"
+	family = "noto"
 )
 
 // page is a letter being written.
@@ -73,8 +67,15 @@ type page struct {
 	width float64 // between the margins
 }
 
-// Write writes the letter. It fails where the drawn signature is not a PNG.
+// Write writes the letter. It fails if the drawn signature is not a PNG, and
+// with ErrNoGlyph if what is signed has a character that the fonts cannot draw.
+// In a letter that is not signed, and in the evidence, which quotes mail servers
+// and browsers, such a character is replaced by its code point: "[U+5C71]".
 func Write(c Content) ([]byte, error) {
+	c, err := printable(c)
+	if err != nil {
+		return nil, fmt.Errorf("write the letter of %s: %w", c.Document, err)
+	}
 	p := newPage(c)
 	p.heading()
 	p.parties()
@@ -91,30 +92,6 @@ func Write(c Content) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// drawable is a text without what the library cannot draw: characters that
-// UTF-16 needs two units for.
-func drawable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r > 0xffff {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
-
-// CellFormat is the library's, for any text.
-func (p *page) CellFormat(w, h float64, text, border string, ln int, align string, fill bool, link int, linkStr string) {
-	p.Fpdf.CellFormat(w, h, drawable(text), border, ln, align, fill, link, linkStr)
-}
-
-// MultiCell is the library's, for any text.
-func (p *page) MultiCell(w, h float64, text, border, align string, fill bool) {
-	p.Fpdf.MultiCell(w, h, drawable(text), border, align, fill)
-}
-
-// SplitText is the library's, for any text.
-func (p *page) SplitText(text string, w float64) []string { return p.Fpdf.SplitText(drawable(text), w) }
-
 // pages stands for the number of pages until that is known. Nobody can have
 // typed it: names and lines have no control characters.
 const pages = "\x1f\x1e\x1f"
@@ -129,12 +106,12 @@ func newPage(c Content) *page {
 	p.SetModificationDate(at.UTC())
 	p.SetCatalogSort(true)
 	p.SetTitle(c.Words.Title+" "+string(c.Document), true)
-	p.SetAuthor(drawable(c.Provider), true)
+	p.SetAuthor(c.Provider, true)
 	p.SetProducer("Countersign", true)
 	p.SetLang(c.Words.Language)
-	p.AddUTF8FontFromBytes(family, "", goregular.TTF)
-	p.AddUTF8FontFromBytes(family, "B", gobold.TTF)
-	p.AddUTF8FontFromBytes(family, "I", goitalic.TTF)
+	p.AddUTF8FontFromBytes(family, "", fonts.Regular)
+	p.AddUTF8FontFromBytes(family, "B", fonts.Bold)
+	p.AddUTF8FontFromBytes(family, "I", fonts.Italic)
 	p.SetMargins(margin, margin, margin)
 	p.SetAutoPageBreak(true, margin+6)
 	p.AliasNbPages(pages)
