@@ -51,6 +51,11 @@ type texts struct {
 	Errors, ErrorPrefix                                                       string
 	NoName, BadName, BadTitle, NoAuthority, NoStatements, NoConsent, BadDrawn string
 	BadReason, NoDeclines, BadPerson, NoWrongPerson                           string
+
+	// What the letter's fonts cannot draw. NoGlyph, at a field that the signer
+	// typed, has the character in it; Unprintable, a notice on top of the letter,
+	// has the name of the field and then the character.
+	NoGlyph, Unprintable string
 }
 
 // declines is the statement of those who decline a document.

@@ -64,4 +64,7 @@ var english = texts{
 	BadReason: "The reason can have at most 1,000 characters", NoDeclines: "Tick that you decline to sign",
 	BadPerson:     "Who the right person is can have at most 200 characters, and no line breaks or hidden characters that turn the direction of writing",
 	NoWrongPerson: "Tick that you are not the person who should sign",
+
+	NoGlyph:     "The letter cannot print the character %s. Type it in Latin, Greek or Cyrillic letters",
+	Unprintable: "The letter cannot be signed yet: it cannot print a character in “%s”, %s. Please reply to the email that brought you here, and ask for a letter that has it in Latin, Greek or Cyrillic letters.",
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -11,7 +12,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"countersign/events"
+	"countersign/internal/letter/fonts"
 	"countersign/workflow"
 )
 
@@ -74,9 +78,10 @@ func (f *form) Error(field string) string {
 // read takes the form from what a browser sent.
 func read(v url.Values) *form {
 	trim := func(name string) string { return strings.TrimSpace(v.Get(name)) }
+	composed := func(name string) string { return norm.NFC.String(trim(name)) } // as the letter prints it
 	return &form{
 		Action: v.Get("action"), Version: v.Get("version"),
-		Name: trim("name"), Title: trim("title"), Zone: zone(trim("zone")), Drawn: v.Get("drawn"),
+		Name: composed("name"), Title: composed("title"), Zone: zone(trim("zone")), Drawn: v.Get("drawn"),
 		Authority: v.Get("authority") != "", Statements: v.Get("statements") != "", Ticked: v.Get("consent") != "",
 		Declines: v.Get("declines") != "", WrongPerson: v.Get("wrong-person") != "", Confirmed: v.Get("confirm") != "",
 		Reason: strings.ReplaceAll(trim("reason"), "\r\n", "\n"),
@@ -103,10 +108,29 @@ func (f *form) check(t *texts) {
 	named := strings.ContainsFunc(f.Name, func(r rune) bool { return unicode.IsLetter(r) && workflow.Visible(r) })
 	fail(!named, "name", t.NoName)
 	fail(named && !line(f.Name, maxName), "name", t.BadName)
+	f.checkGlyph(t, "name", f.Name)
 	fail(!line(f.Title, maxName), "title", t.BadTitle)
+	f.checkGlyph(t, "title", f.Title)
 	fail(!f.Authority, "authority", t.NoAuthority)
 	fail(!f.Statements, "statements", t.NoStatements)
 	fail(!f.Ticked, "consent", t.NoConsent)
+}
+
+// checkGlyph finds a character that the letter cannot print in a field that has
+// no other fault.
+func (f *form) checkGlyph(t *texts, field, typed string) {
+	if r, ok := fonts.Missing(typed); ok && f.Error(field) == "" {
+		f.Errors = append(f.Errors, fault{field, fmt.Sprintf(t.NoGlyph, spelled(r))})
+	}
+}
+
+// spelled names a character: as it looks, if it can be seen, and by its code
+// point.
+func spelled(r rune) string {
+	if !unicode.IsGraphic(r) {
+		return fmt.Sprintf("%U", r)
+	}
+	return fmt.Sprintf("%c (%U)", r, r)
 }
 
 // checkEnd finds what is wrong with an answer that ends the letter unsigned. As

@@ -143,8 +143,15 @@ func (o *office) stands(want workflow.Status) workflow.Document {
 func (o *office) form() url.Values {
 	o.t.Helper()
 	_, body := o.get(o.t, "/sign/"+o.token(o.t, 2))
+	form := answers()
+	form.Set("version", field(o.t, body, "version"))
+	return form
+}
+
+// answers are what is typed and ticked in a form that can be sent.
+func answers() url.Values {
 	return url.Values{
-		"version": {field(o.t, body, "version")}, "action": {"sign"}, "name": {" Zoë <b>Owner</b> "}, "title": {"Owner"},
+		"action": {"sign"}, "name": {" Zoë <b>Owner</b> "}, "title": {"Owner"},
 		"authority": {"yes"}, "statements": {"yes"}, "consent": {"yes"}, "zone": {"America/Chicago"},
 		"declines": {"yes"}, "wrong-person": {"yes"},
 	}

@@ -135,6 +135,9 @@ func (a *answering) answer() view {
 	}
 	switch {
 	case a.form.Action == "sign":
+		if v := a.ready(a.t, a.doc, a.token, a.expires); v.Notice != "" { // the letter cannot be printed
+			return a.again(http.StatusUnprocessableEntity, v.Notice)
+		}
 		a.form.check(a.t)
 	case a.form.Ends():
 		a.form.checkEnd(a.t)

@@ -64,4 +64,7 @@ var spanish = texts{
 	BadReason: "El motivo puede tener como máximo 1000 caracteres", NoDeclines: "Marque que rechaza firmar",
 	BadPerson:     "La persona indicada puede ocupar como máximo 200 caracteres, sin saltos de línea ni caracteres ocultos que cambien el sentido de la escritura",
 	NoWrongPerson: "Marque que no es la persona que debe firmar",
+
+	NoGlyph:     "La carta no puede imprimir el carácter %s. Escríbalo con letras latinas, griegas o cirílicas",
+	Unprintable: "Todavía no se puede firmar la carta: no puede imprimir un carácter de «%s», %s. Responda al correo que le trajo aquí y pida una carta que lo tenga en letras latinas, griegas o cirílicas.",
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"countersign/internal/letter/fonts"
 	"countersign/internal/loa"
 	"countersign/internal/phone"
 	"countersign/workflow"
@@ -91,8 +92,27 @@ func (h *handler) ready(t *texts, doc workflow.Document, token string, expires t
 	v.Lead = fmt.Sprintf(t.Asks, h.Provider)
 	v.Good = fmt.Sprintf(t.Good, t.moment(expires))
 	v.Declines = t.declines(doc)
+	v.Notice = v.unprintable()
 	v.Form = &form{Version: shown(h.Provider, v.W, doc), Title: titleOf(doc)}
 	return v
+}
+
+// unprintable says which part of the letter has a character that it cannot
+// print; "" if none has. The signer's own title is judged when it is typed.
+func (v *view) unprintable() string {
+	w, l := v.W, v.Letter
+	parts := []struct{ name, text string }{
+		{w.Provider, l.Provider}, {w.Subscriber, l.Subscriber}, {w.Address, strings.Join(l.Address, "\n")}, {w.Email, l.Email},
+	}
+	for _, n := range l.Numbers {
+		parts = append(parts, struct{ name, text string }{w.Carrier, n.Carrier})
+	}
+	for _, p := range parts {
+		if r, ok := fonts.Missing(p.text); ok {
+			return fmt.Sprintf(v.T.Unprintable, p.name, spelled(r))
+		}
+	}
+	return ""
 }
 
 // ended says how the letter ended. The reason is left out: it is in the words
