@@ -21,6 +21,7 @@ import (
 	"countersign/events"
 	"countersign/internal/config"
 	"countersign/internal/letter"
+	"countersign/internal/letter/fonts"
 	"countersign/internal/loa"
 	"countersign/internal/mail"
 	"countersign/internal/relay"
@@ -42,6 +43,15 @@ func provider(cfg config.Config) string {
 		return from.Name
 	}
 	return from.Address[strings.LastIndexByte(from.Address, '@')+1:]
+}
+
+// checkProvider fails if letters cannot print the provider's name: none of them
+// could be signed.
+func checkProvider(cfg config.Config) error {
+	if r, ok := fonts.Missing(provider(cfg)); ok {
+		return fmt.Errorf("--provider: letters cannot print the character %q (%U) of the provider's name, which is that of --mail-from if --provider is not set; set --provider to a name in Latin, Greek or Cyrillic letters", r, r)
+	}
+	return nil
 }
 
 // loadSeal reads the key that seals letters, from the files that the settings

@@ -93,6 +93,9 @@ func newWorker(ctx context.Context, cfg config.Config, newKeys bool, logger *slo
 	if err = checkFiles(cfg); err != nil {
 		return nil, err
 	}
+	if err = checkProvider(cfg); err != nil {
+		return nil, err
+	}
 	if w.public, err = listen(cfg.Listen, "--listen"); err != nil {
 		return nil, err
 	}
