@@ -3,6 +3,8 @@ package letter_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,45 +69,43 @@ var notPrinted = map[string]string{
 	"राजेश कुमार": "र", "अनिता": "अ",
 	"สมชาย ใจดี": "ส", "ธนพล": "ธ",
 	"김민준": "김", "이서연": "이",
-	"Zoë 😀": "😀", "\U00020BB7野家": "\U00020BB7", "Արամ": "Ա", "გიორგი": "გ", "Zoë \U0010FFFF": "\U0010FFFF", "broken \ufffd": "\ufffd",
+	"Zoë 😀": "😀", "\U00020BB7野家": "\U00020BB7", "Արամ": "Ա", "გიორგი": "გ", "Zoë \U0010FFFF": "\U0010FFFF", "broken \ufffd": "\ufffd", "the first of two units \U00010000": "\U00010000",
 }
 
-// TestWrite_NoSignedLetterHasAMissingGlyph has names that the fonts cannot draw
-// in every place of a signed letter.
+// TestWrite_NoSignedLetterHasAMissingGlyph has each name in every place of a
+// signed letter that is no evidence.
 func TestWrite_NoSignedLetterHasAMissingGlyph(t *testing.T) {
 	for name, first := range notPrinted {
 		r := []rune(first)[0]
 		if got, ok := fonts.Missing(name); !ok || got != r {
 			t.Errorf("%q: the first character that is missing is %q, %v", name, got, ok)
 		}
-		c := content("en", 3)
-		for i := range places(&c) {
+		for i := 1; i < 8; i++ { // the title of an unsigned letter, the first, is not in it
 			c := content("en", 3)
 			*places(&c)[i] = name
-			switch i {
-			case 0: // the title of an unsigned letter is not in it
-			case 8, 9: // the evidence
-				if text := squeezed(run(t, write(t, c), "pdftotext", "PDF", "-")); !strings.Contains(text, fmt.Sprintf("[%U]", r)) {
-					t.Errorf("%q in the evidence:\n%s", name, text)
-				}
-			default:
-				if _, err := letter.Write(c); !errors.Is(err, letter.ErrNoGlyph) || !strings.Contains(err.Error(), fmt.Sprintf("%U", r)) {
-					t.Errorf("%q at place %d: %v", name, i, err)
-				}
+			if _, err := letter.Write(c); !errors.Is(err, letter.ErrNoGlyph) || !strings.Contains(err.Error(), fmt.Sprintf("%U", r)) {
+				t.Errorf("%q at place %d: %v", name, i, err)
 			}
 		}
 	}
 }
 
-// TestWrite_UnsignedLetterNamesWhatItCannotDraw has the same names in a letter
-// to be read.
-func TestWrite_UnsignedLetterNamesWhatItCannotDraw(t *testing.T) {
-	for name, first := range notPrinted {
-		c := content("en", 3)
-		c.Title, c.Subscriber, c.Provider, c.Numbers[0].CurrentCarrier, c.Signed = name, name, name, name, nil
-		text := squeezed(run(t, write(t, c), "pdftotext", "PDF", "-"))
-		if spelled := fmt.Sprintf("[%U]", []rune(first)[0]); strings.Count(text, spelled) < 4 {
-			t.Errorf("%q: %s is not in it four times:\n%s", name, spelled, text)
+// TestWrite_CodePointsStandForWhatCannotBeDrawn has the same names in a letter
+// to be read, and in the evidence of a signed one that is sealed.
+func TestWrite_CodePointsStandForWhatCannotBeDrawn(t *testing.T) {
+	all := strings.Join(slices.Collect(maps.Keys(notPrinted)), " ")
+	unsigned, signed := content("en", 3), content("en", 3)
+	unsigned.Title, unsigned.Subscriber, unsigned.Provider, unsigned.Numbers[0].CurrentCarrier, unsigned.Signed = all, all, all, all, nil
+	signed.Evidence[0].What, signed.Evidence[0].More[0] = all, all
+	sealed, err := seals(t, keys(t)["ECDSA"]).Apply(write(t, signed), at, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, places := range map[string]int{run(t, write(t, unsigned), "pdftotext", "PDF", "-"): 4, run(t, sealed, "pdftotext", "PDF", "-"): 2} {
+		for name, first := range notPrinted {
+			if spelled := fmt.Sprintf("[%U]", []rune(first)[0]); strings.Count(text, spelled) < places {
+				t.Errorf("%q: %s is not in it %d times:\n%s", name, spelled, places, text)
+			}
 		}
 	}
 }
