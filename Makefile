@@ -7,7 +7,7 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test tools shots soak soak-storm bench cover fuzz fuzz-short generate check \
+.PHONY: help run build test test-program test-simulation tools shots soak soak-storm bench cover fuzz fuzz-short generate check \
 	format vet staticcheck deadcode generated tidy layers openapi paths
 
 help: ## this list
@@ -21,9 +21,14 @@ build: ## bin/countersign, position-independent, with all symbols bound and read
 	go build -trimpath -buildmode=pie -ldflags '-linkmode=external -extldflags "-Wl,-z,relro,-z,now"' -o '$(BIN)' ./cmd/countersign
 
 test: tools ## every test, with the race detector and in random order
-	go test -race -shuffle=on -timeout 20m -tags failpoints ./...
-	SIM_SCHEDULES=3000 go test -count=1 -run TestSimulation ./internal/sim
+	@$(MAKE) --no-print-directory -j2 test-program test-simulation
 	go -C browser test -shuffle=on ./...
+
+test-program: # most of the time one core is enough for it
+	go test -race -shuffle=on -timeout 30m -tags failpoints ./...
+
+test-simulation:
+	SIM_SCHEDULES=3000 go test -count=1 -timeout 30m -run TestSimulation ./internal/sim
 
 AXE := browser/node_modules/.package-lock.json
 $(AXE): browser/package-lock.json
@@ -49,8 +54,8 @@ shots: tools ## docs/images: the signing page in every state and every mail, on 
 soak: soak-storm ## what takes long: soak-storm, and then simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
 	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim
 
-soak-storm: ## 1,000 documents through a storm, a mail server silent for ten minutes, a standby's takeover; 40 minutes at most
-	go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestSoak|TestAStalled|TestMailsThatFail|TestAStandby' ./cmd/countersign
+soak-storm: ## 1,000 documents through a storm, a hostile upstream service for a minute, a mail server silent for ten minutes, a standby's takeover; 40 minutes at most
+	HOSTILE_SECONDS=60 go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestSoak|TestAStalled|TestMailsThatFail|TestAStandby|TestDeployNATS_Hostile' ./cmd/countersign
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

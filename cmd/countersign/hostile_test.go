@@ -19,16 +19,17 @@ import (
 )
 
 // TestDeployNATS_HostileUpstreamBesideHonestDocuments has portal run all its
-// attacks at once while 200 documents of loa-desk's are sent and signed: each is
+// attacks at once while documents of loa-desk's are sent and signed: each is
 // signed, registered and mailed once, and nothing is overheard. HOSTILE_SECONDS
-// says for how long at least, 5 if it is not set.
+// says for how long at least, with 200 documents; it is 3, with 30, if not set.
 func TestDeployNATS_HostileUpstreamBesideHonestDocuments(t *testing.T) {
 	for _, conf := range []string{accountsConf, usersConf} {
 		t.Run(conf, func(t *testing.T) {
 			s := newSiege(t, startSecured(t, conf, false))
-			const first, honest = 1000, 200
+			const first = 1000
+			lasts, honest := hostileTime(t)
 			stop := s.attack(first, honest)
-			until := time.Now().Add(hostileTime(t))
+			until := time.Now().Add(lasts)
 			s.honest(first, honest)
 			eventstest.WaitFor(t, 10*time.Minute, "the attacks to have lasted", func() bool { return time.Now().After(until) })
 			stop()
@@ -45,15 +46,17 @@ func TestDeployNATS_HostileUpstreamBesideHonestDocuments(t *testing.T) {
 	}
 }
 
-func hostileTime(t *testing.T) time.Duration {
-	seconds := 5
-	if s := os.Getenv("HOSTILE_SECONDS"); s != "" {
-		var err error
-		if seconds, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
+// hostileTime is for how long portal attacks, and beside how many documents.
+func hostileTime(t *testing.T) (lasts time.Duration, documents int) {
+	s := os.Getenv("HOSTILE_SECONDS")
+	if s == "" {
+		return 3 * time.Second, 30
 	}
-	return time.Duration(seconds) * time.Second
+	seconds, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(seconds) * time.Second, 200
 }
 
 // honest has loa-desk create documents, and their signers sign them, several at
