@@ -90,10 +90,10 @@ func TestTheKeyboardAlone(t *testing.T) {
 	p.reads("Thank you, the letter is signed")
 }
 
-// TestTheKeyboardAlone_Declines says without a mouse that somebody else is the
+// TestSigningPage_DeclinesByKeyboardAlone says without a mouse that somebody else is the
 // right person: each stop shows that it has the focus, and so does the button of
 // the page that says what will happen.
-func TestTheKeyboardAlone_Declines(t *testing.T) {
+func TestSigningPage_DeclinesByKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	l := x.create(1)

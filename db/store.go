@@ -310,25 +310,25 @@ func explain(path string, err error) error {
 	if !errors.As(err, &e) {
 		return fmt.Errorf("database %s: %w", path, err)
 	}
-	mend := ""
+	fix := ""
 	switch e.Code {
 	case sqlite3.ErrFull:
-		mend = "the disk is full; free space and start again: nothing on the log is lost"
+		fix = "the disk is full; free space and start again: nothing on the log is lost"
 	case sqlite3.ErrIoErr:
-		mend = "the disk failed; check it, and start again: nothing on the log is lost"
+		fix = "the disk failed; check it, and start again: nothing on the log is lost"
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
-		mend = "the file is damaged; run countersign rebuild, which makes it again from the log and keeps the old file"
+		fix = "the file is damaged; run countersign rebuild, which makes it again from the log and keeps the old file"
 	case sqlite3.ErrBusy:
-		mend = "another process has locked the file; wait until that process is done, or end it"
+		fix = "another process has locked the file; wait until that process is done, or end it"
 		if holder := lockHolder(path); holder != "" {
-			mend = holder + " has locked the file; wait until that process is done, or end it"
+			fix = holder + " has locked the file; wait until that process is done, or end it"
 		}
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
-		mend = "the file cannot be written; check the directory's owner and permissions"
+		fix = "the file cannot be written; check the directory's owner and permissions"
 	default:
 		return fmt.Errorf("database %s: %w", path, err)
 	}
-	return fmt.Errorf("database %s: %w: %s", path, err, mend)
+	return fmt.Errorf("database %s: %w: %s", path, err, fix)
 }
 
 // Position returns how far the log is applied.

@@ -33,7 +33,7 @@ func alone(t *testing.T) bool {
 		}
 	}
 	out, err := cmd.CombinedOutput()
-	if errors.Is(err, syscall.EPERM) {
+	if errors.Is(err, syscall.EPERM) && os.Getenv("CI") == "" { // in CI nothing is skipped
 		t.Skip("this machine lets nobody mount a file system")
 	}
 	if err != nil {

@@ -57,7 +57,7 @@ type fileKey struct {
 //
 // A file that other users can read or that its group can change is refused, as
 // is one without a key, with a key that is too short or twice in it, or with
-// anything but JSON. The error names the file and says the mend; it never
+// anything but JSON. The error names the file and says the fix; it never
 // quotes a key.
 func LoadKeys(path string) (*Keys, error) {
 	data, err := private.Read(path, maxFileLen)
@@ -78,13 +78,13 @@ func LoadKeys(path string) (*Keys, error) {
 }
 
 func parseKeys(data []byte) (*Keys, error) {
-	const mend = "restore it from a backup, or remove it and start once with --new-keys (links that were sent stop working then)"
+	const fix = "restore it from a backup, or remove it and start once with --new-keys (links that were sent stop working then)"
 	var f file
 	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("it is broken: %w; %s", err, mend)
+		return nil, fmt.Errorf("it is broken: %w; %s", err, fix)
 	}
 	if len(f.Links) == 0 {
-		return nil, fmt.Errorf(`it has no key under "links"; %s`, mend)
+		return nil, fmt.Errorf(`it has no key under "links"; %s`, fix)
 	}
 	keys := &Keys{now: time.Now}
 	for i, l := range f.Links {
