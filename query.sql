@@ -97,7 +97,7 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
 FROM json_each(CAST(@timers AS TEXT));
 
 -- name: Holders :many
-SELECT order_sid, document_sid FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+SELECT * FROM holders WHERE key IN (SELECT value FROM json_each(CAST(@keys AS TEXT)));
 
 -- name: PutDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
@@ -115,10 +115,10 @@ ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round
   expires_ms = excluded.expires_ms, fresh_ms = excluded.fresh_ms, details = excluded.details;
 
 -- name: DeleteHolders :exec
-DELETE FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+DELETE FROM holders WHERE key IN (SELECT value FROM json_each(CAST(@keys AS TEXT)));
 
 -- name: AddHolders :exec
-INSERT INTO holders (order_sid, document_sid) SELECT value ->> 0, value ->> 1 FROM json_each(CAST(@holders AS TEXT));
+INSERT INTO holders (key, document_sid, account_sid) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(@holders AS TEXT));
 
 -- name: PutMail :exec
 INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms,
@@ -146,9 +146,9 @@ ON CONFLICT DO NOTHING;
 DELETE FROM parked WHERE sequence = @sequence;
 
 -- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms)
+INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
 FROM json_each(CAST(@events AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: AddToJournal :exec
@@ -296,13 +296,14 @@ ON CONFLICT (document_sid) DO UPDATE SET status = excluded.status, sequence = ma
 SELECT * FROM blocked;
 
 -- name: AddBlocked :exec
-INSERT INTO blocked (sequence, order_sid, document_sid) VALUES (@sequence, @order_sid, @document_sid) ON CONFLICT DO NOTHING;
+INSERT INTO blocked (sequence, code, order_sid, document_sid, account_sid)
+VALUES (@sequence, @code, @order_sid, @document_sid, @account_sid) ON CONFLICT DO NOTHING;
 
 -- name: DeleteBlocked :exec
 DELETE FROM blocked WHERE document_sid = @document_sid AND sequence < @below;
 
 -- name: RefusedFor :many
-SELECT sequence, order_sid FROM turned_down WHERE holder_sid = @holder_sid AND holder_sid <> '' ORDER BY sequence;
+SELECT sequence, order_sid, code FROM turned_down WHERE holder_sid = @holder_sid AND holder_sid <> '' ORDER BY sequence;
 
 -- name: TakeRegisters :exec
 INSERT INTO tallies (what, kind, more, n)
@@ -355,11 +356,11 @@ DELETE FROM parked WHERE document_sid = @document_sid;
 DELETE FROM journal WHERE document_sid = @document_sid AND sequence < @below;
 
 -- name: DeleteHoldersOf :exec
-DELETE FROM holders WHERE document_sid = @document_sid AND order_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+DELETE FROM holders WHERE document_sid = @document_sid AND key IN (SELECT value FROM json_each(CAST(@keys AS TEXT)));
 
 -- name: KeepHolders :exec
-INSERT INTO holders (order_sid, document_sid)
-SELECT value, CAST(@document_sid AS TEXT) FROM json_each(CAST(@sids AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+INSERT INTO holders (key, document_sid, account_sid)
+SELECT value, CAST(@document_sid AS TEXT), CAST(@account_sid AS TEXT) FROM json_each(CAST(@keys AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: OwedEventsSince :many
 SELECT type, CAST(count(*) AS INTEGER) AS n FROM owed_events WHERE cause > @sequence GROUP BY type;

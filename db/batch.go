@@ -15,7 +15,7 @@ type batch struct {
 	q          *sqlc.Queries
 	pos        Position
 	states     map[workflow.SID]*workflow.State
-	holders    map[workflow.SID]workflow.SID
+	holders    map[string]workflow.Holder // by order sid or telephone number
 	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the runs before this one
@@ -26,7 +26,7 @@ type batch struct {
 	again     []meeting                    // met before at a place that the log has lost
 	verdicts  map[workflow.Identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
-	passed    ordered[workflow.SID] // orders that came to a document or left one
+	passed    ordered[string] // orders and telephone numbers that came to a document or left one
 	timed     ordered[workflow.SID] // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
 	mailOrder ordered[workflow.MailID]
@@ -286,30 +286,18 @@ func (b *batch) keepDocument(before, after workflow.Document) {
 		b.count(tally{tallyDocuments, string(before.Status), ""}, -1)
 		b.count(tally{tallyDocuments, string(after.Status), ""}, 1)
 	}
-	had, has := live(before), live(after)
+	had, has := workflow.HeldKeys(before), workflow.HeldKeys(after)
 	if slices.Equal(had, has) {
 		return
 	}
-	for _, order := range had {
-		delete(b.holders, order)
-		b.passed.add(order)
+	for _, key := range had {
+		delete(b.holders, key)
+		b.passed.add(key)
 	}
-	for _, order := range has {
-		b.holders[order] = after.SID
-		b.passed.add(order)
+	for _, key := range has {
+		b.holders[key] = workflow.Holder{Document: after.SID, Account: after.AccountSID}
+		b.passed.add(key)
 	}
-}
-
-// live lists the orders that a document holds.
-func live(d workflow.Document) []workflow.SID {
-	if d.Status.Released() {
-		return nil
-	}
-	sids := make([]workflow.SID, len(d.Orders))
-	for i, o := range d.Orders {
-		sids[i] = o.SID
-	}
-	return sids
 }
 
 func (b *batch) tallyMails(before, after []workflow.Mail) {

@@ -41,7 +41,7 @@ var dumped = []dumpedTable{
 	{"inbox", 2, "source, event_id, sequence, entry_ns, result", "ORDER BY source, event_id", ""},
 	{"documents", 1, "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
 		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "timers, expires_ms, fresh_ms, details"},
-	{"holders", 1, "order_sid, document_sid", "ORDER BY order_sid", ""},
+	{"holders", 1, "key, document_sid", "ORDER BY key", ""},
 	{"mails", 1, "id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, " +
 		"code, reply, settled_ms, about", "ORDER BY id", ""},
 	{"owed_events", 1, "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject", ""},

@@ -37,7 +37,9 @@ func (s *Store) foresee(ctx context.Context, erasures []workflow.Entry) error {
 				return err
 			}
 			for _, b := range body.Blocked {
-				p := sqlc.AddBlockedParams{Sequence: int64(b.Sequence), OrderSID: b.OrderSID, DocumentSID: e.Document}
+				p := sqlc.AddBlockedParams{
+					Sequence: int64(b.Sequence), Code: b.Code, OrderSID: b.OrderSID, DocumentSID: e.Document, AccountSID: e.Account,
+				}
 				if err := q.AddBlocked(ctx, p); err != nil {
 					return err
 				}
@@ -96,7 +98,7 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		if err != nil {
 			return err
 		}
-		if err := q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Sids: encode(live(before))}); err != nil {
+		if err := q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: encode(append([]string{}, workflow.HeldKeys(before)...))}); err != nil {
 			return err
 		}
 	}
@@ -108,9 +110,9 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		func() error { return q.DeleteBounces(ctx, string(sid)) },
 		func() error {
 			if !met || body.Status.Released() {
-				return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Sids: orders})
+				return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: orders})
 			}
-			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), Sids: orders})
+			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), AccountSID: string(e.Account), Keys: orders})
 		},
 		func() error {
 			return q.PutErased(ctx, sqlc.PutErasedParams{
@@ -182,7 +184,7 @@ func (s *Store) Erased(ctx context.Context, sid workflow.SID) (uint64, error) {
 }
 
 // BlockedBy lists the events of other documents that were refused because an
-// order of theirs was on this one.
+// order of theirs, or its telephone number, was on this one.
 func (s *Store) BlockedBy(ctx context.Context, sid workflow.SID) ([]workflow.Blocked, error) {
 	rows, err := s.rq.RefusedFor(ctx, sid)
 	if err != nil {
@@ -190,7 +192,7 @@ func (s *Store) BlockedBy(ctx context.Context, sid workflow.SID) ([]workflow.Blo
 	}
 	var out []workflow.Blocked
 	for _, r := range rows {
-		out = append(out, workflow.Blocked{Sequence: uint64(r.Sequence), OrderSID: r.OrderSID})
+		out = append(out, workflow.Blocked{Sequence: uint64(r.Sequence), OrderSID: r.OrderSID, Code: r.Code})
 	}
 	return out, nil
 }
@@ -212,7 +214,9 @@ func (b *batch) loadBlocked(ctx context.Context) error {
 	rows, err := b.q.AllBlocked(ctx)
 	b.blocked = make(map[uint64]workflow.Holding, len(rows))
 	for _, r := range rows {
-		b.blocked[uint64(r.Sequence)] = workflow.Holding{Order: r.OrderSID, Document: r.DocumentSID}
+		b.blocked[uint64(r.Sequence)] = workflow.Holding{
+			Code: r.Code, Order: r.OrderSID, Holder: workflow.Holder{Document: r.DocumentSID, Account: r.AccountSID},
+		}
 	}
 	return err
 }

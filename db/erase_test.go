@@ -30,7 +30,17 @@ func erasedDay(t *testing.T, n int) (log []workflow.Entry, at uint64) {
 			AddressSID: "AD00000000000000000000000000000000", Email: "x@example.com", HostedNumberOrderSIDs: []workflow.SID{hr(2000 + other), hr(2 * n)},
 		})
 	}
+	numbers := func(other int) { // tries at telephone numbers of documents 6 and 7
+		for i, number := range []string{"+14155550100", "+14155550101"} {
+			w.add(px(other+i), "x", workflow.Created{
+				AddressSID: "AD00000000000000000000000000000000", Email: "x@example.com",
+				HostedNumberOrders: []workflow.OrderRef{{SID: hr(2000 + other + i), PhoneNumber: number}},
+			})
+			w.add(px(40), "x", workflow.OrderStatusChanged{Order: hr(6), Status: workflow.OrderVerified, PhoneNumber: number})
+		}
+	}
 	try(42)
+	numbers(50)
 	foreign := w.add(px(n), string(stranger)+"."+string(px(n))+".status", workflow.StatusChanged{Status: workflow.Signed})
 	w.entries[foreign.Sequence-1].Account = stranger
 
@@ -56,6 +66,7 @@ func erasedDay(t *testing.T, n int) (log []workflow.Entry, at uint64) {
 	w.add(px(n), string(account)+"."+string(px(n))+".erased", body)
 	at = uint64(len(w.entries))
 	try(43)
+	numbers(60)
 	w.created(n)
 	w.status(n, workflow.Canceled)
 	w.entries = append(w.entries, w.entries[body.Entries[0].Sequence-1]) // replayed, under its old identity

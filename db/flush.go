@@ -79,8 +79,8 @@ func (b *batch) flushDocuments(ctx context.Context) error {
 	return nil
 }
 
-// flushHolders writes which orders have come to a document or left one. What
-// changed hands is taken from one before it is given to the other.
+// flushHolders writes which orders and telephone numbers have come to a document
+// or left one. What changed hands is taken from one before it is given to the other.
 func (b *batch) flushHolders(ctx context.Context) error {
 	if len(b.passed.list) == 0 {
 		return nil
@@ -89,9 +89,9 @@ func (b *batch) flushHolders(ctx context.Context) error {
 		return err
 	}
 	var list [][]any
-	for _, order := range b.passed.list {
-		if holder, ok := b.holders[order]; ok {
-			list = append(list, []any{order, holder})
+	for _, key := range b.passed.list {
+		if h, ok := b.holders[key]; ok {
+			list = append(list, []any{key, h.Document, h.Account})
 		}
 	}
 	return rows(ctx, b.q.AddHolders, list)
@@ -196,7 +196,7 @@ func (b *batch) flushTurned(ctx context.Context) error {
 		}
 		list = append(list, []any{
 			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
-			p.Order, p.Document, ms(p.Until),
+			p.Order, p.Document, p.Holder, ms(p.Until),
 		})
 	}
 	return rows(ctx, b.q.AddTurnedDown, list)

@@ -135,29 +135,33 @@ func (b *batch) state(sid workflow.SID) *workflow.State {
 	return s
 }
 
-// loadHolders reads which live documents hold the orders that the entries, or
-// events parked for their documents, would put on theirs.
+// loadHolders reads which live documents have the orders and telephone numbers
+// that the entries, or events parked for their documents, could put on theirs.
 func (b *batch) loadHolders(ctx context.Context, entries []workflow.Entry) error {
-	named := ordered[workflow.SID]{list: []workflow.SID{}}
+	named := ordered[string]{list: []string{}}
+	add := func(d workflow.Document, body workflow.Body) {
+		for _, key := range workflow.NamedKeys(d, body) {
+			named.add(key)
+		}
+	}
 	for _, e := range entries {
-		for _, sid := range workflow.OrdersNamed(e.Body) {
-			named.add(sid)
+		if e.Document != "" {
+			add(b.state(e.Document).Document, e.Body)
 		}
 	}
 	for _, sid := range touched(entries) {
-		for _, p := range b.state(sid).Parked {
-			for _, sid := range workflow.OrdersNamed(p.Entry.Body) {
-				named.add(sid)
-			}
+		s := b.state(sid)
+		for _, p := range s.Parked {
+			add(s.Document, p.Entry.Body)
 		}
 	}
-	b.holders = make(map[workflow.SID]workflow.SID)
+	b.holders = make(map[string]workflow.Holder)
 	if len(named.list) == 0 {
 		return nil
 	}
 	rows, err := b.q.Holders(ctx, encode(named.list))
 	for _, r := range rows {
-		b.holders[r.OrderSID] = r.DocumentSID
+		b.holders[r.Key] = workflow.Holder{Document: r.DocumentSID, Account: r.AccountSID}
 	}
 	return err
 }

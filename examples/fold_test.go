@@ -26,7 +26,7 @@ type world struct {
 	subjects map[string]bool
 	met      map[string]bool // identities
 	states   map[workflow.SID]workflow.State
-	holders  map[workflow.SID]workflow.SID
+	holders  map[string]workflow.Holder
 	owed     []workflow.OwedEvent
 	tried    map[string]bool // greylisted addresses
 	got      ending
@@ -35,7 +35,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, subjects: map[string]bool{}, met: map[string]bool{}, tried: map[string]bool{},
-		states: map[workflow.SID]workflow.State{}, holders: map[workflow.SID]workflow.SID{},
+		states: map[workflow.SID]workflow.State{}, holders: map[string]workflow.Holder{},
 	}
 	w.got.Documents = map[workflow.SID]*expectation{}
 	return w
@@ -51,15 +51,14 @@ func (w *world) take(sid workflow.SID, e workflow.Entry) {
 		return
 	}
 	w.met[id] = true
+	before := w.states[sid].Document
 	d := workflow.Decide(w.states[sid], e, workflow.Facts{Holders: w.holders, ParkingLimit: 24 * time.Hour})
 	w.states[sid] = d.State
-	for _, o := range d.State.Document.Orders {
-		switch released := d.State.Document.Status.Released(); {
-		case !released:
-			w.holders[o.SID] = sid
-		case w.holders[o.SID] == sid:
-			delete(w.holders, o.SID)
-		}
+	for _, key := range workflow.HeldKeys(before) {
+		delete(w.holders, key)
+	}
+	for _, key := range workflow.HeldKeys(d.State.Document) {
+		w.holders[key] = workflow.Holder{Document: sid, Account: d.State.Document.AccountSID}
 	}
 	for _, o := range d.Owed {
 		if !strings.HasPrefix(o.What, "due.") {

@@ -23,7 +23,7 @@ type Parked struct {
 
 // Facts is what the rules need to know beyond the document.
 type Facts struct {
-	Holders      map[SID]SID        // the live document on which an order is, for every order the entry or a parked event names
+	Holders      map[string]Holder  // the live document that has a key, for every key that the entry or a parked event names (NamedKeys)
 	Blocked      map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
 	ParkingLimit time.Duration      // how long an event may stay parked
 	Timers       Timers             // of documents without their own
@@ -33,8 +33,12 @@ type Facts struct {
 	Attempted    map[MailID]bool    // of the mails that a bounced event names: begun by a worker
 }
 
-// Holding is an order and the document that it is on.
-type Holding struct{ Order, Document SID }
+// Holding is why an event was refused that another document stood in the way of.
+type Holding struct {
+	Code  Code // CodeOrderTaken or CodeNumberTaken
+	Order SID  // the refused event's
+	Holder
+}
 
 // OwedEvent is an event that has to be appended to the log, once ever.
 type OwedEvent struct {
@@ -211,7 +215,7 @@ func (d *decider) answer(e Entry) *Problem {
 	case StatusChanged:
 		return d.status(e, b)
 	case OrderStatusChanged:
-		return d.orderStatus(b)
+		return d.orderStatus(e, b)
 	case Claimed:
 		d.claim(e, b)
 	case Settled:

@@ -228,11 +228,14 @@ func TestRefusals(t *testing.T) {
 		{"a released order", workflow.Failed, workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderFailed}, workflow.CodeOrderUnknown, "has released its orders"},
 		{"an order of another", workflow.Unseen, created(), workflow.CodeOrderTaken, string(other)},
 		{"edited to an order of another", workflow.Opened, workflow.Updated{HostedNumberOrderSIDs: &[]workflow.SID{order2}}, workflow.CodeOrderTaken, string(other)},
+		{"edited to another's number", workflow.Opened, workflow.Updated{HostedNumberOrders: &[]workflow.OrderRef{{SID: "HR77", PhoneNumber: "+14155550199"}}}, workflow.CodeNumberTaken, "the telephone number of order HR77 is on document " + string(other)},
+		{"a report of another's number", workflow.Signed, workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderCompleted, PhoneNumber: "+14155550199"}, workflow.CodeNumberTaken, string(other)},
 		{"what cannot be read", workflow.Opened, workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: no"}}, workflow.CodeInvalid, "data.email: no"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := standing(t, tt.from)
-			d.holders[order2] = other
+			d.holders[string(order2)] = workflow.Holder{Document: other, Account: account}
+			d.holders["+14155550199"] = workflow.Holder{Document: other, Account: account}
 			before := d.state
 			d.do(tt.event)
 			v := d.last.Verdicts[0]
@@ -248,6 +251,36 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDecide_OtherAccountsDocumentIsNotNamed: who holds an order or a number of
+// another account learns nothing about that account.
+func TestDecide_OtherAccountsDocumentIsNotNamed(t *testing.T) {
+	other := workflow.Holder{Document: "PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", Account: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}
+	for _, key := range []string{string(order1), "+14155550199"} {
+		d := newDesk(t)
+		d.holders[key] = other
+		d.do(workflow.Created{Email: "signer@example.com", HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550199"}}})
+		p := d.last.Verdicts[0].Problem
+		if p == nil || p.Document != "" || p.Holder != other.Document || p.Order != order1 || strings.Contains(p.Message, string(other.Document)) {
+			t.Errorf("%s on another account's document: %+v", key, p)
+		}
+	}
+}
+
+func TestHeldKeys_NumberIsFreeForNewLetter(t *testing.T) {
+	doc := workflow.Document{Status: workflow.Signed, Orders: []workflow.Order{
+		{SID: "HR1", PhoneNumber: "+14155550101", Status: workflow.OrderCarrierProcessing},
+		{SID: "HR2", PhoneNumber: "+14155550102", Status: workflow.OrderFailed},
+		{SID: "HR3", PhoneNumber: "+14155550103", Status: workflow.OrderCompleted},
+		{SID: "HR4", PhoneNumber: "+14155550103", Status: workflow.OrderReceived},
+		{SID: "HR5"},
+	}}
+	want(t, "signed", fmt.Sprint(workflow.HeldKeys(doc)), "[HR1 +14155550101 HR2 HR3 +14155550103 HR4 HR5]")
+	doc.LetterStale = true
+	want(t, "too old", fmt.Sprint(workflow.HeldKeys(doc)), "[HR1 HR2 HR3 +14155550103 HR4 HR5]")
+	doc.Status = workflow.Canceled
+	want(t, "canceled", fmt.Sprint(workflow.HeldKeys(doc)), "[]")
 }
 
 func TestAnotherAccountsEventIsRefused(t *testing.T) {

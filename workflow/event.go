@@ -209,12 +209,13 @@ type ErasedEntry struct {
 	SHA256   string `json:"sha256"`         // of its payload, in hex
 }
 
-// Blocked is an event of another document that was refused because its order
-// was on the erased one. A database that is made again from the log has no
-// other way to know.
+// Blocked is an event of another document that was refused because its order, or
+// the order's telephone number, was on the erased one. A database that is rebuilt
+// from the log has no other way to know.
 type Blocked struct {
-	Sequence uint64 `json:"sequence"`                // where the refused event stands
-	OrderSID SID    `json:"hosted_number_order_sid"` // the order that was taken
+	Sequence uint64 `json:"sequence"`                // of the refused event
+	OrderSID SID    `json:"hosted_number_order_sid"` // the refused event's order
+	Code     Code   `json:"code"`                    // order_taken or number_taken
 }
 
 // Invalid stands for a message that cannot be read as any event. It never

@@ -104,7 +104,7 @@ type desk struct {
 	state workflow.State
 	ledger
 	last    workflow.Decision
-	holders map[workflow.SID]workflow.SID
+	holders map[string]workflow.Holder
 	facts   workflow.Facts // Timers, MailLimits and NotifyCC
 }
 
@@ -119,7 +119,7 @@ func newDesk(t *testing.T) *desk {
 	return &desk{
 		t: t, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
 		ledger:  ledger{sent: map[workflow.MailID]workflow.Mail{}},
-		holders: map[workflow.SID]workflow.SID{},
+		holders: map[string]workflow.Holder{},
 	}
 }
 

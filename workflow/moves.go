@@ -12,20 +12,20 @@ func (d *decider) create(e Entry, b Created) *Problem {
 	if doc.Status != Unseen {
 		return problem(CodeExists, "subject", "document %s was created before; send an updated event to change it", doc.SID)
 	}
-	refs := b.Orders()
-	if p := d.taken(e, refs); p != nil {
-		return p
-	}
-	*doc = Document{
+	next := Document{
 		SID: e.Document, AccountSID: e.Account, Status: Opened, Round: 1, Hold: b.Hold,
 		AddressSID: b.AddressSID, Email: b.Email, CCEmails: b.CCEmails,
 		ContactTitle: b.ContactTitle, ContactPhoneNumber: b.ContactPhoneNumber,
 		Locale: b.Locale, Subscriber: b.Subscriber, ServiceAddress: b.ServiceAddress,
-		Orders: list(nil, refs), Timers: b.Timers.orNil(), DateCreated: d.now, DateUpdated: d.now,
+		Orders: list(nil, b.Orders()), Timers: b.Timers.orNil(), DateCreated: d.now, DateUpdated: d.now,
 	}
-	if doc.CCEmails == nil {
-		doc.CCEmails = []string{}
+	if next.CCEmails == nil {
+		next.CCEmails = []string{}
 	}
+	if p := d.taken(e, next); p != nil {
+		return p
+	}
+	*doc = next
 	d.note(b.Type(), e.by())
 	if !b.Hold {
 		d.send()
@@ -40,10 +40,6 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	if doc.Status != Opened {
 		return problem(CodeImmutable, "", "document %s is %s and cannot be changed%s", doc.SID, doc.Status, mend(doc.Status))
 	}
-	refs, listed := b.Orders()
-	if p := d.taken(e, refs); p != nil {
-		return p
-	}
 	next := *doc
 	set(&next.AddressSID, b.AddressSID)
 	set(&next.Email, b.Email)
@@ -53,8 +49,11 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	set(&next.Locale, b.Locale)
 	set(&next.Subscriber, b.Subscriber)
 	set(&next.ServiceAddress, b.ServiceAddress)
-	if listed {
+	if refs, listed := b.Orders(); listed {
 		next.Orders = list(doc.Orders, refs)
+	}
+	if p := d.taken(e, next); p != nil {
+		return p
 	}
 	if b.Timers != nil {
 		next.Timers = b.Timers.orNil()

@@ -1,6 +1,9 @@
 package workflow
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Orders returns the orders that the document is to authorize: the union of
 // its sids and its references, sids first, each once.
@@ -44,40 +47,115 @@ func union(sids []SID, refs []OrderRef) []OrderRef {
 	return out
 }
 
-// OrdersNamed lists the orders that an event would put on its document: those
-// whose holders Decide must be told in Facts.
-func OrdersNamed(b Body) []SID {
-	var refs []OrderRef
+// NamedKeys lists the keys (order sids and telephone numbers) that an event could put
+// on its document d: Decide must be told their holders in Facts.
+func NamedKeys(d Document, b Body) (keys []string) {
+	add := func(refs []OrderRef) {
+		for _, ref := range refs {
+			keys = append(keys, string(ref.SID))
+			if ref.PhoneNumber != "" {
+				keys = append(keys, ref.PhoneNumber)
+			}
+		}
+	}
 	switch b := b.(type) {
 	case Created:
-		refs = b.Orders()
+		add(b.Orders())
 	case Updated:
-		refs, _ = b.Orders()
+		refs, _ := b.Orders()
+		add(refs)
+	case OrderStatusChanged:
+		if b.PhoneNumber != "" {
+			keys = append(keys, b.PhoneNumber)
+		}
+		// An order that had failed takes its number again.
+		if i := d.order(b.Order); i >= 0 && d.Orders[i].PhoneNumber != "" {
+			keys = append(keys, d.Orders[i].PhoneNumber)
+		}
 	}
-	sids := make([]SID, len(refs))
-	for i, ref := range refs {
-		sids[i] = ref.SID
-	}
-	return sids
+	return keys
 }
 
-// taken returns the problem of the first order that is on another live
-// document, or nil.
-func (d *decider) taken(e Entry, refs []OrderRef) *Problem {
-	doc, blocked := d.state.Document.SID, d.facts.Blocked[e.Sequence]
-	for _, ref := range refs {
-		holder := d.facts.Holders[ref.SID]
-		if ref.SID == blocked.Order {
-			holder = blocked.Document
+// HeldKeys lists the keys that no other document may have while d has them: its
+// orders' sids, and the telephone numbers of those orders that are under way or
+// completed. A canceled or failed document holds nothing.
+func HeldKeys(d Document) (keys []string) {
+	if d.Status.Released() {
+		return nil
+	}
+	seen := make(map[string]bool, 2*len(d.Orders))
+	for _, o := range d.Orders {
+		keys = append(keys, string(o.SID))
+		if n := d.heldNumber(o); n != "" && !seen[n] {
+			seen[n] = true
+			keys = append(keys, n)
 		}
-		if holder != "" && holder != doc {
+	}
+	return keys
+}
+
+// heldNumber is the order's number unless a new letter may name it: the order
+// failed, or the signed letter became too old before the order was completed.
+func (d Document) heldNumber(o Order) string {
+	if o.Status == OrderFailed || d.LetterStale && o.Status != OrderCompleted {
+		return ""
+	}
+	return o.PhoneNumber
+}
+
+// Holder is a live document that has an order or a telephone number.
+type Holder struct{ Document, Account SID }
+
+// taken returns the problem of the first order of next that is on another live
+// document, itself or by its number, or nil. The other document is named only
+// within its account.
+func (d *decider) taken(e Entry, next Document) *Problem {
+	for _, o := range next.Orders {
+		if h := d.holder(e, CodeOrderTaken, o.SID, string(o.SID)); h.Document != "" && h.Document != next.SID {
 			p := problem(CodeOrderTaken, "data.hosted_number_order_sids",
-				"order %s is on document %s; cancel that one first, or leave the order out", ref.SID, holder)
-			p.Order, p.Document = ref.SID, holder
-			return p
+				"order %s is on %s; cancel that one first, or leave the order out", o.SID, otherDocument(next, h))
+			return p.over(o.SID, next, h)
+		}
+		number := next.heldNumber(o)
+		if number == "" {
+			continue
+		}
+		if h := d.holder(e, CodeNumberTaken, o.SID, number); h.Document != "" && h.Document != next.SID {
+			field := "data.hosted_number_orders"
+			if _, ok := e.Body.(OrderStatusChanged); ok {
+				field = "data.phone_number"
+			}
+			p := problem(CodeNumberTaken, field,
+				"the telephone number of order %s is on %s; cancel that one first, or leave the order out", o.SID, otherDocument(next, h))
+			return p.over(o.SID, next, h)
 		}
 	}
 	return nil
+}
+
+// holder is the other document that has the key of an order. If a document was
+// erased that stood in the event's way, it is that one.
+func (d *decider) holder(e Entry, code Code, order SID, key string) Holder {
+	if b := d.facts.Blocked[e.Sequence]; b.Order == order && b.Code == code {
+		return b.Holder
+	}
+	return d.facts.Holders[key]
+}
+
+func otherDocument(d Document, h Holder) string {
+	if h.Account != d.AccountSID {
+		return "a document of another account"
+	}
+	return "document " + string(h.Document)
+}
+
+// over adds the order and the document that are in each other's way.
+func (p *Problem) over(order SID, d Document, h Holder) *Problem {
+	p.Order, p.Holder = order, h.Document
+	if h.Account == d.AccountSID {
+		p.Document = h.Document
+	}
+	return p
 }
 
 // list makes the orders of a document from references. An order that was on it
@@ -105,7 +183,7 @@ func list(before []Order, refs []OrderRef) []Order {
 }
 
 // orderStatus applies the order service's report.
-func (d *decider) orderStatus(b OrderStatusChanged) *Problem {
+func (d *decider) orderStatus(e Entry, b OrderStatusChanged) *Problem {
 	doc := &d.state.Document
 	i := doc.order(b.Order)
 	switch {
@@ -119,14 +197,18 @@ func (d *decider) orderStatus(b OrderStatusChanged) *Problem {
 	if b.PhoneNumber != "" {
 		o.PhoneNumber = b.PhoneNumber
 	}
+	next := *doc
+	next.Orders = slices.Clone(doc.Orders)
+	next.Orders[i] = o
+	if p := d.taken(e, next); p != nil {
+		return p
+	}
 	tooOld := b.LetterTooOld && doc.Status == Signed && !doc.LetterStale
 	if o == doc.Orders[i] && !tooOld {
 		d.same = true
 		return nil
 	}
-	orders := append([]Order(nil), doc.Orders...)
-	orders[i] = o
-	doc.Orders, doc.DateUpdated = orders, d.now
+	doc.Orders, doc.DateUpdated = next.Orders, d.now
 	d.note(b.Type(), fmt.Sprintf("%s is %s", b.Order, b.Status))
 	if tooOld {
 		d.stale(StaleByReport)

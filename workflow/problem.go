@@ -33,6 +33,7 @@ const (
 	CodeStatus         Code = "status_conflict" // the machine has no such move
 	CodeRound          Code = "round_conflict"  // the document is in another round
 	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
+	CodeNumberTaken    Code = "number_taken"    // the order's telephone number is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
 	CodeMailUnknown    Code = "mail_unknown"    // no such mail has been sent about the document
 	CodeTooManyEmails  Code = "too_many_emails" // the document has asked its signer by email too often of late
@@ -58,8 +59,9 @@ type Problem struct {
 	Message string `json:"message"`         // a sentence for the event's publisher
 	Field   string `json:"field,omitempty"` // the field it is about, "data.email"
 
-	Order    SID       `json:"hosted_number_order_sid,omitempty"`    // of order_taken: the order that is on another document
-	Document SID       `json:"authorization_document_sid,omitempty"` // of order_taken: that document
+	Order    SID       `json:"hosted_number_order_sid,omitempty"`    // of order_taken and number_taken: the event's order
+	Document SID       `json:"authorization_document_sid,omitempty"` // of these: the document that has the order, or the number; left out if it is another account's
+	Holder   SID       `json:"-"`                                    // that document, whoever has it
 	Until    time.Time `json:"not_before,omitzero"`                  // of too_many_emails: when the event may be sent again
 }
 

@@ -68,10 +68,12 @@ CREATE INDEX documents_status ON documents (account_sid, status, place);
 CREATE INDEX documents_email ON documents (account_sid, email, place);
 CREATE INDEX documents_email_status ON documents (account_sid, email, status, place);
 
--- Which live document each Hosted Number Order is on: one at the most.
+-- Which live document has each Hosted Number Order, and each telephone number of
+-- an order that is under way or completed: one at the most.
 CREATE TABLE holders (
-  order_sid    TEXT PRIMARY KEY,
-  document_sid TEXT NOT NULL
+  key          TEXT PRIMARY KEY, -- the order's sid, or the number in E.164
+  document_sid TEXT NOT NULL,
+  account_sid  TEXT NOT NULL     -- of the document
 ) STRICT, WITHOUT ROWID;
 
 -- The outbox's mail channel: one row a mail to one recipient, with its
@@ -161,8 +163,9 @@ CREATE TABLE turned_down (
   message      TEXT    NOT NULL,
   field        TEXT    NOT NULL,
   at_ms        INTEGER NOT NULL,
-  order_sid    TEXT    NOT NULL, -- of order_taken: the order
-  holder_sid   TEXT    NOT NULL, -- of order_taken: the document that it is on
+  order_sid    TEXT    NOT NULL, -- of order_taken and number_taken: the event's order
+  other_sid    TEXT    NOT NULL, -- of these: the document that has the order, or its number; empty if it is another account's
+  holder_sid   TEXT    NOT NULL, -- that document, whoever has it
   until_ms     INTEGER NOT NULL  -- of too_many_emails: when the event may be sent again; 0 for all others
 ) STRICT;
 
@@ -200,8 +203,10 @@ CREATE TABLE erased (
 -- folded yet. Mostly empty.
 CREATE TABLE blocked (
   sequence     INTEGER PRIMARY KEY, -- of the entry that was refused
-  order_sid    TEXT    NOT NULL,
-  document_sid TEXT    NOT NULL     -- the erased one
+  code         TEXT    NOT NULL,    -- order_taken or number_taken
+  order_sid    TEXT    NOT NULL,    -- the entry's
+  document_sid TEXT    NOT NULL,    -- the erased one
+  account_sid  TEXT    NOT NULL     -- its account
 ) STRICT;
 
 -- What mail servers reported of mails that they had taken.

@@ -106,13 +106,8 @@ func (h *handler) refused(r *request, p *workflow.Problem) error {
 	switch p.Code {
 	case workflow.CodeImmutable, workflow.CodeStatus, workflow.CodeRound:
 		return bad(codeImmutable, "Authorization Document cannot be changed: %s", p.Message)
-	case workflow.CodeOrderTaken:
-		// The sentence names the other document, which may be another account's.
-		other, err := h.Documents.Document(r.ctx, p.Document)
-		if err == nil && other.AccountSID == r.account {
-			return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: %s", p.Message)
-		}
-		return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: one of the orders is on another document")
+	case workflow.CodeOrderTaken, workflow.CodeNumberTaken:
+		return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: %s", p.Message)
 	case workflow.CodeExists:
 		return bad(codeRequest, "Idempotency-Key was used before, for another request; take a new key for a new document")
 	case workflow.CodeTooManyEmails:

@@ -10,8 +10,10 @@ import (
 
 type Blocked struct {
 	Sequence    int64
+	Code        workflow.Code
 	OrderSID    workflow.SID
 	DocumentSID workflow.SID
+	AccountSID  workflow.SID
 }
 
 type Bounce struct {
@@ -65,8 +67,9 @@ type Erased struct {
 }
 
 type Holder struct {
-	OrderSID    workflow.SID
+	Key         string
 	DocumentSID workflow.SID
+	AccountSID  workflow.SID
 }
 
 type Inbox struct {
@@ -181,6 +184,7 @@ type TurnedDown struct {
 	Field       string
 	AtMS        int64
 	OrderSID    workflow.SID
+	OtherSID    workflow.SID
 	HolderSID   workflow.SID
 	UntilMS     int64
 }

@@ -40,17 +40,26 @@ func (q *Queries) AccountsNaming(ctx context.Context, documentSid workflow.SID) 
 }
 
 const addBlocked = `-- name: AddBlocked :exec
-INSERT INTO blocked (sequence, order_sid, document_sid) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING
+INSERT INTO blocked (sequence, code, order_sid, document_sid, account_sid)
+VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING
 `
 
 type AddBlockedParams struct {
 	Sequence    int64
+	Code        workflow.Code
 	OrderSID    workflow.SID
 	DocumentSID workflow.SID
+	AccountSID  workflow.SID
 }
 
 func (q *Queries) AddBlocked(ctx context.Context, arg AddBlockedParams) error {
-	_, err := q.exec(ctx, q.addBlockedStmt, addBlocked, arg.Sequence, arg.OrderSID, arg.DocumentSID)
+	_, err := q.exec(ctx, q.addBlockedStmt, addBlocked,
+		arg.Sequence,
+		arg.Code,
+		arg.OrderSID,
+		arg.DocumentSID,
+		arg.AccountSID,
+	)
 	return err
 }
 
@@ -93,7 +102,7 @@ func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 }
 
 const addHolders = `-- name: AddHolders :exec
-INSERT INTO holders (order_sid, document_sid) SELECT value ->> 0, value ->> 1 FROM json_each(CAST(?1 AS TEXT))
+INSERT INTO holders (key, document_sid, account_sid) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(?1 AS TEXT))
 `
 
 func (q *Queries) AddHolders(ctx context.Context, holders string) error {
@@ -224,9 +233,9 @@ func (q *Queries) AddToJournal(ctx context.Context, lines string) error {
 }
 
 const addTurnedDown = `-- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms)
+INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
 FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
 `
 
@@ -236,7 +245,7 @@ func (q *Queries) AddTurnedDown(ctx context.Context, events string) error {
 }
 
 const allBlocked = `-- name: AllBlocked :many
-SELECT sequence, order_sid, document_sid FROM blocked
+SELECT sequence, code, order_sid, document_sid, account_sid FROM blocked
 `
 
 func (q *Queries) AllBlocked(ctx context.Context) ([]Blocked, error) {
@@ -248,7 +257,13 @@ func (q *Queries) AllBlocked(ctx context.Context) ([]Blocked, error) {
 	items := []Blocked{}
 	for rows.Next() {
 		var i Blocked
-		if err := rows.Scan(&i.Sequence, &i.OrderSID, &i.DocumentSID); err != nil {
+		if err := rows.Scan(
+			&i.Sequence,
+			&i.Code,
+			&i.OrderSID,
+			&i.DocumentSID,
+			&i.AccountSID,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -500,25 +515,25 @@ func (q *Queries) DeleteDocumentParked(ctx context.Context, documentSid workflow
 }
 
 const deleteHolders = `-- name: DeleteHolders :exec
-DELETE FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+DELETE FROM holders WHERE key IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
-func (q *Queries) DeleteHolders(ctx context.Context, sids string) error {
-	_, err := q.exec(ctx, q.deleteHoldersStmt, deleteHolders, sids)
+func (q *Queries) DeleteHolders(ctx context.Context, keys string) error {
+	_, err := q.exec(ctx, q.deleteHoldersStmt, deleteHolders, keys)
 	return err
 }
 
 const deleteHoldersOf = `-- name: DeleteHoldersOf :exec
-DELETE FROM holders WHERE document_sid = ?1 AND order_sid IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
+DELETE FROM holders WHERE document_sid = ?1 AND key IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
 `
 
 type DeleteHoldersOfParams struct {
 	DocumentSID workflow.SID
-	Sids        string
+	Keys        string
 }
 
 func (q *Queries) DeleteHoldersOf(ctx context.Context, arg DeleteHoldersOfParams) error {
-	_, err := q.exec(ctx, q.deleteHoldersOfStmt, deleteHoldersOf, arg.DocumentSID, arg.Sids)
+	_, err := q.exec(ctx, q.deleteHoldersOfStmt, deleteHoldersOf, arg.DocumentSID, arg.Keys)
 	return err
 }
 
@@ -803,7 +818,7 @@ func (q *Queries) DocumentParked(ctx context.Context, documentSid workflow.SID) 
 }
 
 const documentTurnedDown = `-- name: DocumentTurnedDown :many
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms FROM turned_down WHERE document_sid = ?1 ORDER BY sequence
+SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE document_sid = ?1 ORDER BY sequence
 `
 
 func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.SID) ([]TurnedDown, error) {
@@ -827,6 +842,7 @@ func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.S
 			&i.Field,
 			&i.AtMS,
 			&i.OrderSID,
+			&i.OtherSID,
 			&i.HolderSID,
 			&i.UntilMS,
 		); err != nil {
@@ -1030,11 +1046,11 @@ func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 }
 
 const holders = `-- name: Holders :many
-SELECT order_sid, document_sid FROM holders WHERE order_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT "key", document_sid, account_sid FROM holders WHERE key IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
-func (q *Queries) Holders(ctx context.Context, sids string) ([]Holder, error) {
-	rows, err := q.query(ctx, q.holdersStmt, holders, sids)
+func (q *Queries) Holders(ctx context.Context, keys string) ([]Holder, error) {
+	rows, err := q.query(ctx, q.holdersStmt, holders, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -1042,7 +1058,7 @@ func (q *Queries) Holders(ctx context.Context, sids string) ([]Holder, error) {
 	items := []Holder{}
 	for rows.Next() {
 		var i Holder
-		if err := rows.Scan(&i.OrderSID, &i.DocumentSID); err != nil {
+		if err := rows.Scan(&i.Key, &i.DocumentSID, &i.AccountSID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1057,17 +1073,18 @@ func (q *Queries) Holders(ctx context.Context, sids string) ([]Holder, error) {
 }
 
 const keepHolders = `-- name: KeepHolders :exec
-INSERT INTO holders (order_sid, document_sid)
-SELECT value, CAST(?1 AS TEXT) FROM json_each(CAST(?2 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+INSERT INTO holders (key, document_sid, account_sid)
+SELECT value, CAST(?1 AS TEXT), CAST(?2 AS TEXT) FROM json_each(CAST(?3 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
 `
 
 type KeepHoldersParams struct {
 	DocumentSID string
-	Sids        string
+	AccountSID  string
+	Keys        string
 }
 
 func (q *Queries) KeepHolders(ctx context.Context, arg KeepHoldersParams) error {
-	_, err := q.exec(ctx, q.keepHoldersStmt, keepHolders, arg.DocumentSID, arg.Sids)
+	_, err := q.exec(ctx, q.keepHoldersStmt, keepHolders, arg.DocumentSID, arg.AccountSID, arg.Keys)
 	return err
 }
 
@@ -2533,12 +2550,13 @@ func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error 
 }
 
 const refusedFor = `-- name: RefusedFor :many
-SELECT sequence, order_sid FROM turned_down WHERE holder_sid = ?1 AND holder_sid <> '' ORDER BY sequence
+SELECT sequence, order_sid, code FROM turned_down WHERE holder_sid = ?1 AND holder_sid <> '' ORDER BY sequence
 `
 
 type RefusedForRow struct {
 	Sequence int64
 	OrderSID workflow.SID
+	Code     workflow.Code
 }
 
 func (q *Queries) RefusedFor(ctx context.Context, holderSid workflow.SID) ([]RefusedForRow, error) {
@@ -2550,7 +2568,7 @@ func (q *Queries) RefusedFor(ctx context.Context, holderSid workflow.SID) ([]Ref
 	items := []RefusedForRow{}
 	for rows.Next() {
 		var i RefusedForRow
-		if err := rows.Scan(&i.Sequence, &i.OrderSID); err != nil {
+		if err := rows.Scan(&i.Sequence, &i.OrderSID, &i.Code); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -2739,7 +2757,7 @@ func (q *Queries) TracesOf(ctx context.Context, arg TracesOfParams) (int64, erro
 }
 
 const turnedDownAt = `-- name: TurnedDownAt :one
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, holder_sid, until_ms FROM turned_down WHERE sequence = ?1
+SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE sequence = ?1
 `
 
 func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown, error) {
@@ -2757,6 +2775,7 @@ func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown,
 		&i.Field,
 		&i.AtMS,
 		&i.OrderSID,
+		&i.OtherSID,
 		&i.HolderSID,
 		&i.UntilMS,
 	)
