@@ -15,7 +15,7 @@ type batch struct {
 	q          *sqlc.Queries
 	pos        Position
 	states     map[workflow.SID]*workflow.State
-	holders    map[string]workflow.Holder // by order sid or telephone number
+	holders    map[string]workflow.Holder  // by order sid or telephone number
 	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the runs before this one
@@ -26,7 +26,7 @@ type batch struct {
 	again     []meeting                    // met before at a place that the log has lost
 	verdicts  map[workflow.Identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
-	passed    ordered[string] // orders and telephone numbers that came to a document or left one
+	passed    ordered[string]       // orders and telephone numbers that came to a document or left one
 	timed     ordered[workflow.SID] // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
 	mailOrder ordered[workflow.MailID]

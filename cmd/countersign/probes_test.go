@@ -293,6 +293,31 @@ func TestReadyz_WhatPublishersDoWrong(t *testing.T) {
 	wantAlert(t, admin, "CountersignDeadLetters")
 }
 
+// TestReadyz_SameNumberOnTwoDocuments creates a second document for a telephone
+// number, by another order.
+func TestReadyz_SameNumberOnTwoDocuments(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	w, admin := x.up(dir)
+	for n, order := range []workflow.SID{"HR00000000000000000000000000000001", "HR00000000000000000000000000000002"} {
+		x.say(events.Created("/orders", fmt.Sprint("created-", n), testAccount, testPX(n), workflow.Created{
+			AddressSID: "AD00000000000000000000000000000001", Email: "signer@example.com",
+			HostedNumberOrders: []workflow.OrderRef{{SID: order, PhoneNumber: "+14155550142"}},
+		}))
+	}
+	measures(t, admin, `countersign_refused_events{code="number_taken"} 1`)
+	line := regexp.MustCompile(`refused[^\n]*` + string(testPX(1)) + `[^\n]*number_taken`)
+	w.says("number_taken")
+	if log := w.log.String(); !line.MatchString(log) || strings.Contains(log, "+14155550142") {
+		t.Errorf("the log: %s", log)
+	}
+	x.statuses(dir, workflow.Signing, 1)
+	code, out, errs := x.command(dir, "dead", "list", "--refused")
+	if want := "the telephone number of order HR00000000000000000000000000000002 is on document " + string(testPX(0)); code != 0 || !strings.Contains(out, want) {
+		t.Errorf("dead list exits %d: %s%s", code, out, errs)
+	}
+}
+
 // TestReadyz_OneOfTwoFrozen freezes the worker that is at work.
 func TestReadyz_OneOfTwoFrozen(t *testing.T) {
 	t.Parallel()

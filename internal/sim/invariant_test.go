@@ -320,7 +320,9 @@ func (w *world) judgeMails(database *sql.DB) {
 func (w *world) judgeDocuments(store *db.Store) {
 	documents, err := store.Documents(context.Background(), db.Filter{Limit: 1000})
 	must(err)
+	holders := make(map[string]workflow.SID)
 	for _, d := range documents {
+		w.judgeHeld(d, holders)
 		prefix := workflow.SubjectPrefix + string(d.AccountSID) + "." + string(d.SID) + "."
 		if d.Status != workflow.Opened || d.Round > 1 {
 			w.stands(fmt.Sprintf("%sbecame.%s.%d", prefix, d.Status, d.Round))
@@ -329,6 +331,26 @@ func (w *world) judgeDocuments(store *db.Store) {
 			if d.Status == workflow.Signed {
 				w.stands(prefix + "order." + string(o.SID) + ".register")
 			}
+		}
+	}
+}
+
+// judgeHeld checks by the documents themselves that an order, and the number of
+// one that has not failed, is on one live document.
+func (w *world) judgeHeld(d workflow.Document, holders map[string]workflow.SID) {
+	if d.Status == workflow.Canceled || d.Status == workflow.Failed {
+		return
+	}
+	for _, o := range d.Orders {
+		for _, key := range []string{string(o.SID), o.PhoneNumber} {
+			number := key != string(o.SID)
+			if key == "" || number && (o.Status == workflow.OrderFailed || d.LetterStale) {
+				continue
+			}
+			if other := holders[key]; other != "" && other != d.SID {
+				w.violated("I11", "%s is on %s and on %s", key, other, d.SID)
+			}
+			holders[key] = d.SID
 		}
 	}
 }

@@ -129,13 +129,17 @@ func (w *world) life(d int) []*nats.Msg {
 	for range 1 + w.rng.IntN(3) {
 		orders = append(orders, sid("HR", 1+w.rng.IntN(8))) // shared between documents at times
 	}
+	var refs []workflow.OrderRef
+	if w.chance(2) { // eight orders have four telephone numbers
+		refs = []workflow.OrderRef{{SID: orders[0], PhoneNumber: phoneNumber(w.rng.IntN(4))}}
+	}
 	cc := []string{"ops@example.com", "OPS@example.com", "nobody@example.com", "law@example.org"}[:w.rng.IntN(5)]
 	signer := fmt.Sprintf("signer%d@example.com", d)
 	if w.chance(8) {
 		signer = "nobody@example.net"
 	}
 	add(events.Created("/orders", id(), account, doc, workflow.Created{
-		AddressSID: sid("AD", 1), Email: signer, CCEmails: cc, HostedNumberOrderSIDs: unique(orders), Hold: w.chance(5),
+		AddressSID: sid("AD", 1), Email: signer, CCEmails: cc, HostedNumberOrderSIDs: unique(orders), HostedNumberOrders: refs, Hold: w.chance(5),
 		Timers: w.ownTimers(),
 	}))
 	for range w.rng.IntN(5) {
@@ -148,9 +152,11 @@ func (w *world) life(d int) []*nats.Msg {
 		case 2:
 			status(workflow.Signing)
 		case 3:
-			add(events.OrderStatusChanged("/numbers", id(), account, doc, orders[0], workflow.OrderStatusChanged{
-				Status: workflow.OrderStatuses[w.rng.IntN(len(workflow.OrderStatuses))],
-			}))
+			b := workflow.OrderStatusChanged{Status: workflow.OrderStatuses[w.rng.IntN(len(workflow.OrderStatuses))]}
+			if w.chance(3) {
+				b.PhoneNumber = phoneNumber(w.rng.IntN(4))
+			}
+			add(events.OrderStatusChanged("/numbers", id(), account, doc, orders[0], b))
 		case 4:
 			out = append(out, &nats.Msg{Subject: workflow.SubjectPrefix + string(account) + "." + string(doc) + ".updated", Data: []byte("not an event " + id())})
 		case 5:
@@ -198,3 +204,6 @@ func unique(sids []workflow.SID) []workflow.SID {
 	}
 	return out
 }
+
+// phoneNumber is one of the telephone numbers that orders have.
+func phoneNumber(n int) string { return fmt.Sprint("+1415555010", n) }
