@@ -159,3 +159,18 @@ func bounded(s string) string {
 	}
 	return s[:end]
 }
+
+// DecodeQuarantined reads a message that is in quarantine: it is a dead letter,
+// whatever it says.
+func DecodeQuarantined(m Message) workflow.Entry {
+	e := Decode(m)
+	bad, ok := e.Body.(workflow.Invalid)
+	if !ok {
+		bad.EventID, bad.Origin = e.ID, e.Source
+	}
+	bad.Problem = workflow.Problem{
+		Code: workflow.CodeCrashed, Message: fmt.Sprintf("entry %d made the program crash, again and again, and is left out", m.Sequence),
+	}
+	e.ID, e.Source, e.Mends, e.Body = fingerprint(m), "", 0, bad
+	return e
+}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -15,20 +14,6 @@ import (
 )
 
 const erasures = Prefix + "*.*.erased" // the subjects of all events of erasure
-
-// Erased says that a document was erased. One that is erased again, of what
-// was said of it since, has another last entry, and so another id.
-func Erased(at time.Time, b workflow.Erased) Event {
-	var last uint64
-	for _, e := range b.Entries {
-		last = max(last, e.Sequence)
-	}
-	for _, e := range b.Blocked {
-		last = max(last, e.Sequence)
-	}
-	id := fmt.Sprintf("%s.%s.erased.%d", b.AccountSID, b.DocumentSID, last)
-	return Event{ID: id, Source: Source, Time: at, Account: b.AccountSID, Document: b.DocumentSID, What: "erased", Body: b}
-}
 
 // Erasures lists the events of erasure that stand on the log after a sequence.
 func (l *Log) Erasures(ctx context.Context, after uint64) (list []workflow.Entry, err error) {

@@ -2,13 +2,11 @@ package events
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/workflow"
 )
@@ -82,38 +80,4 @@ func (l *Log) look(ctx context.Context, subject string, after uint64, matches fu
 		return 0, 0, err
 	}
 	return lastThat(ctx, l.broker.JS, stream, subject, after, matches)
-}
-
-// lastThat looks at what is on a subject, as standing does, once.
-func lastThat(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
-	last, err := lastOn(ctx, stream, subject)
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return 0, 0, nil
-	case err != nil:
-		return 0, 0, err
-	}
-	if newest = last.Sequence; newest <= after {
-		return 0, newest, nil
-	}
-	if matches(rawMessage(last)) {
-		return newest, newest, nil
-	}
-	err = read(ctx, js, StreamName, Range{From: after + 1, Subject: subject}, func(m Message) error {
-		if newest = max(newest, m.Sequence); matches(m) {
-			own = m.Sequence
-		}
-		return nil
-	})
-	return own, newest, err
-}
-
-func rawMessage(m *jetstream.RawStreamMsg) Message {
-	return Message{Sequence: m.Sequence, Time: m.Time.UTC(), Subject: m.Subject, Header: m.Header, Data: m.Data}
-}
-
-func lastOn(ctx context.Context, stream jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWait)
-	defer cancel()
-	return stream.GetLastMsgForSubject(ctx, subject)
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/workflow"
 )
 
 // Range says which messages of a stream to read. Of From and Since at most one
@@ -98,4 +100,64 @@ func message(ctx context.Context, msgs jetstream.MessagesContext, n uint64) (m M
 	return Message{
 		Sequence: meta.Sequence.Stream, Time: meta.Timestamp.UTC(), Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
 	}, nil
+}
+
+// ReadEntry reads one message from the log. It makes no stream. It fails with
+// workflow.ErrNotFound where none stands at the sequence, and with
+// workflow.ErrUnavailable where the log does not answer before ctx ends.
+func ReadEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (Message, error) {
+	msg, err := rawEntry(ctx, nc, sequence)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return Message{}, fmt.Errorf("%w: there is no entry %d on the log any more", workflow.ErrNotFound, sequence)
+	case err != nil:
+		return Message{}, fmt.Errorf("read entry %d: %w: %w", sequence, workflow.ErrUnavailable, err)
+	}
+	return rawMessage(msg), nil
+}
+
+func rawEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := js.Stream(ctx, StreamName)
+	if err != nil {
+		return nil, err
+	}
+	return stream.GetMsg(ctx, sequence)
+}
+
+func rawMessage(m *jetstream.RawStreamMsg) Message {
+	return Message{Sequence: m.Sequence, Time: m.Time.UTC(), Subject: m.Subject, Header: m.Header, Data: m.Data}
+}
+
+func lastOn(ctx context.Context, stream jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	return stream.GetLastMsgForSubject(ctx, subject)
+}
+
+// lastThat looks at what is on a subject, as standing does, once.
+func lastThat(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string, after uint64, matches func(Message) bool) (own, newest uint64, err error) {
+	last, err := lastOn(ctx, stream, subject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, 0, nil
+	case err != nil:
+		return 0, 0, err
+	}
+	if newest = last.Sequence; newest <= after {
+		return 0, newest, nil
+	}
+	if matches(rawMessage(last)) {
+		return newest, newest, nil
+	}
+	err = read(ctx, js, StreamName, Range{From: after + 1, Subject: subject}, func(m Message) error {
+		if newest = max(newest, m.Sequence); matches(m) {
+			own = m.Sequence
+		}
+		return nil
+	})
+	return own, newest, err
 }

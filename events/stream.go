@@ -11,9 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// StreamName is the stream that is the log.
-const StreamName = "AUTHDOCS"
-
 const (
 	streamSubjects = "authdocs.>"
 	minDuplicates  = 2 * time.Minute

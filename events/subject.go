@@ -242,3 +242,6 @@ func AccountOf(subject string) workflow.SID {
 	to, _ := parseSubject(subject)
 	return to.account
 }
+
+// StreamName is the stream that is the log.
+const StreamName = "AUTHDOCS"

@@ -1,21 +1,16 @@
 package events
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/workflow"
 )
@@ -157,66 +152,6 @@ func quoted(s string) json.RawMessage {
 		panic(err) // a string can be written
 	}
 	return raw
-}
-
-// ReadEntry reads one message from the log. It makes no stream. It fails with
-// workflow.ErrNotFound where none stands at the sequence, and with
-// workflow.ErrUnavailable where the log does not answer before ctx ends.
-func ReadEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (Message, error) {
-	msg, err := rawEntry(ctx, nc, sequence)
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return Message{}, fmt.Errorf("%w: there is no entry %d on the log any more", workflow.ErrNotFound, sequence)
-	case err != nil:
-		return Message{}, fmt.Errorf("read entry %d: %w: %w", sequence, workflow.ErrUnavailable, err)
-	}
-	return rawMessage(msg), nil
-}
-
-func rawEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (*jetstream.RawStreamMsg, error) {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := js.Stream(ctx, StreamName)
-	if err != nil {
-		return nil, err
-	}
-	return stream.GetMsg(ctx, sequence)
-}
-
-// AppendMended appends what Mend made, and returns its sequence. If it fails with
-// workflow.ErrUnavailable the message may be on the log or not, and appending it
-// again is safe.
-func AppendMended(ctx context.Context, nc *nats.Conn, m *nats.Msg) (uint64, error) {
-	l, err := writer(nc)
-	if err != nil {
-		return 0, err
-	}
-	ack, _, err := l.publish(ctx, m)
-	if err != nil {
-		return 0, fmt.Errorf("append %s: %w", m.Subject, err)
-	}
-	return ack.Sequence, nil
-}
-
-// AppendDiscarded appends a discarded event, unless it is on the log. It returns
-// the sequence of the new one, 0 if there was one.
-func AppendDiscarded(ctx context.Context, nc *nats.Conn, account, document workflow.SID, at time.Time, b workflow.Discarded) (uint64, error) {
-	l, err := writer(nc)
-	if err != nil {
-		return 0, err
-	}
-	return l.AppendOnce(ctx, []Event{Discarded(account, document, at, b)})
-}
-
-// writer is the log for somebody who only appends to it. It makes no stream.
-func writer(nc *nats.Conn) (*Log, error) {
-	broker, err := connected(nc)
-	if err != nil {
-		return nil, err
-	}
-	return &Log{broker: broker, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 // Attributes lists the attributes of a message in binary mode, by name; none

@@ -8,6 +8,20 @@ import (
 	"countersign/workflow"
 )
 
+// Erased says that a document was erased. One that is erased again, of what
+// was said of it since, has another last entry, and so another id.
+func Erased(at time.Time, b workflow.Erased) Event {
+	var last uint64
+	for _, e := range b.Entries {
+		last = max(last, e.Sequence)
+	}
+	for _, e := range b.Blocked {
+		last = max(last, e.Sequence)
+	}
+	id := fmt.Sprintf("%s.%s.erased.%d", b.AccountSID, b.DocumentSID, last)
+	return Event{ID: id, Source: Source, Time: at, Account: b.AccountSID, Document: b.DocumentSID, What: "erased", Body: b}
+}
+
 // FromOwed makes the event that an outbox row owes. All of it follows from the
 // row, so whoever appends it appends the same bytes.
 func FromOwed(o workflow.OwedEvent) Event {
