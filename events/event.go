@@ -62,7 +62,7 @@ func (e Event) By(door workflow.Writer) Event {
 // Identity is by what the event will be known.
 func (e Event) Identity() workflow.Identity {
 	account := e.Account
-	if account == nobody {
+	if account == Nobody {
 		account = ""
 	}
 	return workflow.Identity{Account: account, Source: e.Source, ID: e.ID}

@@ -14,7 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -51,7 +52,7 @@ func whole() []events.Event {
 		if doc == "_" {
 			acc = "_"
 		}
-		return events.FromOwed(workflow.OwedEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
+		return eventlog.FromOwed(workflow.OwedEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
 	}
 	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email", Order: hr1, Document: px, Until: at}}
 	return []events.Event{
@@ -83,23 +84,23 @@ func whole() []events.Event {
 		owed(px, "due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		owed(px, "due.expiry-17.1", workflow.TimerDue{Timer: "expiry-17", Round: 1, DueAt: at}),
 		owed(px, "stale.2", workflow.LetterStale{Reason: "age", Round: 2, DateSigned: at, OrderSIDs: sids}),
-		events.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
-		events.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
+		eventlog.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
+		eventlog.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
 			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
 		}}),
-		events.Erased(at, workflow.Erased{
+		eventlog.Erased(at, workflow.Erased{
 			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1},
 			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
 			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1}},
 		}),
-		events.RulesActivated("r1", at, workflow.RulesActivated{
+		eventlog.RulesActivated("r1", at, workflow.RulesActivated{
 			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},
 			Timers:     &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
 			MailLimits: &workflow.MailLimits{Interval: 6, PerDay: 7},
 		}),
-		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
-		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
-		events.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),
+		eventlog.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
+		eventlog.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
+		eventlog.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),
 	}
 }
 
@@ -171,7 +172,7 @@ func TestMessageOnTheWire(t *testing.T) {
 }
 
 func TestOwedEventIsKnownByItsSubject(t *testing.T) {
-	e := events.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
+	e := eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
 	if want := ac + "." + px + ".due.expiry.1"; e.ID != want || e.Source != "countersign" || !e.Time.Equal(at) {
 		t.Errorf("got %q of %q at %v, want %q", e.ID, e.Source, e.Time, want)
 	}
@@ -204,7 +205,7 @@ func TestMessageRefuses(t *testing.T) {
 		{"an order's number that is nobody's", events.Created("/orders", "e1", ac, px, ordered), "data.hosted_number_orders[1].phone_number"},
 		{"an update to a number that is nobody's", events.Updated("/orders", "e1", ac, px, workflow.Updated{ContactPhoneNumber: new("+99912345678")}), "data.contact_phone_number"},
 		{"an order status with a number that is nobody's", events.OrderStatusChanged("/orders", "e1", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+99912345678"}), "data.phone_number"},
-		{"an owed event of another subject", events.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.2", Body: workflow.TimerDue{Timer: "expiry", Round: 1}}), "data.round"},
+		{"an owed event of another subject", eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.2", Body: workflow.TimerDue{Timer: "expiry", Round: 1}}), "data.round"},
 		{"what never travels", events.Event{ID: "x", Source: "/x", Account: ac, Document: px, What: "created", Body: workflow.Invalid{}}, "type"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
