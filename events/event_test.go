@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -217,10 +218,52 @@ func TestMessageRefuses(t *testing.T) {
 			if !errors.Is(err, workflow.ErrInvalid) {
 				t.Errorf("%v is not ErrInvalid", err)
 			}
+			if diff := cmp.Diff(err, tt.event.Validate()); diff != "" {
+				t.Errorf("Validate says something else:\n%s", diff)
+			}
 		})
 	}
 	if _, err := (events.Event{ID: "x", Source: "/x", Account: ac, Document: px, What: "created"}).Message(); err == nil {
 		t.Error("an event without a body was written")
+	}
+	if err := events.Created("/orders", "e1", ac, px, good).Validate(); err != nil {
+		t.Errorf("a good event: %v", err)
+	}
+}
+
+// TestFromMsg_ReadsWhatAConsumerReceives: a service waits for what became of its
+// event, and finds it behind the event itself.
+func TestFromMsg_ReadsWhatAConsumerReceives(t *testing.T) {
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	log := eventstest.Open(t, nc, 1)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := events.Created("/orders", "e1", ac, px, workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hr1}})
+	sequence, err := events.Publish(t.Context(), js, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := workflow.Refused{Sequence: sequence, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data", Message: "data: no"}}
+	if _, err := log.Append(t.Context(), eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: fmt.Sprintf("refused.%d", sequence), Body: refused, At: at})); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.CreateConsumer(t.Context(), events.StreamName, jetstream.ConsumerConfig{FilterSubject: events.Prefix + ac + ".*.refused.>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := consumer.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := events.FromMsg(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := events.Decode(m)
+	if diff := cmp.Diff(workflow.Body(refused), got.Body); diff != "" || got.Sequence != sequence+1 || got.Time.IsZero() {
+		t.Errorf("entry %d at %v:\n%s", got.Sequence, got.Time, diff)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
@@ -40,11 +39,7 @@ func (l *Log) LastClaim(ctx context.Context) (uint64, error) {
 // before it is known; and with workflow.ErrUnavailable alone if the claim is
 // surely not on the log.
 func (l *Log) Claim(ctx context.Context, e events.Event, last uint64) (uint64, error) {
-	m, err := e.Message()
-	if err != nil {
-		return 0, err
-	}
-	seq, err := l.appendBehind(ctx, m, last)
+	seq, err := l.appendBehind(ctx, e, last)
 	if err != nil {
 		return 0, fmt.Errorf("claim: %w", err)
 	}
@@ -54,8 +49,12 @@ func (l *Log) Claim(ctx context.Context, e events.Event, last uint64) (uint64, e
 // appendBehind appends an event of Countersign's own, provided that the last
 // event of its type on its subject is still the one at sequence last, 0 for
 // none. It fails as Claim does.
-func (l *Log) appendBehind(ctx context.Context, m *nats.Msg, last uint64) (uint64, error) {
-	claim := sameType(events.Decode(events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data}).Body.Type())
+func (l *Log) appendBehind(ctx context.Context, e events.Event, last uint64) (uint64, error) {
+	m, err := e.Message()
+	if err != nil {
+		return 0, err
+	}
+	competes := sameType(e.Body.Type())
 	unsure, expected := false, last
 	for again := (pause{}); ; {
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
@@ -77,7 +76,7 @@ func (l *Log) appendBehind(ctx context.Context, m *nats.Msg, last uint64) (uint6
 			if bytes.Equal(there.Data, m.Data) {
 				newestOwn = there.Sequence
 			}
-			return claim(there)
+			return competes(there)
 		})
 		switch {
 		case err != nil:

@@ -81,13 +81,9 @@ func (l *Log) Standing(ctx context.Context, sid workflow.SID) (s Standing, err e
 // document is still the one at sequence last, 0 for none. It fails with ErrLost
 // if another came first.
 func (l *Log) AppendErased(ctx context.Context, e events.Event, last uint64) (uint64, error) {
-	m, err := e.Message()
+	seq, err := l.appendBehind(ctx, e, last)
 	if err != nil {
-		return 0, err
-	}
-	seq, err := l.appendBehind(ctx, m, last)
-	if err != nil {
-		return 0, fmt.Errorf("append %s: %w", m.Subject, err)
+		return 0, fmt.Errorf("append the erasure of %s: %w", e.Document, err)
 	}
 	return seq, nil
 }
