@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -12,7 +13,7 @@ import (
 // service end, identities that two accounts share, and entries that somebody
 // else has put on subjects of Countersign's own.
 func (r *recorder) doors() {
-	r.event(events.RulesActivated("rules-1", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
+	r.event(eventlog.RulesActivated("rules-1", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
 	const other = workflow.SID("ACffffffffffffffffffffffffffffffff")
 	place := func(what string) string {
 		return fmt.Sprintf("%s%s.%s.%s", events.Prefix, goldenAccount, goldenPX(1), what)

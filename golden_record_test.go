@@ -15,6 +15,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -128,7 +129,7 @@ func (r *recorder) settle() {
 			r.t.Fatal(err)
 		}
 		for _, o := range due {
-			r.event(events.FromOwed(o.OwedEvent))
+			r.event(eventlog.FromOwed(o.OwedEvent))
 		}
 		mails, err := r.store.DueMails(r.t.Context(), r.now, nil, 20)
 		if err != nil {
@@ -160,15 +161,15 @@ func (r *recorder) send(mails []db.DueMail) {
 			done.Outcomes = append(done.Outcomes, o)
 		}
 	}
-	done.Claim = r.event(events.Claimed(fmt.Sprint("claim-", len(r.log)+1), r.now, claim))
+	done.Claim = r.event(eventlog.Claimed(fmt.Sprint("claim-", len(r.log)+1), r.now, claim))
 	if len(done.Outcomes) > 0 {
-		r.event(events.Settled(fmt.Sprint("settled-", len(r.log)+1), r.now, done))
+		r.event(eventlog.Settled(fmt.Sprint("settled-", len(r.log)+1), r.now, done))
 	}
 }
 
 // script is what happens on the golden log.
 func (r *recorder) script() {
-	r.event(events.RulesActivated("rules-1", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
+	r.event(eventlog.RulesActivated("rules-1", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
 	n := 1
 	for _, from := range append([]workflow.Status{workflow.Unseen}, workflow.Statuses...) {
 		for _, to := range workflow.Statuses {
@@ -201,7 +202,7 @@ func (r *recorder) erases() {
 			b.Entries = append(b.Entries, workflow.ErasedEntry{Sequence: g.Sequence, Type: e.Body.Type(), SHA256: hex.EncodeToString(digest[:])})
 		}
 	}
-	r.event(events.Erased(r.now, b))
+	r.event(eventlog.Erased(r.now, b))
 	r.says(150, r.content(150))
 	r.settle()
 }
@@ -254,7 +255,7 @@ func (r *recorder) edits() {
 
 func (r *recorder) timer(n int, timer string, round int) {
 	r.t.Helper()
-	r.event(events.FromOwed(workflow.OwedEvent{
+	r.event(eventlog.FromOwed(workflow.OwedEvent{
 		Account: goldenAccount, Document: goldenPX(n), What: fmt.Sprintf("due.%s.%d", timer, round), At: r.now,
 		Body: workflow.TimerDue{Timer: timer, Round: round, DueAt: r.now},
 	}))
@@ -297,7 +298,7 @@ func (r *recorder) mails() {
 			}
 		}
 		if len(b.Outcomes) > 0 {
-			r.event(events.Settled(fmt.Sprint("settled-", len(r.log)+1), r.now, b))
+			r.event(eventlog.Settled(fmt.Sprint("settled-", len(r.log)+1), r.now, b))
 		}
 	}
 	r.now = r.now.Add(2 * time.Minute)
@@ -332,7 +333,7 @@ func (r *recorder) turnedDown() {
 	}
 	r.raw(m.Subject, m.Header, m.Data)
 	r.raw(m.Subject, m.Header, m.Data) // sent twice
-	r.event(events.Discarded("", "", r.now, workflow.Discarded{Sequence: waste, Reason: "a probe"}))
+	r.event(eventlog.Discarded("", "", r.now, workflow.Discarded{Sequence: waste, Reason: "a probe"}))
 	r.settle()
 	r.says(140, r.content(140))
 	r.says(140, workflow.Updated{Email: new("x@example.com")})
@@ -346,7 +347,7 @@ func (r *recorder) turnedDown() {
 	r.says(143, workflow.Updated{ContactTitle: new("Owner")}) // parked still
 	r.stand(144, workflow.Opened)
 	poison := r.says(145, r.content(145))
-	r.event(events.Quarantined(r.now, workflow.Quarantined{Sequence: poison, Crashes: 2, Worker: "worker-1"}))
+	r.event(eventlog.Quarantined(r.now, workflow.Quarantined{Sequence: poison, Crashes: 2, Worker: "worker-1"}))
 	r.status(144, workflow.Signing)
 	for i := range r.log[:8] { // met again, the first of them
 		r.raw(r.log[i].Subject, r.log[i].Header, r.log[i].message().Data)
@@ -356,7 +357,7 @@ func (r *recorder) turnedDown() {
 // reports has mails reported on and sent again, wherever the document stands,
 // and one that is erased in between.
 func (r *recorder) reports() {
-	r.event(events.RulesActivated("rules-1", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
+	r.event(eventlog.RulesActivated("rules-1", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
 	hard := func(n int, kind workflow.MailKind) workflow.Bounced {
 		id := workflow.MailID(fmt.Sprintf("%s.1.%s.0", goldenPX(n), kind))
 		return workflow.Bounced{Mail: id, Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 5.1.1 <…>: user unknown"}

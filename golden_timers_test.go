@@ -3,7 +3,7 @@ package countersign_test
 import (
 	"time"
 
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -16,7 +16,7 @@ func (r *recorder) timers() {
 		r.settle()
 	}
 	r.stand(1, workflow.Signing) // before there are timers
-	r.event(events.RulesActivated("rules-1", r.now, workflow.RulesActivated{
+	r.event(eventlog.RulesActivated("rules-1", r.now, workflow.RulesActivated{
 		Version: 1, ParkingLimitSeconds: 3600, NotifyCC: workflow.Notices,
 		Timers: &workflow.Timers{RemindAfter: 3 * day, RemindEvery: 3 * day, RemindMost: 4, ExpireAfter: 30 * day, FreshFor: 30 * day},
 	}))
@@ -53,6 +53,6 @@ func (r *recorder) timers() {
 	}
 	r.says(30, workflow.OrderStatusChanged{Order: goldenHR(30), Status: workflow.OrderFailed})
 	hours(24 * 40)
-	r.event(events.RulesActivated("rules-2", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
+	r.event(eventlog.RulesActivated("rules-2", r.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600}))
 	r.stand(40, workflow.Canceled)
 }

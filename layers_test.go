@@ -20,18 +20,18 @@ const module = "countersign"
 // counts for the packages below it, unless they have their own; a package
 // without a row is a fault, so that a new one is given its place here.
 //
-// Arrows point down: cmd, then the adapters, then db and events, then
-// workflow. Adapters do not know each other; they meet in cmd. Leaves know at
-// most the words of workflow.
+// Arrows point down: cmd, then the adapters, then db and internal/eventlog, then
+// events, then workflow. Adapters do not know each other; they meet in cmd.
+// Leaves know at most the words of workflow. Only tests import internal/test.
 var rooms = map[string]string{
 	"cmd":   "*",
 	"bench": "*", // nothing but measurements
 
 	"internal/api":      "db events internal/httpd internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/accounts": "internal/private workflow",
-	"internal/admin":    "db events workflow",
+	"internal/admin":    "db workflow",
 	"internal/web":      "db events internal/httpd internal/letter/fonts internal/loa internal/phone internal/ratelimit internal/ticket workflow",
-	"internal/relay":    "db events internal/failpoint workflow",
+	"internal/relay":    "db events internal/eventlog internal/failpoint workflow",
 	"internal/mail":     "internal/failpoint internal/inert internal/loa internal/phone internal/private internal/ratelimit workflow",
 	"internal/letter":   "internal/letter/fonts internal/loa internal/phone workflow",
 
@@ -40,31 +40,35 @@ var rooms = map[string]string{
 	"internal/evidence": "events internal/terminal workflow",
 
 	"internal/catcher":   "workflow",
-	"internal/certtest":  "",
 	"internal/config":    "internal/private workflow",
 	"internal/failpoint": "",
 	"internal/httpd":     "internal/private",
 	"internal/inert":     "",
 	"internal/loa":       "",
-	"internal/logtest":   "",
 	"internal/natsd":     "workflow",
 	"internal/phone":     "workflow",
 	"internal/private":   "",
-	"internal/proxytest": "",
 	"internal/ratelimit": "",
 	"internal/sim":       "", // all of it is tests
 	"internal/terminal":  "",
 	"internal/ticket":    "internal/private workflow",
 
-	"db":                "db/internal/sqlc db/migrations internal/failpoint workflow .",
-	"db/internal/sqlc":  "workflow",
-	"events":            "internal/failpoint internal/private workflow",
-	"events/eventstest": "events internal/natsd workflow",
+	"db":               "db/internal/sqlc db/migrations internal/failpoint workflow .",
+	"db/internal/sqlc": "workflow",
+
+	"events":            "workflow",
+	"internal/eventlog": "events internal/failpoint internal/private workflow",
+
+	"internal/test":            "",
+	"internal/test/eventstest": "events internal/eventlog internal/natsd workflow",
 
 	"workflow": "",
 	".":        "", // carries schema.sql, nothing else
 	"examples": "", // an oracle that shares our code would share our mistakes
 }
+
+// testRooms begins the paths of packages that only tests use.
+const testRooms = "internal/test/"
 
 // pure rooms import nothing but the standard library, of anybody's.
 var pure = []string{"workflow", ".", "examples"}
@@ -123,6 +127,11 @@ func violations(packages []pkg, standard func(path string) bool) []string {
 				out = append(out, fmt.Sprintf("%s imports %s; it may import %q", p.room(), to, rooms[row]))
 			}
 		}
+		for _, path := range p.Imports {
+			if to := ours(path); strings.HasPrefix(to, testRooms) && !strings.HasPrefix(p.room(), testRooms) {
+				out = append(out, fmt.Sprintf("%s imports %s; only tests may import what is in %s", p.room(), to, testRooms))
+			}
+		}
 		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
 			to, _ := rowOf(ours(path))
 			if to == "cmd" && row != "cmd" {
@@ -144,6 +153,26 @@ func TestLayers(t *testing.T) {
 	}
 	if len(packages) < 10 {
 		t.Errorf("go list found only %d packages", len(packages))
+	}
+}
+
+// TestEvents_ContractNeedsNoServer: a service that publishes events imports
+// package events, and must not get the parts of Countersign with it.
+func TestEvents_ContractNeedsNoServer(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./events").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range strings.Lines(string(out)) {
+		path = strings.TrimSpace(path)
+		for _, part := range []string{"nats-server", "sqlite3", "fpdf", "go-mail", module + "/internal/"} {
+			if strings.Contains(path, part) {
+				t.Errorf("events depends on %s", path)
+			}
+		}
+	}
+	if !strings.Contains(string(out), module+"/workflow\n") {
+		t.Errorf("go list -deps ./events does not name workflow:\n%s", out)
 	}
 }
 
@@ -190,7 +219,7 @@ func TestLayersNoticeViolations(t *testing.T) {
 		{
 			"an adapter that knows another",
 			pkg{ImportPath: "countersign/internal/relay", Imports: []string{"countersign/internal/mail", "countersign/db"}},
-			[]string{`internal/relay imports internal/mail; it may import "db events internal/failpoint workflow"`},
+			[]string{`internal/relay imports internal/mail; it may import "db events internal/eventlog internal/failpoint workflow"`},
 		},
 		{
 			"a leaf that knows an adapter",
@@ -211,6 +240,11 @@ func TestLayersNoticeViolations(t *testing.T) {
 			"a new package",
 			pkg{ImportPath: "countersign/internal/misc"},
 			[]string{`internal/misc has no row in layers_test.go`},
+		},
+		{
+			"a program that needs what tests need",
+			pkg{ImportPath: "countersign/cmd/countersign", Imports: []string{"countersign/internal/test/eventstest"}},
+			[]string{`cmd/countersign imports internal/test/eventstest; only tests may import what is in internal/test/`},
 		},
 		{"cmd, which may", pkg{ImportPath: "countersign/cmd/countersign", Imports: []string{"countersign/internal/mail", "countersign/cmd/countersign/x", "github.com/spf13/cobra"}}, nil},
 		{"a test with its neighbours", pkg{ImportPath: "countersign/internal/relay", XTestImports: []string{"countersign/internal/mail"}}, nil},

@@ -34,7 +34,7 @@ var mayPrint = map[string][]string{
 	"cmd/countersign/verify.go":   {"Device"},                 // a dump, through terminal.JSONWriter
 	"cmd/countersign/snapshot.go": {"io.Copy"},                // into a hash
 	"internal/terminal":           {"Device"},                 // defines it
-	"events/eventstest":           {"os.Stderr"},              // the log of tests
+	"internal/test/eventstest":    {"os.Stderr"},              // the log of tests
 }
 
 // printing lists what a file uses that prints past internal/terminal. command

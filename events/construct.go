@@ -30,7 +30,7 @@ func Resend(source, id string, account, document workflow.SID, b workflow.Resend
 // empty by who does not know it: a mail's id does not tell.
 func Bounced(source, id string, account workflow.SID, b workflow.Bounced) Event {
 	if account == "" {
-		account = nobody
+		account = Nobody
 	}
 	return Event{ID: id, Source: source, Account: account, Document: b.Mail.Document(), What: "bounced", Body: b}
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/workflow"
 )
@@ -24,6 +25,18 @@ type Message struct {
 	Subject  string
 	Header   nats.Header
 	Data     []byte
+}
+
+// FromMsg returns what a JetStream consumer of the log has received as a Message
+// for Decode. A service reads with it what became of its events: their bodies are
+// workflow.Became and workflow.Refused. It fails with the error of m.Metadata if m
+// does not come from a stream.
+func FromMsg(m jetstream.Msg) (Message, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return Message{}, fmt.Errorf("read where a message is on the log: %w", err)
+	}
+	return Message{Sequence: meta.Sequence.Stream, Time: meta.Timestamp.UTC(), Subject: m.Subject(), Header: m.Headers(), Data: m.Data()}, nil
 }
 
 // Decode reads a message. It never fails: what cannot be read, or says what no
@@ -158,4 +171,19 @@ func bounded(s string) string {
 		end--
 	}
 	return s[:end]
+}
+
+// DecodeQuarantined reads a message that is in quarantine: it is a dead letter,
+// whatever it says.
+func DecodeQuarantined(m Message) workflow.Entry {
+	e := Decode(m)
+	bad, ok := e.Body.(workflow.Invalid)
+	if !ok {
+		bad.EventID, bad.Origin = e.ID, e.Source
+	}
+	bad.Problem = workflow.Problem{
+		Code: workflow.CodeCrashed, Message: fmt.Sprintf("entry %d made the program crash, again and again, and is left out", m.Sequence),
+	}
+	e.ID, e.Source, e.Mends, e.Body = fingerprint(m), "", 0, bad
+	return e
 }

@@ -62,26 +62,44 @@ func (e Event) By(door workflow.Writer) Event {
 // Identity is by what the event will be known.
 func (e Event) Identity() workflow.Identity {
 	account := e.Account
-	if account == nobody {
+	if account == Nobody {
 		account = ""
 	}
 	return workflow.Identity{Account: account, Source: e.Source, ID: e.ID}
 }
 
 // Message writes the event as NATS carries it: a CloudEvent in structured
-// mode. The same event makes the same bytes.
-//
-// It fails with a *workflow.Problem where Decode would not take the message,
-// and where a phone number in it is nobody's. The problem may quote the event;
-// keep it out of logs.
+// mode. The same event makes the same bytes. It fails as Validate does.
 func (e Event) Message() (*nats.Msg, error) {
-	subject, err := e.Subject()
+	subject, data, err := e.write()
 	if err != nil {
 		return nil, err
 	}
-	data, err := e.encode()
-	if err != nil {
-		return nil, fmt.Errorf("write event for %s: %w", subject, err)
+	msg := nats.NewMsg(subject)
+	msg.Header.Set("Content-Type", event.ApplicationCloudEventsJSON)
+	msg.Data = data
+	return msg, nil
+}
+
+// Validate checks the event. It fails with a *workflow.Problem if Decode would
+// not take the message that the event makes, or if the event has a phone number
+// that is in none of the world's number plans. The problem may quote the event;
+// keep it out of logs.
+//
+// Message and Publish validate too. Validate is for who must know that an event
+// is good before something else is done.
+func (e Event) Validate() error {
+	_, _, err := e.write()
+	return err
+}
+
+// write makes the event's subject and payload, and checks them.
+func (e Event) write() (subject string, data []byte, err error) {
+	if subject, err = e.Subject(); err != nil {
+		return "", nil, err
+	}
+	if data, err = e.encode(); err != nil {
+		return "", nil, fmt.Errorf("write event for %s: %w", subject, err)
 	}
 	var r reader
 	if ref := types.ParseURIRef(e.Source); ref == nil || ref.String() != e.Source {
@@ -92,12 +110,9 @@ func (e Event) Message() (*nats.Msg, error) {
 	}
 	r.assigned(e.Body)
 	if r.problem != nil {
-		return nil, r.problem
+		return "", nil, r.problem
 	}
-	msg := nats.NewMsg(subject)
-	msg.Header.Set("Content-Type", event.ApplicationCloudEventsJSON)
-	msg.Data = data
-	return msg, nil
+	return subject, data, nil
 }
 
 // encode writes the event in the JSON format of CloudEvents 1.0.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,7 +15,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -51,7 +53,7 @@ func whole() []events.Event {
 		if doc == "_" {
 			acc = "_"
 		}
-		return events.FromOwed(workflow.OwedEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
+		return eventlog.FromOwed(workflow.OwedEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
 	}
 	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email", Order: hr1, Document: px, Until: at}}
 	return []events.Event{
@@ -83,23 +85,23 @@ func whole() []events.Event {
 		owed(px, "due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		owed(px, "due.expiry-17.1", workflow.TimerDue{Timer: "expiry-17", Round: 1, DueAt: at}),
 		owed(px, "stale.2", workflow.LetterStale{Reason: "age", Round: 2, DateSigned: at, OrderSIDs: sids}),
-		events.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
-		events.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
+		eventlog.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
+		eventlog.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
 			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
 		}}),
-		events.Erased(at, workflow.Erased{
+		eventlog.Erased(at, workflow.Erased{
 			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1},
 			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
 			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1}},
 		}),
-		events.RulesActivated("r1", at, workflow.RulesActivated{
+		eventlog.RulesActivated("r1", at, workflow.RulesActivated{
 			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},
 			Timers:     &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
 			MailLimits: &workflow.MailLimits{Interval: 6, PerDay: 7},
 		}),
-		events.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
-		events.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
-		events.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),
+		eventlog.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
+		eventlog.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
+		eventlog.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),
 	}
 }
 
@@ -171,7 +173,7 @@ func TestMessageOnTheWire(t *testing.T) {
 }
 
 func TestOwedEventIsKnownByItsSubject(t *testing.T) {
-	e := events.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
+	e := eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
 	if want := ac + "." + px + ".due.expiry.1"; e.ID != want || e.Source != "countersign" || !e.Time.Equal(at) {
 		t.Errorf("got %q of %q at %v, want %q", e.ID, e.Source, e.Time, want)
 	}
@@ -204,7 +206,7 @@ func TestMessageRefuses(t *testing.T) {
 		{"an order's number that is nobody's", events.Created("/orders", "e1", ac, px, ordered), "data.hosted_number_orders[1].phone_number"},
 		{"an update to a number that is nobody's", events.Updated("/orders", "e1", ac, px, workflow.Updated{ContactPhoneNumber: new("+99912345678")}), "data.contact_phone_number"},
 		{"an order status with a number that is nobody's", events.OrderStatusChanged("/orders", "e1", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+99912345678"}), "data.phone_number"},
-		{"an owed event of another subject", events.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.2", Body: workflow.TimerDue{Timer: "expiry", Round: 1}}), "data.round"},
+		{"an owed event of another subject", eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.2", Body: workflow.TimerDue{Timer: "expiry", Round: 1}}), "data.round"},
 		{"what never travels", events.Event{ID: "x", Source: "/x", Account: ac, Document: px, What: "created", Body: workflow.Invalid{}}, "type"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -216,10 +218,52 @@ func TestMessageRefuses(t *testing.T) {
 			if !errors.Is(err, workflow.ErrInvalid) {
 				t.Errorf("%v is not ErrInvalid", err)
 			}
+			if diff := cmp.Diff(err, tt.event.Validate()); diff != "" {
+				t.Errorf("Validate says something else:\n%s", diff)
+			}
 		})
 	}
 	if _, err := (events.Event{ID: "x", Source: "/x", Account: ac, Document: px, What: "created"}).Message(); err == nil {
 		t.Error("an event without a body was written")
+	}
+	if err := events.Created("/orders", "e1", ac, px, good).Validate(); err != nil {
+		t.Errorf("a good event: %v", err)
+	}
+}
+
+// TestFromMsg_ReadsWhatAConsumerReceives: a service waits for what became of its
+// event, and finds it behind the event itself.
+func TestFromMsg_ReadsWhatAConsumerReceives(t *testing.T) {
+	nc := eventstest.Connect(t, eventstest.Server(t))
+	log := eventstest.Open(t, nc, 1)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := events.Created("/orders", "e1", ac, px, workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hr1}})
+	sequence, err := events.Publish(t.Context(), js, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := workflow.Refused{Sequence: sequence, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data", Message: "data: no"}}
+	if _, err := log.Append(t.Context(), eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: fmt.Sprintf("refused.%d", sequence), Body: refused, At: at})); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.CreateConsumer(t.Context(), events.StreamName, jetstream.ConsumerConfig{FilterSubject: events.Prefix + ac + ".*.refused.>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := consumer.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := events.FromMsg(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := events.Decode(m)
+	if diff := cmp.Diff(workflow.Body(refused), got.Body); diff != "" || got.Sequence != sequence+1 || got.Time.IsZero() {
+		t.Errorf("entry %d at %v:\n%s", got.Sequence, got.Time, diff)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 // Prefix begins every subject on the log, with the contract's version.
 const Prefix = workflow.SubjectPrefix
 
-// nobody stands in a subject where an account or a document would.
-const nobody = "_"
+// Nobody stands in a subject where an account or a document would.
+const Nobody = "_"
 
 // topic is what a subject says: whom the message is about, and the CloudEvents
 // type that belongs there.
@@ -35,7 +35,7 @@ func parseSubject(subject string) (t topic, ok bool) {
 	}
 	t.id, t.writer = rest, workflow.WriterCountersign
 	account, rest, _ := strings.Cut(rest, ".")
-	if account == nobody {
+	if account == Nobody {
 		switch rest {
 		case "mail.claimed":
 			t.typ = workflow.TypeMailClaimed
@@ -76,9 +76,9 @@ func parseSubject(subject string) (t topic, ok bool) {
 	}
 	switch t.typ {
 	case workflow.TypeRefused, workflow.TypeDiscarded:
-		return t, account == nobody && document == nobody
+		return t, account == Nobody && document == Nobody
 	case workflow.TypeBounced: // a mail's id does not say whose it is
-		return t, account == nobody && t.document != ""
+		return t, account == Nobody && t.document != ""
 	}
 	return t, false
 }
@@ -242,3 +242,6 @@ func AccountOf(subject string) workflow.SID {
 	to, _ := parseSubject(subject)
 	return to.account
 }
+
+// StreamName is the stream that is the log.
+const StreamName = "AUTHDOCS"

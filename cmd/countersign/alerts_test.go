@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 )
 
 // promtool evaluates alert rules; make tools puts it there.

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events/eventstest"
-	"countersign/internal/certtest"
-	"countersign/internal/logtest"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

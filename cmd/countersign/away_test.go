@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
-	"countersign/internal/logtest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"countersign/db"
-	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/natsd"
 	"countersign/workflow"
 )
@@ -23,7 +23,7 @@ type bench struct {
 	unlock func()        // nil where a worker has the data directory
 	server *natsd.Server // the embedded one, where no worker runs it
 	nc     *nats.Conn
-	log    *events.Log
+	log    *eventlog.Log
 	copies *snapshots
 }
 
@@ -37,7 +37,7 @@ func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *b
 	if b, err = a.openBench(ctx, cfg, alone); err != nil {
 		return nil, err
 	}
-	if b.log, err = events.Find(ctx, b.nc, cfg.Replicas, logger(a.err, cfg)); err != nil {
+	if b.log, err = eventlog.Find(ctx, b.nc, cfg.Replicas, logger(a.err, cfg)); err != nil {
 		b.close()
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (a *app) openBench(ctx context.Context, cfg config.Config, alone bool) (b *
 		if b.server, _, err = startNATS(cfg, "", logger); err != nil {
 			return b, err
 		}
-		b.nc, err = events.Connect(ctx, events.ConnectOptions{InProcess: b.server, Name: "countersign"})
+		b.nc, err = eventlog.Connect(ctx, eventlog.ConnectOptions{InProcess: b.server, Name: "countersign"})
 	} else {
 		b.nc, err = a.reach(ctx, cfg)
 	}

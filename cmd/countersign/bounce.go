@@ -14,6 +14,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/mail"
 	"countersign/workflow"
 )
@@ -80,7 +81,7 @@ func readReport(name string) (mail.Reading, error) {
 // keepUnread keeps a message that was not understood, for an operator to see.
 func (a *app) keepUnread(ctx context.Context, cfg config.Config, u mail.Unread) error {
 	err := a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
-		return events.KeepUnread(ctx, nc, events.Unread{
+		return eventlog.KeepUnread(ctx, nc, eventlog.Unread{
 			Digest: u.Digest, Reason: u.Reason, From: u.From, Subject: u.Subject, Mails: u.Mails, Text: u.Text,
 		})
 	})

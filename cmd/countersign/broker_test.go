@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 )
 
 // TestABrokerIsKilledAndFrozen kills a NATS server that syncs always, and

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

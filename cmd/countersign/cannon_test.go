@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

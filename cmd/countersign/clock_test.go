@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -97,7 +97,7 @@ func (x *town) wantSignedAtLogsTime(dir string, sid workflow.SID) {
 		x.t.Errorf("the log has it %s after the evidence's time", d)
 	}
 	log := eventstest.Open(x.t, x.nc, 1)
-	pdf, err := log.Letter(context.Background(), events.LetterName(sid, doc.LetterDigest))
+	pdf, err := log.Letter(context.Background(), eventlog.LetterName(sid, doc.LetterDigest))
 	if err != nil {
 		x.t.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
 	"countersign/internal/failpoint"
+	"countersign/internal/test/eventstest"
 )
 
 // at arms a failpoint in a worker's environment.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 )
 
 // TestTheDay plays the day of examples/day.jsonl: every document ends where it

@@ -15,6 +15,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -221,7 +222,7 @@ func (a *app) readFromLog(ctx context.Context, cfg config.Config, sequence uint6
 	defer nc.Close()
 	ctx, cancel := context.WithTimeout(ctx, logWait)
 	defer cancel()
-	return events.ReadEntry(ctx, nc, sequence)
+	return eventlog.ReadEntry(ctx, nc, sequence)
 }
 
 func showLetter(out *terminal.Printer, l db.Letter, m events.Message, away error) error {

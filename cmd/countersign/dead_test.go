@@ -14,8 +14,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
-	"countersign/internal/logtest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 
@@ -174,7 +175,7 @@ func (x *turnedDown) sentTwice() {
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	old, err := events.ReadEntry(x.t.Context(), x.nc, sequence)
+	old, err := eventlog.ReadEntry(x.t.Context(), x.nc, sequence)
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func (x *turnedDown) sentTwice() {
 	}
 	before := state(x.t, x.dir)
 	m.Header.Del(jetstream.MsgIDHeader)
-	if _, err := events.AppendMended(x.t.Context(), x.nc, m); err != nil {
+	if _, err := eventlog.AppendMended(x.t.Context(), x.nc, m); err != nil {
 		x.t.Fatal(err)
 	}
 	x.rest(x.dir)

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"unsafe"
 
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
+	"countersign/internal/test/eventstest"
 )
 
 // alone runs the test that calls it once more, in a process with mounts of its

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/db"
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -136,7 +136,7 @@ func (e *eraser) run(ctx context.Context, yes bool) (done erasure, err error) {
 
 // mayGo says why the document cannot be erased, or nil, and keeps its final
 // state.
-func (e *eraser) mayGo(ctx context.Context, stand events.Standing) error {
+func (e *eraser) mayGo(ctx context.Context, stand eventlog.Standing) error {
 	if n := len(stand.Erasures); n > 0 {
 		e.final = stand.Erasures[n-1].Body.(workflow.Erased)
 		return nil
@@ -187,7 +187,7 @@ const mostEntries = 2000
 
 // writeDown appends events of erasure until all that stands on the log about
 // the document is listed in one, and returns what stands there in the end.
-func (e *eraser) writeDown(ctx context.Context, stand events.Standing) (events.Standing, error) {
+func (e *eraser) writeDown(ctx context.Context, stand eventlog.Standing) (eventlog.Standing, error) {
 	for {
 		next, ok, err := e.next(ctx, stand)
 		if err != nil || !ok {
@@ -197,7 +197,7 @@ func (e *eraser) writeDown(ctx context.Context, stand events.Standing) (events.S
 		if n := len(stand.Erasures); n > 0 {
 			last = stand.Erasures[n-1].Sequence
 		}
-		seq, err := e.log.AppendErased(ctx, events.Erased(e.log.Now(), next), last)
+		seq, err := e.log.AppendErased(ctx, eventlog.Erased(e.log.Now(), next), last)
 		if err != nil {
 			return stand, fmt.Errorf("write the erasure down: %w", err)
 		}
@@ -213,7 +213,7 @@ func (e *eraser) writeDown(ctx context.Context, stand events.Standing) (events.S
 
 // next is the event of erasure that is still to be written; ok is false where
 // there is none.
-func (e *eraser) next(ctx context.Context, stand events.Standing) (next workflow.Erased, ok bool, err error) {
+func (e *eraser) next(ctx context.Context, stand eventlog.Standing) (next workflow.Erased, ok bool, err error) {
 	entries, blocked, first := map[uint64]bool{}, map[uint64]bool{}, uint64(0)
 	for _, x := range stand.Erasures {
 		b := x.Body.(workflow.Erased)

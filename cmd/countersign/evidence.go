@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
 	"countersign/internal/terminal"
@@ -123,7 +124,7 @@ func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Conten
 	}
 	c.Account, c.Status, c.Life, c.Mails = d.AccountSID, d.Status, d, jsonLife(life).Mails
 	if keptLetter(*d) {
-		c.Letter, err = b.log.Letter(ctx, events.LetterName(d.SID, d.LetterDigest))
+		c.Letter, err = b.log.Letter(ctx, eventlog.LetterName(d.SID, d.LetterDigest))
 		if errors.Is(err, workflow.ErrNotFound) {
 			b.err.Linef("countersign: %v; the archive is written without it", err)
 			err = nil
@@ -134,8 +135,8 @@ func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Conten
 
 // messages reads what stands on the log about a document, up to the position.
 func (b *bench) messages(ctx context.Context, c *evidence.Content) error {
-	subjects := events.Range{Subject: events.Prefix + "*." + string(c.Document) + ".>"}
-	return events.Read(ctx, b.nc, events.StreamName, subjects, func(m events.Message) error {
+	subjects := eventlog.Range{Subject: events.Prefix + "*." + string(c.Document) + ".>"}
+	return eventlog.Read(ctx, b.nc, events.StreamName, subjects, func(m events.Message) error {
 		if m.Sequence > c.Sequence {
 			return nil
 		}

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -112,7 +113,7 @@ func TestEvidenceWaitsForTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	digest := sha256Of(pdf)
-	name := events.LetterName(testPX(1), digest)
+	name := eventlog.LetterName(testPX(1), digest)
 	if err := eventstest.Open(t, x.nc, 1).PutLetter(t.Context(), name, pdf); err != nil {
 		t.Fatal(err)
 	}

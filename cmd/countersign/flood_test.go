@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -65,7 +65,7 @@ func lives(t *testing.T, dir string) map[workflow.SID]string {
 func (x *town) messages() (out []*nats.Msg) {
 	x.t.Helper()
 	for seq := uint64(1); seq <= x.tail(); seq++ {
-		m, err := events.ReadEntry(x.t.Context(), x.nc, seq)
+		m, err := eventlog.ReadEntry(x.t.Context(), x.nc, seq)
 		if err != nil {
 			x.t.Fatal(err)
 		}

@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/internal/relay"
 	"countersign/workflow"
 )
 
 // foldTo folds the log into a store up to the entry at target. It fails where
 // ctx ends before. bar may be nil.
-func foldTo(ctx context.Context, log *events.Log, store *db.Store, target uint64, bar progress) error {
+func foldTo(ctx context.Context, log *eventlog.Log, store *db.Store, target uint64, bar progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	f := &foldUntil{relay.Fold{Store: store}, store, target, bar, stop}
@@ -38,7 +38,7 @@ type foldUntil struct {
 	stop   context.CancelFunc
 }
 
-// Apply implements events.Fold.
+// Apply implements eventlog.Fold.
 func (f *foldUntil) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
 	n := len(batch)
 	for n > 0 && batch[n-1].Sequence > f.target {
@@ -58,7 +58,7 @@ func (f *foldUntil) Apply(ctx context.Context, stream time.Time, batch []workflo
 
 // sameAt folds the databases in two directories to the same position, the
 // further of the two, and compares their states there.
-func sameAt(ctx context.Context, log *events.Log, one, two string) (same bool, at uint64, err error) {
+func sameAt(ctx context.Context, log *eventlog.Log, one, two string) (same bool, at uint64, err error) {
 	var states [2]string
 	if at, err = log.ErasedUpTo(ctx); err != nil { // what was erased is gone from the log before that
 		return false, at, err

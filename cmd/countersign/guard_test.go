@@ -23,8 +23,8 @@ import (
 
 	"countersign/db"
 	"countersign/events"
-	"countersign/events/eventstest"
-	"countersign/internal/logtest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

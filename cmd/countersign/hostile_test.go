@@ -14,7 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -146,7 +147,7 @@ func (s *siege) attack(first, n int) (stop func()) {
 func (s *siege) wantOnce(first, n int) {
 	s.t.Helper()
 	registered, became := map[string]int{}, map[string]int{}
-	err := events.Read(s.t.Context(), s.x.nc, events.StreamName, events.Range{}, func(m events.Message) error {
+	err := eventlog.Read(s.t.Context(), s.x.nc, events.StreamName, eventlog.Range{}, func(m events.Message) error {
 		switch e := events.Decode(m); b := e.Body.(type) {
 		case workflow.Register:
 			registered[string(b.OrderSID)]++

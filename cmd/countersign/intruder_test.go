@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -155,7 +156,7 @@ func (s *siege) settle() {
 func (s *siege) entries() map[string]uint64 {
 	s.t.Helper()
 	all := map[string]uint64{}
-	for _, name := range []string{events.StreamName, "OBJ_" + events.SnapshotsBucket, "OBJ_" + events.LettersBucket} {
+	for _, name := range []string{events.StreamName, "OBJ_" + eventlog.SnapshotsBucket, "OBJ_" + eventlog.LettersBucket} {
 		stream, err := s.admin.Stream(s.t.Context(), name)
 		if err != nil {
 			s.t.Fatal(err)

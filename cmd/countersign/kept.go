@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -29,7 +29,7 @@ func (l *letterStore) check(ctx context.Context) (err error) {
 		}
 	}
 	if errors.Is(err, workflow.ErrNotFound) {
-		return fmt.Errorf("signed letters are gone: %w; restore the stream OBJ_%s from a backup", err, events.LettersBucket)
+		return fmt.Errorf("signed letters are gone: %w; restore the stream OBJ_%s from a backup", err, eventlog.LettersBucket)
 	}
 	return err
 }
@@ -74,7 +74,7 @@ func (w *worker) someLetter(ctx context.Context) (string, error) {
 	}
 	for _, doc := range docs {
 		if keptLetter(doc) {
-			k.sid, k.name = doc.SID, events.LetterName(doc.SID, doc.LetterDigest)
+			k.sid, k.name = doc.SID, eventlog.LetterName(doc.SID, doc.LetterDigest)
 			return k.name, nil
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/letter"
 	"countersign/internal/letter/fonts"
 	"countersign/internal/loa"
@@ -123,7 +123,7 @@ func keptLetter(doc workflow.Document) bool {
 		Letter string `json:"letter"`
 	}
 	return doc.Status == workflow.Signed && doc.AskedBy.Writer == workflow.WriterPage && doc.LetterDigest != "" && json.Unmarshal(doc.Evidence, &evidence) == nil &&
-		evidence.Letter == events.LetterName(doc.SID, doc.LetterDigest)
+		evidence.Letter == eventlog.LetterName(doc.SID, doc.LetterDigest)
 }
 
 // fetch reads a signed letter back, and makes sure that it is the one that was
@@ -133,7 +133,7 @@ func (l letters) fetch(ctx context.Context, doc workflow.Document) ([]byte, erro
 	if log == nil {
 		return nil, fmt.Errorf("%w: the log has not been opened yet", workflow.ErrUnavailable)
 	}
-	pdf, err := log.Letter(ctx, events.LetterName(doc.SID, doc.LetterDigest))
+	pdf, err := log.Letter(ctx, eventlog.LetterName(doc.SID, doc.LetterDigest))
 	if err == nil && sha256Of(pdf) != doc.LetterDigest {
 		err = fmt.Errorf("letter of %s: its bytes do not have the digest %s", doc.SID, doc.LetterDigest)
 	}
@@ -170,7 +170,7 @@ func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatur
 		return "", "", err
 	}
 	digest = sha256Of(pdf)
-	name = events.LetterName(doc.SID, digest)
+	name = eventlog.LetterName(doc.SID, digest)
 	err = log.PutLetter(ctx, name, pdf)
 	l.kept.putLetter()
 	return digest, name, err

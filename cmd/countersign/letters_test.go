@@ -25,9 +25,9 @@ import (
 	"github.com/digitorus/timestamp"
 
 	"countersign/events"
-	"countersign/events/eventstest"
-	"countersign/internal/certtest"
 	"countersign/internal/config"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

@@ -9,9 +9,9 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
-	"countersign/internal/proxytest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/proxytest"
 	"countersign/workflow"
 )
 

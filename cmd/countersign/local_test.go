@@ -15,8 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"countersign/events/eventstest"
-	"countersign/internal/logtest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

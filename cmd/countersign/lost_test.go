@@ -16,8 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
-	"countersign/internal/certtest"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

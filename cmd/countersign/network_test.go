@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events/eventstest"
-	"countersign/internal/proxytest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/proxytest"
 )
 
 // says counts how often its log holds a text.

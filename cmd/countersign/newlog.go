@@ -11,6 +11,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -25,7 +26,7 @@ object store. The next start of the worker makes the log.
 
 What that loses: every document. Links in emails that were sent answer 404, emails and registrations that are pending are
 dropped, and what upstream services published must be published again, which sends the emails again. Signed letters stay in
-the object store ` + events.LettersBucket + `. Every other worker needs the same command.`,
+the object store ` + eventlog.LettersBucket + `. Every other worker needs the same command.`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do it; without this flag the command only says what would be lost")
@@ -48,7 +49,7 @@ the object store ` + events.LettersBucket + `. Every other worker needs the same
 }
 
 func (b *bench) newLog(ctx context.Context, yes bool) error {
-	_, err := events.Find(ctx, b.nc, b.cfg.Replicas, logger(b.err, b.cfg))
+	_, err := eventlog.Find(ctx, b.nc, b.cfg.Replicas, logger(b.err, b.cfg))
 	switch {
 	case err == nil:
 		return fmt.Errorf("%w: the stream %s is there: start the worker, or run countersign rebuild --from-log if the database does not belong to it", workflow.ErrConflict, events.StreamName)

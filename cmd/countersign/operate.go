@@ -76,7 +76,7 @@ func (a *app) operate(o operation) *cobra.Command {
 // All are checked before the first is published.
 func (a *app) carryOut(ctx context.Context, cfg config.Config, store *db.Store, list []events.Event, wait time.Duration) error {
 	for _, e := range list {
-		if _, err := e.Message(); err != nil {
+		if err := e.Validate(); err != nil {
 			return usageError{err}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -238,7 +239,7 @@ func (w *logWatch) open(list []outcome) (n int) {
 
 // look reads what the log has by now.
 func (w *logWatch) look(ctx context.Context) error {
-	return events.Read(ctx, w.nc, events.StreamName, events.Range{From: w.next}, func(m events.Message) error {
+	return eventlog.Read(ctx, w.nc, events.StreamName, eventlog.Range{From: w.next}, func(m events.Message) error {
 		w.next = m.Sequence + 1
 		for _, o := range w.want[m.Sequence] {
 			o.at = m.Time.Truncate(time.Millisecond)
@@ -267,7 +268,7 @@ func (w *logWatch) look(ctx context.Context) error {
 // there.
 func (w *logWatch) refusedBefore(ctx context.Context, o *outcome) error {
 	subject := fmt.Sprintf("%s*.*.refused.%d", events.Prefix, o.Sequence)
-	return events.Read(ctx, w.nc, events.StreamName, events.Range{From: o.Sequence, Subject: subject}, func(m events.Message) error {
+	return eventlog.Read(ctx, w.nc, events.StreamName, eventlog.Range{From: o.Sequence, Subject: subject}, func(m events.Message) error {
 		if b, ok := events.Decode(m).Body.(workflow.Refused); ok {
 			o.turn(b.Problem)
 		}

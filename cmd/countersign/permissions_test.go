@@ -17,7 +17,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -241,7 +242,7 @@ func largeSnapshot(t *testing.T, x *town) {
 	snapshots := x.snapshotsOf()
 	content := io.LimitReader(rand.NewChaCha8([32]byte{}), 16<<20)
 	put, got := sha256.New(), sha256.New()
-	large, err := snapshots.Put(t.Context(), events.Snapshot{Position: events.Position{Sequence: 1}}, io.TeeReader(content, put))
+	large, err := snapshots.Put(t.Context(), eventlog.Snapshot{Position: eventlog.Position{Sequence: 1}}, io.TeeReader(content, put))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +276,7 @@ func everyCommand(t *testing.T, x *town, broker secured, dir string) {
 	} {
 		x.must(dir, args...)
 	}
-	letters, err := broker.connect(t, "countersign").ObjectStore(t.Context(), events.LettersBucket)
+	letters, err := broker.connect(t, "countersign").ObjectStore(t.Context(), eventlog.LettersBucket)
 	if err != nil {
 		t.Fatal(err)
 	}

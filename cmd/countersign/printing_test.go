@@ -23,12 +23,13 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/accounts"
-	"countersign/internal/certtest"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
 	"countersign/internal/terminal"
+	"countersign/internal/test/certtest"
 	"countersign/internal/ticket"
 	"countersign/workflow"
 )
@@ -211,7 +212,7 @@ func TestEvidenceVerify_FingerprintsComeBeforeAnyName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		became, err := events.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", At: at, Body: workflow.Became{Document: workflow.Document{
+		became, err := eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", At: at, Body: workflow.Became{Document: workflow.Document{
 			SID: px, AccountSID: account, Status: workflow.Signed, Round: 1, AddressSID: "AD000102030405060708090a0b0c0d0e0f", Email: "o@example.com",
 			CCEmails: []string{}, Orders: []workflow.Order{}, LetterDigest: sha256Of(pdf), DateCreated: at, DateUpdated: at, DateSigned: &at,
 			AskedBy: workflow.Asked{Writer: workflow.WriterPage, Source: "/sign", Entry: 17},

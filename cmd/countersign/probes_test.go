@@ -18,9 +18,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
-	"countersign/internal/certtest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -138,7 +139,7 @@ func natsWith(t *testing.T, user *server.User) passworded {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-		Users: []*server.User{user}, MaxPayload: events.MaxMessage,
+		Users: []*server.User{user}, MaxPayload: eventlog.MaxMessage,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -408,10 +409,10 @@ func TestReadyz_LettersGone(t *testing.T) {
 	x.statuses(dir, workflow.Signed, 1)
 	x.rest(dir)
 	probe(t, admin, 200, "letters: ok")
-	if err := x.js().DeleteObjectStore(t.Context(), events.LettersBucket); err != nil {
+	if err := x.js().DeleteObjectStore(t.Context(), eventlog.LettersBucket); err != nil {
 		t.Fatal(err)
 	}
-	probe(t, admin, 503, "letters: failing since .*"+events.LettersBucket+" was removed.*restore the stream OBJ_")
+	probe(t, admin, 503, "letters: failing since .*"+eventlog.LettersBucket+" was removed.*restore the stream OBJ_")
 	wantAlert(t, admin, "CountersignLettersGone")
 
 	// A letter that is signed meanwhile makes a new store, which lacks the old one.

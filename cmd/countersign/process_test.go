@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events/eventstest"
-	"countersign/internal/logtest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 )
 
 // running is a worker in this process.

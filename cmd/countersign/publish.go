@@ -17,6 +17,7 @@ import (
 
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -86,7 +87,7 @@ rest is "not refused" once a worker has read past them, and "unknown" if no work
 // says on standard error what the server forbids. It fails with
 // workflow.ErrUnavailable where no server takes the connection in logWait.
 func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) {
-	o := events.ConnectOptions{
+	o := eventlog.ConnectOptions{
 		URL: string(cfg.NATSURL), Context: cfg.NATSContext, Creds: cfg.NATSCreds,
 		TLSCA: cfg.NATSCA, TLSCert: cfg.NATSCert, TLSKey: cfg.NATSKey,
 		InboxPrefix: cfg.NATSInboxPrefix, Name: "countersign command", Logger: logger(a.err, cfg),
@@ -97,7 +98,7 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 			return nil, err
 		}
 	}
-	nc, err := events.Connect(ctx, o)
+	nc, err := eventlog.Connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +112,7 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 // connected waits until the connection is there. The error says where it was
 // looked for and why it is not; one that the server refuses by name is not
 // waited for.
-func connected(ctx context.Context, cfg config.Config, o events.ConnectOptions, nc *nats.Conn) error {
+func connected(ctx context.Context, cfg config.Config, o eventlog.ConnectOptions, nc *nats.Conn) error {
 	up := nc.StatusChanged(nats.CONNECTED)
 	defer nc.RemoveStatusListener(up)
 	where, advice := cfg.NATSURL.String(), "is it up, and --nats-url right?"
@@ -149,7 +150,7 @@ func connected(ctx context.Context, cfg config.Config, o events.ConnectOptions, 
 }
 
 // credentials says what to check if the server does not take who we say we are.
-func credentials(cfg config.Config, o events.ConnectOptions) string {
+func credentials(cfg config.Config, o eventlog.ConnectOptions) string {
 	switch {
 	case cfg.NATSContext != "":
 		return "check the user in the context"

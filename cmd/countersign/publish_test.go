@@ -8,9 +8,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"countersign/events"
-	"countersign/events/eventstest"
-	"countersign/internal/proxytest"
 	"countersign/internal/terminal"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/proxytest"
 )
 
 // TestALineWaitsOverALostAnswer breaks the connection off between a question and

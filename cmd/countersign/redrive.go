@@ -14,6 +14,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -71,7 +72,7 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, store *db.Store, l
 		return a.became(ctx, store, l.Closed, nil, wait)
 	}
 	return a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
-		old, err := events.ReadEntry(ctx, nc, l.Sequence)
+		old, err := eventlog.ReadEntry(ctx, nc, l.Sequence)
 		if err != nil {
 			return err
 		}
@@ -81,7 +82,7 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, store *db.Store, l
 		} else if err != nil {
 			return err
 		}
-		seq, err := events.AppendMended(ctx, nc, m)
+		seq, err := eventlog.AppendMended(ctx, nc, m)
 		if err != nil {
 			return err
 		}
@@ -182,7 +183,7 @@ func (a *app) deadDiscard() *cobra.Command {
 func (a *app) discard(ctx context.Context, store *db.Store, nc *nats.Conn, l db.Letter, reason string, wait time.Duration) error {
 	account := events.AccountOf(l.Subject)
 	b := workflow.Discarded{Sequence: l.Sequence, Reason: reason}
-	if _, err := events.AppendDiscarded(ctx, nc, account, l.Document, time.Now(), b); err != nil {
+	if _, err := eventlog.AppendDiscarded(ctx, nc, account, l.Document, time.Now(), b); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

@@ -11,9 +11,9 @@ import (
 	"syscall"
 	"testing"
 
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
-	"countersign/internal/certtest"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

@@ -18,6 +18,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -229,7 +230,7 @@ func (r *replay) readFile(name string, take func(candidate) error) error {
 }
 
 func (r *replay) readStream(ctx context.Context, name string, take func(candidate) error) error {
-	return events.Read(ctx, r.nc, name, events.Range{From: r.from.sequence, Since: r.from.at, Subject: r.subject}, func(m events.Message) error {
+	return eventlog.Read(ctx, r.nc, name, eventlog.Range{From: r.from.sequence, Since: r.from.at, Subject: r.subject}, func(m events.Message) error {
 		if !r.asked(m) {
 			return nil
 		}

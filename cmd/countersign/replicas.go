@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/db"
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -18,7 +18,7 @@ import (
 type replicas struct {
 	copies *snapshots
 	store  *db.Store
-	log    *events.Log
+	log    *eventlog.Log
 	every  time.Duration
 
 	compared string // name of the last snapshot held against the database
@@ -109,14 +109,14 @@ func (r *replicas) look(ctx context.Context, began time.Time) error {
 	return err
 }
 
-func (r *replicas) saw(x events.Snapshot) {
+func (r *replicas) saw(x eventlog.Snapshot) {
 	r.meters.position.Store(x.Position.Sequence)
 	r.meters.taken.Store(x.Taken.Unix())
 }
 
 // compare folds another worker's snapshot forward to where this database
 // stands, and compares the two.
-func (r *replicas) compare(ctx context.Context, x events.Snapshot) error {
+func (r *replicas) compare(ctx context.Context, x eventlog.Snapshot) error {
 	if err := r.store.WaitApplied(ctx, x.Position.Sequence); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -135,7 +136,7 @@ func (a *app) activate(ctx context.Context, store *db.Store, nc *nats.Conn, vers
 	p := store.Position()
 	next := p.InForce()
 	next.Version = version
-	e := events.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), next)
+	e := eventlog.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), next)
 	seq, err := events.Publish(ctx, js, e)
 	if err != nil {
 		return err

@@ -26,8 +26,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -243,7 +244,7 @@ func (x *town) checkLetter(doc workflow.Document, pdf []byte) {
 		}
 	}
 	var e struct{ Name, Shown, Letter, IP string }
-	if err := json.Unmarshal(doc.Evidence, &e); err != nil || e.Name != "Olivia Owner" || e.Letter != events.LetterName(doc.SID, doc.LetterDigest) {
+	if err := json.Unmarshal(doc.Evidence, &e); err != nil || e.Name != "Olivia Owner" || e.Letter != eventlog.LetterName(doc.SID, doc.LetterDigest) {
 		t.Errorf("evidence %s, %v", doc.Evidence, err)
 	}
 	text := words(t, pdf)

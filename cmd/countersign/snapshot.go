@@ -18,8 +18,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/db"
-	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -29,7 +29,7 @@ func (a *app) snapshot() *cobra.Command {
 		Use:   "snapshot",
 		Short: "Copy the database into the object store, for new workers to start from",
 		Long: `Takes a consistent copy of the database of a worker on this machine, running or not, and puts it into the
-object store ` + events.SnapshotsBucket + `, with its position and hashes. The newest snapshots are kept (--snapshot-keep).`,
+object store ` + eventlog.SnapshotsBucket + `, with its position and hashes. The newest snapshots are kept (--snapshot-keep).`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
@@ -81,14 +81,14 @@ func (a *app) listSnapshots(ctx context.Context, s *snapshots, asJSON bool) erro
 
 // snapshots takes snapshots of a database, and makes databases of them.
 type snapshots struct {
-	store  *events.Snapshots
+	store  *eventlog.Snapshots
 	dir    string // where copies are made: the data directory
 	keep   int
 	logger *slog.Logger
 }
 
 func newSnapshots(cfg config.Config, nc *nats.Conn, logger *slog.Logger) (*snapshots, error) {
-	store, err := events.NewSnapshots(nc, cfg.Replicas)
+	store, err := eventlog.NewSnapshots(nc, cfg.Replicas)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func scratch(dir string) (made string, remove func(), err error) {
 
 // take puts a copy of the store into the object store and deletes snapshots
 // that are not to be kept. worker is who takes it, empty for a command.
-func (s *snapshots) take(ctx context.Context, store *db.Store, worker string) (taken events.Snapshot, err error) {
+func (s *snapshots) take(ctx context.Context, store *db.Store, worker string) (taken eventlog.Snapshot, err error) {
 	dir, remove, err := scratch(s.dir)
 	if err != nil {
 		return taken, err
@@ -161,7 +161,7 @@ func (s *snapshots) take(ctx context.Context, store *db.Store, worker string) (t
 }
 
 // describe says what the copy in dir is a snapshot of.
-func describe(ctx context.Context, dir string) (x events.Snapshot, err error) {
+func describe(ctx context.Context, dir string) (x eventlog.Snapshot, err error) {
 	copied, err := db.OpenReader(ctx, dir)
 	if err != nil {
 		return x, err
@@ -172,8 +172,8 @@ func describe(ctx context.Context, dir string) (x events.Snapshot, err error) {
 		return x, err
 	}
 	sum, err := fileHash(filepath.Join(dir, db.FileName)) // once it is closed: opening it writes to it
-	return events.Snapshot{
-		Position: events.Position{Sequence: p.Sequence, Time: p.Time, ID: p.ID, Source: p.Source, Stream: p.Stream},
+	return eventlog.Snapshot{
+		Position: eventlog.Position{Sequence: p.Sequence, Time: p.Time, ID: p.ID, Source: p.Source, Stream: p.Stream},
 		Rules:    p.Rules, Schema: db.SchemaVersion(), SHA256: sum, State: state,
 	}, err
 }
@@ -218,7 +218,7 @@ func (s *snapshots) prune(ctx context.Context) error {
 // restore makes a database in dir of the newest good snapshot that reaches no
 // further than most, and returns it. Bad ones are passed over with a word in
 // the log. ok is false where there is no good one; then dir is as it was.
-func (s *snapshots) restore(ctx context.Context, dir string, most uint64) (x events.Snapshot, ok bool, err error) {
+func (s *snapshots) restore(ctx context.Context, dir string, most uint64) (x eventlog.Snapshot, ok bool, err error) {
 	list, err := s.store.List(ctx)
 	if err != nil {
 		return x, false, err
@@ -245,7 +245,7 @@ var (
 )
 
 // fetch makes a database in dir of one snapshot, all of it or none.
-func (s *snapshots) fetch(ctx context.Context, x events.Snapshot, dir string) error {
+func (s *snapshots) fetch(ctx context.Context, x eventlog.Snapshot, dir string) error {
 	if x.Schema > db.SchemaVersion() || x.Rules > workflow.RulesVersion() {
 		return errNewerSnapshot
 	}

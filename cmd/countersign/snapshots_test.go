@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -40,7 +40,7 @@ func TestWhichSnapshotsAreKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, at := range c.there {
-				if _, err := s.store.Put(t.Context(), events.Snapshot{Position: events.Position{Sequence: at}}, strings.NewReader("a copy")); err != nil {
+				if _, err := s.store.Put(t.Context(), eventlog.Snapshot{Position: eventlog.Position{Sequence: at}}, strings.NewReader("a copy")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -102,7 +102,7 @@ func TestASnapshotIsTakenOfWhatIsNew(t *testing.T) {
 	look("nothing is new", false)
 	claim := func(worker string) {
 		t.Helper()
-		e := events.Claimed(fmt.Sprint(worker, x.tail()), log.Now(), workflow.Claimed{Worker: worker})
+		e := eventlog.Claimed(fmt.Sprint(worker, x.tail()), log.Now(), workflow.Claimed{Worker: worker})
 		if _, err := log.Claim(t.Context(), e, store.Position().Claim); err != nil {
 			t.Fatal(err)
 		}
@@ -118,9 +118,9 @@ func TestASnapshotIsTakenOfWhatIsNew(t *testing.T) {
 }
 
 // snapshotsOf is the object store as the program sees it.
-func (x *town) snapshotsOf() *events.Snapshots {
+func (x *town) snapshotsOf() *eventlog.Snapshots {
 	x.t.Helper()
-	s, err := events.NewSnapshots(x.nc, 1)
+	s, err := eventlog.NewSnapshots(x.nc, 1)
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestABadSnapshotIsPassedOver(t *testing.T) {
 	if err := s.Get(t.Context(), good.Name, &bytes); err != nil {
 		t.Fatal(err)
 	}
-	put := func(further uint64, change func(*events.Snapshot, []byte) []byte) {
+	put := func(further uint64, change func(*eventlog.Snapshot, []byte) []byte) {
 		t.Helper()
 		bad, raw := good, append([]byte(nil), bytes.Bytes()...)
 		raw = change(&bad, raw)
@@ -196,10 +196,10 @@ func TestABadSnapshotIsPassedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put(1, func(_ *events.Snapshot, raw []byte) []byte { raw[len(raw)/2] ^= 0x10; return raw })
-	put(2, func(_ *events.Snapshot, raw []byte) []byte { return raw[:len(raw)/3] })
-	put(3, func(x *events.Snapshot, raw []byte) []byte { x.Schema++; return raw })
-	put(4, func(x *events.Snapshot, raw []byte) []byte { x.Rules++; return raw })
+	put(1, func(_ *eventlog.Snapshot, raw []byte) []byte { raw[len(raw)/2] ^= 0x10; return raw })
+	put(2, func(_ *eventlog.Snapshot, raw []byte) []byte { return raw[:len(raw)/3] })
+	put(3, func(x *eventlog.Snapshot, raw []byte) []byte { x.Schema++; return raw })
+	put(4, func(x *eventlog.Snapshot, raw []byte) []byte { x.Rules++; return raw })
 
 	other := t.TempDir()
 	b := start(t, x.env(other))

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
+	"countersign/internal/test/eventstest"
 )
 
 // inFlight is how many mails a worker of these tests has in flight at most,

@@ -22,9 +22,9 @@ import (
 
 	"countersign/db"
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
 	"countersign/internal/terminal"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

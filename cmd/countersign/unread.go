@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/internal/terminal"
 )
 
@@ -46,7 +46,7 @@ event or cancel the document, and discard it.`,
 			return usageError{errors.New("--limit must be at least 1")}
 		}
 		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
-			list, err := events.AllUnread(ctx, nc)
+			list, err := eventlog.AllUnread(ctx, nc)
 			if err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ func (a *app) withUnread(c *cobra.Command, f func(context.Context, *nats.Conn) e
 	return a.atTheLog(c.Context(), cfg, f)
 }
 
-func listUnread(out *terminal.Printer, list []events.Unread) error {
+func listUnread(out *terminal.Printer, list []eventlog.Unread) error {
 	t := out.Table("REPORT", "TIME", "FROM", "EMAIL", "SUBJECT", "REASON")
 	for _, u := range list {
 		mail := ""
@@ -98,12 +98,12 @@ func (a *app) unreadShow() *cobra.Command {
 			return err
 		}
 		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
-			u, err := events.UnreadAt(ctx, nc, sequence)
+			u, err := eventlog.UnreadAt(ctx, nc, sequence)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return eachJSON(a.out, []events.Unread{u})
+				return eachJSON(a.out, []eventlog.Unread{u})
 			}
 			return showUnread(a.out, u)
 		})
@@ -111,7 +111,7 @@ func (a *app) unreadShow() *cobra.Command {
 	return c
 }
 
-func showUnread(out *terminal.Printer, u events.Unread) error {
+func showUnread(out *terminal.Printer, u eventlog.Unread) error {
 	out.Linef("report %d, %s", u.Sequence, stamp(u.Time))
 	out.Linef("not read because %s", u.Reason)
 	out.Linef("SHA-256 of the message: %s", u.Digest)
@@ -142,7 +142,7 @@ func (a *app) unreadDiscard() *cobra.Command {
 			}
 			return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
 				for _, sequence := range all {
-					if err := events.DiscardUnread(ctx, nc, sequence); err != nil {
+					if err := eventlog.DiscardUnread(ctx, nc, sequence); err != nil {
 						return err
 					}
 					a.out.Linef("report %d is discarded", sequence)
@@ -187,10 +187,10 @@ func (w *worker) watchUnread(ctx context.Context) {
 	defer tick.Stop()
 	warned := false
 	for {
-		err := events.OpenUnread(ctx, w.nc, w.cfg.Replicas)
+		err := eventlog.OpenUnread(ctx, w.nc, w.cfg.Replicas)
 		var n uint64
 		if err == nil {
-			n, err = events.CountUnread(ctx, w.nc)
+			n, err = eventlog.CountUnread(ctx, w.nc)
 		}
 		switch {
 		case err == nil:

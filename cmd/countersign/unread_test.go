@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 
@@ -24,11 +24,11 @@ func file(t *testing.T, text string) string {
 	return name
 }
 
-func (x *town) unreadList(dir string) (list []events.Unread) {
+func (x *town) unreadList(dir string) (list []eventlog.Unread) {
 	x.t.Helper()
 	out := json.NewDecoder(strings.NewReader(x.must(dir, "bounces", "unread", "--json")))
 	for {
-		var u events.Unread
+		var u eventlog.Unread
 		if err := out.Decode(&u); err == io.EOF {
 			return list
 		} else if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"countersign/db"
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 )
 
 // TestVerify finds nothing while worker and log agree, with the worker running,

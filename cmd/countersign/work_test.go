@@ -16,7 +16,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

@@ -26,6 +26,7 @@ import (
 	"countersign/internal/admin"
 	"countersign/internal/api"
 	"countersign/internal/config"
+	"countersign/internal/eventlog"
 	"countersign/internal/httpd"
 	"countersign/internal/letter"
 	"countersign/internal/mail"
@@ -68,8 +69,8 @@ type worker struct {
 	reloadTLS  func() error                // nil unless tls is from files
 	public     net.Listener
 	admin      net.Listener
-	log        atomic.Pointer[events.Log] // nil until it has been opened
-	caught     chan struct{}              // closed once the log has been read to its end
+	log        atomic.Pointer[eventlog.Log] // nil until it has been opened
+	caught     chan struct{}                // closed once the log has been read to its end
 }
 
 // newWorker opens what this machine has, and starts nothing but the embedded
@@ -153,7 +154,7 @@ func (w *worker) tlsConfig() (*tls.Config, error) {
 }
 
 func (w *worker) connect(ctx context.Context) (err error) {
-	o := events.ConnectOptions{
+	o := eventlog.ConnectOptions{
 		URL: string(w.cfg.NATSURL), Context: w.cfg.NATSContext, Creds: w.cfg.NATSCreds,
 		TLSCA: w.cfg.NATSCA, TLSCert: w.cfg.NATSCert, TLSKey: w.cfg.NATSKey,
 		InboxPrefix: w.cfg.NATSInboxPrefix, Name: "countersign", Logger: w.logger,
@@ -168,7 +169,7 @@ func (w *worker) connect(ctx context.Context) (err error) {
 		}
 		o.InProcess = w.server
 	}
-	w.nc, err = events.Connect(ctx, o)
+	w.nc, err = eventlog.Connect(ctx, o)
 	return err
 }
 
@@ -235,7 +236,7 @@ func (w *worker) run(ctx context.Context) error {
 // work opens the log, follows it to its end, and then carries what is owed.
 // The relays end before the follower does: they wait for what they appended.
 func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
-	log, err := events.Reopen(ctx, w.nc, w.cfg.Replicas, w.store.Position().Sequence, w.logger)
+	log, err := eventlog.Reopen(ctx, w.nc, w.cfg.Replicas, w.store.Position().Sequence, w.logger)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -264,7 +265,7 @@ func (w *worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 
 // relays carries what is owed until ctx ends. It fails if the worker must not go
 // on.
-func (w *worker) relays(ctx context.Context, log *events.Log) error {
+func (w *worker) relays(ctx context.Context, log *eventlog.Log) error {
 	if err := w.catchUp(ctx, log); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -285,7 +286,7 @@ func (w *worker) relays(ctx context.Context, log *events.Log) error {
 	return nil
 }
 
-func (w *worker) mails(log *events.Log) *relay.Mails {
+func (w *worker) mails(log *eventlog.Log) *relay.Mails {
 	return &relay.Mails{
 		Store: w.store, Log: log, Sender: sender{w.pool, letters{w}}, Limits: mail.NewLimits(w.cfg.MailRate, w.cfg.MailDomainRate, w.cfg.MailRecipientDay),
 		Retry:    relay.Retry{First: w.cfg.MailRetryFirst, Max: w.cfg.MailRetryMax, GiveUp: w.cfg.MailGiveUpAfter},
@@ -296,7 +297,7 @@ func (w *worker) mails(log *events.Log) *relay.Mails {
 
 // catchUp reads the log to its end, and puts the settings that decide on it.
 // It fails when ctx ends, and if keys are missing that documents need.
-func (w *worker) catchUp(ctx context.Context, log *events.Log) error {
+func (w *worker) catchUp(ctx context.Context, log *eventlog.Log) error {
 	tail, err := relay.CatchUp(ctx, w.store, log, w.logger)
 	if err != nil {
 		return err

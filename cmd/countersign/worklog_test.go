@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/catcher"
-	"countersign/internal/logtest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

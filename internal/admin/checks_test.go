@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/internal/logtest"
+	"countersign/internal/test/logtest"
 )
 
 // probed is a check whose outcome the test sets, with its log.

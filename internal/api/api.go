@@ -50,7 +50,7 @@ type Progress interface {
 	Changed() <-chan struct{} // closed when the next batch has been applied
 }
 
-// Log is where events are appended; *events.Log is one. Append tries until ctx
+// Log is where events are appended; *eventlog.Log is one. Append tries until ctx
 // ends; workflow.ErrUnavailable says that the event may stand or not, and a
 // *workflow.Problem that it can never be an event.
 type Log interface {

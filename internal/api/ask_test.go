@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events"
 	"countersign/internal/api"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
 // limited puts the limits on the log that a worker without settings puts there.
 func (s *site) limited() {
 	s.t.Helper()
-	s.append(events.RulesActivated("limits", time.Now(), workflow.RulesActivated{
+	s.append(eventlog.RulesActivated("limits", time.Now(), workflow.RulesActivated{
 		Version: 1, ParkingLimitSeconds: 3600, MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30},
 	}))
 }

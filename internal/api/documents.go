@@ -110,13 +110,14 @@ func (h *handler) remove(r *request) (answer, error) {
 }
 
 // append puts events on the log, one behind the other, and waits for what the
-// own database makes of each. All are checked before the first is appended.
+// own database makes of each. Several are validated before the first is
+// appended. One alone is not: appending it validates it.
 func (h *handler) append(r *request, es ...events.Event) error {
 	for i, e := range es {
 		es[i] = e.By(workflow.WriterAPI)
 		es[i].Actor = string(r.user)
 		var p *workflow.Problem
-		if _, err := es[i].Message(); errors.As(err, &p) {
+		if len(es) > 1 && errors.As(es[i].Validate(), &p) {
 			return invalid(r.params, p)
 		}
 	}
@@ -132,7 +133,11 @@ func (h *handler) appendOne(r *request, e events.Event) error {
 	ctx, cancel := context.WithTimeout(r.ctx, h.AppendWait)
 	defer cancel()
 	sequence, err := h.Log.Append(ctx, e)
-	if err != nil {
+	var bad *workflow.Problem
+	switch {
+	case errors.As(err, &bad):
+		return invalid(r.params, bad)
+	case err != nil:
 		return err
 	}
 	applied, done := context.WithTimeout(r.ctx, h.AppendWait/2)

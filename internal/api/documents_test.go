@@ -17,9 +17,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/api"
 	"countersign/internal/catcher"
+	"countersign/internal/eventlog"
+	"countersign/internal/test/eventstest"
 	"countersign/internal/ticket"
 	"countersign/workflow"
 )
@@ -213,7 +214,7 @@ func TestAnErasedDocumentIsNotFound(t *testing.T) {
 	doc := u.created()
 	path := v2Path + "/" + string(doc.sid())
 	u.want(u.do("DELETE", path, ""), http.StatusNoContent, 0)
-	s.append(events.Erased(time.Now(), workflow.Erased{DocumentSID: doc.sid(), AccountSID: u.sid, Status: workflow.Canceled, Round: 1}))
+	s.append(eventlog.Erased(time.Now(), workflow.Erased{DocumentSID: doc.sid(), AccountSID: u.sid, Status: workflow.Canceled, Round: 1}))
 	u.want(u.get(path), 404, 20404)
 	u.want(u.get(path+"/DependentHostedNumberOrders"), 404, 20404)
 	u.want(u.post(previewPath+"/"+string(doc.sid()), url.Values{"Email": {"other@example.com"}}), 404, 20404)

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events/eventstest"
 	"countersign/internal/api"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

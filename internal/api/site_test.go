@@ -17,12 +17,13 @@ import (
 
 	"countersign/db"
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/accounts"
 	"countersign/internal/api"
 	"countersign/internal/catcher"
+	"countersign/internal/eventlog"
 	"countersign/internal/mail"
 	"countersign/internal/relay"
+	"countersign/internal/test/eventstest"
 	"countersign/internal/ticket"
 	"countersign/workflow"
 )
@@ -32,7 +33,7 @@ import (
 type site struct {
 	t      testing.TB
 	nats   *eventstest.Broker
-	log    *events.Log
+	log    *eventlog.Log
 	store  *db.Store
 	dir    string // of store
 	box    *catcher.Catcher

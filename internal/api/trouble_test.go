@@ -13,10 +13,10 @@ import (
 
 	"countersign/db"
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/api"
-	"countersign/internal/logtest"
 	"countersign/internal/relay"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

@@ -24,10 +24,11 @@ import (
 	"time"
 
 	"countersign/events"
-	"countersign/internal/certtest"
+	"countersign/internal/eventlog"
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
+	"countersign/internal/test/certtest"
 	"countersign/workflow"
 )
 
@@ -88,7 +89,7 @@ func content(t testing.TB, seal letter.Seal) evidence.Content {
 	for i, e := range []events.Event{
 		events.Created("/orders", "c", account, px, workflow.Created{AddressSID: d.AddressSID, Email: d.Email, HostedNumberOrderSIDs: []workflow.SID{"HR000102030405060708090a0b0c0d0e0f"}}),
 		events.StatusChanged("", "s", account, px, workflow.StatusChanged{Status: workflow.Signed, LetterDigest: d.LetterDigest, Round: 1}).By(workflow.WriterPage),
-		events.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at}),
+		eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at}),
 	} {
 		m, err := e.Message()
 		if err != nil {
@@ -315,7 +316,7 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 
 func TestAnErasedDocument(t *testing.T) {
 	seal := newSeal(t, "Example Messaging")
-	m, err := events.Erased(at, workflow.Erased{DocumentSID: px, AccountSID: account, Status: workflow.Signed, Round: 1, Entries: []workflow.ErasedEntry{}}).Message()
+	m, err := eventlog.Erased(at, workflow.Erased{DocumentSID: px, AccountSID: account, Status: workflow.Signed, Round: 1, Entries: []workflow.ErasedEntry{}}).Message()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +395,7 @@ func elsewhere(t *testing.T, c *evidence.Content, asked workflow.Asked) {
 	d := c.Life.(workflow.Document)
 	d.AskedBy = asked
 	c.Life = d
-	became := events.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at})
+	became := eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at})
 	for i, e := range map[int]events.Event{1: said, 2: became} {
 		m, err := e.Message()
 		if err != nil {

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"countersign/internal/certtest"
 	"countersign/internal/httpd"
-	"countersign/internal/logtest"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/logtest"
 )
 
 // TestCertificatesAreFetched fetches one from a certificate authority on this

@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/certtest"
 	"countersign/internal/httpd"
-	"countersign/internal/logtest"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/logtest"
 )
 
 // serve runs a server until the test ends, and returns its address.

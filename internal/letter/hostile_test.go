@@ -19,8 +19,8 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/certtest"
 	"countersign/internal/letter"
+	"countersign/internal/test/certtest"
 )
 
 // TestNoNameIsTheNumberOfPages has names that PDF libraries replace by it.

@@ -22,9 +22,9 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/certtest"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
+	"countersign/internal/test/certtest"
 	"countersign/workflow"
 )
 

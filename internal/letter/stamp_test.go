@@ -23,8 +23,8 @@ import (
 
 	"github.com/digitorus/timestamp"
 
-	"countersign/internal/certtest"
 	"countersign/internal/letter"
+	"countersign/internal/test/certtest"
 )
 
 // authority is a time-stamp authority on a loopback address, by OpenSSL. Its

@@ -17,9 +17,9 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"countersign/internal/certtest"
-	"countersign/internal/logtest"
 	"countersign/internal/mail"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

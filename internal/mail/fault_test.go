@@ -8,9 +8,9 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"countersign/internal/certtest"
 	"countersign/internal/mail"
-	"countersign/internal/proxytest"
+	"countersign/internal/test/certtest"
+	"countersign/internal/test/proxytest"
 	"countersign/workflow"
 )
 

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"countersign/internal/certtest"
 	"countersign/internal/mail"
+	"countersign/internal/test/certtest"
 	"countersign/workflow"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"countersign/internal/logtest"
 	"countersign/internal/natsd"
+	"countersign/internal/test/logtest"
 )
 
 func TestServerKeepsItsStoreOverARestart(t *testing.T) {

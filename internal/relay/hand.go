@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
@@ -160,7 +160,7 @@ func (r *Mails) letGo(claim uint64, n int) {
 func (r *Mails) settled(ctx context.Context, id string, claim uint64, outcomes []workflow.MailOutcome) uint64 {
 	live, cancel := r.outlive(ctx)
 	defer cancel()
-	e := events.Settled(id, r.Log.Now(), workflow.Settled{Worker: r.Store.Position().Worker, Claim: claim, Outcomes: outcomes})
+	e := eventlog.Settled(id, r.Log.Now(), workflow.Settled{Worker: r.Store.Position().Worker, Claim: claim, Outcomes: outcomes})
 	failpoint.Hit("settle")
 	seq, err := r.Log.Append(live, e)
 	failpoint.Hit("settled")

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
@@ -50,7 +50,7 @@ type Limits interface {
 // sends it within the deadline, and settles the outcomes on the log.
 type Mails struct {
 	Store    *db.Store
-	Log      *events.Log
+	Log      *eventlog.Log
 	Sender   Sender
 	Limits   Limits
 	Retry    Retry
@@ -287,7 +287,7 @@ func (r *Mails) claim(ctx context.Context, ids []workflow.MailID, known uint64) 
 	defer cancel()
 	failpoint.Hit("claim")
 	claim := workflow.Claimed{Worker: r.Store.Position().Worker, Mails: ids}
-	seq, err := r.Log.Claim(live, events.Claimed(id, r.Log.Now(), claim), known)
+	seq, err := r.Log.Claim(live, eventlog.Claimed(id, r.Log.Now(), claim), known)
 	if errors.Is(err, workflow.ErrConflict) {
 		return r.lost(live, known)
 	}

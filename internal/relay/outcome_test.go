@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/events/eventstest"
-	"countersign/internal/logtest"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

@@ -7,6 +7,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/internal/failpoint"
 )
 
@@ -18,7 +19,7 @@ const most = 500
 // back.
 type Events struct {
 	Store  *db.Store
-	Log    *events.Log
+	Log    *eventlog.Log
 	Logger *slog.Logger
 }
 
@@ -91,7 +92,7 @@ func (r *Events) append(ctx context.Context, due []db.PlacedEvent) error {
 	failpoint.Hit("owed-read")
 	batch := make([]events.Event, len(due))
 	for i, o := range due {
-		batch[i] = events.FromOwed(o.OwedEvent)
+		batch[i] = eventlog.FromOwed(o.OwedEvent)
 	}
 	failpoint.Hit("owed-append")
 	_, err := r.Log.AppendOnce(ctx, batch)

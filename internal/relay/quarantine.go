@@ -6,14 +6,14 @@ import (
 	"log/slog"
 
 	"countersign/db"
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
 // Quarantine puts the entry of which this worker died twice into quarantine,
 // so that nobody folds it again. It is called before the log is followed, tries
 // until ctx ends, and fails then.
-func Quarantine(ctx context.Context, store *db.Store, log *events.Log, logger *slog.Logger) error {
+func Quarantine(ctx context.Context, store *db.Store, log *eventlog.Log, logger *slog.Logger) error {
 	p := store.Poison()
 	if p == nil {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"countersign/db"
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -26,12 +26,12 @@ type Fold struct {
 	Work   *WorkLog     // is told what was applied; nil for nobody
 }
 
-// Position implements events.Fold.
-func (f Fold) Position(context.Context) (events.Position, error) {
+// Position implements eventlog.Fold.
+func (f Fold) Position(context.Context) (eventlog.Position, error) {
 	return wirePosition(f.Store.Position()), nil
 }
 
-// Apply implements events.Fold.
+// Apply implements eventlog.Fold.
 func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
 	if err := f.Store.Apply(ctx, stream, batch); err != nil {
 		return err
@@ -44,13 +44,13 @@ func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entr
 	return nil
 }
 
-// Foresee implements events.Foresight.
+// Foresee implements eventlog.Foresight.
 func (f Fold) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 	return f.Store.Foresee(ctx, erasures)
 }
 
-// Rewind implements events.Fold.
-func (f Fold) Rewind(ctx context.Context, last uint64, matches func(uint64, time.Time, string, string) (bool, error)) (events.Position, error) {
+// Rewind implements eventlog.Fold.
+func (f Fold) Rewind(ctx context.Context, last uint64, matches func(uint64, time.Time, string, string) (bool, error)) (eventlog.Position, error) {
 	p, err := f.Store.Rewind(ctx, last, matches)
 	if err == nil && f.Work != nil {
 		f.Work.rewound(p.Sequence)
@@ -58,8 +58,8 @@ func (f Fold) Rewind(ctx context.Context, last uint64, matches func(uint64, time
 	return wirePosition(p), err
 }
 
-func wirePosition(p db.Position) events.Position {
-	return events.Position{Sequence: p.Sequence, Time: p.Time, ID: p.ID, Source: p.Source, Stream: p.Stream}
+func wirePosition(p db.Position) eventlog.Position {
+	return eventlog.Position{Sequence: p.Sequence, Time: p.Time, ID: p.ID, Source: p.Source, Stream: p.Stream}
 }
 
 // overdue is how long a standby lets owed work lie before it takes it on.
@@ -90,7 +90,7 @@ const tailWait = 5 * time.Second
 
 // CatchUp waits until the store has applied the log to its end, and returns the
 // end's sequence. It fails when ctx ends.
-func CatchUp(ctx context.Context, store *db.Store, log *events.Log, logger *slog.Logger) (uint64, error) {
+func CatchUp(ctx context.Context, store *db.Store, log *eventlog.Log, logger *slog.Logger) (uint64, error) {
 	for {
 		tail, err := log.Tail(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -118,7 +118,7 @@ func applied(ctx context.Context, store *db.Store, seq uint64, most time.Duratio
 // they differ from what the log says. All workers decide by them from then on.
 // The version of the rules stays as it is, whatever want says: an operator
 // activates a new one.
-func ActivateRules(ctx context.Context, store *db.Store, log *events.Log, want workflow.RulesActivated, logger *slog.Logger) error {
+func ActivateRules(ctx context.Context, store *db.Store, log *eventlog.Log, want workflow.RulesActivated, logger *slog.Logger) error {
 	p := store.Position()
 	want.Version = p.Rules
 	from, to := settings(p.InForce()), settings(want)
@@ -127,7 +127,7 @@ func ActivateRules(ctx context.Context, store *db.Store, log *events.Log, want w
 	}
 	logger.Info("the log gets new settings of the rules", "from", from, "to", to)
 	id := "rules." + p.Worker + "." + time.Now().UTC().Format(time.RFC3339Nano)
-	_, err := log.Append(ctx, events.RulesActivated(id, log.Now(), want))
+	_, err := log.Append(ctx, eventlog.RulesActivated(id, log.Now(), want))
 	return err
 }
 

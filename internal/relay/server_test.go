@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/logtest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

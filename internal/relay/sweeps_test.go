@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/logtest"
+	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 

@@ -9,6 +9,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -104,7 +105,7 @@ func (m *month) work() {
 			m.t.Fatal(err)
 		}
 		for _, o := range due {
-			m.append(events.FromOwed(o.OwedEvent), true)
+			m.append(eventlog.FromOwed(o.OwedEvent), true)
 		}
 		mails, err := s.DueMails(m.t.Context(), m.now, nil, 100)
 		if err != nil {
@@ -155,7 +156,7 @@ func (m *month) send(s *db.Store, due []db.DueMail, open []uint64) {
 	if len(claim.Mails) == 0 {
 		return
 	}
-	seq := m.append(events.Claimed(fmt.Sprint("claim-", len(m.log)), m.now, claim), false)
+	seq := m.append(eventlog.Claimed(fmt.Sprint("claim-", len(m.log)), m.now, claim), false)
 	if m.rng.IntN(20) == 0 {
 		return // it dies here; the next look sends them again
 	}
@@ -167,7 +168,7 @@ func (m *month) send(s *db.Store, due []db.DueMail, open []uint64) {
 		}
 		done.Outcomes = append(done.Outcomes, o)
 	}
-	m.append(events.Settled(fmt.Sprint("settled-", len(m.log)), m.now, done), false)
+	m.append(eventlog.Settled(fmt.Sprint("settled-", len(m.log)), m.now, done), false)
 }
 
 // next is when the worker that is up will have something to do; zero where
@@ -346,7 +347,7 @@ func TestAMonth(t *testing.T) {
 	for seed := range number(t, "SIM_MONTHS", 2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := newMonth(t, seed, 1+int(seed%3))
-			m.append(events.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers, MailLimits: &monthLimits}), false)
+			m.append(eventlog.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers, MailLimits: &monthLimits}), false)
 			plan := m.outages(75)
 			for n := range 100 {
 				plan = append(plan, m.document(n+1)...)
@@ -362,7 +363,7 @@ func TestAMonth(t *testing.T) {
 func TestAMonthWithAClockThatIsAhead(t *testing.T) {
 	m := newMonth(t, 99, 1)
 	m.ahead = 5 * time.Minute
-	m.append(events.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers, MailLimits: &monthLimits}), false)
+	m.append(eventlog.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers, MailLimits: &monthLimits}), false)
 	plan := []happening{{m.now, func() { m.start(0) }}}
 	for n := range 20 {
 		plan = append(plan, m.document(n+1)...)

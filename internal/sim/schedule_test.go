@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -46,7 +46,7 @@ func newWorld(seed uint64, broken breakage, edit ...func(*plan)) *world {
 	}
 	w.log("plan %+v", w.plan)
 	if w.chance(2) { // else a worker does it, before there is anything else
-		m, err := events.RulesActivated("rules", time.Now(), w.plan.rules()).Message()
+		m, err := eventlog.RulesActivated("rules", time.Now(), w.plan.rules()).Message()
 		must(err)
 		_, _ = w.stream.append("earlier", m)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -215,7 +216,7 @@ func (s *stream) info() jetstream.StreamInfo {
 		Created: s.created, TimeStamp: s.now(), State: state,
 		Config: jetstream.StreamConfig{
 			Name: events.StreamName, Subjects: []string{"authdocs.>"}, Storage: jetstream.FileStorage, Replicas: 1,
-			AllowAtomicPublish: true, Duplicates: duplicateWindow, MaxMsgSize: events.MaxMessage,
+			AllowAtomicPublish: true, Duplicates: duplicateWindow, MaxMsgSize: eventlog.MaxMessage,
 		},
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"countersign/db"
-	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/internal/relay"
 )
 
@@ -127,7 +127,7 @@ func (r *run) kill() {
 func (r *run) work() error {
 	logger := slog.New(slog.DiscardHandler)
 	c := client{run: r}
-	log, err := events.OpenOn(r.ctx, events.Broker{Conn: connection{r}, JS: c, Batch: c.batch, NewID: r.newID}, 1, logger)
+	log, err := eventlog.OpenOn(r.ctx, eventlog.Broker{Conn: connection{r}, JS: c, Batch: c.batch, NewID: r.newID}, 1, logger)
 	if err != nil {
 		return quiet(r.ctx, err)
 	}
@@ -153,7 +153,7 @@ func quiet(ctx context.Context, err error) error {
 	return err
 }
 
-func (r *run) relays(log *events.Log, logger *slog.Logger) {
+func (r *run) relays(log *eventlog.Log, logger *slog.Logger) {
 	if _, err := relay.CatchUp(r.ctx, r.store, log, logger); err != nil {
 		return
 	}
@@ -171,7 +171,7 @@ func (r *run) relays(log *events.Log, logger *slog.Logger) {
 	group.Wait()
 }
 
-func (r *run) watchTail(ctx context.Context, log *events.Log) {
+func (r *run) watchTail(ctx context.Context, log *eventlog.Log) {
 	tick := time.NewTicker(7 * time.Second)
 	defer tick.Stop()
 	for {
@@ -198,7 +198,7 @@ type fold struct {
 	run *run
 }
 
-func (f fold) Position(ctx context.Context) (events.Position, error) {
+func (f fold) Position(ctx context.Context) (eventlog.Position, error) {
 	p, err := f.Fold.Position(ctx)
 	if f.run.w.broken != noGuard || p.Sequence == 0 {
 		return p, err
@@ -218,7 +218,7 @@ type nolimit struct{}
 
 func (nolimit) Allow(string, string, time.Time) (string, time.Duration) { return "", 0 }
 
-// connection implements events.Conn.
+// connection implements eventlog.Conn.
 type connection struct{ run *run }
 
 func (c connection) Stats() nats.Statistics {
@@ -282,7 +282,7 @@ func (c *consumer) closed() bool {
 
 // giveUp is what ends a process by itself: the log and the store do not belong
 // together any more.
-func (r *run) gaveUp() bool { return errors.Is(r.err, events.ErrGuard) }
+func (r *run) gaveUp() bool { return errors.Is(r.err, eventlog.ErrGuard) }
 
 // deadline is how long a worker has for the mails of a claim.
 const deadline = 20 * time.Second

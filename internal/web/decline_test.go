@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/html"
 
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/test/eventstest"
 	"countersign/internal/web"
 	"countersign/workflow"
 )

@@ -17,9 +17,10 @@ import (
 
 	"countersign/db"
 	"countersign/events"
-	"countersign/events/eventstest"
+	"countersign/internal/eventlog"
 	"countersign/internal/loa"
 	"countersign/internal/relay"
+	"countersign/internal/test/eventstest"
 	"countersign/internal/web"
 	"countersign/workflow"
 )
@@ -57,7 +58,7 @@ type office struct {
 	*site
 	t     *testing.T
 	nats  *eventstest.Broker
-	eager *events.Log
+	eager *eventlog.Log
 	store *db.Store
 }
 

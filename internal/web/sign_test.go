@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"countersign/events"
-	"countersign/events/eventstest"
 	"countersign/internal/loa"
+	"countersign/internal/test/eventstest"
 	"countersign/internal/web"
 	"countersign/workflow"
 )

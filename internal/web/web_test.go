@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"countersign/internal/logtest"
+	"countersign/internal/test/logtest"
 	"countersign/internal/ticket"
 	"countersign/internal/web"
 	"countersign/workflow"

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/events"
+	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
 
@@ -112,14 +113,14 @@ func own() []kind {
 			}}),
 		}},
 		{"erased", workflow.Erased{}, "{account}.{document}.erased", nil, []string{"Countersign"}, []events.Event{
-			events.Erased(at, workflow.Erased{
+			eventlog.Erased(at, workflow.Erased{
 				DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1},
 				Entries: []workflow.ErasedEntry{{Sequence: 17, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
 				Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1}},
 			}),
 		}},
 		{"discarded", workflow.Discarded{}, "{account}.{document}.discarded.{sequence}", nil, []string{"Countersign, for an operator, once"}, []events.Event{
-			events.Discarded(account, document, at, workflow.Discarded{Sequence: 42, Reason: "The document was canceled in the meantime."}),
+			eventlog.Discarded(account, document, at, workflow.Discarded{Sequence: 42, Reason: "The document was canceled in the meantime."}),
 		}},
 		{"timerDue", workflow.TimerDue{}, "{account}.{document}.due.{timer}.{round}", nil, []string{itself}, []events.Event{
 			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
@@ -128,25 +129,25 @@ func own() []kind {
 			owed("stale.1", workflow.LetterStale{Reason: workflow.StaleByAge, Round: 1, DateSigned: at, OrderSIDs: []workflow.SID{order2}}),
 		}},
 		{"mailClaimed", workflow.Claimed{}, "_.mail.claimed", nil, []string{"Countersign"}, []events.Event{
-			events.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mail}}),
+			eventlog.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mail}}),
 		}},
 		{"mailSettled", workflow.Settled{}, "_.mail.settled", nil, []string{"Countersign"}, []events.Event{
-			events.Settled("worker-1/18", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
+			eventlog.Settled("worker-1/18", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
 				{Mail: mail, Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 Ok: queued as 4F2A"},
 			}}),
-			events.Settled("worker-1/19", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
+			eventlog.Settled("worker-1/19", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
 				{Mail: mail, Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 Greylisted", RetryAfterMs: 60_000},
 			}}),
 		}},
 		{"rulesActivated", workflow.RulesActivated{}, "_.rules.activated", nil, []string{"Countersign"}, []events.Event{
-			events.RulesActivated("rules-1", at, workflow.RulesActivated{
+			eventlog.RulesActivated("rules-1", at, workflow.RulesActivated{
 				Version: 1, ParkingLimitSeconds: 86_400, NotifyCC: []workflow.Status{workflow.Failed},
 				Timers:     &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
 				MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30},
 			}),
 		}},
 		{"quarantined", workflow.Quarantined{}, "_.quarantined.{sequence}", nil, []string{itself}, []events.Event{
-			events.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),
+			eventlog.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),
 		}},
 	}
 }
@@ -157,7 +158,7 @@ func timed(e events.Event) events.Event {
 }
 
 func owed(what string, b workflow.Body) events.Event {
-	return events.FromOwed(workflow.OwedEvent{Account: account, Document: document, What: what, Body: b, At: at})
+	return eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: document, What: what, Body: b, At: at})
 }
 
 func signed() workflow.Document {

@@ -1,0 +1,167 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+	"github.com/nats-io/nats.go"
+
+	"countersign/workflow"
+)
+
+// redriveSource is the source of what is sent in place of an event that does
+// not say whose it is.
+const redriveSource = "/redrive"
+
+// Mending says what is different in an event that is sent again.
+type Mending struct {
+	Event   []byte   // a CloudEvent in the JSON format that takes the place of the old one; nil keeps that
+	Set     []string // "data.email=owner@example.com": a value that is JSON counts as JSON, any other as text
+	Subject string   // empty keeps the old one
+}
+
+// Mend makes the message that is sent in place of m, which was turned down. Its
+// identity follows from m alone, so that it counts once, however often and with
+// whatever mendings it is sent; its attribute mends names m. It fails with a
+// *workflow.Problem where what would be sent cannot be read as an event either.
+func (m Message) Mend(how Mending) (*nats.Msg, error) {
+	old := Decode(m)
+	subject := m.Subject
+	if how.Subject != "" {
+		subject = how.Subject
+	}
+	if to, ok := parseSubject(subject); ok && !upstream(to.typ) {
+		return nil, fmt.Errorf("%w: only Countersign itself writes to %s; discard the entry", workflow.ErrConflict, subject)
+	}
+	attributes, err := m.mendable(how.Event)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range how.Set {
+		if err := assign(attributes, set); err != nil {
+			return nil, err
+		}
+	}
+	source := old.Source
+	if body, ok := old.Body.(workflow.Invalid); ok {
+		source = sourceOr(body.Origin)
+	}
+	id := fmt.Sprintf("redrive.%d", m.Sequence)
+	for name, value := range map[string]string{"id": id, "source": source, "mends": strconv.FormatUint(m.Sequence, 10)} {
+		attributes[name] = quoted(value)
+	}
+	data, err := json.Marshal(attributes)
+	if err != nil {
+		return nil, fmt.Errorf("write the mended event: %w", err)
+	}
+	if bad, ok := Decode(Message{Subject: subject, Data: data}).Body.(workflow.Invalid); ok {
+		return nil, &bad.Problem
+	}
+	msg := nats.NewMsg(subject)
+	msg.Header.Set("Content-Type", event.ApplicationCloudEventsJSON)
+	msg.Data = data
+	return msg, nil
+}
+
+// Identity is what Mend's message will be known by.
+func Identity(m *nats.Msg) workflow.Identity {
+	return Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data}).Identity()
+}
+
+// mendable is the event to be mended as a JSON object: the one given, or the
+// message's own, in whichever mode it came.
+func (m Message) mendable(instead []byte) (map[string]json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	if instead == nil && isBinary(m.Header) {
+		var r reader
+		for name, text := range r.attributes(m.Header) {
+			out[name] = quoted(text)
+		}
+		if len(m.Data) > 0 && json.Valid(m.Data) {
+			out["data"] = m.Data
+		}
+		return out, nil
+	}
+	data, what := m.Data, "the event on the log is not a JSON object and cannot be mended piece by piece; give it anew with --file"
+	if instead != nil {
+		data, what = instead, "the mended event is not a CloudEvent in the JSON format"
+	}
+	if err := json.Unmarshal(data, &out); err != nil || out == nil {
+		return nil, fmt.Errorf("%w: %s", workflow.ErrInvalid, what)
+	}
+	return out, nil
+}
+
+// assign carries out one "path=value".
+func assign(object map[string]json.RawMessage, set string) error {
+	path, value, ok := strings.Cut(set, "=")
+	steps := strings.Split(path, ".")
+	if !ok || slices.Contains(steps, "") {
+		return fmt.Errorf("%w: want FIELD=VALUE, such as data.email=owner@example.com, got %s", workflow.ErrInvalid, quote(set))
+	}
+	if slices.Contains([]string{"id", "source", "mends"}, path) {
+		return fmt.Errorf("%w: %s follows from the entry that is mended and cannot be set", workflow.ErrInvalid, path)
+	}
+	raw := json.RawMessage(value)
+	if !json.Valid(raw) {
+		raw = quoted(value)
+	}
+	return place(object, steps, raw)
+}
+
+// place puts a value where the steps lead, and makes the objects on the way.
+func place(object map[string]json.RawMessage, steps []string, value json.RawMessage) error {
+	if len(steps) == 1 {
+		object[steps[0]] = value
+		return nil
+	}
+	inner := map[string]json.RawMessage{}
+	if raw, ok := object[steps[0]]; ok {
+		if err := json.Unmarshal(raw, &inner); err != nil || inner == nil {
+			return fmt.Errorf("%w: %s is not an object", workflow.ErrInvalid, steps[0])
+		}
+	}
+	if err := place(inner, steps[1:], value); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(inner)
+	object[steps[0]] = raw
+	return err
+}
+
+// sourceOr is the source that a turned down event gave itself, if it can be one.
+func sourceOr(origin string) string {
+	var r reader
+	r.identity("source", origin)
+	ref := types.ParseURIRef(origin)
+	if r.problem != nil || ref == nil || ref.String() != origin || origin == Source {
+		return redriveSource
+	}
+	return origin
+}
+
+func quoted(s string) json.RawMessage {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string can be written
+	}
+	return raw
+}
+
+// Attributes lists the attributes of a message in binary mode, by name; none
+// where it is in structured mode.
+func (m Message) Attributes() [][2]string {
+	var r reader
+	attributes := r.attributes(m.Header)
+	var out [][2]string
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		out = append(out, [2]string{name, attributes[name]})
+	}
+	return out
+}

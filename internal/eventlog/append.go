@@ -1,0 +1,296 @@
+package eventlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+	"golang.org/x/sync/errgroup"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+const (
+	few            = 4       // a batch takes longer than so many messages one by one
+	maxAtomic      = 500     // messages in an atomic batch; the server takes 1,000
+	maxAtomicBytes = 4 << 20 // payload in an atomic batch
+	inFlight       = 64      // messages on their way one by one
+	muteAfter      = 10 * time.Second
+)
+
+// Append appends an event and returns its sequence, once the log has
+// acknowledged it. It tries until ctx ends; then it fails with
+// workflow.ErrUnavailable, and the event may be on the log or not. Two calls
+// with the same event append it twice: its identity makes it count once.
+func (l *Log) Append(ctx context.Context, e events.Event) (uint64, error) {
+	m, err := e.Message()
+	if err != nil {
+		return 0, err
+	}
+	ack, _, err := l.publish(ctx, m)
+	if err != nil {
+		return 0, fmt.Errorf("append %s: %w", m.Subject, err)
+	}
+	return ack.Sequence, nil
+}
+
+// AppendOnce appends each event that is not on its subject yet. One that is
+// there is no error: whoever tries, and however often, there is one. What else
+// is on the subject proves nothing: the event is appended behind it. It returns
+// the largest sequence that the log acknowledged to this call, 0 if all were
+// there. An event that cannot be appended does not keep the others from being
+// appended; the error names them all. It tries until ctx ends, then it fails with
+// workflow.ErrUnavailable, and may be called again with the same events.
+func (l *Log) AppendOnce(ctx context.Context, es []events.Event) (last uint64, err error) {
+	msgs, err := onceEach(es)
+	errs := []error{err}
+	for len(msgs) > 0 {
+		n := atomicSize(msgs)
+		seq, err := l.appendChunk(ctx, msgs[:n])
+		last, errs, msgs = max(last, seq), append(errs, err), msgs[n:]
+		if ctx.Err() != nil && len(msgs) > 0 {
+			errs = append(errs, fmt.Errorf("append %d events: %w: %w", len(msgs), workflow.ErrUnavailable, ctx.Err()))
+			break
+		}
+	}
+	return last, errors.Join(errs...)
+}
+
+// onceEach makes one message for each subject, that lands only while its
+// subject is empty.
+func onceEach(es []events.Event) (msgs []*nats.Msg, err error) {
+	subjects := make(map[string]bool, len(es))
+	var errs []error
+	for _, e := range es {
+		m, err := e.Message()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if subjects[m.Subject] {
+			continue
+		}
+		subjects[m.Subject] = true
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+		msgs = append(msgs, m)
+	}
+	return msgs, errors.Join(errs...)
+}
+
+// atomicSize is how many of the messages go into one batch, at least one.
+func atomicSize(msgs []*nats.Msg) int {
+	bytes := 0
+	for i, m := range msgs {
+		if bytes += m.Size(); i > 0 && (i == maxAtomic || bytes > maxAtomicBytes) {
+			return i
+		}
+	}
+	return len(msgs)
+}
+
+func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
+	if len(msgs) <= few {
+		return l.appendEach(ctx, msgs)
+	}
+	trouble, attempt := nag{log: l.log, grace: muteAfter}, l.appends.begin()
+	answered := false
+	defer func() { l.appends.end(attempt, answered) }()
+	for again := (pause{}); ; {
+		ack, err := l.tryBatch(ctx, msgs)
+		var refusal *jetstream.APIError
+		switch {
+		case err == nil:
+			answered = true
+			return ack.Sequence, nil
+		case errors.As(err, &refusal):
+			answered = true
+			// It is refused as a whole: because of one message, or because the
+			// server takes no batch now. Single messages tell, or need no batch.
+			if now := time.Now(); judge(err) != taken && now.Unix()-l.saidBatch.Swap(now.Unix()) >= int64(foreignEvery.Seconds()) {
+				l.log.Warn("the server refused an atomic batch; such events are appended one by one", "events", len(msgs), "err", err)
+			}
+			return l.appendEach(ctx, msgs)
+		}
+		l.appends.failing(attempt, l.away(err))
+		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", l.away(err))
+		if !again.wait(ctx) {
+			return 0, fmt.Errorf("append %d events: %w: %w", len(msgs), workflow.ErrUnavailable, err)
+		}
+	}
+}
+
+// tryBatch publishes copies: the batch leaves its marks on what it is given.
+func (l *Log) tryBatch(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	marked := make([]*nats.Msg, len(msgs))
+	for i, m := range msgs {
+		marked[i] = &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
+		for key, values := range m.Header {
+			marked[i].Header[key] = slices.Clone(values)
+		}
+	}
+	return l.broker.Batch(ctx, marked)
+}
+
+// appendEach appends messages one by one, several of them in flight at a time.
+// It tries them all, and returns every error.
+func (l *Log) appendEach(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
+	sequences, errs := make([]uint64, len(msgs)), make([]error, len(msgs))
+	var group errgroup.Group
+	group.SetLimit(inFlight)
+	for i, m := range msgs {
+		group.Go(func() error {
+			if sequences[i], errs[i] = l.appendOne(ctx, m); errs[i] != nil {
+				errs[i] = fmt.Errorf("append %s: %w", m.Subject, errs[i])
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are kept beside it, all of them
+	return slices.Max(sequences), errors.Join(errs...)
+}
+
+// appendOne appends a message unless the same event is on its subject, and
+// returns its sequence, 0 if the event was there. The server compares the last
+// sequence on the subject, so that of two workers only one appends.
+func (l *Log) appendOne(ctx context.Context, m *nats.Msg) (uint64, error) {
+	for again := (pause{}); ; {
+		ack, _, err := l.publish(ctx, m)
+		if err == nil {
+			return ack.Sequence, nil
+		} else if judge(err) != taken {
+			return 0, err
+		}
+		own, newest, err := l.standing(ctx, m.Subject, 0, sameEvent(m))
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%w: look at what is on the subject: %w", workflow.ErrUnavailable, err)
+		case own > 0:
+			return 0, nil
+		}
+		if expected := strconv.FormatUint(newest, 10); m.Header.Get(jetstream.ExpectedLastSubjSeqHeader) != expected {
+			l.sayForeign(m.Subject, newest)
+			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, expected)
+		} else if !again.wait(ctx) {
+			return 0, fmt.Errorf("%w: %w", workflow.ErrUnavailable, ctx.Err())
+		}
+	}
+}
+
+// publish sends a message until the log has answered for good, or ctx ends;
+// then the error is workflow.ErrUnavailable. unsure means that an attempt went
+// unanswered, and may have landed whatever became of the others.
+//
+// Each message has a random Nats-Msg-Id, so that an attempt that is repeated
+// counts once. If the log calls it a duplicate all the same, the entry there is
+// read: unless it is this message, somebody has taken the id, and the message
+// is sent under another.
+func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, unsure bool, err error) {
+	trouble, attempt := nag{log: l.log, grace: muteAfter}, l.appends.begin()
+	answered := false
+	defer func() { l.appends.end(attempt, answered) }()
+	m.Header.Set(jetstream.MsgIDHeader, l.newID(m))
+	for again := (pause{}); ; {
+		ack, err := l.try(ctx, m)
+		if err == nil && ack.Duplicate {
+			ours, unread := l.holds(ctx, ack.Sequence, m)
+			switch {
+			case unread != nil:
+				err = unread
+			case !ours:
+				l.log.Warn("somebody else has used the Nats-Msg-Id of an event; it is appended under another", "subject", m.Subject, "sequence", ack.Sequence)
+				m.Header.Set(jetstream.MsgIDHeader, l.newID(m))
+				l.takenIDs.Add(1)
+				continue
+			}
+		}
+		switch judge(err) {
+		case landed:
+			answered = true
+			return ack, unsure, nil
+		case taken, refused:
+			var refusal *jetstream.APIError
+			answered = errors.As(err, &refusal)
+			return nil, unsure, err
+		case unanswered:
+			unsure = true
+		}
+		l.appends.failing(attempt, l.away(err))
+		trouble.warn("the log does not answer; is the server up, and is there room on its disk?", l.away(err))
+		if !again.wait(ctx) {
+			return nil, unsure, fmt.Errorf("%w: %w", workflow.ErrUnavailable, l.away(err))
+		}
+	}
+}
+
+// errUnread means that a message has landed, or another one with its
+// Nats-Msg-Id, and which of the two could not be read.
+var errUnread = errors.New("the entry that the log calls a duplicate cannot be read")
+
+// holds reports whether the entry at a sequence is the message.
+func (l *Log) holds(ctx context.Context, sequence uint64, m *nats.Msg) (bool, error) {
+	stream, err := l.handle(ctx)
+	if err != nil {
+		return false, errUnread
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	there, err := stream.GetMsg(ctx, sequence)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return false, nil
+	case err != nil:
+		return false, errUnread
+	}
+	return there.Subject == m.Subject && bytes.Equal(there.Data, m.Data), nil
+}
+
+func (l *Log) try(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	return l.broker.JS.PublishMsg(ctx, m)
+}
+
+// answer is what an attempt to publish came to.
+type answer int
+
+const (
+	landed     answer = iota
+	taken             // the subject's last entry is not the expected one
+	refused           // and always will be
+	later             // it did not land, and may next time
+	unanswered        // it may have landed
+)
+
+func judge(err error) answer {
+	var api *jetstream.APIError
+	switch {
+	case err == nil:
+		return landed
+	case errors.As(err, &api):
+		switch {
+		case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
+			return taken
+		case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant, api.ErrorCode == codeDuplicateInProcess,
+			api.ErrorCode == codeAccountFull, api.Code >= 429:
+			// Another message on this subject is on its way, or the server, or
+			// the room that it gives the account, is not up to it at the moment.
+			return later
+		}
+		return refused
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
+		return later
+	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
+		return refused
+	}
+	return unanswered
+}

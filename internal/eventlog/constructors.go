@@ -1,0 +1,70 @@
+package eventlog
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// Erased says that a document was erased. One that is erased again, of what
+// was said of it since, has another last entry, and so another id.
+func Erased(at time.Time, b workflow.Erased) events.Event {
+	var last uint64
+	for _, e := range b.Entries {
+		last = max(last, e.Sequence)
+	}
+	for _, e := range b.Blocked {
+		last = max(last, e.Sequence)
+	}
+	id := fmt.Sprintf("%s.%s.erased.%d", b.AccountSID, b.DocumentSID, last)
+	return events.Event{ID: id, Source: events.Source, Time: at, Account: b.AccountSID, Document: b.DocumentSID, What: "erased", Body: b}
+}
+
+// FromOwed makes the event that an outbox row owes. All of it follows from the
+// row, so whoever appends it appends the same bytes.
+func FromOwed(o workflow.OwedEvent) events.Event {
+	return events.Event{
+		ID: strings.TrimPrefix(o.Subject(), events.Prefix), Source: events.Source, Time: o.At,
+		Account: o.Account, Document: o.Document, What: o.What, Body: o.Body,
+	}
+}
+
+// Claimed takes mails in hand.
+func Claimed(id string, at time.Time, b workflow.Claimed) events.Event {
+	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.claimed", Body: b}
+}
+
+// Settled says what became of mails that a claim took in hand.
+func Settled(id string, at time.Time, b workflow.Settled) events.Event {
+	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.settled", Body: b}
+}
+
+// Discarded says that the turned down event at a sequence is done with. The
+// subject's account and document are "_" where that event's names none.
+func Discarded(account, document workflow.SID, at time.Time, b workflow.Discarded) events.Event {
+	return FromOwed(workflow.OwedEvent{
+		Account: nobodyIfEmpty(account, document), Document: nobodyIfEmpty(document, account),
+		What: fmt.Sprintf("discarded.%d", b.Sequence), Body: b, At: at,
+	})
+}
+
+func nobodyIfEmpty(sid, other workflow.SID) workflow.SID {
+	if sid == "" || other == "" {
+		return events.Nobody
+	}
+	return sid
+}
+
+// Quarantined says that the entry at a sequence makes the program crash.
+func Quarantined(at time.Time, b workflow.Quarantined) events.Event {
+	what := fmt.Sprintf("quarantined.%d", b.Sequence)
+	return events.Event{ID: events.Nobody + "." + what, Source: events.Source, Time: at, Account: events.Nobody, What: what, Body: b}
+}
+
+// RulesActivated switches every replica to a version of the rules.
+func RulesActivated(id string, at time.Time, b workflow.RulesActivated) events.Event {
+	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "rules.activated", Body: b}
+}

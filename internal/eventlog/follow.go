@@ -1,0 +1,270 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+	"countersign/internal/failpoint"
+	"countersign/workflow"
+)
+
+// Position is the last entry that a fold has applied. Sequence 0 is the
+// position before the first entry; the other fields are empty then.
+type Position struct {
+	Sequence   uint64
+	Time       time.Time // the entry's timestamp; milliseconds are enough
+	ID, Source string    // the entry's identity, as Decode gives it
+	Stream     time.Time // when the stream was created, as Apply was told
+}
+
+// Fold is what follows the log.
+type Fold interface {
+	// Position answers with the last entry applied.
+	Position(ctx context.Context) (Position, error)
+
+	// Apply takes in a batch of entries and makes the last of them the
+	// position, both or neither. Sequences grow, with holes where entries were
+	// purged. A batch that has begun must be finished after the end of ctx; one
+	// that cannot begin yet is given up. After any other error nothing more is
+	// applied.
+	Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error
+
+	// Rewind is called when the log does not hold the position, because it
+	// lost its tail. It walks back through the entries applied, newest first,
+	// asks matches of each whether the log still holds it, makes the first that
+	// matches the position and answers with it. Where none does it changes
+	// nothing and answers with workflow.ErrConflict. An error of matches ends it.
+	Rewind(ctx context.Context, last uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error)
+}
+
+// Foresight is what a Fold may have besides, so that it folds a log from which
+// erased documents were taken to the state of one that met it all.
+type Foresight interface {
+	// Foresee is called with the events of erasure that explain a hole in the
+	// log, before an entry behind the hole is applied.
+	Foresee(ctx context.Context, erasures []workflow.Entry) error
+}
+
+const (
+	maxBatch      = 4096
+	maxBatchBytes = 8 << 20 // of payload; a batch of large messages is short
+	maxPull       = 2 * maxBatch
+	maxPullBytes  = 16 << 20 // must hold the largest message
+)
+
+// Follow reads the log from the fold's position on and has it applied, in
+// order, in batches, until ctx ends; then it returns nil, once the batch in
+// hand is applied. Whatever happens to the connection or the servers, it takes
+// up again from the position. It returns an error where starting again would
+// not help: Apply failed, the stream is unsafe (*UnsafeStreamError), the log and
+// the fold do not belong together (ErrGuard), or the connection was closed.
+func (l *Log) Follow(ctx context.Context, f Fold) error {
+	trouble := nag{log: l.log, grace: time.Second}
+	for again := (pause{}); ; {
+		began := time.Now()
+		applied, err := l.follow(ctx, f)
+		var end final
+		switch {
+		case errors.As(err, &end):
+			return end.error
+		case ctx.Err() != nil:
+			return nil
+		case hopeless(err):
+			return fmt.Errorf("follow the log: %w", err)
+		}
+		if applied || time.Since(began) > 5*time.Second {
+			again, trouble = pause{}, nag{log: l.log, grace: time.Second}
+		}
+		l.log.Debug("starting again to follow the log", "err", err)
+		trouble.warn("cannot follow the log", l.away(err))
+		again.wait(ctx)
+	}
+}
+
+// final is an error that ends Follow.
+type final struct{ error }
+
+func (e final) Unwrap() error { return e.error }
+
+// unlessEnded makes a fold's error final, unless the fold gave up because ctx has
+// ended.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return final{err}
+}
+
+var (
+	errReconnected = errors.New("the connection was lost in between")
+	errSilent      = errors.New("entries went missing between the server and here")
+)
+
+// follow follows until something goes wrong, and reports whether it got to
+// apply anything.
+func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
+	// Whatever was read before a reconnect may come from a log that has since
+	// lost its tail, so a run ends with the connection, and the guard comes
+	// first in the next.
+	connection := l.broker.Conn.Stats().Reconnects
+	lost := l.broker.Conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	defer l.broker.Conn.RemoveStatusListener(lost)
+
+	stream, after, err := l.guard(ctx, f)
+	if err != nil {
+		return false, err
+	}
+	msgs, err := l.consume(ctx, stream, after)
+	if err != nil {
+		return false, err
+	}
+	read, cancel := context.WithCancel(ctx)
+	slot, ended := make(chan batch, 1), make(chan error, 1)
+	var reader sync.WaitGroup
+	created := stream.CachedInfo().Created
+	changed := make(chan error, 1)
+	reader.Go(func() { ended <- l.read(read, msgs, after, slot) })
+	reader.Go(func() { changed <- l.watch(read, created) })
+	defer func() {
+		cancel()
+		msgs.Stop()
+		reader.Wait()
+	}()
+
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-lost:
+			return applied, errReconnected
+		case err := <-changed:
+			return applied, err
+		case err := <-ended:
+			return applied, fmt.Errorf("read the log: %w", err)
+		case b := <-slot:
+			if l.broker.Conn.Stats().Reconnects != connection {
+				return applied, errReconnected
+			}
+			if s, ok := f.(Foresight); ok && len(b.ahead) > 0 {
+				if err := s.Foresee(ctx, b.ahead); err != nil {
+					return applied, unlessEnded(ctx, err)
+				}
+			}
+			failpoint.Hit("batch-received")
+			first, last := b.entries[0], b.entries[len(b.entries)-1]
+			if err := f.Apply(ctx, created, b.entries); err != nil {
+				return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
+			}
+			applied = true
+		}
+	}
+	return applied, nil
+}
+
+// consume has the server send what comes after a sequence. It is what nats.go
+// calls an ordered consumer, but for one thing: that one makes itself anew
+// whenever it likes, and we want the guard to run first.
+func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64) (jetstream.MessagesContext, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       after + 1,
+		AckPolicy:         jetstream.AckNonePolicy,
+		Replicas:          1,
+		MemoryStorage:     true,
+		InactiveThreshold: 30 * time.Second, // the server clears away what a run leaves behind
+	})
+	if err != nil {
+		return nil, fmt.Errorf("have entries after %d sent: %w", after, err)
+	}
+	msgs, err := consumer.Messages(
+		jetstream.PullMaxMessagesWithBytesLimit(maxPull, maxPullBytes),
+		jetstream.PullHeartbeat(500*time.Millisecond),
+		jetstream.PullExpiry(2*time.Second),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("have entries after %d sent: %w", after, err)
+	}
+	return msgs, nil
+}
+
+// batch is a run of entries, never empty on its way.
+type batch struct {
+	ahead   []workflow.Entry // events of erasure further on, that explain holes
+	entries []workflow.Entry
+	bytes   int
+}
+
+// read decodes messages into batches while the batch before is being applied.
+// It returns when ctx ends, or when it cannot tell what comes next.
+func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after uint64, slot chan batch) error {
+	holes, removed := nag{log: l.log}, missing{log: l, upTo: after}
+	for n := uint64(1); ; n++ {
+		msg, err := msgs.Next() // ends when follow stops msgs
+		if err != nil {
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		// The consumer numbers what it sends: a gap there is a message that got
+		// lost, a gap in the stream's sequence one that was purged.
+		if meta.Sequence.Consumer != n || meta.Sequence.Stream <= after {
+			return errSilent
+		}
+		var ahead []workflow.Entry
+		if seq := meta.Sequence.Stream; seq > after+1 {
+			var explained bool
+			if ahead, explained, err = removed.look(ctx, after+1, seq-1); err != nil {
+				return err
+			}
+			if !explained {
+				if stream, err := l.stream(ctx); err != nil {
+					return err
+				} else if err := begins(stream, after); err != nil {
+					return err
+				}
+				holes.warn("the log has a hole; entries were purged, or the server lost them", fmt.Errorf("entries %d to %d are missing", after+1, seq-1))
+			}
+		}
+		after = meta.Sequence.Stream
+		l.saw(after, meta.Timestamp)
+		e := l.decode(events.Message{
+			Sequence: after, Time: meta.Timestamp.UTC(),
+			Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
+		})
+		l.foreign.met(e, l.log)
+		if err := put(ctx, slot, ahead, e, len(msg.Data())); err != nil {
+			return err
+		}
+	}
+}
+
+// put adds an entry to the batch that waits in the slot, or begins one. It
+// waits only while that batch is full. It is the slot's only sender.
+func put(ctx context.Context, slot chan batch, ahead []workflow.Entry, e workflow.Entry, size int) error {
+	select {
+	case b := <-slot:
+		if len(b.entries) < maxBatch && b.bytes+size <= maxBatchBytes {
+			slot <- batch{append(b.ahead, ahead...), append(b.entries, e), b.bytes + size}
+			return nil
+		}
+		slot <- b
+	default:
+	}
+	select {
+	case slot <- batch{ahead, []workflow.Entry{e}, size}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

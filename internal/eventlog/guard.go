@@ -1,0 +1,185 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// ErrGuard means that the log does not hold what the fold has applied, and
+// that going on would skip events. Somebody has to decide what is true.
+var ErrGuard = errors.New("the log and the database do not belong together")
+
+// guard compares the fold's position with the log, and answers with the
+// sequence after which to follow. A log that lost its tail hands out the same
+// sequences again: whoever trusts the number alone skips events, silently. So
+// the entry itself is read back, and where it is another the fold goes back to
+// the newest entry that the log still holds.
+func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, error) {
+	pos, err := f.Position(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, 0, final{fmt.Errorf("read the position: %w", err)}
+	}
+	stream, err := l.stream(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	info := stream.CachedInfo()
+	if lost := info.State.Lost; lost != nil && len(lost.Msgs) > 0 {
+		l.log.Error("the server says that the log is damaged and entries are lost; restore the stream's store if a backup has them",
+			"entries", len(lost.Msgs), "first", lost.Msgs[0])
+	}
+	if err := l.loadQuarantine(ctx); err != nil {
+		return nil, 0, err
+	}
+	fault, err := l.compare(ctx, stream, pos)
+	if err != nil {
+		return nil, 0, err
+	}
+	if fault != "" {
+		if pos, err = l.rewind(ctx, stream, f, pos, fault); err != nil {
+			return nil, 0, err
+		}
+	}
+	if err := begins(stream, pos.Sequence); err != nil {
+		erased := missing{log: l, upTo: pos.Sequence}
+		_, explained, unread := erased.look(ctx, pos.Sequence+1, info.State.FirstSeq-1)
+		if unread != nil || explained {
+			return stream, pos.Sequence, unread
+		}
+		return nil, 0, err
+	}
+	return stream, pos.Sequence, nil
+}
+
+// compare says how the log differs from the position; "" where it does not.
+func (l *Log) compare(ctx context.Context, stream jetstream.Stream, pos Position) (fault string, err error) {
+	info := stream.CachedInfo()
+	last, anew := info.State.LastSeq, !sameInstant(info.Created, pos.Stream)
+	switch {
+	case pos.Sequence == 0:
+		return "", nil
+	case pos.Sequence > last && anew:
+		return fmt.Sprintf("the stream was made anew and ends at entry %d", last), nil
+	case pos.Sequence > last:
+		return fmt.Sprintf("the log lost its tail and ends at entry %d", last), nil
+	}
+	found, same, err := l.entryIs(ctx, stream, pos.Sequence, pos.Time, pos.Source, pos.ID)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read entry %d back: %w", pos.Sequence, err)
+	case same:
+		if anew {
+			l.log.Warn("the stream was made anew, and holds what the database has applied; going on",
+				"position", pos.Sequence, "created", info.Created)
+		}
+		return "", nil
+	case !found && !anew:
+		// Purged by subject, or up to here: the stream is the same one, and a
+		// sequence is never given out again within it.
+		l.log.Debug("the entry at the position was purged; going on", "position", pos.Sequence)
+		return "", nil
+	case anew:
+		return "the stream was made anew and holds other entries", nil
+	}
+	return "the log lost its tail and has used its sequences again", nil
+}
+
+func (l *Log) rewind(ctx context.Context, stream jetstream.Stream, f Fold, pos Position, fault string) (Position, error) {
+	last := stream.CachedInfo().State.LastSeq
+	l.log.Error("the log does not hold what the database has applied; looking for the newest entry in common",
+		"fault", fault, "position", pos.Sequence, "last", last)
+	var unread error
+	matches := func(seq uint64, at time.Time, source, id string) (bool, error) {
+		if seq == 0 || seq > last {
+			return false, nil
+		}
+		_, same, err := l.entryIs(ctx, stream, seq, at, source, id)
+		unread = err
+		return same, err
+	}
+	back, err := f.Rewind(ctx, last, matches)
+	switch {
+	case ctx.Err() != nil:
+		return Position{}, ctx.Err()
+	case unread != nil:
+		return Position{}, fmt.Errorf("look for the newest entry in common: %w", unread)
+	case errors.Is(err, workflow.ErrConflict):
+		return Position{}, final{fmt.Errorf("%w: %s, and no entry that the database has applied is on it: if the URL is another server's, correct it; if the right stream was removed, keep a copy of this one (nats stream backup) and restore the right one in its place (nats stream restore DIR); only if this log is the right one, run countersign rebuild --from-log, which keeps the old database as a file",
+			ErrGuard, fault)}
+	case err != nil:
+		return Position{}, final{fmt.Errorf("go back to the newest entry in common: %w", err)}
+	}
+	l.log.Warn("folding again from the newest entry in common", "position", back.Sequence, "was", pos.Sequence)
+	return back, nil
+}
+
+// entryIs reports whether the stream has an entry at seq, and whether it is
+// the one with this time and identity, which may have been read before the
+// entry came into quarantine. Times are compared to the millisecond,
+// which is what a database may keep of them.
+func (l *Log) entryIs(ctx context.Context, stream jetstream.Stream, seq uint64, at time.Time, source, id string) (found, same bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	msg, err := stream.GetMsg(ctx, seq)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return false, false, nil
+	case err != nil:
+		return false, false, err
+	}
+	m := rawMessage(msg)
+	for _, e := range []workflow.Entry{l.decode(m), events.Decode(m)} {
+		same = same || sameInstant(msg.Time, at) && e.Source == source && e.ID == id
+	}
+	return true, same, nil
+}
+
+func sameInstant(a, b time.Time) bool { return a.UnixMilli() == b.UnixMilli() }
+
+// watchEvery is how often the stream is looked at while it is followed: what
+// somebody does to it makes no sound.
+const watchEvery = 2 * time.Second
+
+// errReplaced means that the stream was removed and made anew.
+var errReplaced = errors.New("the stream was made anew while it was followed")
+
+// watch looks at the stream until ctx ends, and answers when it is not what
+// it was: removed, made anew, or given settings that could lose events.
+func (l *Log) watch(ctx context.Context, created time.Time) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // both may have come
+			return nil
+		}
+		stream, err := l.stream(ctx)
+		switch {
+		case err == nil && !sameInstant(stream.CachedInfo().Created, created):
+			return errReplaced
+		case hopeless(err), errors.Is(err, jetstream.ErrStreamNotFound):
+			return err
+		}
+	}
+}
+
+// begins fails where the log begins behind the entry after a sequence: what was
+// between is gone, and cannot be passed over.
+func begins(stream jetstream.Stream, after uint64) error {
+	first := stream.CachedInfo().State.FirstSeq
+	if first <= after+1 {
+		return nil
+	}
+	return final{fmt.Errorf("%w: the log begins at entry %d, the database ends at %d, and the entries between were purged: start from a snapshot of the database that reaches to %d or further (countersign snapshot --list)",
+		ErrGuard, first, after, first-1)}
+}

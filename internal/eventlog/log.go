@@ -1,0 +1,330 @@
+package eventlog
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"countersign/events"
+	"countersign/workflow"
+)
+
+// Log is the stream that everything is written to and read from. Its methods
+// may be called by several goroutines at once.
+type Log struct {
+	broker   Broker
+	replicas int
+	log      *slog.Logger
+	clock    clock
+	last     atomic.Uint64
+	found    atomic.Pointer[jetstream.Stream] // as it was looked up last; nil before
+	foreign  foreign
+	takenIDs atomic.Uint64 // see Stats
+	appends  appends
+
+	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds: the log file tells of a run of refusals once
+
+	quarantine atomic.Pointer[map[uint64]bool] // entries that make the program crash; nil until they were looked up
+}
+
+// Stats is what the log knows of itself without asking the server.
+type Stats struct {
+	Last       uint64 // the last entry's sequence, as of the last Tail or entry read
+	Reconnects uint64
+	Foreign    uint64 // entries read since Open that somebody else has put on subjects of Countersign's own
+	TakenIDs   uint64 // events appended again since Open because somebody else had used their Nats-Msg-Id
+}
+
+// answerWait is how long one request waits for its answer before it is made
+// again. An election takes 4 to 9 s, so some requests are made several times.
+const answerWait = 3 * time.Second
+
+// Open opens the log. It makes the stream where it is missing, and waits for
+// NATS as long as ctx lives. It fails with an *UnsafeStreamError where the
+// stream is there with settings that could lose events, and with
+// workflow.ErrUnavailable where ctx ends first. The connection stays the
+// caller's, to be closed after the log's last use.
+func Open(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
+	broker, err := connected(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	return OpenOn(ctx, broker, replicas, log)
+}
+
+// OpenOn opens the log on a broker, as Open does.
+func OpenOn(ctx context.Context, broker Broker, replicas int, log *slog.Logger) (*Log, error) {
+	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, (*Log).create)
+}
+
+// Reopen opens the log as Open does, for a fold that has applied entries up to
+// position. If that is above 0 it makes no stream: the one that is missing was
+// removed, or the server is another one, and an empty stream would hide that. It
+// says so, and waits until the stream is there.
+func Reopen(ctx context.Context, nc *nats.Conn, replicas int, position uint64, log *slog.Logger) (*Log, error) {
+	if position == 0 {
+		return Open(ctx, nc, replicas, log)
+	}
+	broker, err := connected(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, func(*Log, context.Context) error {
+		return fmt.Errorf("%w, and the database has applied its entries up to %d: either the URL is another server's, or the stream was removed. Correct the URL, or %s. If there is no backup, countersign new-log begins an empty log, and says what that loses",
+			errMissing, position, restoreIt)
+	})
+}
+
+// errMissing means that there is no stream on the server.
+var errMissing = fmt.Errorf("there is no stream %s on this server", events.StreamName)
+
+// restoreIt is how a stream comes back.
+const restoreIt = "restore the stream from a backup (nats stream restore DIR), and work goes on by itself"
+
+// Find opens the log as Open does, but makes no stream: if there is none it
+// fails with workflow.ErrNotFound.
+func Find(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
+	broker, err := connected(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, func(*Log, context.Context) error {
+		return fmt.Errorf("%w: %w: a worker makes it at its first start; if it was removed, %s", workflow.ErrNotFound, errMissing, restoreIt)
+	})
+}
+
+// open waits until the stream is there. missing is asked what to do where it
+// is not.
+func open(ctx context.Context, l *Log, missing func(*Log, context.Context) error) (*Log, error) {
+	waiting := nag{log: l.log}
+	for pause := (pause{}); ; {
+		_, err := l.stream(ctx)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			err = missing(l, ctx)
+		}
+		switch {
+		case err == nil:
+			return l, nil
+		case hopeless(err):
+			return nil, fmt.Errorf("open the log: %w", err)
+		}
+		if ctx.Err() == nil {
+			waiting.warn("waiting for NATS to open the log", l.away(err))
+		}
+		if !pause.wait(ctx) {
+			return nil, fmt.Errorf("open the log: %w: %w", workflow.ErrUnavailable, l.away(err))
+		}
+	}
+}
+
+// hopeless reports whether asking again would bring the same answer.
+func hopeless(err error) bool {
+	var unsafe *UnsafeStreamError
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &unsafe), errors.Is(err, workflow.ErrNotFound),
+		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining),
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return true
+	case errors.As(err, &api):
+		switch api.ErrorCode {
+		case codeSubjectOverlap, codeReplicasNotSupported, codeInvalidConfig:
+			return true
+		}
+	}
+	return false
+}
+
+// API error codes of nats-server that nats.go has no name for.
+const (
+	codeAccountFull          jetstream.ErrorCode = 10002
+	codeInvalidConfig        jetstream.ErrorCode = 10052
+	codeSubjectOverlap       jetstream.ErrorCode = 10065
+	codeReplicasNotSupported jetstream.ErrorCode = 10074
+	codeDuplicateInProcess   jetstream.ErrorCode = 10158
+)
+
+// stream asks for the stream as it is now, and checks it.
+func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	asked := time.Now()
+	stream, err := l.broker.JS.Stream(ctx, events.StreamName)
+	if err != nil {
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			err = fmt.Errorf("it was removed, or is being restored; %s: %w", restoreIt, err)
+		}
+		return nil, fmt.Errorf("look up stream %s: %w", events.StreamName, err)
+	}
+	info := stream.CachedInfo()
+	if err := checkStream(info.Config, l.replicas); err != nil {
+		return nil, err
+	}
+	l.clock.entry(info.State.LastTime)
+	l.clock.server(info.TimeStamp, asked)
+	l.last.Store(info.State.LastSeq)
+	l.found.Store(&stream)
+	return stream, nil
+}
+
+// handle is the stream to read single messages from. It was looked up before,
+// if there was a before: a look asks the server, and reading needs no look.
+func (l *Log) handle(ctx context.Context) (jetstream.Stream, error) {
+	if found := l.found.Load(); found != nil {
+		return *found, nil
+	}
+	return l.stream(ctx)
+}
+
+func (l *Log) create(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*answerWait)
+	defer cancel()
+	if _, err := l.broker.JS.CreateStream(ctx, streamConfig(l.replicas)); err != nil {
+		// Another worker may have been quicker; then the next look finds its stream.
+		return fmt.Errorf("make stream %s: %w", events.StreamName, err)
+	}
+	l.log.Info("made the log's stream", "stream", events.StreamName, "replicas", l.replicas)
+	_, err := l.stream(ctx)
+	return err
+}
+
+// Tail answers with the sequence of the last entry on the log, 0 where there
+// is none, and sets the log's clock. It asks once; what fails is
+// workflow.ErrUnavailable.
+func (l *Log) Tail(ctx context.Context) (uint64, error) {
+	stream, err := l.stream(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the log's end: %w: %w", workflow.ErrUnavailable, err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
+// Now is the log's time: the server's clock as it was last heard, or the
+// newest entry's timestamp if that is later, and the time passed since on the
+// local monotonic clock. What this machine takes for the time of day has no
+// part in it.
+func (l *Log) Now() time.Time { return l.clock.now() }
+
+// Stamp is the time that the server would stamp an entry with by now, as far as
+// is known. Where Now stays with the newest entry, which a clock that was ahead
+// has stamped, Stamp is behind it.
+func (l *Log) Stamp() time.Time { return l.clock.stamp() }
+
+// Offset is how far a clock that shows wall is ahead of the servers' clocks, or
+// behind them if it is negative. It is 0 if the difference is within what an
+// answer's way takes. known is false until a server has been heard.
+func (l *Log) Offset(wall time.Time) (ahead time.Duration, known bool) { return l.clock.offset(wall) }
+
+// Stats returns what there is to know without asking the server.
+func (l *Log) Stats() Stats {
+	return Stats{Last: l.last.Load(), Reconnects: l.broker.Conn.Stats().Reconnects, Foreign: l.foreign.count.Load(), TakenIDs: l.takenIDs.Load()}
+}
+
+func (l *Log) newID(m *nats.Msg) string {
+	if l.broker.NewID != nil {
+		return l.broker.NewID(m)
+	}
+	return rand.Text()
+}
+
+// saw takes note of an entry that stands on the log.
+func (l *Log) saw(seq uint64, at time.Time) {
+	l.clock.entry(at)
+	for {
+		last := l.last.Load()
+		if seq <= last || l.last.CompareAndSwap(last, seq) {
+			return
+		}
+	}
+}
+
+// pause grows with each wait, from 100 ms to 2 s.
+type pause struct{ next time.Duration }
+
+// wait waits, and reports whether ctx still lives.
+func (p *pause) wait(ctx context.Context) bool {
+	p.next = min(max(2*p.next, 100*time.Millisecond), 2*time.Second)
+	select {
+	case <-ctx.Done():
+	case <-time.After(p.next):
+	}
+	return ctx.Err() == nil
+}
+
+// nag says of a trouble that it lasts: once after a grace, then every 30 s.
+type nag struct {
+	log   *slog.Logger
+	grace time.Duration
+	since time.Time // when the trouble began
+	said  time.Time // when it was last spoken of
+}
+
+func (n *nag) warn(msg string, err error) {
+	now := time.Now()
+	if n.since.IsZero() {
+		n.since = now
+	}
+	if now.Sub(n.since) < n.grace || (!n.said.IsZero() && now.Sub(n.said) < 30*time.Second) {
+		return
+	}
+	n.said = now
+	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second).String(), "err", err)
+}
+
+// away says why a request has no answer, as far as the connection knows: that
+// there is none, or that the server forbids what was asked. The buffer for the
+// time without a connection has no room, so that a request fails at once then.
+func (l *Log) away(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		err = nats.ErrDisconnected
+	} else if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
+		return err
+	}
+	if l.broker.LastError == nil {
+		return err
+	}
+	if last := l.broker.LastError(); last != nil && !errors.Is(err, last) {
+		return fmt.Errorf("%w; the connection's last error: %w", err, last)
+	}
+	return err
+}
+
+// Broker is NATS as the log sees it: a connection, or a model of one.
+type Broker struct {
+	Conn Conn
+	JS   jetstream.JetStream
+
+	// Batch publishes messages all or none, as jetstreamext.PublishMsgBatch does.
+	Batch func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error)
+
+	// LastError is the connection's last trouble, nil for none: that the server
+	// refuses it, or forbids something. It is nil in a model.
+	LastError func() error
+
+	// NewID makes a Nats-Msg-Id for a message that nobody can predict; nil for a
+	// random one.
+	NewID func(m *nats.Msg) string
+}
+
+// Conn says how the connection fares. *nats.Conn is one.
+type Conn interface {
+	Stats() nats.Statistics
+	StatusChanged(statuses ...nats.Status) chan nats.Status
+	RemoveStatusListener(listener chan nats.Status)
+}
+
+// connected is the broker behind a connection.
+func connected(nc *nats.Conn) (Broker, error) {
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
+	return Broker{Conn: nc, JS: js, LastError: nc.LastError, Batch: func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
+		return jetstreamext.PublishMsgBatch(ctx, js, msgs)
+	}}, err
+}

@@ -1,0 +1,169 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+)
+
+// removeObject removes an object's chunks from its bucket's stream, and then
+// the object; one that is not there is no error. Deleting the object alone
+// would leave its bytes on the disk for as long as newer chunks share their
+// file.
+func removeObject(ctx context.Context, js jetstream.JetStream, in, name string) error {
+	bucket, err := js.ObjectStore(ctx, in)
+	if err == nil {
+		err = overwrite(ctx, js, bucket, in, name)
+	}
+	if err == nil {
+		err = bucket.Delete(ctx, name)
+	}
+	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil
+	}
+	return err
+}
+
+func overwrite(ctx context.Context, js jetstream.JetStream, bucket jetstream.ObjectStore, in, name string) error {
+	var info *jetstream.ObjectInfo
+	err := withObject(ctx, js, in, name, func() (err error) {
+		info, err = objectInfo(ctx, bucket, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	stream, err := js.Stream(ctx, "OBJ_"+in)
+	if err != nil {
+		return err
+	}
+	return removeChunks(ctx, js, stream, chunksOf(in, info.NUID))
+}
+
+// chunksOf is the subject of an object's chunks (ADR-20).
+func chunksOf(in, nuid string) string { return "$O." + in + ".C." + nuid }
+
+func removeChunks(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string) error {
+	chunks := Range{Subject: subject, Bare: true}
+	return read(ctx, js, stream.CachedInfo().Config.Name, chunks, func(m events.Message) error { return removeOne(ctx, stream, m.Sequence) })
+}
+
+// metaOf is the subject on which a bucket keeps what it knows of an object
+// (ADR-20).
+func metaOf(in, name string) string {
+	return "$O." + in + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+// removeForeign removes messages that are no object's from where a bucket keeps
+// what it knows of its objects. As on the log, anybody who may publish one event
+// can have something stored there: it would hide the object whose place it
+// takes. What was there before counts again.
+func removeForeign(ctx context.Context, js jetstream.JetStream, in, subject string) error {
+	stream, err := js.Stream(ctx, "OBJ_"+in)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	var foreign []uint64
+	if err == nil {
+		err = read(ctx, js, "OBJ_"+in, Range{Subject: subject}, func(m events.Message) error {
+			var o jetstream.ObjectInfo
+			if json.Unmarshal(m.Data, &o) != nil || o.Bucket != in || o.NUID == "" || metaOf(in, o.Name) != m.Subject {
+				foreign = append(foreign, m.Sequence)
+			}
+			return nil
+		})
+	}
+	for _, seq := range foreign {
+		if err == nil {
+			err = removeOne(ctx, stream, seq)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove foreign messages from bucket %s: %w", in, err)
+	}
+	return nil
+}
+
+// listObjects lists the objects of a bucket; none if there is no bucket.
+func listObjects(ctx context.Context, js jetstream.JetStream, in string) ([]*jetstream.ObjectInfo, error) {
+	if err := removeForeign(ctx, js, in, "$O."+in+".M.>"); err != nil {
+		return nil, err
+	}
+	bucket, err := js.ObjectStore(ctx, in)
+	var list []*jetstream.ObjectInfo
+	if err == nil {
+		list, err = bucket.List(ctx)
+	}
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil, nil
+	}
+	return list, err
+}
+
+// objectInfo reads what a bucket knows of an object. It fails with
+// jetstream.ErrBadObjectMeta if somebody else's message is in its place, which
+// nats.go takes for an object without a name.
+func objectInfo(ctx context.Context, bucket jetstream.ObjectStore, name string) (*jetstream.ObjectInfo, error) {
+	info, err := bucket.GetInfo(ctx, name)
+	if err == nil && info.NUID == "" {
+		err = jetstream.ErrBadObjectMeta
+	}
+	return info, err
+}
+
+// withObject runs what needs an object's information, and once more if somebody
+// else's message was in its place.
+func withObject(ctx context.Context, js jetstream.JetStream, in, name string, run func() error) error {
+	err := run()
+	if errors.Is(err, jetstream.ErrBadObjectMeta) {
+		if err = removeForeign(ctx, js, in, metaOf(in, name)); err == nil {
+			err = run()
+		}
+	}
+	return err
+}
+
+// uploadWait is longer than any upload takes.
+var uploadWait = time.Hour
+
+// sweep removes the chunks in a bucket that belong to no object: an upload that
+// was cut off leaves them, and nothing names them.
+func sweep(ctx context.Context, js jetstream.JetStream, in string) error {
+	stream, err := js.Stream(ctx, "OBJ_"+in)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	var info *jetstream.StreamInfo
+	if err == nil {
+		// First the chunks: whatever is an object by then is listed after.
+		info, err = stream.Info(ctx, jetstream.WithSubjectFilter(chunksOf(in, ">")))
+	}
+	if err != nil {
+		return fmt.Errorf("look for what is left over in bucket %s: %w", in, err)
+	}
+	objects, err := listObjects(ctx, js, in)
+	if err != nil {
+		return fmt.Errorf("list bucket %s: %w", in, err)
+	}
+	left := info.State.Subjects
+	for _, o := range objects {
+		delete(left, chunksOf(in, o.NUID))
+	}
+	for subject := range left {
+		last, err := stream.GetLastMsgForSubject(ctx, subject)
+		if err == nil && info.TimeStamp.Sub(last.Time) > uploadWait {
+			err = removeChunks(ctx, js, stream, subject)
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return fmt.Errorf("remove what is left over in bucket %s: %w", in, err)
+		}
+	}
+	return nil
+}
