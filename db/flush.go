@@ -196,7 +196,7 @@ func (b *batch) flushTurned(ctx context.Context) error {
 		}
 		list = append(list, []any{
 			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
-			p.Order, p.Document, p.Holder, ms(p.Until),
+			p.Order, p.Document, t.verdict.Holder, ms(p.Until),
 		})
 	}
 	return rows(ctx, b.q.AddTurnedDown, list)

@@ -102,6 +102,6 @@ func (s *Store) RefusalAt(ctx context.Context, sequence uint64) (*workflow.Probl
 		return nil, fmt.Errorf("read what became of entry %d: %w", sequence, err)
 	}
 	return &workflow.Problem{
-		Code: r.Code, Message: r.Message, Field: r.Field, Order: r.OrderSID, Document: r.OtherSID, Holder: r.HolderSID, Until: fromMS(r.UntilMS),
+		Code: r.Code, Message: r.Message, Field: r.Field, Order: r.OrderSID, Document: r.OtherSID, Until: fromMS(r.UntilMS),
 	}, nil
 }

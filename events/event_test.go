@@ -92,7 +92,7 @@ func whole() []events.Event {
 		eventlog.Erased(at, workflow.Erased{
 			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1},
 			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
-			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1}},
+			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1, Code: workflow.CodeNumberTaken}},
 		}),
 		eventlog.RulesActivated("r1", at, workflow.RulesActivated{
 			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},

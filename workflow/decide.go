@@ -81,6 +81,7 @@ type Verdict struct {
 	Entry   Entry
 	Result  Result
 	Problem *Problem // set for Turned and Dead
+	Holder  SID      // the document that has the order or the number, whichever account it is of; set for CodeOrderTaken and CodeNumberTaken
 }
 
 // Decision is the answer to one entry.
@@ -120,6 +121,7 @@ type decider struct {
 	cause   Entry
 	now     time.Time
 	same    bool // the event in hand asked for what already is
+	holder  SID  // the document that stands in its way
 	out     Decision
 	touched []MailID
 	changed bool
@@ -151,7 +153,7 @@ func (d *decider) decision() Decision {
 func (d *decider) take(e Entry) {
 	doc := &d.state.Document
 	status, round := doc.Status, doc.Round
-	d.same = false
+	d.same, d.holder = false, ""
 	result, p := Applied, (*Problem)(nil)
 	switch {
 	case d.state.Erased != 0:
@@ -179,7 +181,7 @@ func (d *decider) take(e Entry) {
 		d.owe(fmt.Sprintf("became.%s.%d", doc.Status, doc.Round), Became{*doc}, d.now)
 	}
 	d.advance()
-	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p})
+	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p, Holder: d.holder})
 }
 
 // erased answers an event about a document that is no more. What Countersign

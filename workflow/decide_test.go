@@ -261,8 +261,9 @@ func TestDecide_OtherAccountsDocumentIsNotNamed(t *testing.T) {
 		d := newDesk(t)
 		d.holders[key] = other
 		d.do(workflow.Created{Email: "signer@example.com", HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550199"}}})
-		p := d.last.Verdicts[0].Problem
-		if p == nil || p.Document != "" || p.Holder != other.Document || p.Order != order1 || strings.Contains(p.Message, string(other.Document)) {
+		v := d.last.Verdicts[0]
+		p := v.Problem
+		if p == nil || p.Document != "" || v.Holder != other.Document || p.Order != order1 || strings.Contains(p.Message, string(other.Document)) {
 			t.Errorf("%s on another account's document: %+v", key, p)
 		}
 	}

@@ -111,31 +111,31 @@ type Holder struct{ Document, Account SID }
 // within its account.
 func (d *decider) taken(e Entry, next Document) *Problem {
 	for _, o := range next.Orders {
-		if h := d.holder(e, CodeOrderTaken, o.SID, string(o.SID)); h.Document != "" && h.Document != next.SID {
+		if h := d.holderOf(e, CodeOrderTaken, o.SID, string(o.SID)); h.Document != "" && h.Document != next.SID {
 			p := problem(CodeOrderTaken, "data.hosted_number_order_sids",
 				"order %s is on %s; cancel that one first, or leave the order out", o.SID, otherDocument(next, h))
-			return p.over(o.SID, next, h)
+			return d.refuseFor(p, o.SID, next, h)
 		}
 		number := next.heldNumber(o)
 		if number == "" {
 			continue
 		}
-		if h := d.holder(e, CodeNumberTaken, o.SID, number); h.Document != "" && h.Document != next.SID {
+		if h := d.holderOf(e, CodeNumberTaken, o.SID, number); h.Document != "" && h.Document != next.SID {
 			field := "data.hosted_number_orders"
 			if _, ok := e.Body.(OrderStatusChanged); ok {
 				field = "data.phone_number"
 			}
 			p := problem(CodeNumberTaken, field,
 				"the telephone number of order %s is on %s; cancel that one first, or leave the order out", o.SID, otherDocument(next, h))
-			return p.over(o.SID, next, h)
+			return d.refuseFor(p, o.SID, next, h)
 		}
 	}
 	return nil
 }
 
-// holder is the other document that has the key of an order. If a document was
+// holderOf is the other document that has the key of an order. If a document was
 // erased that stood in the event's way, it is that one.
-func (d *decider) holder(e Entry, code Code, order SID, key string) Holder {
+func (d *decider) holderOf(e Entry, code Code, order SID, key string) Holder {
 	if b := d.facts.Blocked[e.Sequence]; b.Order == order && b.Code == code {
 		return b.Holder
 	}
@@ -149,10 +149,11 @@ func otherDocument(d Document, h Holder) string {
 	return "document " + string(h.Document)
 }
 
-// over adds the order and the document that are in each other's way.
-func (p *Problem) over(order SID, d Document, h Holder) *Problem {
-	p.Order, p.Holder = order, h.Document
-	if h.Account == d.AccountSID {
+// refuseFor completes the problem of an order of next that the holder has.
+func (d *decider) refuseFor(p *Problem, order SID, next Document, h Holder) *Problem {
+	d.holder = h.Document
+	p.Order = order
+	if h.Account == next.AccountSID {
 		p.Document = h.Document
 	}
 	return p

@@ -61,7 +61,6 @@ type Problem struct {
 
 	Order    SID       `json:"hosted_number_order_sid,omitempty"`    // of order_taken and number_taken: the event's order
 	Document SID       `json:"authorization_document_sid,omitempty"` // of these: the document that has the order, or the number; left out if it is another account's
-	Holder   SID       `json:"-"`                                    // that document, whoever has it
 	Until    time.Time `json:"not_before,omitzero"`                  // of too_many_emails: when the event may be sent again
 }
 

@@ -116,7 +116,7 @@ func own() []kind {
 			eventlog.Erased(at, workflow.Erased{
 				DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1},
 				Entries: []workflow.ErasedEntry{{Sequence: 17, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
-				Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1}},
+				Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1, Code: workflow.CodeOrderTaken}},
 			}),
 		}},
 		{"discarded", workflow.Discarded{}, "{account}.{document}.discarded.{sequence}", nil, []string{"Countersign, for an operator, once"}, []events.Event{
