@@ -8,7 +8,7 @@ CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
 .PHONY: help run build test test-program test-simulation tools shots soak soak-storm bench cover fuzz fuzz-short generate check \
-	format vet staticcheck deadcode generated tidy layers openapi paths
+	format vet staticcheck deadcode generated tidy layers house openapi paths
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -90,7 +90,7 @@ generate: ## everything that is made from something else
 	go generate ./...
 	go test ./internal/config -run TestReadmeHasTheTable -update
 
-check: format vet staticcheck deadcode generated tidy layers openapi paths ## all that a machine can judge without running the tests
+check: format vet staticcheck deadcode generated tidy layers house openapi paths ## all that a machine can judge without running the tests
 	@echo "check: clean"
 
 format: # gofumpt
@@ -125,6 +125,9 @@ tidy:
 
 layers: # who imports whom; never from the cache, which does not see what go list reads
 	go test -count=1 -run TestLayers .
+
+house: # lengths, names, docs, words, sleeping tests, log keys; CONTRIBUTING.md has the reasons
+	go test -count=1 ./internal/test/house
 
 # The packages as package-lock.json has them; npm writes this file last.
 REDOCLY := tools/node/node_modules
