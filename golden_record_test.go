@@ -119,8 +119,8 @@ func (r *recorder) content(n int) workflow.Created {
 	}
 }
 
-// settle does what is owed by now: events are appended, mails claimed, sent and
-// settled, until nothing is.
+// settle does all that is pending: it appends events, and claims, sends and
+// settles mails, until nothing is pending.
 func (r *recorder) settle() {
 	r.t.Helper()
 	for range 100 {
@@ -157,7 +157,7 @@ func (r *recorder) send(mails []db.DueMail) {
 			o = r.outcome(m.ID)
 		}
 		claim.Mails = append(claim.Mails, m.ID)
-		if o.Outcome != "" { // else the worker dies with it in hand
+		if o.Outcome != "" { // else the worker dies with the mail in flight
 			done.Outcomes = append(done.Outcomes, o)
 		}
 	}
@@ -305,7 +305,7 @@ func (r *recorder) mails() {
 	r.settle()
 	r.says(126, r.content(126))
 	r.status(126, workflow.Canceled)                               // its mail is withdrawn
-	r.says(124, workflow.Updated{Email: new("later@example.com")}) // its mail waits for the one in hand
+	r.says(124, workflow.Updated{Email: new("later@example.com")}) // its mail waits for the one in flight
 	r.settle()
 }
 

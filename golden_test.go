@@ -22,12 +22,12 @@ import (
 
 var (
 	update = flag.Bool("update", false, "write the golden log and its dump where they are missing")
-	force  = flag.Bool("force", false, "with -update: write the dumps of golden logs anew, released or not")
+	force  = flag.Bool("force", false, "with -update: overwrite the dumps of golden logs, released or not")
 )
 
-// golden is where logs stand that must come to the same state for ever: for
-// each version, and for what was added to it, with a dump of the database made
-// from it.
+// golden has logs that every later program must fold to the same state: one for
+// each version, and for what was added to it, each with a dump of the database
+// made from it.
 const golden = "testdata/golden"
 
 // goldenEntry is one line of a golden log.
@@ -51,9 +51,9 @@ func (g goldenEntry) message() events.Message {
 // goldenStream is when the golden logs' streams were made.
 var goldenStream = time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)
 
-// TestGoldenLogsComeToTheSameState folds every golden log, at once and entry by
+// TestGolden_LogsComeToTheSameState folds every golden log, at once and entry by
 // entry, and compares the database with the one of the release.
-func TestGoldenLogsComeToTheSameState(t *testing.T) {
+func TestGolden_LogsComeToTheSameState(t *testing.T) {
 	if *update {
 		recordGolden(t, filepath.Join(golden, "v1.jsonl"), (*recorder).script)
 		recordGolden(t, filepath.Join(golden, "v1-reports.jsonl"), (*recorder).reports)
@@ -152,9 +152,9 @@ func foldGolden(t *testing.T, entries []workflow.Entry, size int) string {
 	return b.String()
 }
 
-// TestTheGoldenLogsHaveEverything holds the golden logs to what they are for:
-// an event of every type, every way to be turned down, every state of a mail.
-func TestTheGoldenLogsHaveEverything(t *testing.T) {
+// TestGolden_LogsHaveEverything holds the golden logs to what they are for:
+// an event of every type, every reason to be refused, every state of a mail.
+func TestGolden_LogsHaveEverything(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(golden, "v1*.jsonl"))
 	if err != nil {
 		t.Fatal(err)

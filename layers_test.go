@@ -200,7 +200,7 @@ func goList(t *testing.T, pattern string) []pkg {
 	}
 }
 
-func TestLayersNoticeViolations(t *testing.T) {
+func TestLayers_NoticeViolations(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		pkg  pkg
@@ -258,7 +258,7 @@ func TestLayersNoticeViolations(t *testing.T) {
 	}
 }
 
-func TestLayersNameRooms(t *testing.T) {
+func TestLayers_NameRooms(t *testing.T) {
 	for row, allowed := range rooms {
 		for _, to := range strings.Fields(allowed) {
 			if _, ok := rowOf(to); !ok && to != "*" {

@@ -114,10 +114,10 @@ func serve(b *testing.B, s *db.Store, dir string) reader {
 	return reader{b, server.URL, token}
 }
 
-// BenchmarkMillion asks for documents and lists of them over HTTP, among a
+// BenchmarkAPI_MillionDocuments asks for documents and lists of them over HTTP, among a
 // million. Every figure but the documents' count is of one run, and each has
 // its ratio to the first page of the plain list.
-func BenchmarkMillion(b *testing.B) {
+func BenchmarkAPI_MillionDocuments(b *testing.B) {
 	n := 1_000_000
 	if given := os.Getenv("BENCH_DOCUMENTS"); given != "" {
 		var err error

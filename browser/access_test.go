@@ -55,9 +55,9 @@ func (p *person) errorsLeadToFields(wrongs int) {
 	}
 }
 
-// TestTheKeyboardAlone signs without a mouse. Each stop is in the order of the
+// TestPage_IsSignedByKeyboardAlone signs without a mouse. Each stop is in the order of the
 // page, can be seen, and shows that it has the focus.
-func TestTheKeyboardAlone(t *testing.T) {
+func TestPage_IsSignedByKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	l := x.create(2)
@@ -90,10 +90,10 @@ func TestTheKeyboardAlone(t *testing.T) {
 	p.reads("Thank you, the letter is signed")
 }
 
-// TestSigningPage_DeclinesByKeyboardAlone says without a mouse that somebody else is the
+// TestPage_IsDeclinedByKeyboardAlone says without a mouse that somebody else is the
 // right person: each stop shows that it has the focus, and so does the button of
 // the page that says what will happen.
-func TestSigningPage_DeclinesByKeyboardAlone(t *testing.T) {
+func TestPage_IsDeclinedByKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	l := x.create(1)

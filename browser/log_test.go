@@ -11,9 +11,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestWithoutTheLog answers where the log is away: the letter is shown, nobody
+// TestPage_ShowsLetterWithoutTheLog answers where the log is away: the letter is shown, nobody
 // is told that they have signed, and once the log is back the same page signs.
-func TestWithoutTheLog(t *testing.T) {
+func TestPage_ShowsLetterWithoutTheLog(t *testing.T) {
 	t.Parallel()
 	directory, broker := t.TempDir(), free(t)
 	start := func() (x *town, stop func() error) {

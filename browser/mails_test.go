@@ -11,9 +11,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestMails shows each kind of mail as internal/mail has written it, holds it
+// TestMail_EachKindIsAccessible shows each kind of mail as internal/mail has written it, holds it
 // to axe's rules and to a phone's width, and sees that it loads nothing.
-func TestMails(t *testing.T) {
+func TestMail_EachKindIsAccessible(t *testing.T) {
 	t.Parallel()
 	p := newTab(t)
 	files, err := filepath.Glob("../internal/mail/testdata/*.html")

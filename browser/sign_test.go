@@ -52,8 +52,8 @@ func (p *person) unfold() {
 	eval[int](p, `document.querySelector('summary').click(), 1`)
 }
 
-// TestFromTheMailToTheSignature signs a letter of 200 orders on a phone.
-func TestFromTheMailToTheSignature(t *testing.T) {
+// TestPage_IsSignedFromTheMail signs a letter of 200 orders on a phone.
+func TestPage_IsSignedFromTheMail(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	l := x.create(200)
@@ -124,9 +124,9 @@ func sealed(t *testing.T, pdf []byte) string {
 	return string(out)
 }
 
-// TestFromTheMailToAnEnd does not sign: by the one who was asked, who is the
+// TestPage_IsDeclinedFromTheMail does not sign: by the one who was asked, who is the
 // wrong person or does not want to, and by the account.
-func TestFromTheMailToAnEnd(t *testing.T) {
+func TestPage_IsDeclinedFromTheMail(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	for _, c := range []struct {
@@ -184,8 +184,8 @@ func TestFromTheMailToAnEnd(t *testing.T) {
 	}
 }
 
-// TestOnlyOnceHoweverOftenItIsSent signs by a double click, and in two tabs.
-func TestOnlyOnceHoweverOftenItIsSent(t *testing.T) {
+// TestPage_SeveralSubmitsSignOnce signs by a double click, and in two tabs.
+func TestPage_SeveralSubmitsSignOnce(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	l := x.create(3)
@@ -214,9 +214,9 @@ func TestOnlyOnceHoweverOftenItIsSent(t *testing.T) {
 	x.registered(l, 2)
 }
 
-// TestNobodySignsWhatTheyHaveNotRead changes a letter while it is read, by
+// TestPage_ChangedLetterIsNotSigned changes a letter while it is read, by
 // somebody whose name is a page of its own.
-func TestNobodySignsWhatTheyHaveNotRead(t *testing.T) {
+func TestPage_ChangedLetterIsNotSigned(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	l := x.create(3)
@@ -258,8 +258,8 @@ func page(t *testing.T, link string) string {
 	return string(b)
 }
 
-// TestWithoutJavaScript signs and declines where no script runs.
-func TestWithoutJavaScript(t *testing.T) {
+// TestPage_WorksWithoutJavaScript signs and declines where no script runs.
+func TestPage_WorksWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	x, p := newTown(t), newTab(t)
 	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {

@@ -94,9 +94,9 @@ func (v visit) state(name string) {
 	v.do(v.device(false, false))
 }
 
-// TestEveryStateOfThePage goes through the states that a person can meet in a
+// TestPage_EveryState goes through the states that a person can meet in a
 // letter that is signed.
-func TestEveryStateOfThePage(t *testing.T) {
+func TestPage_EveryState(t *testing.T) {
 	t.Parallel()
 	visits(t, newTown(t), func(v visit) {
 		site := "http://" + v.x.public
@@ -131,9 +131,9 @@ func TestEveryStateOfThePage(t *testing.T) {
 	})
 }
 
-// TestEveryEndOfALetter goes through the states in which a letter is not
+// TestPage_EveryEndOfALetter goes through the states in which a letter is not
 // signed.
-func TestEveryEndOfALetter(t *testing.T) {
+func TestPage_EveryEndOfALetter(t *testing.T) {
 	t.Parallel()
 	visits(t, newTown(t), func(v visit) {
 		l := v.x.create(2)
@@ -221,7 +221,7 @@ func (v visit) foreign(link string) {
 		f.method = 'post', f.action = %q; f.innerHTML = '<input name="action" value="decline">'; f.submit(); 1}`, link+"?lang="+v.lang))
 }
 
-func TestALinkExpires(t *testing.T) {
+func TestPage_SaysThatLinkHasExpired(t *testing.T) {
 	t.Parallel()
 	x := newTown(t, "--link-lifetime", "1s", "--expire-after", "off")
 	visits(t, x, func(v visit) {

@@ -157,11 +157,14 @@ func (x *town) listen(said io.Reader, up chan<- struct{}) {
 // wait waits until done says so.
 func wait(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !done(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for deadline := time.After(patience); !done(); {
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatalf("did not happen within %s: %s", patience, what)
 		}
-		<-time.After(50 * time.Millisecond)
 	}
 }
 

@@ -81,7 +81,7 @@ func (l line) decode(sequence uint64) workflow.Entry {
 	return events.Decode(events.Message{Sequence: sequence, Time: noon, Subject: l.Subject, Data: l.Data})
 }
 
-func TestDayIsRich(t *testing.T) {
+func TestDay_IsRich(t *testing.T) {
 	lines, end := day(t)
 	if n := len(end.Documents); n < 60 {
 		t.Errorf("%d documents, want at least 60", n)
@@ -118,7 +118,7 @@ func TestDayIsRich(t *testing.T) {
 	}
 }
 
-func TestDayIsValid(t *testing.T) {
+func TestDay_IsValid(t *testing.T) {
 	lines, end := day(t)
 	said := map[string]string{} // by identity, what an event says
 	var dead []string
@@ -151,7 +151,7 @@ func TestDayIsValid(t *testing.T) {
 // North America, the United Kingdom, Germany and France.
 var fictional = regexp.MustCompile(`^\+(1\d{3}55501\d\d|44(207946|161496|121496)0\d{3}|49(3023125|2214710)\d{3}|331990\d{5})$`)
 
-func TestDayReachesNobody(t *testing.T) {
+func TestDay_ReachesNobody(t *testing.T) {
 	text, err := os.ReadFile("day.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestDayReachesNobody(t *testing.T) {
 }
 
 // An event can wait only for what follows from events before it.
-func TestDayCanBePublishedInOrder(t *testing.T) {
+func TestDay_CanBePublishedInOrder(t *testing.T) {
 	lines, _ := day(t)
 	created := map[string]bool{}
 	for i, l := range lines {

@@ -217,7 +217,7 @@ func (w *world) end() ending {
 
 // The day ends as day.expected.json says, however quick or slow the mail
 // server, the relay and the publisher are.
-func TestDayEndsTheSameAtAnyPace(t *testing.T) {
+func TestDay_EndsTheSameAtAnyPace(t *testing.T) {
 	lines, want := day(t)
 	for _, e := range want.Documents {
 		slices.Sort(e.Became)
@@ -248,7 +248,7 @@ func TestDayEndsTheSameAtAnyPace(t *testing.T) {
 }
 
 // Published twice, the day changes nothing the second time.
-func TestDayTwiceIsTheDayOnce(t *testing.T) {
+func TestDay_TwiceIsTheDayOnce(t *testing.T) {
 	lines, want := day(t)
 	w := newWorld(t)
 	p, rnd := pace{"", 1, 1, 1}, rand.New(rand.NewPCG(1, 2))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestFilesAreInStep(t *testing.T) {
+func TestFiles_AreInStep(t *testing.T) {
 	for name, want := range files() {
 		got, err := os.ReadFile(filepath.Join("..", name))
 		if err != nil {

@@ -34,7 +34,7 @@ func (e *expectation) move(status string, round int) {
 	e.Became = append(e.Became, fmt.Sprintf("%s.%d", status, round))
 }
 
-// orders moves every order that stands at one of from, or all if none is given.
+// orders moves every order whose status is one of from, or all orders if from is empty.
 func (e *expectation) orders(to string, from ...string) {
 	for sid, status := range e.Orders {
 		if len(from) == 0 || slices.Contains(from, status) {

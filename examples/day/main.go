@@ -8,7 +8,7 @@
 // The two follow from the scenes of this package alone. It shares no code with
 // the program, so that it can stand witness against it: wherever an outcome
 // would hang on who is quicker, the mail server or the next event, the next
-// event waits. The same program writes the same bytes for ever.
+// event waits. The same program always writes the same bytes.
 //
 // Usage: go run ./examples/day examples
 package main

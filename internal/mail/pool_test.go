@@ -84,7 +84,7 @@ func sendWithin(t testing.TB, p *mail.Pool, limit time.Duration) mail.Result {
 	return p.Send(ctx, mail.Message{Mail: mailOf(workflow.MailSignature, document())})
 }
 
-// whatOnly leaves out how far the dialogue came, which TestPoolSend_ReplyTable has.
+// whatOnly leaves out how far the dialogue came, which TestPoolSend_RefusalAboutUsWaits has.
 var whatOnly = cmpopts.IgnoreFields(mail.Result{}, "Stage", "Alike")
 
 // short is a deadline for mails that a server leaves hanging.

@@ -2,9 +2,9 @@ package sim
 
 import "testing"
 
-// TestControls takes one mechanism out at a time: the same simulation has to
+// TestBreakage_EachIsNoticed takes one mechanism out at a time: the same simulation has to
 // notice, or it would not notice its loss either.
-func TestControls(t *testing.T) {
+func TestBreakage_EachIsNoticed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		broken breakage

@@ -25,7 +25,7 @@ type disk struct {
 	other      *sqlite3.SQLiteConn // what is to be copied into it
 	statements map[string]*sqlite3.SQLiteStmt
 	broken     breakage
-	position   []driver.NamedValue // of the transaction in hand, where it is not written in it
+	position   []driver.NamedValue // of the open transaction, if it does not write one itself
 	putting    string              // the statement that wrote it
 }
 

@@ -51,7 +51,7 @@ func (w *world) once(e workflow.Entry) {
 	}
 }
 
-// claimed is the claim at a sequence, where it took the mail in hand.
+// claimed is the claim at a sequence, if it claimed the mail.
 func (w *world) claimed(seq uint64, id workflow.MailID) (entry, bool) {
 	if seq == 0 || seq > uint64(len(w.stream.entries)) {
 		return entry{}, false

@@ -51,7 +51,7 @@ func (m *month) judge() {
 	}
 }
 
-// stand is when a document came to stand at a status in a round.
+// stand is when a document got a status in a round.
 type stand struct {
 	status workflow.Status
 	round  int

@@ -90,8 +90,8 @@ func (m *month) catchUp(s *db.Store) {
 	}
 }
 
-// work has a worker that is up do all that is owed by now. It may die with
-// mails in hand.
+// work has a running worker do all that is pending. It may die with mails in
+// flight.
 func (m *month) work() {
 	m.t.Helper()
 	for {
@@ -340,10 +340,10 @@ var monthTimers = workflow.Timers{
 // monthLimits are the defaults; what people do in a month never meets them.
 var monthLimits = workflow.MailLimits{Interval: 10, PerDay: 30}
 
-// TestAMonth has the letters of a month reminded of, expire and get too old,
+// TestMonth has the letters of a month reminded of, expire and get too old,
 // while workers are restarted, lose their disks and are away for days: exactly
 // what was due is done, at the time when somebody was there to do it.
-func TestAMonth(t *testing.T) {
+func TestMonth(t *testing.T) {
 	for seed := range number(t, "SIM_MONTHS", 2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := newMonth(t, seed, 1+int(seed%3))
@@ -358,9 +358,9 @@ func TestAMonth(t *testing.T) {
 	}
 }
 
-// TestAMonthWithAClockThatIsAhead has what comes due appended before its time,
+// TestMonth_ClockAhead has what comes due appended before its time,
 // again and again: none of it counts early, and the log does not fill.
-func TestAMonthWithAClockThatIsAhead(t *testing.T) {
+func TestMonth_ClockAhead(t *testing.T) {
 	m := newMonth(t, 99, 1)
 	m.ahead = 5 * time.Minute
 	m.append(eventlog.RulesActivated("rules", m.now, workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 86400, Timers: &monthTimers, MailLimits: &monthLimits}), false)

@@ -41,8 +41,8 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// TestSeed runs the one seed that SIM_SEED names, and prints all that happens.
-func TestSeed(t *testing.T) {
+// TestRunSeed runs the one seed that SIM_SEED names, and prints all that happens.
+func TestRunSeed(t *testing.T) {
 	w := runSeed(t, number(t, "SIM_SEED", 1), breakage(number(t, "SIM_BROKEN", 0)))
 	t.Log("\n" + w.tail(len(w.lines)))
 	if w.wrong != nil {
@@ -50,10 +50,10 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// TestAnOutcomeThatALostTailTookAway has the log acknowledge a mail's outcome and
-// lose it before any worker has read it, and nothing else happens. The mail is
-// in doubt; it is in nobody's hand for ever.
-func TestAnOutcomeThatALostTailTookAway(t *testing.T) {
+// TestStreamLoseTail_MailWithLostOutcomeIsInDoubt has the log acknowledge a
+// mail's outcome and lose it before any worker has read it, and nothing else
+// happens. The mail must end in doubt, and must not stay claimed.
+func TestStreamLoseTail_MailWithLostOutcomeIsInDoubt(t *testing.T) {
 	tables() // made outside of the bubble
 	lost := 0
 	for seed := uint64(1); seed <= 20; seed++ {
@@ -100,7 +100,7 @@ func TestSimulation(t *testing.T) {
 					w := runSeed(t, first+n, intact)
 					sum.add(w)
 					if w.wrong != nil {
-						t.Errorf("seed %d: %v\n%s\nto see all of it: SIM_SEED=%d go test ./internal/sim -run TestSeed -v",
+						t.Errorf("seed %d: %v\n%s\nto see all of it: SIM_SEED=%d go test ./internal/sim -run TestRunSeed -v",
 							w.seed, w.wrong, w.tail(60), w.seed)
 					}
 					if n%500 == 499 {
@@ -134,8 +134,8 @@ func (s *totals) since(began time.Time) string {
 		s.done.Load(), took.Round(time.Second), float64(s.done.Load())/took.Seconds(), s.steps.Load(), s.faults.Load(), s.doubled.Load(), s.wrong.Load())
 }
 
-// TestSameSeedSameSchedule runs SIM_TWICE seeds twice each.
-func TestSameSeedSameSchedule(t *testing.T) {
+// TestSchedule_SameSeedGivesSameSchedule runs SIM_TWICE seeds twice each.
+func TestSchedule_SameSeedGivesSameSchedule(t *testing.T) {
 	for seed := uint64(1); seed <= number(t, "SIM_TWICE", 25); seed++ {
 		one, two := runSeed(t, seed, intact), runSeed(t, seed, intact)
 		if one.hash == two.hash {

@@ -48,6 +48,7 @@ var rules = []rule{
 	{"log-duration", "log a text with its unit, d.String(): JSON has a bare number of nanoseconds", logDurations},
 	{"word", "use plain words; CONTRIBUTING.md lists what to say instead", words},
 	{"test-name", "name it Test<Unit> or Test<Unit>_<Case>: the unit is a function, type, method, type and method, package or command under test", testNames},
+	{"named-test", "write the name that the test has now", namedTests},
 }
 
 // TestRules holds the repository to every rule.

@@ -3,8 +3,10 @@ package house
 import (
 	"fmt"
 	"go/ast"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -87,22 +89,26 @@ var testName = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)(\P{Ll}[^_]*)(?:_.*)?
 
 // testNames finds tests whose names do not begin with what they test. A folder
 // without functions of its own tests those of other packages: there, a unit may
-// also be what a test file itself declares, a package of ours that it imports,
-// or a name that such a package exports. A file that is not Go is a unit of the
+// also be what its tests declare, a test file, a package of ours that the file
+// imports, or a name that such a package exports. A file that is not Go is a unit of the
 // tests beside it and, in the root, docs and deploy, of every test.
 func testNames(of *tree) (found []finding) {
-	folders, exported := map[string]*units{}, map[string]*units{}
+	folders, exported, inTests := map[string]*units{}, map[string]*units{}, map[string]*units{}
 	for _, f := range of.files {
 		if folders[f.dir()] == nil {
 			folders[f.dir()] = &units{names: map[string]bool{}}
 			exported[f.dir()] = &units{names: map[string]bool{}}
+			inTests[f.dir()] = &units{names: map[string]bool{}}
 			folders[f.dir()].add(path.Base(path.Join(module, f.dir())))
 		}
 		if !f.test {
 			folders[f.dir()].declared(f, func(string) bool { return true })
 			exported[f.dir()].declared(f, ast.IsExported)
 			folders[f.dir()].uses(f)
+			continue
 		}
+		inTests[f.dir()].declared(f, func(name string) bool { return !testName.MatchString(name) })
+		inTests[f.dir()].add(strings.TrimSuffix(f.base(), "_test.go"))
 	}
 	for _, f := range of.files {
 		if !f.test {
@@ -114,8 +120,10 @@ func testNames(of *tree) (found []finding) {
 				continue
 			}
 			m := testName.FindStringSubmatch(d.Name.Name)
-			if m == nil || folders[f.dir()].has(m[1]) || ofText(of, f.dir(), m[1]) ||
-				!folders[f.dir()].code && borrowed(f, exported).has(m[1]) {
+			if m == nil || folders[f.dir()].has(m[1]) || ofText(of, f.dir(), m[1]) {
+				continue
+			}
+			if !folders[f.dir()].code && (inTests[f.dir()].has(m[1]) || borrowed(f, exported).has(m[1])) {
 				continue
 			}
 			found = append(found, finding{d.Name.Name, f.where(d), fmt.Sprintf("nothing that %s tests is named %s", d.Name.Name, m[1])})
@@ -143,11 +151,9 @@ func ofText(of *tree, dir, unit string) bool {
 	return false
 }
 
-// borrowed are the units of a test file in a folder without functions of its
-// own.
+// borrowed are the units of the packages of ours that a test file imports.
 func borrowed(f *file, exported map[string]*units) *units {
 	u := &units{names: map[string]bool{}}
-	u.declared(f, func(name string) bool { return !testName.MatchString(name) })
 	for _, spec := range f.syntax.Imports {
 		name, _ := strconv.Unquote(spec.Path.Value)
 		dir, ours := strings.CutPrefix(name, module+"/")
@@ -160,6 +166,43 @@ func borrowed(f *file, exported map[string]*units) *units {
 		}
 	}
 	return u
+}
+
+// mentioned is a test's name in a text.
+var mentioned = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[\p{Lu}\pN]\w*[…*]?`)
+
+// namedTests finds documents, and comments, that name a test that is not there.
+// The Makefile may have the beginning of a name, and so may others before … or *. CHANGELOG.md tells of the past.
+func namedTests(of *tree) (found []finding) {
+	declared := map[string]bool{}
+	for _, f := range of.files {
+		for _, d := range f.syntax.Decls {
+			if d, ok := d.(*ast.FuncDecl); ok {
+				declared[d.Name.Name] = true
+			}
+		}
+	}
+	look := func(name, where, text string) {
+		for _, met := range mentioned.FindAllString(text, -1) {
+			begin := strings.TrimRight(met, "…*")
+			begins := func(test string) bool { return strings.HasPrefix(test, begin) }
+			if declared[met] || (name == "Makefile" || begin != met) && slices.ContainsFunc(slices.Collect(maps.Keys(declared)), begins) {
+				continue
+			}
+			found = append(found, finding{path.Base(name) + ": " + met, where, "no test is named " + met})
+		}
+	}
+	for _, f := range of.files {
+		for _, c := range f.syntax.Comments {
+			look(f.path, f.where(c), c.Text())
+		}
+	}
+	for _, t := range of.texts {
+		if t.path != "CHANGELOG.md" {
+			look(t.path, t.path, t.body)
+		}
+	}
+	return found
 }
 
 var namePlantings = []planting{
@@ -191,12 +234,20 @@ func Testing() {}
 		"z/z_test.go":  "package z\n\nimport \"countersign/events\"\n\nfunc helper() {}\nfunc TestDecode_HasCode() {}\nfunc TestHelper() {}\n",
 		"w/doc.go":     "package w\n",
 		"w/c_test.go":  "package w\n\nfunc world() {}\n",
-		"w/c2_test.go": "package w\n\nfunc TestWorld_OfAnotherFile() {}\n",
-	}, []string{"TestWorld_OfAnotherFile", "TestHidden", "TestDecode_NotImported", "TestDecode_HasCode", "TestHelper"}},
+		"w/c2_test.go": "package w\n\nfunc TestWorld_OfAnotherFile() {}\nfunc TestC2() {}\nfunc TestOther() {}\n",
+	}, []string{"TestOther", "TestHidden", "TestDecode_NotImported", "TestDecode_HasCode", "TestHelper"}},
 	{"test-name", "files", map[string]string{
-		"README.md": "", "deploy/nats/users.conf": "", "internal/mail/a.html": "",
-		"x/a_test.go": "package x\n\nfunc TestReadme_Table() {}\nfunc TestDeployNATS_Users() {}\nfunc TestUsers() {}\nfunc TestNATSUsers() {}\nfunc TestA_OfAnotherFolder() {}\n",
-	}, []string{"TestA_OfAnotherFolder"}},
+		"README.md": "", "deploy/nats/users.conf": "", "internal/mail/b.html": "",
+		"x/a_test.go": "package x\n\nfunc TestReadme_Table() {}\nfunc TestDeployNATS_Users() {}\nfunc TestUsers() {}\nfunc TestNATSUsers() {}\nfunc TestB_OfAnotherFolder() {}\n",
+	}, []string{"TestB_OfAnotherFolder"}},
+	{"named-test", "there", map[string]string{
+		"Makefile": "go test -run 'TestDay|FuzzRead'", "docs/a.md": "`x.TestDay_Ends` in a TestTube? Testing; TestDay_*.", "CHANGELOG.md": "TestGone",
+		"a_test.go": "package x\n\n// TestDay_Ends ends.\nfunc TestDay_Ends() {}\n\nfunc FuzzReadMail() {}\n\nfunc TestTube() {}\n",
+	}, nil},
+	{"named-test", "renamed", map[string]string{
+		"Makefile": "go test -run 'TestDays'", "docs/a.md": "`x.TestDay`",
+		"a_test.go": "package x\n\n// TestNight_Ends ends.\nfunc TestDay_Ends() {}\n",
+	}, []string{"a_test.go: TestNight_Ends", "Makefile: TestDays", "a.md: TestDay"}},
 	{"test-name", "sentences", map[string]string{
 		"x/a.go":      "package x\n\ntype Store int\n\nfunc (Store) Get() {}\n",
 		"x/a_test.go": "package x\n\nfunc TestTheStoreWaits() {}\nfunc TestStoreWaits() {}\nfunc TestGetsStore_X() {}\nfunc TestNo_Store() {}\n",
