@@ -3,7 +3,6 @@ package house
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -51,65 +50,98 @@ var rules = []rule{
 	{"named-test", "write the name that the test has now", namedTests},
 }
 
+// judge parts what a rule finds from what is excepted, and lists the exceptions
+// of the rule that nothing needs any more.
+func (r rule) judge(found []finding, excepted []string) (broken []finding, spare []string) {
+	places := map[string]bool{}
+	for _, f := range found {
+		line := r.name + " " + f.place
+		places[line] = true
+		if !slices.Contains(excepted, line) {
+			broken = append(broken, f)
+		}
+	}
+	for _, line := range excepted {
+		if strings.HasPrefix(line, r.name+" ") && !places[line] {
+			spare = append(spare, line)
+		}
+	}
+	return broken, spare
+}
+
+// exceptions reads the lines of house_exceptions.txt.
+func exceptions(text string) (lines []string, err error) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		name, _, _ := strings.Cut(line, " ")
+		if !slices.ContainsFunc(rules, func(r rule) bool { return r.name == name }) {
+			return nil, fmt.Errorf("the line %q must begin with the name of a rule", line)
+		}
+		if slices.Contains(lines, line) {
+			return nil, fmt.Errorf("the line %q is there twice; remove one", line)
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
 // TestRules holds the repository to every rule.
 func TestRules(t *testing.T) {
-	repository := load(t)
-	excepted := readExceptions(t)
+	text, err := os.ReadFile(exceptionsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	excepted, err := exceptions(string(text))
+	if err != nil {
+		t.Fatalf("%s: %v", exceptionsFile, err)
+	}
+	repository, needed := load(t), excepted
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
-			broken := map[string]bool{}
-			for _, f := range r.find(repository) {
-				broken[f.place] = true
-				if !excepted[r.name+" "+f.place] {
-					t.Errorf("%s: %s; %s\n(house_exceptions.txt has no line: %s %s)", f.where, f.what, r.fix, r.name, f.place)
-				}
+			broken, spare := r.judge(r.find(repository), excepted)
+			for _, f := range broken {
+				t.Errorf("%s: %s; %s\n(%s has no line: %s %s)", f.where, f.what, r.fix, exceptionsFile, r.name, f.place)
 			}
-			for line := range excepted {
-				place, ok := strings.CutPrefix(line, r.name+" ")
-				switch {
-				case !ok || broken[place]:
-				case *shrink:
-					delete(excepted, line)
-				default:
-					t.Errorf("no exception is needed any more; remove this line from house_exceptions.txt, or run go test ./internal/test/house -shrink: %s", line)
-				}
+			if *shrink {
+				needed = slices.DeleteFunc(slices.Clone(needed), func(line string) bool { return slices.Contains(spare, line) })
+				return
+			}
+			for _, line := range spare {
+				t.Errorf("no exception is needed any more; remove this line from %s, or run go test ./internal/test/house -shrink: %s", exceptionsFile, line)
 			}
 		})
 	}
 	if *shrink {
-		text := strings.Join(slices.Sorted(maps.Keys(excepted)), "\n") + "\n"
-		if err := os.WriteFile(exceptionsFile, []byte(text), 0o644); err != nil {
+		var lines strings.Builder
+		for _, line := range needed {
+			lines.WriteString(line + "\n")
+		}
+		if err := os.WriteFile(exceptionsFile, []byte(lines.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// readExceptions reads the lines of house_exceptions.txt.
-func readExceptions(t *testing.T) map[string]bool {
-	t.Helper()
-	text, err := os.ReadFile(exceptionsFile)
-	if err != nil {
-		t.Fatal(err)
+func TestJudge(t *testing.T) {
+	found := []finding{{place: "a.go"}, {place: "b.go"}}
+	broken, spare := rule{name: "clock"}.judge(found, []string{"clock b.go", "clock c.go", "sleep a.go"})
+	if diff := cmp.Diff("[{a.go  }] [clock c.go]", fmt.Sprint(broken, spare)); diff != "" {
+		t.Error(diff)
 	}
-	lines := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		if line == "" {
-			continue
-		}
-		name, _, _ := strings.Cut(line, " ")
-		if !slices.ContainsFunc(rules, func(r rule) bool { return r.name == name }) {
-			t.Errorf("%s: %q begins with no rule's name", exceptionsFile, line)
-		}
-		if lines[line] {
-			t.Errorf("%s: the line %q is there twice", exceptionsFile, line)
-		}
-		lines[line] = true
-	}
-	return lines
 }
 
-// check says which places of a planted repository break a rule.
+func TestExceptions(t *testing.T) {
+	if lines, err := exceptions("clock a.go\nsleep a.go\n"); err != nil || len(lines) != 2 {
+		t.Errorf("read %q, %v", lines, err)
+	}
+	for _, text := range []string{"clock a.go\nclock a.go\n", "clocks a.go\n", "\n"} {
+		if lines, err := exceptions(text); err == nil {
+			t.Errorf("%q is read as %q", text, lines)
+		}
+	}
+}
+
+// check lists the places of a planted repository that break a rule.
 func check(t *testing.T, name string, planted *tree) []string {
 	t.Helper()
 	i := slices.IndexFunc(rules, func(r rule) bool { return r.name == name })
@@ -126,8 +158,8 @@ func check(t *testing.T, name string, planted *tree) []string {
 	return places
 }
 
-// plantings are small repositories, and the places in them that break a rule.
-// Each rule's file adds its own.
+// planting is a small repository, and the places in it that break a rule. The
+// file of each rule has its own.
 type planting struct {
 	rule  string
 	name  string
@@ -155,7 +187,7 @@ func TestRules_NoticeViolations(t *testing.T) {
 	}
 }
 
-// longSource is a file with a function of so many lines, and a blank first body line.
+// longSource is a file with a function of so many lines.
 func longSource(lines int) string {
 	return fmt.Sprintf("package x\n\nfunc long() {%s}\n", strings.Repeat("\n", lines-1))
 }

@@ -128,7 +128,8 @@ func timer(e *ast.UnaryExpr, timed string) string {
 	return ""
 }
 
-// skips finds tests that do not run, or do less in short mode.
+// skips finds tests that do not run, or do less in short mode, and those that
+// return at once, and so pass, because of the machine or its environment.
 func skips(of *tree) (found []finding) {
 	for _, f := range of.files {
 		if f.imported("testing") == "" {
@@ -140,12 +141,46 @@ func skips(of *tree) (found []finding) {
 			}
 			return true
 		})
+		for _, d := range f.syntax.Decls {
+			if d, ok := d.(*ast.FuncDecl); ok && testName.MatchString(d.Name.Name) {
+				found = append(found, f.gaveUp(d)...)
+			}
+		}
 		for _, id := range f.uses("testing", "Short") {
 			found = append(found, finding{f.base() + " Short", f.where(id), "it uses testing.Short"})
 		}
 	}
 	return found
 }
+
+// gaveUp finds an if that asks for the user, a variable or a program, and then
+// only returns.
+func (f *file) gaveUp(test *ast.FuncDecl) (found []finding) {
+	ast.Inspect(test, func(n ast.Node) bool {
+		branch, ok := n.(*ast.IfStmt)
+		if !ok || len(branch.Body.List) != 1 {
+			return true
+		}
+		if _, ok := branch.Body.List[0].(*ast.ReturnStmt); !ok {
+			return true
+		}
+		ask := func(n ast.Node) bool {
+			if n, ok := n.(*ast.SelectorExpr); ok && slices.Contains(machine, n.Sel.Name) {
+				found = append(found, finding{test.Name.Name + " " + n.Sel.Name, f.where(n), "it returns, and passes, because of " + n.Sel.Name})
+			}
+			return true
+		}
+		if branch.Init != nil {
+			ast.Inspect(branch.Init, ask)
+		}
+		ast.Inspect(branch.Cond, ask)
+		return true
+	})
+	return found
+}
+
+// machine lists what tells a test where it runs.
+var machine = []string{"Getenv", "LookupEnv", "Geteuid", "Getuid", "Getegid", "Getgid", "LookPath", "GOOS", "GOARCH"}
 
 var timePlantings = []planting{
 	{"clock", "the entry's time", map[string]string{"workflow/a.go": "package workflow\n\nimport \"time\"\n\nvar at = time.Unix(0, 0).Add(time.Hour)\n"}, nil},
@@ -167,6 +202,9 @@ var timePlantings = []planting{
 	{"skip", "a failure", inTest(`t.Fatal("install promtool"); terminal.Short(s)`), nil},
 	{"skip", "in a helper", inTest(`t.Skip("no promtool")`), []string{"a_test.go Skip"}},
 	{"skip", "now", inTest(`t.SkipNow()`), []string{"a_test.go SkipNow"}},
+	{"skip", "another way to do it", map[string]string{"a_test.go": "package x\n\nimport \"testing\"\n\nfunc TestA() { if os.Geteuid() == 0 { chown() }; if tests.done { return } }\n"}, nil},
+	{"skip", "a return", map[string]string{"a_test.go": "package x\n\nimport \"testing\"\n\nfunc TestA() { if _, err := exec.LookPath(\"openssl\"); err != nil { return } }\n"}, []string{"TestA LookPath"}},
+	{"skip", "a return in a subtest", map[string]string{"a_test.go": "package x\n\nimport \"testing\"\n\nfunc TestA() { t.Run(\"x\", func() { if os.Getenv(\"CI\") == \"\" { return } }) }\n"}, []string{"TestA Getenv"}},
 	{"skip", "in short mode", inTest(`if testing.Short() { return }`), []string{"a_test.go Short"}},
 }
 

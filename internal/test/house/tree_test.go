@@ -61,7 +61,7 @@ type text struct {
 }
 
 // written are the endings of files whose words people read.
-var written = []string{".md", ".yaml", ".html", ".txt", ".sql", ".conf", ".service", ".sysusers", "Makefile"}
+var written = []string{".md", ".yaml", ".html", ".js", ".txt", ".sql", ".conf", ".service", ".sysusers", "Makefile"}
 
 // load reads the repository.
 func load(t *testing.T) *tree {
