@@ -107,25 +107,52 @@ func (w *world) makeTraffic() {
 
 // life makes one document's events.
 func (w *world) life(d int) []*nats.Msg {
-	doc, n := sid("PX", d), 0
-	var out []*nats.Msg
-	add := func(e events.Event) {
-		m, err := e.Message()
-		must(err)
-		out = append(out, m)
+	a := &author{w: w, d: d}
+	orders := a.creates()
+	for range w.rng.IntN(5) {
+		a.says(orders[0])
 	}
-	id := func() string { n++; return fmt.Sprintf("%d-%d", d, n) }
-	status := func(s workflow.Status) {
-		b := workflow.StatusChanged{Status: s, Reason: "so they say"}
-		switch s {
-		case workflow.Canceled:
-			b.CanceledBy = events.CanceledBy[w.rng.IntN(2)]
-		case workflow.Signed:
-			b.Evidence, b.Reason = json.RawMessage(`{"name":"Ann"}`), ""
-		}
-		add(events.StatusChanged("/desk", id(), account, doc, b))
+	if !w.chance(5) {
+		a.status(workflow.Signed)
 	}
-	var orders []workflow.SID
+	if w.chance(4) {
+		a.status([]workflow.Status{workflow.Canceled, workflow.Failed, workflow.Signed, workflow.Opened}[w.rng.IntN(4)])
+	}
+	return a.out
+}
+
+// author writes the events of document d.
+type author struct {
+	w   *world
+	d   int
+	n   int // events that have an id
+	out []*nats.Msg
+}
+
+func (a *author) document() workflow.SID { return sid("PX", a.d) }
+
+func (a *author) id() string { a.n++; return fmt.Sprintf("%d-%d", a.d, a.n) }
+
+func (a *author) add(e events.Event) {
+	m, err := e.Message()
+	must(err)
+	a.out = append(a.out, m)
+}
+
+func (a *author) status(s workflow.Status) {
+	b := workflow.StatusChanged{Status: s, Reason: "so they say"}
+	switch s {
+	case workflow.Canceled:
+		b.CanceledBy = events.CanceledBy[a.w.rng.IntN(2)]
+	case workflow.Signed:
+		b.Evidence, b.Reason = json.RawMessage(`{"name":"Ann"}`), ""
+	}
+	a.add(events.StatusChanged("/desk", a.id(), account, a.document(), b))
+}
+
+// creates makes the document, and returns its orders.
+func (a *author) creates() (orders []workflow.SID) {
+	w := a.w
 	for range 1 + w.rng.IntN(3) {
 		orders = append(orders, sid("HR", 1+w.rng.IntN(8))) // shared between documents at times
 	}
@@ -134,49 +161,46 @@ func (w *world) life(d int) []*nats.Msg {
 		refs = []workflow.OrderRef{{SID: orders[0], PhoneNumber: phoneNumber(w.rng.IntN(4))}}
 	}
 	cc := []string{"ops@example.com", "OPS@example.com", "nobody@example.com", "law@example.org"}[:w.rng.IntN(5)]
-	signer := fmt.Sprintf("signer%d@example.com", d)
+	signer := fmt.Sprintf("signer%d@example.com", a.d)
 	if w.chance(8) {
 		signer = "nobody@example.net"
 	}
-	add(events.Created("/orders", id(), account, doc, workflow.Created{
+	a.add(events.Created("/orders", a.id(), account, a.document(), workflow.Created{
 		AddressSID: sid("AD", 1), Email: signer, CCEmails: cc, HostedNumberOrderSIDs: unique(orders), HostedNumberOrders: refs, Hold: w.chance(5),
 		Timers: w.ownTimers(),
 	}))
-	for range w.rng.IntN(5) {
-		switch w.rng.IntN(8) {
-		case 0:
-			add(events.Updated("/orders", id(), account, doc, workflow.Updated{ContactTitle: new(fmt.Sprint("Owner ", n))}))
-		case 1:
-			status(workflow.Opened)
-			status(workflow.Signing)
-		case 2:
-			status(workflow.Signing)
-		case 3:
-			b := workflow.OrderStatusChanged{Status: workflow.OrderStatuses[w.rng.IntN(len(workflow.OrderStatuses))]}
-			if w.chance(3) {
-				b.PhoneNumber = phoneNumber(w.rng.IntN(4))
-			}
-			add(events.OrderStatusChanged("/numbers", id(), account, doc, orders[0], b))
-		case 4:
-			out = append(out, &nats.Msg{Subject: workflow.SubjectPrefix + string(account) + "." + string(doc) + ".updated", Data: []byte("not an event " + id())})
-		case 5:
-			status(workflow.Statuses[w.rng.IntN(len(workflow.Statuses))])
-		case 6:
-			add(events.Resend("/desk", id(), account, doc, workflow.Resend{}))
-		case 7:
-			add(events.Bounced("/mx", id(), []workflow.SID{account, ""}[w.rng.IntN(2)], workflow.Bounced{
-				Mail:   workflow.MailID(fmt.Sprintf("%s.%d.signature.0", doc, 1+w.rng.IntN(2))),
-				Action: workflow.Actions[w.rng.IntN(2)], Status: []string{"5.1.1", "4.4.1"}[w.rng.IntN(2)],
-			}))
+	return orders
+}
+
+// says has something happen to the document, or to an order of it.
+func (a *author) says(order workflow.SID) {
+	w, doc := a.w, a.document()
+	switch w.rng.IntN(8) {
+	case 0:
+		a.add(events.Updated("/orders", a.id(), account, doc, workflow.Updated{ContactTitle: new(fmt.Sprint("Owner ", a.n))}))
+	case 1:
+		a.status(workflow.Opened)
+		a.status(workflow.Signing)
+	case 2:
+		a.status(workflow.Signing)
+	case 3:
+		b := workflow.OrderStatusChanged{Status: workflow.OrderStatuses[w.rng.IntN(len(workflow.OrderStatuses))]}
+		if w.chance(3) {
+			b.PhoneNumber = phoneNumber(w.rng.IntN(4))
 		}
+		a.add(events.OrderStatusChanged("/numbers", a.id(), account, doc, order, b))
+	case 4:
+		a.out = append(a.out, &nats.Msg{Subject: workflow.SubjectPrefix + string(account) + "." + string(doc) + ".updated", Data: []byte("not an event " + a.id())})
+	case 5:
+		a.status(workflow.Statuses[w.rng.IntN(len(workflow.Statuses))])
+	case 6:
+		a.add(events.Resend("/desk", a.id(), account, doc, workflow.Resend{}))
+	case 7:
+		a.add(events.Bounced("/mx", a.id(), []workflow.SID{account, ""}[w.rng.IntN(2)], workflow.Bounced{
+			Mail:   workflow.MailID(fmt.Sprintf("%s.%d.signature.0", doc, 1+w.rng.IntN(2))),
+			Action: workflow.Actions[w.rng.IntN(2)], Status: []string{"5.1.1", "4.4.1"}[w.rng.IntN(2)],
+		}))
 	}
-	if !w.chance(5) {
-		status(workflow.Signed)
-	}
-	if w.chance(4) {
-		status([]workflow.Status{workflow.Canceled, workflow.Failed, workflow.Signed, workflow.Opened}[w.rng.IntN(4)])
-	}
-	return out
 }
 
 // ownTimers are what one document in three has in place of the settings.
