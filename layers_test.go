@@ -156,26 +156,6 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// TestEvents_ContractNeedsNoServer: a service that publishes events imports
-// package events, and must not get the parts of Countersign with it.
-func TestEvents_ContractNeedsNoServer(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./events").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path := range strings.Lines(string(out)) {
-		path = strings.TrimSpace(path)
-		for _, part := range []string{"nats-server", "sqlite3", "fpdf", "go-mail", module + "/internal/"} {
-			if strings.Contains(path, part) {
-				t.Errorf("events depends on %s", path)
-			}
-		}
-	}
-	if !strings.Contains(string(out), module+"/workflow\n") {
-		t.Errorf("go list -deps ./events does not name workflow:\n%s", out)
-	}
-}
-
 // goList returns what go list says of the packages that pattern matches.
 func goList(t *testing.T, pattern string) []pkg {
 	t.Helper()

@@ -179,7 +179,7 @@ func commandImports(of *tree) (found []finding) {
 // binary.
 func contractImports(of *tree) (found []finding) {
 	for _, name := range of.deps {
-		for _, heavy := range []string{"nats-server", "sqlite3", "fpdf", "go-mail"} {
+		for _, heavy := range []string{"nats-server", "sqlite3", "fpdf", "go-mail", module + "/internal/"} {
 			if strings.Contains(name, heavy) {
 				found = append(found, finding{heavy, module + "/events", "it needs " + name})
 				break
@@ -212,6 +212,7 @@ var shapePlantings = []planting{
 	{"command-imports", "queries, below", map[string]string{command + "/x/a.go": "package x\n\nimport q \"countersign/db/internal/sqlc\"\n"}, []string{"a.go countersign/db/internal/sqlc"}},
 	{"contract-imports", "a client", map[string]string{plantedDeps: "time github.com/nats-io/nats.go"}, nil},
 	{"contract-imports", "the server", map[string]string{plantedDeps: "time github.com/nats-io/nats-server/v2/server"}, []string{"nats-server"}},
+	{"contract-imports", "our own parts", map[string]string{plantedDeps: "countersign/workflow countersign/internal/eventlog"}, []string{"countersign/internal/"}},
 }
 
 // manyFiles is a package of so many files, and one test.
