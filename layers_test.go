@@ -41,6 +41,7 @@ var rooms = map[string]string{
 
 	"internal/catcher":   "workflow",
 	"internal/config":    "internal/private workflow",
+	"internal/datadir":   "internal/config internal/natsd internal/private workflow",
 	"internal/failpoint": "",
 	"internal/httpd":     "internal/private",
 	"internal/inert":     "",

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/private"
+
 	"countersign/internal/admin"
 )
 
@@ -161,7 +163,7 @@ type accountsFile struct {
 }
 
 func (a *accountsFile) check(context.Context) error {
-	there := exists(a.cfg.AccountsFile)
+	there := private.Exists(a.cfg.AccountsFile)
 	a.used = a.used || there
 	if a.used && !there {
 		return fmt.Errorf("the accounts file %s was removed: the REST API refuses everybody; restore it, or restart the worker to go on without", a.cfg.AccountsFile)

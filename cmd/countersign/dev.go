@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"countersign/db"
 	"countersign/internal/catcher"
 	"countersign/internal/config"
+	"countersign/internal/httpd"
 	"countersign/internal/natsd"
 	"countersign/internal/terminal"
 	"countersign/workflow"
@@ -97,21 +96,13 @@ func (a *app) runDev(c *cobra.Command, file string) error {
 	}
 	w.inbox = box.Handler()
 	if cfg.PublicURL == config.PublicURL {
-		w.cfg.PublicURL = "http://" + here(w.public.Addr())
+		w.cfg.PublicURL = "http://" + httpd.Local(w.public.Addr())
 	}
 	if err := a.devAccount(w); err != nil {
 		w.close()
 		return err
 	}
 	return a.play(c.Context(), w, box, lines)
-}
-
-// here is an address that a listener has on this machine.
-func here(a net.Addr) string {
-	if at, ok := a.(*net.TCPAddr); ok && at.IP.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.Port))
-	}
-	return a.String()
 }
 
 // devAccount is an account of the example day.

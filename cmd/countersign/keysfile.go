@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	"countersign/internal/private"
+
 	"countersign/internal/ticket"
 )
 
 // openKeys reads the keys of links and of the seal, and makes none of them.
 func (w *worker) openKeys() (err error) {
-	if !exists(w.cfg.KeysFile) {
+	if !private.Exists(w.cfg.KeysFile) {
 		w.keys = ticket.OpenAbsent(w.cfg.KeysFile, wallClock, w.logger)
 		if w.cfg.SealCert == "" {
 			return nil

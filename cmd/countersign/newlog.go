@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/private"
+
 	"github.com/spf13/cobra"
 
 	"countersign/db"
@@ -35,7 +37,7 @@ the object store ` + eventlog.LettersBucket + `. Every other worker needs the sa
 		if err != nil {
 			return err
 		}
-		if !exists(cfg.DataDir) {
+		if !private.Exists(cfg.DataDir) {
 			return fmt.Errorf("%w: there is no directory %s; is --data-dir the worker's?", workflow.ErrNotFound, cfg.DataDir)
 		}
 		b, err := a.openBench(c.Context(), cfg, true)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/private"
+
 	"github.com/emersion/go-smtp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -443,7 +445,7 @@ func TestReadyz_KeysAndAccountsLost(t *testing.T) {
 	probe(t, admin, 503, "accounts: failing since .*removed.*restore it")
 	s.must("GET", "", nil, 200)
 	wantAlert(t, admin, "CountersignKeysLost", "CountersignAccountsLost")
-	if exists(x.keys) {
+	if private.Exists(x.keys) {
 		t.Error("keys were made in place of the lost ones")
 	}
 	if err := os.Rename(away, x.keys); err != nil {

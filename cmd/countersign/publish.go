@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/datadir"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
@@ -94,7 +96,10 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 	}
 	if !cfg.External() {
 		var err error
-		if o.URL, o.Token, err = embeddedAt(cfg); err != nil {
+		if o.URL, o.Token, err = datadir.EmbeddedAt(cfg); errors.Is(err, datadir.ErrNotListening) {
+			return nil, usageError{err}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

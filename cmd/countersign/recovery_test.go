@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/datadir"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -156,7 +158,7 @@ func TestRebuildKilledHalfWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	locked := func() bool {
-		unlock, err := lockDir(dir)
+		unlock, err := datadir.Lock(dir)
 		if err == nil {
 			unlock()
 		}

@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"countersign/internal/datadir"
+
 	"github.com/spf13/cobra"
 
 	"countersign/internal/config"
@@ -46,7 +48,7 @@ func (a *app) serve() *cobra.Command {
 			if cfg.NATSTokenFile == "" && w.server != nil && w.server.Addr() != nil {
 				w.logger.Warn("nats-token-file is off: whoever can reach the embedded NATS server can publish and read all events", "server", w.server.Addr().String())
 			}
-			if openToOthers(cfg.DataDir) {
+			if datadir.OpenToOthers(cfg.DataDir) {
 				w.logger.Warn("other users of this machine can replace the files in the data directory, the accounts and the keys among them; run chmod o-w on it", "data-dir", cfg.DataDir)
 			}
 			return w.run(c.Context())

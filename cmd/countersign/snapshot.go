@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"countersign/internal/datadir"
+
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
@@ -114,7 +116,7 @@ func scratch(dir string) (made string, remove func(), err error) {
 		if !strings.HasPrefix(entry.Name(), scratchPrefix) {
 			continue
 		}
-		if unlock, err := lockDir(left); err == nil { // nobody works there
+		if unlock, err := datadir.Lock(left); err == nil { // nobody works there
 			os.RemoveAll(left)
 			unlock()
 		}
@@ -126,7 +128,7 @@ func scratch(dir string) (made string, remove func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("make a directory to work in: %w", err)
 	}
-	unlock, err := lockDir(made)
+	unlock, err := datadir.Lock(made)
 	if err != nil {
 		return "", nil, err
 	}

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/datadir"
+
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
@@ -88,10 +90,10 @@ func newWorker(ctx context.Context, cfg config.Config, newKeys bool, logger *slo
 			w.close()
 		}
 	}()
-	if w.unlock, err = lockDir(cfg.DataDir); err != nil {
+	if w.unlock, err = datadir.Lock(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	if err = checkFiles(cfg); err != nil {
+	if err = datadir.CheckFiles(cfg); err != nil {
 		return nil, err
 	}
 	if err = checkProvider(cfg); err != nil {
@@ -160,11 +162,15 @@ func (w *worker) connect(ctx context.Context) (err error) {
 		InboxPrefix: w.cfg.NATSInboxPrefix, Name: "countersign", Logger: w.logger,
 	}
 	if !w.cfg.External() {
-		forgetAddress(w.cfg) // of a worker that was killed
-		if w.server, o.Token, err = startNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
+		datadir.RemoveAddress(w.cfg) // of a worker that was killed
+		if w.server, o.Token, err = datadir.StartNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
 			return err
 		}
-		if err := tellAddress(w.cfg, w.server); err != nil {
+		address := ""
+		if at := w.server.Addr(); at != nil {
+			address = httpd.Local(at)
+		}
+		if err := datadir.WriteAddress(w.cfg, address); err != nil {
 			return err
 		}
 		o.InProcess = w.server
@@ -178,7 +184,7 @@ func (w *worker) close() {
 		w.nc.Close()
 	}
 	if w.server != nil {
-		forgetAddress(w.cfg)
+		datadir.RemoveAddress(w.cfg)
 		w.server.Shutdown()
 	}
 	if w.store != nil {

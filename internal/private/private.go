@@ -41,6 +41,13 @@ func CheckFile(path string) error {
 	return Check(path, info)
 }
 
+// Exists reports whether there is something at path. It holds too if this process
+// may not look there.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // Read returns the content of a file that has at most most bytes. It fails with
 // fs.ErrNotExist if there is none, with an error that wraps ErrOpen if Check
 // does, and if it is not a regular file or is too large. The error does not
