@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"countersign/internal/private"
-
 	"countersign/workflow"
 )
 

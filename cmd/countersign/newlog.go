@@ -7,13 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/private"
-
 	"github.com/spf13/cobra"
 
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/eventlog"
+	"countersign/internal/private"
 	"countersign/workflow"
 )
 

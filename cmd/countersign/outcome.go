@@ -8,14 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/datadir"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/workflow"
 )

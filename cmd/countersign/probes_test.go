@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/private"
-
 	"github.com/emersion/go-smtp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,6 +20,7 @@ import (
 	"countersign/events"
 	"countersign/internal/catcher"
 	"countersign/internal/eventlog"
+	"countersign/internal/private"
 	"countersign/internal/test/certtest"
 	"countersign/internal/test/eventstest"
 	"countersign/workflow"

@@ -11,14 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/datadir"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
@@ -113,6 +112,9 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 	}
 	return nc, nil
 }
+
+// askAgain is the pause between two questions to a NATS that is away.
+const askAgain = 100 * time.Millisecond
 
 // connected waits until the connection is there. The error says where it was
 // looked for and why it is not; one that the server refuses by name is not

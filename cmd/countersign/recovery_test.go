@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/datadir"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/datadir"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"

@@ -14,13 +14,12 @@ import (
 	"strings"
 	"syscall"
 
-	"countersign/internal/datadir"
-
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"countersign/db"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/workflow"
 )

@@ -1,12 +1,14 @@
-package main
+package worker
 
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"countersign/db"
+	"countersign/internal/datadir"
+	"countersign/internal/eventlog"
+	"countersign/internal/httpd"
 	"countersign/workflow"
 )
 
@@ -15,8 +17,8 @@ const seedWait = 5 * time.Second
 
 // openStore opens the database; one that has applied nothing yet begins as the
 // newest good snapshot, where there is one.
-func (w *worker) openStore(ctx context.Context) (err error) {
-	if w.copies, err = newSnapshots(w.cfg, w.nc, w.logger); err != nil {
+func (w *Worker) openStore(ctx context.Context) (err error) {
+	if w.snapshots, err = w.o.Snapshots(w.nc); err != nil {
 		return err
 	}
 	if unused(ctx, w.cfg.DataDir) {
@@ -39,13 +41,13 @@ func unused(ctx context.Context, dir string) bool {
 
 // seed makes the database of a snapshot. Whatever keeps it from that is no
 // reason not to start: the log has all that a snapshot has.
-func (w *worker) seed(ctx context.Context) {
+func (w *Worker) seed(ctx context.Context) {
 	ended := time.After(seedWait)
 	for {
-		x, ok, err := w.copies.restore(ctx, w.cfg.DataDir, math.MaxInt64)
+		name, position, ok, err := w.snapshots.Restore(ctx)
 		switch {
 		case ok:
-			w.logger.Info("starting from a snapshot", "name", x.Name, "position", x.Position.Sequence)
+			w.logger.Info("starting from a snapshot", "name", name, "position", position)
 			return
 		case err == nil:
 			return // folding from the log's beginning
@@ -66,3 +68,27 @@ func (w *worker) seed(ctx context.Context) {
 
 // askAgain is the pause between two questions to a NATS that is away.
 const askAgain = 100 * time.Millisecond
+
+func (w *Worker) connect(ctx context.Context) (err error) {
+	o := eventlog.ConnectOptions{
+		URL: string(w.cfg.NATSURL), Context: w.cfg.NATSContext, Creds: w.cfg.NATSCreds,
+		TLSCA: w.cfg.NATSCA, TLSCert: w.cfg.NATSCert, TLSKey: w.cfg.NATSKey,
+		InboxPrefix: w.cfg.NATSInboxPrefix, Name: "countersign", Logger: w.logger,
+	}
+	if !w.cfg.External() {
+		datadir.RemoveAddress(w.cfg) // of a worker that was killed
+		if w.server, o.Token, err = datadir.StartNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
+			return err
+		}
+		address := ""
+		if at := w.server.Addr(); at != nil {
+			address = httpd.Local(at)
+		}
+		if err := datadir.WriteAddress(w.cfg, address); err != nil {
+			return err
+		}
+		o.InProcess = w.server
+	}
+	w.nc, err = eventlog.Connect(ctx, o)
+	return err
+}

@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"context"
@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/private"
-
 	"countersign/internal/admin"
+	"countersign/internal/private"
 )
 
 // How often checks look, and how long a look may take.
@@ -30,26 +29,26 @@ var errNotOpened = errors.New("the log has not been opened yet; the worker's log
 
 // newChecks is what the worker needs for its work. The state of the mail server is
 // a warning: mails wait for it, and all else goes on.
-func (w *worker) newChecks() *admin.Checks {
+func (w *Worker) newChecks() *admin.Checks {
 	often := func(name string, look func(context.Context) error) admin.Check {
 		return admin.Check{Name: name, Look: look, Every: lookOften, Within: lookWithin}
 	}
-	return admin.NewChecks(w.now, w.logger,
+	return admin.NewChecks(w.Now, w.logger,
 		often("nats", w.checkNATS),
-		often("log", (&logReader{worker: w}).check),
+		often("log", (&logReader{Worker: w}).check),
 		often("append", w.checkAppend),
-		often("follower", (&following{worker: w}).check),
+		often("follower", (&following{Worker: w}).check),
 		admin.Check{Name: "store", Look: func(ctx context.Context) error { return w.store.Probe(ctx) }, Every: lookSeldom, Within: holdWithin},
 		often("clock", w.checkClock),
 		often("keys", w.checkKeys),
-		often("accounts", (&accountsFile{worker: w}).check),
-		admin.Check{Name: "letters", Look: (&letterStore{worker: w}).check, Every: lookSeldom, Within: lookWithin},
+		often("accounts", (&accountsFile{Worker: w}).check),
+		admin.Check{Name: "letters", Look: w.checkLetters, Every: lookSeldom, Within: lookWithin},
 		often("mail", w.checkMail),
 	)
 }
 
 // checkNATS is about the connection.
-func (w *worker) checkNATS(context.Context) error {
+func (w *Worker) checkNATS(context.Context) error {
 	if w.nc.IsConnected() {
 		return nil
 	}
@@ -66,7 +65,7 @@ func (w *worker) checkNATS(context.Context) error {
 // logReader tells whether the log can be read. It keeps the log's clock and its end
 // true while nothing is appended. Its check is not called by two at once.
 type logReader struct {
-	*worker
+	*Worker
 	read time.Time // when an entry was read last: it may have megabytes
 }
 
@@ -89,7 +88,7 @@ func (r *logReader) check(ctx context.Context) error {
 
 // checkAppend is about writing: whether the log acknowledged what had to be
 // appended.
-func (w *worker) checkAppend(context.Context) error {
+func (w *Worker) checkAppend(context.Context) error {
 	log := w.log.Load()
 	if log == nil {
 		return errNotOpened
@@ -104,7 +103,7 @@ func (w *worker) checkAppend(context.Context) error {
 // following tells whether the follower keeps up: what was the log's end has to be
 // applied soon after. Its check is not called by two at once.
 type following struct {
-	*worker
+	*Worker
 	end uint64    // of the log
 	at  time.Time // when it was so; read for its monotonic part
 }
@@ -128,7 +127,7 @@ func (f *following) check(context.Context) error {
 }
 
 // checkClock compares this machine's clock with the log's.
-func (w *worker) checkClock(context.Context) error {
+func (w *Worker) checkClock(context.Context) error {
 	ahead, unknown := w.offset()
 	switch {
 	case unknown:
@@ -142,23 +141,25 @@ func (w *worker) checkClock(context.Context) error {
 }
 
 // checkKeys is about the keys of links and of the seal.
-func (w *worker) checkKeys(context.Context) error {
-	if !w.hasCaughtUp() && (w.keys.Absent() || w.seal.Load() == nil) {
-		return nil // they are made, or missed, when the log has been read: see the follower
+func (w *Worker) checkKeys(context.Context) error {
+	if !w.hasCaughtUp() && w.keys.Missing() {
+		return nil // they are made, or missed, when the log has been read: see catchUp
 	}
-	if err := w.keys.Reload(); err != nil {
-		return err
+	return w.keys.Check()
+}
+
+// checkLetters is about the object store of signed letters.
+func (w *Worker) checkLetters(ctx context.Context) error {
+	if w.log.Load() == nil {
+		return errNotOpened
 	}
-	if _, err := loadSeal(w.cfg); err != nil {
-		return fmt.Errorf("the seal that was read before goes on: %w", err)
-	}
-	return nil
+	return w.letters.Probe(ctx)
 }
 
 // accountsFile tells whether the accounts can be read. There need not be any, but
 // a file that was there must not vanish.
 type accountsFile struct {
-	*worker
+	*Worker
 	used bool
 }
 
@@ -172,7 +173,7 @@ func (a *accountsFile) check(context.Context) error {
 }
 
 // checkMail is about the mail server, as the last tries met it.
-func (w *worker) checkMail(context.Context) error {
+func (w *Worker) checkMail(context.Context) error {
 	if trouble, is := w.mailTrouble(); is {
 		return admin.Warning(errors.New(trouble.String()))
 	}
