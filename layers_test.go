@@ -51,7 +51,7 @@ var rooms = map[string]string{
 	"internal/httpd":     "internal/private",
 	"internal/inert":     "",
 	"internal/loa":       "",
-	"internal/natsd":     "workflow",
+	"internal/natsd":     "internal/private workflow",
 	"internal/phone":     "workflow",
 	"internal/private":   "",
 	"internal/ratelimit": "",

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"countersign/internal/private"
 )
 
 var (
@@ -36,18 +38,14 @@ func Lock(dir string) (unlock func(), err error) {
 	if err := checkUser(dir, os.Geteuid()); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(lockFile(dir), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	unlock, err = private.TryLock(lockFile(dir))
+	switch {
+	case errors.Is(err, private.ErrLocked):
+		return nil, inUseError(dir)
+	case err != nil:
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, inUseError(dir)
-		}
-		return nil, fmt.Errorf("lock the data directory: %w", err)
-	}
-	return func() { f.Close() }, nil
+	return unlock, nil
 }
 
 func inUseError(dir string) error {
@@ -99,18 +97,4 @@ func userName(uid int) string {
 
 // InUse reports whether a process has locked the data directory. It fails if this
 // process may not open the lock file.
-func InUse(dir string) (bool, error) {
-	f, err := os.Open(lockFile(dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return true, nil
-	}
-	return false, err
-}
+func InUse(dir string) (bool, error) { return private.Locked(lockFile(dir)) }

@@ -107,12 +107,6 @@ func Replace(path string, data []byte) error {
 	return SyncDir(dir)
 }
 
-// Same reports whether two looks at a path saw the same file, with the same
-// content as far as its size and time tell, and the same mode.
-func Same(one, two fs.FileInfo) bool {
-	return os.SameFile(one, two) && one.ModTime().Equal(two.ModTime()) && one.Size() == two.Size() && one.Mode() == two.Mode()
-}
-
 // Own gives a file that this process has made the owner and group of like, if
 // the process is root and the owner is somebody else.
 func Own(f *os.File, like fs.FileInfo) error {

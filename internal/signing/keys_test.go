@@ -6,9 +6,9 @@ import (
 	"os"
 	"testing"
 
-	"countersign/internal/test/certtest"
 	"countersign/internal/config"
 	"countersign/internal/signing"
+	"countersign/internal/test/certtest"
 )
 
 // TestLoadSeal_ReadsTheChain reads a certificate with the one that it was issued by
