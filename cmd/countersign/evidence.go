@@ -124,7 +124,7 @@ func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Conten
 		}
 	}
 	c.Account, c.Status, c.Life, c.Mails = d.AccountSID, d.Status, d, jsonLife(life).Mails
-	if signing.SignedHere(*d) {
+	if d.LetterKept {
 		c.Letter, err = b.log.Letter(ctx, eventlog.LetterName(d.SID, d.LetterDigest))
 		if errors.Is(err, workflow.ErrNotFound) {
 			b.err.Linef("countersign: %v; the archive is written without it", err)

@@ -119,7 +119,7 @@ func TestEvidenceWaitsForTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.say(events.StatusChanged("", "s", testAccount, testPX(1), workflow.StatusChanged{
-		Status: workflow.Signed, Round: 1, LetterDigest: digest, Evidence: json.RawMessage(`{"letter":"` + name + `"}`),
+		Status: workflow.Signed, Round: 1, LetterDigest: digest, LetterKept: true, Evidence: json.RawMessage(`{"letter":"in other words"}`),
 	}).By(workflow.WriterPage))
 	file := filepath.Join(t.TempDir(), "signed.zip")
 	if code, _, errs := x.command(dir, "evidence", string(testPX(1)), "-o", file); code != exitFailure || !strings.Contains(errs, "let a worker run and try again") {

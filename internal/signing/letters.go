@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,17 +87,7 @@ func (l *Letters) PDF(ctx context.Context, doc workflow.Document, words loa.Word
 }
 
 // Kept implements web.Letters.
-func (l *Letters) Kept(doc workflow.Document) bool { return SignedHere(doc) }
-
-// SignedHere reports whether a document's letter was signed on the page, and is
-// in the object store: the page's own event says so, in its evidence.
-func SignedHere(doc workflow.Document) bool {
-	var evidence struct {
-		Letter string `json:"letter"`
-	}
-	return doc.Status == workflow.Signed && doc.AskedBy.Writer == workflow.WriterPage && doc.LetterDigest != "" && json.Unmarshal(doc.Evidence, &evidence) == nil &&
-		evidence.Letter == eventlog.LetterName(doc.SID, doc.LetterDigest)
-}
+func (l *Letters) Kept(doc workflow.Document) bool { return doc.LetterKept }
 
 // Fetch reads a signed letter back. It fails with workflow.ErrNotFound if the object
 // store does not have it, and if the letter is not the one that was signed.

@@ -58,7 +58,7 @@ func (l *Letters) someLetter(ctx context.Context) (string, error) {
 	if k.name != "" {
 		doc, err := l.store.Document(ctx, k.sid)
 		switch {
-		case err == nil && SignedHere(doc):
+		case err == nil && doc.LetterKept:
 			return k.name, nil
 		case err != nil && !errors.Is(err, workflow.ErrNotFound):
 			return "", err
@@ -68,15 +68,13 @@ func (l *Letters) someLetter(ctx context.Context) (string, error) {
 	if time.Now().Before(k.next) && time.Since(k.signing) > scanOnSigned {
 		return "", nil
 	}
-	docs, err := l.store.WithLetters(ctx, 100)
-	if err != nil {
+	doc, err := l.store.KeptLetter(ctx)
+	switch {
+	case err == nil:
+		k.sid, k.name = doc.SID, eventlog.LetterName(doc.SID, doc.LetterDigest)
+		return k.name, nil
+	case !errors.Is(err, workflow.ErrNotFound):
 		return "", err
-	}
-	for _, doc := range docs {
-		if SignedHere(doc) {
-			k.sid, k.name = doc.SID, eventlog.LetterName(doc.SID, doc.LetterDigest)
-			return k.name, nil
-		}
 	}
 	if l.caughtUp() { // else the log may bring some
 		k.next = time.Now().Add(scanAgain)
