@@ -207,9 +207,9 @@ func TestServe_FloodOfFormsStaysInMemory(t *testing.T) {
 	x.statuses(dir, workflow.Signed, 1)
 }
 
-// TestSign_LetterOfManyRefusedEventsIsShort has a thousand events refused while
+// TestServe_LetterOfManyRefusedEventsIsShort has a thousand events refused while
 // the letter is out.
-func TestSign_LetterOfManyRefusedEventsIsShort(t *testing.T) {
+func TestServe_LetterOfManyRefusedEventsIsShort(t *testing.T) {
 	const refused = 1000
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))

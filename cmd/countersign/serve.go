@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"countersign/db"
@@ -96,9 +97,12 @@ func workerOptions(cfg config.Config, logger *slog.Logger) worker.Options {
 // workerSnapshots lets a worker take, restore and compare snapshots.
 type workerSnapshots struct {
 	*snapshots
-	replicaMeters
-	every time.Duration
+	meters replicaMeters
+	every  time.Duration
 }
+
+// Metrics implements worker.Snapshots.
+func (s *workerSnapshots) Metrics() prometheus.Collector { return &s.meters }
 
 // Restore implements worker.Snapshots.
 func (s *workerSnapshots) Restore(ctx context.Context) (name string, position uint64, ok bool, err error) {
@@ -108,5 +112,5 @@ func (s *workerSnapshots) Restore(ctx context.Context) (name string, position ui
 
 // Run implements worker.Snapshots.
 func (s *workerSnapshots) Run(ctx context.Context, store *db.Store, log *eventlog.Log) {
-	(&replicas{copies: s.snapshots, store: store, log: log, every: s.every, meters: &s.replicaMeters}).run(ctx)
+	(&replicas{copies: s.snapshots, store: store, log: log, every: s.every, meters: &s.meters}).run(ctx)
 }

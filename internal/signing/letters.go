@@ -1,3 +1,6 @@
+// Package signing is what a worker signs with: it writes the letters of documents,
+// seals and keeps those that are signed, makes the links in emails, and has the keys
+// for both.
 package signing
 
 import (

@@ -44,9 +44,10 @@ type Options struct {
 }
 
 // Snapshots takes snapshots of the database, starts databases from them, and compares
-// the database with those of other workers. It has the metrics about that.
+// the database with those of other workers.
 type Snapshots interface {
-	prometheus.Collector
+	// Metrics are about all of that.
+	Metrics() prometheus.Collector
 	// Restore makes the database in the data directory of the newest good snapshot.
 	// ok is false if there is none. It fails with workflow.ErrUnavailable if NATS
 	// does not answer.
