@@ -29,7 +29,7 @@ func (a *app) serve() *cobra.Command {
 		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. If NATS or the mail server is away, it starts and\nwaits. On SIGTERM it finishes what is in flight and ends.\nOn SIGHUP it reads certificates, keys, accounts and the log level again.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			hangups := make(chan os.Signal, 1) // from the start: one that nobody takes ends the program
+			hangups := make(chan os.Signal, 1) // from the start: a signal that nobody takes ends the program
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
 			cfg, err := a.load(c, "smtp-url", "mail-from")
@@ -52,7 +52,7 @@ func (a *app) serve() *cobra.Command {
 			defer stop()
 			go onHangups(ctx, hangups, func() { w.Reload(level, func() (config.Config, error) { return a.load(c, "smtp-url", "mail-from") }) })
 			if cfg.PublicURL == config.PublicURL {
-				logger.Warn("links in mails lead to this machine alone; set public-url to the origin that people see", "public-url", cfg.PublicURL)
+				logger.Warn("public-url is not set: links in emails will not work for recipients; set public-url to the origin that people see", "public-url", cfg.PublicURL)
 			}
 			if s := w.NATS(); cfg.NATSTokenFile == "" && s != nil && s.Addr() != nil {
 				logger.Warn("nats-token-file is off: whoever can reach the embedded NATS server can publish and read all events", "server", s.Addr().String())

@@ -92,7 +92,7 @@ func readToken(cfg config.Config) (string, error) {
 	return token, nil
 }
 
-// notInToken holds for what would have to be escaped in a URL.
+// notInToken reports whether a character would have to be escaped in a URL.
 func notInToken(r rune) bool {
 	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
 }

@@ -130,7 +130,8 @@ func (l *Letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatu
 // most of it for the fonts, and some 20 ms of a processor.
 const maxLetters = 2
 
-// deskWait is how long a visitor waits until fewer letters are being written.
+// deskWait is the longest time that a visitor waits until fewer letters are being
+// written.
 const deskWait = 5 * time.Second
 
 // turn waits until fewer than maxLetters letters are being written; done lets
@@ -167,9 +168,9 @@ const (
 	stampWait    = 4 * time.Second
 )
 
-// apply seals a letter, with a time stamp where an authority is set. One that
-// is away costs the letter its time stamp and not its signature: the person has
-// signed, and the seal says so without another's word on when.
+// apply seals a letter, with a time stamp if there is an authority. If the authority
+// does not answer, the letter is sealed without a time stamp: the person has signed,
+// and the seal says so.
 func (l *Letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at time.Time) ([]byte, error) {
 	seal := l.keys.seal.Load()
 	if c := seal.Certificate; at.Before(c.NotBefore) || at.After(c.NotAfter) {
@@ -219,9 +220,10 @@ func (l *Letters) steps(ctx context.Context, doc workflow.Document, s web.Signat
 // pages. A document with 50 people in cc that was sent three times has fewer.
 const maxLines = 250
 
-// weighty leaves lines out of a history until at most so many are left: the
-// oldest of the least weight first. Of the weightiest it keeps the first and the
-// last, for they tell how the letter came about and how it reached the signer.
+// weighty returns at most most lines of a history. It leaves out the lines of the
+// least weight first, the oldest before the others. Of the weightiest lines it keeps
+// the first and the last: they tell how the letter came about, and how it reached the
+// signer.
 func weighty(history []db.Happening, most int) []db.Happening {
 	kept := slices.Clone(history)
 	for least := 2; least > 0; least-- {

@@ -19,7 +19,7 @@ const (
 	holdWithin = 30 * time.Second // the database: the sweep after an erasure writes all of it
 )
 
-// Until when it is no trouble.
+// How long these may last before a check fails.
 const (
 	appendWithin = 10 * time.Second // an election takes 4 to 9 s
 	behindWithin = 15 * time.Second
@@ -27,8 +27,8 @@ const (
 
 var errNotOpened = errors.New("the log has not been opened yet; the worker's log says why, if that takes long")
 
-// newChecks is what the worker needs for its work. The state of the mail server is
-// a warning: mails wait for it, and all else goes on.
+// newChecks returns the checks of all that the worker needs. The state of the mail
+// server is a warning: emails wait for it, and all else goes on.
 func (w *Worker) newChecks() *admin.Checks {
 	often := func(name string, look func(context.Context) error) admin.Check {
 		return admin.Check{Name: name, Look: look, Every: lookOften, Within: lookWithin}
@@ -47,7 +47,7 @@ func (w *Worker) newChecks() *admin.Checks {
 	)
 }
 
-// checkNATS is about the connection.
+// checkNATS fails if there is no connection to NATS.
 func (w *Worker) checkNATS(context.Context) error {
 	if w.nc.IsConnected() {
 		return nil
@@ -63,7 +63,7 @@ func (w *Worker) checkNATS(context.Context) error {
 }
 
 // logReader tells whether the log can be read. It keeps the log's clock and its end
-// true while nothing is appended. Its check is not called by two at once.
+// up to date while nothing is appended. Its check must not be called by two at once.
 type logReader struct {
 	*Worker
 	read time.Time // when an entry was read last: it may have megabytes
@@ -86,8 +86,7 @@ func (r *logReader) check(ctx context.Context) error {
 	return nil
 }
 
-// checkAppend is about writing: whether the log acknowledged what had to be
-// appended.
+// checkAppend fails if the log does not acknowledge what the worker appends.
 func (w *Worker) checkAppend(context.Context) error {
 	log := w.log.Load()
 	if log == nil {
@@ -100,8 +99,8 @@ func (w *Worker) checkAppend(context.Context) error {
 	return nil
 }
 
-// following tells whether the follower keeps up: what was the log's end has to be
-// applied soon after. Its check is not called by two at once.
+// following tells whether the follower keeps up: what was the log's end must be
+// applied soon after. Its check must not be called by two at once.
 type following struct {
 	*Worker
 	end uint64    // of the log
@@ -140,7 +139,7 @@ func (w *Worker) checkClock(context.Context) error {
 	return nil
 }
 
-// checkKeys is about the keys of links and of the seal.
+// checkKeys fails if the keys of links or of the seal cannot be read.
 func (w *Worker) checkKeys(context.Context) error {
 	if !w.hasCaughtUp() && w.keys.Missing() {
 		return nil // they are made, or missed, when the log has been read: see catchUp
@@ -148,7 +147,7 @@ func (w *Worker) checkKeys(context.Context) error {
 	return w.keys.Check()
 }
 
-// checkLetters is about the object store of signed letters.
+// checkLetters fails if signed letters are missing from the object store.
 func (w *Worker) checkLetters(ctx context.Context) error {
 	if w.log.Load() == nil {
 		return errNotOpened
@@ -172,7 +171,7 @@ func (a *accountsFile) check(context.Context) error {
 	return a.accounts.Reload()
 }
 
-// checkMail is about the mail server, as the last tries met it.
+// checkMail warns if the last attempts to use the mail server failed.
 func (w *Worker) checkMail(context.Context) error {
 	if trouble, is := w.mailTrouble(); is {
 		return admin.Warning(errors.New(trouble.String()))

@@ -29,8 +29,8 @@ func (w *Worker) Now() time.Time {
 	return w.o.Clock()
 }
 
-// errClock means that this machine's clock is too far from the log's for
-// signatures.
+// errClock means that the difference between this machine's clock and the log's is
+// too large for signatures.
 var errClock = errors.New("no signature is taken until they agree; set this machine's clock, or the NATS server's, with NTP")
 
 // offset says how far this machine's clock is from the log's; unknown is true until
@@ -55,7 +55,7 @@ func (w *Worker) signable() error {
 	return fmt.Errorf("this machine's clock is %s the log's: %w", aheadOf(ahead), errClock)
 }
 
-// aheadOf says a difference of clocks in words.
+// aheadOf returns a difference of clocks in words.
 func aheadOf(d time.Duration) string {
 	if d < 0 {
 		return (-d).Round(time.Millisecond).String() + " behind"

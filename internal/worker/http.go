@@ -116,9 +116,9 @@ func (w *Worker) publicHandler() http.Handler {
 	return httpd.OnlyHTTPS(exactly{mux, rest, pages}, w.cfg.PublicURL)
 }
 
-// exactly keeps http.ServeMux from redirecting: Twilio's clients take a
-// redirect for success. What it would clean up is a path of the API's that is
-// not there, or a link that was mangled on its way.
+// exactly keeps http.ServeMux from redirecting: Twilio's clients take a redirect for
+// success. A path that ServeMux would clean up is a path that the API does not have,
+// or a link that was mangled on its way.
 type exactly struct {
 	mux         *http.ServeMux
 	rest, pages http.Handler
@@ -156,13 +156,13 @@ type known struct {
 	w *Worker
 }
 
-// Document implements web.Documents and api.Documents. Where there is no such
-// document this worker may not have met it yet: then it fails with
-// workflow.ErrUnavailable.
+// Document implements web.Documents and api.Documents. It fails with
+// workflow.ErrUnavailable instead of workflow.ErrNotFound while this worker may not
+// have read the document's events yet.
 func (k known) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
 	d, err := k.Store.Document(ctx, sid)
 	if errors.Is(err, workflow.ErrNotFound) && !k.w.upToDate() {
-		err = fmt.Errorf("%w: document %s may stand on the log, which has not been followed to its end", workflow.ErrUnavailable, sid)
+		err = fmt.Errorf("%w: document %s may be on the log, which has not been read to its end", workflow.ErrUnavailable, sid)
 	}
 	return d, err
 }

@@ -34,7 +34,8 @@ func (w *Worker) mailPool() (*mail.Pool, error) {
 	return mail.New(c)
 }
 
-// mailTLS trusts the authorities in a PEM file; nil for those of the system.
+// mailTLS returns settings that trust the authorities in a PEM file; nil, which trusts
+// those of the system, if there is no file.
 func mailTLS(file string) (*tls.Config, error) {
 	if file == "" {
 		return nil, nil
@@ -50,7 +51,7 @@ func mailTLS(file string) (*tls.Config, error) {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
-// mailTrouble is what keeps all mails of this worker waiting, if anything does.
+// mailTrouble returns what keeps all emails of this worker waiting, if anything does.
 func (w *Worker) mailTrouble() (relay.Trouble, bool) {
 	if mails := w.sending.Load(); mails != nil {
 		return mails.Trouble()
@@ -67,7 +68,7 @@ type sender struct {
 // Send implements relay.Sender.
 func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
 	message, err := s.w.message(ctx, m)
-	if err != nil { // sent without it, it could not be made good
+	if err != nil { // an email that was sent without its letter could not be corrected
 		return relay.Result{Outcome: workflow.Deferred, Reply: "the signed letter cannot be fetched: " + err.Error()}
 	}
 	return relay.Result(s.Pool.Send(ctx, message))

@@ -15,8 +15,8 @@ import (
 // seedWait is how long a new worker waits for NATS to give it a snapshot.
 const seedWait = 5 * time.Second
 
-// openStore opens the database; one that has applied nothing yet begins as the
-// newest good snapshot, where there is one.
+// openStore opens the database. One that has applied nothing yet begins as the
+// newest good snapshot, if there is one.
 func (w *Worker) openStore(ctx context.Context) (err error) {
 	if w.snapshots, err = w.o.Snapshots(w.nc); err != nil {
 		return err
@@ -39,8 +39,8 @@ func unused(ctx context.Context, dir string) bool {
 	return store.Position().Sequence == 0
 }
 
-// seed makes the database of a snapshot. Whatever keeps it from that is no
-// reason not to start: the log has all that a snapshot has.
+// seed makes the database of a snapshot. If that fails the worker starts all the
+// same: the log has all that a snapshot has.
 func (w *Worker) seed(ctx context.Context) {
 	ended := time.After(seedWait)
 	for {
@@ -66,7 +66,7 @@ func (w *Worker) seed(ctx context.Context) {
 	}
 }
 
-// askAgain is the pause between two questions to a NATS that is away.
+// askAgain is the pause between two questions to NATS while it does not answer.
 const askAgain = 100 * time.Millisecond
 
 func (w *Worker) connect(ctx context.Context) (err error) {

@@ -49,8 +49,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// work opens the log, follows it to its end, and then carries what is owed.
-// The relays end before the follower does: they wait for what they appended.
+// work opens the log, follows it to its end, and then sends and appends what is
+// pending. The relays end before the follower does: they wait for what they
+// appended.
 func (w *Worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 	log, err := eventlog.Reopen(ctx, w.nc, w.cfg.Replicas, w.store.Position().Sequence, w.logger)
 	if err != nil {
@@ -79,8 +80,8 @@ func (w *Worker) work(ctx context.Context, fail context.CancelCauseFunc) error {
 	return errors.Join(err, <-followed)
 }
 
-// relays carries what is owed until ctx ends. It fails if the worker must not go
-// on.
+// relays sends and appends what is pending until ctx ends. It fails if the worker
+// must not go on.
 func (w *Worker) relays(ctx context.Context, log *eventlog.Log) error {
 	if err := w.catchUp(ctx, log); err != nil {
 		if ctx.Err() != nil {
@@ -109,8 +110,8 @@ func (w *Worker) mails(log *eventlog.Log) *relay.Mails {
 	}
 }
 
-// catchUp reads the log to its end, and puts the settings that decide on it.
-// It fails when ctx ends, and if keys are missing that documents need.
+// catchUp reads the log to its end, and puts the settings of the rules on it. It
+// fails when ctx ends, and if keys are missing that documents need.
 func (w *Worker) catchUp(ctx context.Context, log *eventlog.Log) error {
 	tail, err := relay.CatchUp(ctx, w.store, log, w.logger)
 	if err != nil {
@@ -161,7 +162,7 @@ func (w *Worker) WaitSettled(ctx context.Context) error {
 		case <-changed:
 		case <-time.After(time.Second): // a mail becomes due without a change
 		case <-ctx.Done():
-			return fmt.Errorf("%w; %d mails and %d events are owed", ctx.Err(), c.Unsettled, c.OwedEvents)
+			return fmt.Errorf("%w; %d emails and %d events are pending", ctx.Err(), c.Unsettled, c.OwedEvents)
 		}
 	}
 }
