@@ -425,5 +425,5 @@ WHERE d.status = 'signing' OR d.status = 'opened' AND EXISTS (
   WHERE m.id > d.sid || '.' || CAST(d.round AS TEXT) || '.' AND m.id < d.sid || '.' || CAST(d.round AS TEXT) || '/'
     AND m.kind = 'signature' AND (m.state = 'claimed' OR m.doubts > 0));
 
--- name: WithLetters :many
-SELECT * FROM documents WHERE status = 'signed' AND letter_digest <> '' AND evidence LIKE '%"letter":%' ORDER BY place LIMIT @most;
+-- name: KeptLetter :one
+SELECT * FROM documents WHERE status = 'signed' AND CASE WHEN details = '' THEN 0 ELSE json_extract(details, '$.letter_kept') END = 1 ORDER BY place LIMIT 1;

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,12 +68,15 @@ func (s *Store) LinksOut(ctx context.Context) (int, error) {
 	return int(n), nil
 }
 
-// WithLetters lists signed documents whose event names the letter that was
-// signed, the oldest first and at most so many.
-func (s *Store) WithLetters(ctx context.Context, most int) ([]workflow.Document, error) {
-	rows, err := s.rq.WithLetters(ctx, int64(most))
-	if err != nil {
-		return nil, fmt.Errorf("list the documents with letters: %w", err)
+// KeptLetter returns the oldest document whose signed letter is in the object store.
+// It fails with workflow.ErrNotFound if there is none.
+func (s *Store) KeptLetter(ctx context.Context) (workflow.Document, error) {
+	row, err := s.rq.KeptLetter(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return workflow.Document{}, fmt.Errorf("%w: no letter has been signed", workflow.ErrNotFound)
 	}
-	return each(rows, document)
+	if err != nil {
+		return workflow.Document{}, fmt.Errorf("look for a signed letter: %w", err)
+	}
+	return document(row)
 }

@@ -106,10 +106,11 @@ type details struct {
 	ServiceAddress workflow.ServiceAddress `json:"service_address,omitzero"`
 	AskedBy        workflow.Asked          `json:"asked_by,omitzero"`
 	EndedBy        workflow.Ending         `json:"ended_by,omitempty"`
+	LetterKept     bool                    `json:"letter_kept,omitempty"`
 }
 
 func detailsOf(d workflow.Document) details {
-	return details{d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy, d.EndedBy}
+	return details{d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy, d.EndedBy, d.LetterKept}
 }
 
 // msOr0 is a time that may be missing.
@@ -148,7 +149,8 @@ func document(r sqlc.Document) (workflow.Document, error) {
 		if err := json.Unmarshal([]byte(r.Details), &more); err != nil {
 			return d, fmt.Errorf("details of %s: %w", r.SID, err)
 		}
-		d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy, d.EndedBy = more.Locale, more.Subscriber, more.ServiceAddress, more.AskedBy, more.EndedBy
+		d.Locale, d.Subscriber, d.ServiceAddress = more.Locale, more.Subscriber, more.ServiceAddress
+		d.AskedBy, d.EndedBy, d.LetterKept = more.AskedBy, more.EndedBy, more.LetterKept
 	}
 	if err := json.Unmarshal([]byte(r.CCEmails), &d.CCEmails); err != nil {
 		return d, fmt.Errorf("cc emails of %s: %w", r.SID, err)

@@ -42,7 +42,7 @@ func whole() []events.Event {
 		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
 		Locale: "es-MX", Subscriber: "Bayview Law", ServiceAddress: serviceAddress,
 		Orders: []workflow.Order{{SID: hr1, PhoneNumber: "+14155550101", Status: workflow.OrderFailed, FailureReason: "no such number", CurrentCarrier: "Pacific Voice"}},
-		Reason: "moved", CanceledBy: "signer", EndedBy: workflow.EndedDeclined, Evidence: json.RawMessage(`{"name":"O"}`), LetterDigest: digest, LetterStale: true,
+		Reason: "moved", CanceledBy: "signer", EndedBy: workflow.EndedDeclined, Evidence: json.RawMessage(`{"name":"O"}`), LetterDigest: digest, LetterKept: true, LetterStale: true,
 		AskedBy: workflow.Asked{Writer: workflow.WriterAPI, Source: "/api", Actor: ac, Entry: 7},
 		Timers:  own, ExpiresAt: &at, FreshUntil: &at, DateCreated: at, DateUpdated: at, DateSigned: &at,
 	}
@@ -68,7 +68,7 @@ func whole() []events.Event {
 			Locale: new(""), Subscriber: new(""), ServiceAddress: new(serviceAddress),
 		}),
 		events.StatusChanged("https://orders.example.com/a?b=c", "e3", ac, px, workflow.StatusChanged{
-			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", EndedBy: workflow.EndedWrongPerson, Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest, Round: 2,
+			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", EndedBy: workflow.EndedWrongPerson, Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest, LetterKept: true, Round: 2,
 		}),
 		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number", LetterTooOld: true}),
 		events.Resend("/ops", "e5", ac, px, workflow.Resend{Round: 2}),

@@ -116,6 +116,8 @@ func (r *reader) statusChanged(data value) (b workflow.StatusChanged) {
 			b.Evidence = r.evidence(v)
 		case "letter_digest":
 			b.LetterDigest = r.digest(v)
+		case "letter_kept":
+			b.LetterKept = r.boolean(v)
 		case "round":
 			b.Round = r.round(v)
 		}

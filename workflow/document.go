@@ -128,6 +128,7 @@ type Document struct {
 	AskedBy            Asked           `json:"asked_by,omitzero"`              // who asked for the status that ended it
 	Evidence           json.RawMessage `json:"evidence,omitempty"`             // what came with the status that ended it
 	LetterDigest       string          `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed
+	LetterKept         bool            `json:"letter_kept,omitempty"`          // it was signed on the signing page, and its letter is in the object store of signed letters
 	LetterStale        bool            `json:"letter_stale,omitempty"`         // signed too long ago for orders that are not through yet
 	Timers             *OwnTimers      `json:"timers,omitempty"`               // its own, in place of the settings'
 	ExpiresAt          *time.Time      `json:"expires_at,omitempty"`           // when the round expires unless it is signed; left out until it is sent, and where it never does

@@ -105,6 +105,7 @@ type StatusChanged struct {
 	EndedBy      Ending          `json:"ended_by,omitempty"`      // how it ended; only the signing page says so, from others it does not count
 	Evidence     json.RawMessage `json:"evidence,omitempty"`      // an object; kept as it came
 	LetterDigest string          `json:"letter_digest,omitempty"` // "sha256:" and 64 hex digits, of the letter that was signed
+	LetterKept   bool            `json:"letter_kept,omitempty"`   // the letter is in the object store of signed letters; only the signing page says so, from others it does not count
 	Round        int             `json:"round,omitempty"`         // the document's round that it is about; in another the event is refused. Left out: whichever it is in
 }
 

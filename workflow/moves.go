@@ -174,6 +174,7 @@ func (d *decider) end(e Entry, b StatusChanged) {
 	doc.Status, doc.Hold, doc.DateUpdated = b.Status, false, d.now
 	doc.Reason, doc.Evidence, doc.LetterDigest = b.Reason, compact(b.Evidence), b.LetterDigest
 	doc.AskedBy = e.asked()
+	doc.LetterKept = b.LetterKept && b.Status == Signed && b.LetterDigest != "" && doc.AskedBy.Writer == WriterPage
 	if w := doc.AskedBy.Writer; w == WriterPage || w == WriterCountersign {
 		doc.EndedBy = b.EndedBy
 	}

@@ -50,3 +50,30 @@ func TestDecide_OnlyThePageSaysHowADocumentEnded(t *testing.T) {
 		}
 	}
 }
+
+func TestDecide_OnlyThePageSaysThatALetterIsKept(t *testing.T) {
+	for _, c := range []struct {
+		subject, source, digest string
+		want                    bool
+	}{
+		{"by.page.status", "/sign", "sha256:1", true},
+		{"by.page.status", "/sign", "", false},
+		{"by.api.status", "/api", "sha256:1", false},
+		{"status", "/orders", "sha256:1", false},
+		{"status", "/sign", "sha256:1", false},
+	} {
+		const document, account = workflow.SID("PX00000000000000000000000000000001"), workflow.SID("ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+		say := func(s workflow.State, seq uint64, subject, source string, b workflow.Body) workflow.State {
+			return workflow.Decide(s, workflow.Entry{
+				Sequence: seq, Account: account, Document: document, ID: string(rune('a' + seq)), Source: source, Body: b,
+				Subject: workflow.SubjectPrefix + string(account) + "." + string(document) + "." + subject,
+			}, workflow.Facts{}).State
+		}
+		s := say(workflow.State{}, 1, "created", "/orders", workflow.Created{Email: "owner@example.com"})
+		s.Document.Status = workflow.Signing
+		s = say(s, 2, c.subject, c.source, workflow.StatusChanged{Status: workflow.Signed, LetterDigest: c.digest, LetterKept: true})
+		if d := s.Document; d.Status != workflow.Signed || d.LetterKept != c.want {
+			t.Errorf("on %s by %s with the digest %q the document is %s, its letter kept: %t, want %t", c.subject, c.source, c.digest, d.Status, d.LetterKept, c.want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/private"
 	"countersign/internal/test/eventstest"
 )
 
@@ -22,7 +23,7 @@ func promtool(t *testing.T, args ...string) (out string, ok bool) {
 	program, err := exec.LookPath("promtool")
 	if err != nil {
 		program = filepath.Join("..", "..", "tools", "bin", "promtool")
-		if !exists(program) {
+		if !private.Exists(program) {
 			t.Fatalf("there is no %s: run make tools", program)
 		}
 	}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/nats-io/nats.go"
 
 	"countersign/db"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/internal/natsd"
 	"countersign/workflow"
@@ -31,7 +30,7 @@ type bench struct {
 // one runs, else by itself. It makes no log where there is none, and fails with
 // workflow.ErrNotFound. alone refuses to work beside a worker.
 func (a *app) newBench(ctx context.Context, cfg config.Config, alone bool) (b *bench, err error) {
-	if !cfg.External() && !exists(storeDir(cfg)) {
+	if !cfg.External() && !datadir.HasLog(cfg) {
 		return nil, fmt.Errorf("%w: no log in %s; is --data-dir the worker's, or the log elsewhere (--nats-url)?", workflow.ErrNotFound, cfg.DataDir)
 	}
 	if b, err = a.openBench(ctx, cfg, alone); err != nil {
@@ -54,18 +53,18 @@ func (a *app) openBench(ctx context.Context, cfg config.Config, alone bool) (b *
 	}()
 	logger := logger(a.err, cfg)
 	if alone || !cfg.External() {
-		b.unlock, err = lockDir(cfg.DataDir)
-		locked, unknown := isLocked(cfg.DataDir)
+		b.unlock, err = datadir.Lock(cfg.DataDir)
+		locked, unknown := datadir.InUse(cfg.DataDir)
 		switch {
 		case err == nil:
-		case errors.Is(err, errInUse) && alone:
-			return b, fmt.Errorf("%w %s; stop it first", errInUse, cfg.DataDir)
+		case errors.Is(err, datadir.ErrInUse) && alone:
+			return b, fmt.Errorf("%w %s; stop it first", datadir.ErrInUse, cfg.DataDir)
 		case alone, unknown == nil && !locked:
 			return b, err
 		}
 	}
 	if b.unlock != nil && !cfg.External() {
-		if b.server, _, err = startNATS(cfg, "", logger); err != nil {
+		if b.server, _, err = datadir.StartNATS(cfg, "", logger); err != nil {
 			return b, err
 		}
 		b.nc, err = eventlog.Connect(ctx, eventlog.ConnectOptions{InProcess: b.server, Name: "countersign"})
@@ -89,12 +88,6 @@ func (b *bench) close() {
 	if b.unlock != nil {
 		b.unlock()
 	}
-}
-
-// exists reports whether there is something at a path.
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // current is a database of our own that has applied the log to its end.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/natsd"
 	"countersign/internal/terminal"
+	"countersign/internal/worker"
 	"countersign/workflow"
 )
 
@@ -91,27 +90,20 @@ func (a *app) runDev(c *cobra.Command, file string) error {
 	case !strings.Contains(string(cfg.SMTPURL), "//"+box.Addr()+"?"):
 		return usageError{errors.New("dev has a mail server of its own, and would send its mails to people: leave smtp-url out, or run serve")}
 	}
-	w, err := newWorker(c.Context(), cfg, false, logger(a.err, cfg))
+	if cfg.PublicURL == config.PublicURL {
+		cfg.PublicURL = "" // links lead to the listener
+	}
+	o := workerOptions(cfg, logger(a.err, cfg))
+	o.Inbox = box.Handler()
+	w, err := worker.New(c.Context(), o)
 	if err != nil {
 		return err
 	}
-	w.inbox = box.Handler()
-	if cfg.PublicURL == config.PublicURL {
-		w.cfg.PublicURL = "http://" + here(w.public.Addr())
-	}
 	if err := a.devAccount(w); err != nil {
-		w.close()
+		w.Close()
 		return err
 	}
-	return a.play(c.Context(), w, box, lines)
-}
-
-// here is an address that a listener has on this machine.
-func here(a net.Addr) string {
-	if at, ok := a.(*net.TCPAddr); ok && at.IP.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.Port))
-	}
-	return a.String()
+	return a.play(c.Context(), cfg, w, box, lines)
 }
 
 // devAccount is an account of the example day.
@@ -119,21 +111,21 @@ const devAccountSID workflow.SID = "AC26afce54bcde795fe40605a037dbf3a6"
 
 // devAccount gives the account a token and prints it, so that a Twilio client
 // can be tried.
-func (a *app) devAccount(w *worker) error {
-	token, err := w.accounts.Add(devAccountSID, "")
+func (a *app) devAccount(w *worker.Worker) error {
+	token, err := w.Accounts().Add(devAccountSID, "")
 	if errors.Is(err, workflow.ErrConflict) { // from an earlier run on the same directory
-		token, err = w.accounts.Rotate(devAccountSID)
+		token, err = w.Accounts().Rotate(devAccountSID)
 	}
 	if err != nil {
 		return err
 	}
-	a.err.Linef("API    %s  account %s  token %s", w.cfg.PublicURL, devAccountSID, token)
+	a.err.Linef("API    %s  account %s  token %s", w.PublicURL(), devAccountSID, token)
 	return nil
 }
 
 // play runs the worker and the catcher, sends the lines through them, and
 // stays until ctx ends. The catcher goes last: the worker finishes its mails.
-func (a *app) play(ctx context.Context, w *worker, box *catcher.Catcher, lines []line) error {
+func (a *app) play(ctx context.Context, cfg config.Config, w *worker.Worker, box *catcher.Catcher, lines []line) error {
 	catching, noMore := context.WithCancel(context.WithoutCancel(ctx))
 	defer noMore()
 	ctx, stop := context.WithCancel(ctx)
@@ -141,14 +133,14 @@ func (a *app) play(ctx context.Context, w *worker, box *catcher.Catcher, lines [
 	caught, worked := make(chan error, 1), make(chan error, 1)
 	go func() { caught <- box.Run(catching) }()
 	go func() {
-		worked <- w.run(ctx)
+		worked <- w.Run(ctx)
 		stop()
 	}()
-	a.err.Linef("inbox  http://%s/inbox/", w.admin.Addr())
-	a.err.Linef("admin  http://%s/", w.admin.Addr())
-	a.err.Linef("data   %s", w.cfg.DataDir)
-	if w.server != nil && w.server.ClientURL() != "" {
-		a.err.Linef("NATS   %s%s", w.server.ClientURL(), whoMayConnect(w.cfg))
+	a.err.Linef("inbox  http://%s/inbox/", w.AdminAddr())
+	a.err.Linef("admin  http://%s/", w.AdminAddr())
+	a.err.Linef("data   %s", cfg.DataDir)
+	if url := w.NATS().ClientURL(); url != "" {
+		a.err.Linef("NATS   %s%s", url, whoMayConnect(cfg))
 	}
 	err := a.show(ctx, w, box, lines)
 	if err == nil && ctx.Err() == nil {
@@ -175,21 +167,21 @@ const settleIn = 2 * time.Minute
 
 // show publishes lines, waits until nothing is owed, and prints what became of
 // the documents.
-func (a *app) show(ctx context.Context, w *worker, box *catcher.Catcher, lines []line) error {
+func (a *app) show(ctx context.Context, w *worker.Worker, box *catcher.Catcher, lines []line) error {
 	select {
-	case <-w.caught:
+	case <-w.CaughtUp():
 	case <-ctx.Done():
 		return nil
 	}
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := a.send(ctx, w.nc, lines, 0, time.Minute); err != nil {
+	if err := a.send(ctx, w.Conn(), lines, 0, time.Minute); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	rest, cancel := context.WithTimeout(ctx, settleIn)
 	defer cancel()
-	if err := w.atRest(rest); err != nil {
+	if err := w.WaitSettled(rest); err != nil {
 		return ignoreEnd(ctx, fmt.Errorf("wait until nothing is owed: %w", err))
 	}
 	return ignoreEnd(ctx, a.result(ctx, w, box))
@@ -203,41 +195,17 @@ func ignoreEnd(ctx context.Context, err error) error {
 	return err
 }
 
-// atRest waits until the log is applied to its end and nothing is owed.
-func (w *worker) atRest(ctx context.Context) error {
-	for {
-		changed := w.store.Changed()
-		tail, err := w.log.Load().Tail(ctx)
-		if err != nil {
-			return err
-		}
-		c, err := w.store.Counts(ctx, w.log.Load().Now())
-		if err != nil {
-			return err
-		}
-		if c.Unsettled == 0 && c.OwedEvents == 0 && w.store.Position().Sequence >= tail {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-time.After(time.Second): // a mail becomes due without a change
-		case <-ctx.Done():
-			return fmt.Errorf("%w; %d mails and %d events are owed", ctx.Err(), c.Unsettled, c.OwedEvents)
-		}
-	}
-}
-
 // result prints where each document ended, and how much was mailed and
 // registered.
-func (a *app) result(ctx context.Context, w *worker, box *catcher.Catcher) error {
-	docs, err := w.store.Documents(ctx, db.Filter{Limit: 10_000})
+func (a *app) result(ctx context.Context, w *worker.Worker, box *catcher.Catcher) error {
+	docs, err := w.Store().Documents(ctx, db.Filter{Limit: 10_000})
 	if err != nil {
 		return err
 	}
 	slices.Reverse(docs)
 	t := a.out.Table("ACCOUNT", "DOCUMENT", "SIGNER", "STATUS", "ROUND", "NUMBERS", "REGISTERED", "MAILS", "WHY")
 	for _, d := range docs {
-		life, err := w.store.Life(ctx, d.SID)
+		life, err := w.Store().Life(ctx, d.SID)
 		if err != nil {
 			return err
 		}
@@ -247,7 +215,7 @@ func (a *app) result(ctx context.Context, w *worker, box *catcher.Catcher) error
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	c, err := w.store.Counts(ctx, w.log.Load().Now())
+	c, err := w.Store().Counts(ctx, w.Now())
 	if err != nil {
 		return err
 	}
@@ -262,7 +230,7 @@ func (a *app) result(ctx context.Context, w *worker, box *catcher.Catcher) error
 	a.out.Linef("")
 	a.out.Linef("%d documents: %s", len(docs), strings.Join(by, ", "))
 	a.out.Linef("%d mails caught, %d numbers registered, %d events refused, %d dead letters", box.Count(), c.Registers, refused, c.DeadLetters)
-	return a.out.Linef("read the mails at http://%s/inbox/", w.admin.Addr())
+	return a.out.Linef("read the mails at http://%s/inbox/", w.AdminAddr())
 }
 
 // short is enough of a sid to find it again.

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/eventlog"
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
+	"countersign/internal/signing"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -45,7 +46,7 @@ The worker on this data directory may be running.`,
 		if err != nil {
 			return err
 		}
-		seal, err := loadSeal(cfg)
+		seal, err := signing.LoadSeal(cfg)
 		if err != nil {
 			return err
 		}
@@ -123,7 +124,7 @@ func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Conten
 		}
 	}
 	c.Account, c.Status, c.Life, c.Mails = d.AccountSID, d.Status, d, jsonLife(life).Mails
-	if keptLetter(*d) {
+	if d.LetterKept {
 		c.Letter, err = b.log.Letter(ctx, eventlog.LetterName(d.SID, d.LetterDigest))
 		if errors.Is(err, workflow.ErrNotFound) {
 			b.err.Linef("countersign: %v; the archive is written without it", err)

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/eventlog"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
+	"countersign/internal/signing"
 	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
@@ -101,7 +102,7 @@ func TestEvidenceWaitsForTheLog(t *testing.T) {
 	x.rest(dir)
 	w.end()
 
-	seal, err := loadSeal(config.Config{KeysFile: x.keys})
+	seal, err := signing.LoadSeal(config.Config{KeysFile: x.keys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,13 +113,13 @@ func TestEvidenceWaitsForTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	digest := sha256Of(pdf)
+	digest := signing.Digest(pdf)
 	name := eventlog.LetterName(testPX(1), digest)
 	if err := eventstest.Open(t, x.nc, 1).PutLetter(t.Context(), name, pdf); err != nil {
 		t.Fatal(err)
 	}
 	x.say(events.StatusChanged("", "s", testAccount, testPX(1), workflow.StatusChanged{
-		Status: workflow.Signed, Round: 1, LetterDigest: digest, Evidence: json.RawMessage(`{"letter":"` + name + `"}`),
+		Status: workflow.Signed, Round: 1, LetterDigest: digest, LetterKept: true, Evidence: json.RawMessage(`{"letter":"in other words"}`),
 	}).By(workflow.WriterPage))
 	file := filepath.Join(t.TempDir(), "signed.zip")
 	if code, _, errs := x.command(dir, "evidence", string(testPX(1)), "-o", file); code != exitFailure || !strings.Contains(errs, "let a worker run and try again") {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"countersign/internal/signing"
 	"countersign/internal/terminal"
 	"countersign/internal/ticket"
 )
@@ -61,7 +62,7 @@ func (a *app) keysList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list := stated(keys, time.Now(), longestLink(cfg))
+		list := stated(keys, time.Now(), signing.LongestLink(cfg))
 		if asJSON {
 			return eachJSON(a.out, list)
 		}
@@ -128,7 +129,7 @@ are out. A key that follows one without a time in the file is kept.`,
 		if err != nil {
 			return err
 		}
-		gone, err := ticket.Prune(cfg.KeysFile, time.Now(), longestLink(cfg))
+		gone, err := ticket.Prune(cfg.KeysFile, time.Now(), signing.LongestLink(cfg))
 		if err != nil {
 			return err
 		}

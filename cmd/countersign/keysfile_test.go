@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/private"
 	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
@@ -41,7 +42,7 @@ func TestServe_KeysLostStopTheStart(t *testing.T) {
 				t.Errorf("it does not say %q: %s", says, w.log)
 			}
 		}
-		if exists(x.keys) {
+		if private.Exists(x.keys) {
 			t.Error("new keys were made")
 		}
 	}
@@ -78,7 +79,7 @@ func TestServe_KeysLostBeforeAnyNeedIsNoFault(t *testing.T) {
 	x.nats.Stop()
 	w := x.launch(x.quick(dir))
 	w.says("countersign is up")
-	if exists(x.keys) {
+	if private.Exists(x.keys) {
 		t.Error("keys are made before it is known whether there were any")
 	}
 	x.nats.Start()

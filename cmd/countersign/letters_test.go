@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -25,7 +24,7 @@ import (
 	"github.com/digitorus/timestamp"
 
 	"countersign/events"
-	"countersign/internal/config"
+	"countersign/internal/signing"
 	"countersign/internal/test/certtest"
 	"countersign/internal/test/eventstest"
 	"countersign/workflow"
@@ -62,7 +61,7 @@ func TestTheLetterByLink(t *testing.T) {
 		}
 		told++
 		get := func(path string) (int, string) { return get(t, "http://"+w.address("public")+path) }
-		if code, body := get(link[1]); code != 200 || sha256Of([]byte(body)) != doc.LetterDigest {
+		if code, body := get(link[1]); code != 200 || signing.Digest([]byte(body)) != doc.LetterDigest {
 			t.Errorf("the link brings %d and %d bytes", code, len(body))
 		}
 		if code, _ := get("/sign/" + link[2]); code != 404 {
@@ -192,31 +191,4 @@ func TestASealThatHasExpired(t *testing.T) {
 	w.says("a certificate that is not valid now")
 	x.rest(dir)
 	w.end()
-}
-
-// TestTheSealHasItsChain reads a certificate with the one that it was issued by
-// behind it, as authorities hand them out.
-func TestTheSealHasItsChain(t *testing.T) {
-	dir := t.TempDir()
-	certs, key, _ := certtest.Files(t, dir, 1)
-	leaf, err := os.ReadFile(certs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, _, _ := certtest.Files(t, t.TempDir(), 2)
-	issuer, err := os.ReadFile(other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(certs, append(leaf, issuer...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	seal, err := loadSeal(config.Config{SealCert: certs, SealKey: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, _ := pem.Decode(issuer)
-	if len(seal.Chain) != 1 || !bytes.Equal(seal.Chain[0].Raw, block.Bytes) {
-		t.Errorf("%d certificates are behind the seal's", len(seal.Chain))
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/private"
 	"countersign/workflow"
 )
 
@@ -52,7 +53,7 @@ func TestAccounts_OthersMakeNoDirectory(t *testing.T) {
 		}
 	}
 	do(t, onlyDir(dir), exitFailure, "accounts", "add", "--sid", "AC1")
-	if exists(dir) {
+	if private.Exists(dir) {
 		t.Error("a directory was made")
 	}
 }

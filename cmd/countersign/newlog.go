@@ -12,6 +12,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/eventlog"
+	"countersign/internal/private"
 	"countersign/workflow"
 )
 
@@ -35,7 +36,7 @@ the object store ` + eventlog.LettersBucket + `. Every other worker needs the sa
 		if err != nil {
 			return err
 		}
-		if !exists(cfg.DataDir) {
+		if !private.Exists(cfg.DataDir) {
 			return fmt.Errorf("%w: there is no directory %s; is --data-dir the worker's?", workflow.ErrNotFound, cfg.DataDir)
 		}
 		b, err := a.openBench(c.Context(), cfg, true)

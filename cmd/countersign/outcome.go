@@ -14,6 +14,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
@@ -90,7 +91,7 @@ func (a *app) learn(ctx context.Context, cfg config.Config, nc *nats.Conn, list 
 // following opens the database of the worker that runs on the data directory,
 // nil if there is none or it follows another log.
 func (a *app) following(ctx context.Context, cfg config.Config, nc *nats.Conn) *db.Store {
-	if locked, err := isLocked(cfg.DataDir); err != nil || !locked {
+	if locked, err := datadir.InUse(cfg.DataDir); err != nil || !locked {
 		return nil
 	}
 	js, err := jetstream.New(nc)

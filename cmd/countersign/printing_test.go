@@ -28,6 +28,7 @@ import (
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
+	"countersign/internal/signing"
 	"countersign/internal/terminal"
 	"countersign/internal/test/certtest"
 	"countersign/internal/ticket"
@@ -214,14 +215,14 @@ func TestEvidenceVerify_FingerprintsComeBeforeAnyName(t *testing.T) {
 		}
 		became, err := eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", At: at, Body: workflow.Became{Document: workflow.Document{
 			SID: px, AccountSID: account, Status: workflow.Signed, Round: 1, AddressSID: "AD000102030405060708090a0b0c0d0e0f", Email: "o@example.com",
-			CCEmails: []string{}, Orders: []workflow.Order{}, LetterDigest: sha256Of(pdf), DateCreated: at, DateUpdated: at, DateSigned: &at,
+			CCEmails: []string{}, Orders: []workflow.Order{}, LetterDigest: signing.Digest(pdf), DateCreated: at, DateUpdated: at, DateSigned: &at,
 			AskedBy: workflow.Asked{Writer: workflow.WriterPage, Source: "/sign", Entry: 17},
 		}}}).Message()
 		if err != nil {
 			t.Fatal(err)
 		}
 		signed, err := events.StatusChanged("", "s", account, px, workflow.StatusChanged{
-			Status: workflow.Signed, LetterDigest: sha256Of(pdf), Round: 1,
+			Status: workflow.Signed, LetterDigest: signing.Digest(pdf), Round: 1,
 		}).By(workflow.WriterPage).Message()
 		if err != nil {
 			t.Fatal(err)

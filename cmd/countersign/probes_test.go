@@ -20,6 +20,7 @@ import (
 	"countersign/events"
 	"countersign/internal/catcher"
 	"countersign/internal/eventlog"
+	"countersign/internal/private"
 	"countersign/internal/test/certtest"
 	"countersign/internal/test/eventstest"
 	"countersign/workflow"
@@ -443,7 +444,7 @@ func TestReadyz_KeysAndAccountsLost(t *testing.T) {
 	probe(t, admin, 503, "accounts: failing since .*removed.*restore it")
 	s.must("GET", "", nil, 200)
 	wantAlert(t, admin, "CountersignKeysLost", "CountersignAccountsLost")
-	if exists(x.keys) {
+	if private.Exists(x.keys) {
 		t.Error("keys were made in place of the lost ones")
 	}
 	if err := os.Rename(away, x.keys); err != nil {

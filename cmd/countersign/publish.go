@@ -17,6 +17,7 @@ import (
 
 	"countersign/events"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
@@ -94,7 +95,10 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 	}
 	if !cfg.External() {
 		var err error
-		if o.URL, o.Token, err = embeddedAt(cfg); err != nil {
+		if o.URL, o.Token, err = datadir.EmbeddedAt(cfg); errors.Is(err, datadir.ErrNotListening) {
+			return nil, usageError{err}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -108,6 +112,9 @@ func (a *app) reach(ctx context.Context, cfg config.Config) (*nats.Conn, error) 
 	}
 	return nc, nil
 }
+
+// askAgain is the pause between two questions to a NATS that is away.
+const askAgain = 100 * time.Millisecond
 
 // connected waits until the connection is there. The error says where it was
 // looked for and why it is not; one that the server refuses by name is not

@@ -14,6 +14,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/datadir"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
@@ -156,7 +157,7 @@ func TestRebuildKilledHalfWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	locked := func() bool {
-		unlock, err := lockDir(dir)
+		unlock, err := datadir.Lock(dir)
 		if err == nil {
 			unlock()
 		}

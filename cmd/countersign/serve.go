@@ -4,13 +4,21 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"countersign/db"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
+	"countersign/internal/eventlog"
+	"countersign/internal/worker"
 )
 
 func (a *app) serve() *cobra.Command {
@@ -21,7 +29,7 @@ func (a *app) serve() *cobra.Command {
 		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. If NATS or the mail server is away, it starts and\nwaits. On SIGTERM it finishes what is in flight and ends.\nOn SIGHUP it reads certificates, keys, accounts and the log level again.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			hangups := make(chan os.Signal, 1) // from the start: one that nobody takes ends the program
+			hangups := make(chan os.Signal, 1) // from the start: a signal that nobody takes ends the program
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
 			cfg, err := a.load(c, "smtp-url", "mail-from")
@@ -30,7 +38,10 @@ func (a *app) serve() *cobra.Command {
 			}
 			level := new(slog.LevelVar)
 			level.Set(cfg.LogLevel)
-			w, err := newWorker(c.Context(), cfg, newKeys, leveled(a.err, cfg, level))
+			logger := leveled(a.err, cfg, level)
+			o := workerOptions(cfg, logger)
+			o.NewKeys = newKeys
+			w, err := worker.New(c.Context(), o)
 			if errors.Is(err, context.Canceled) && c.Context().Err() != nil {
 				return nil // it was ended while it waited for the database
 			}
@@ -39,19 +50,67 @@ func (a *app) serve() *cobra.Command {
 			}
 			ctx, stop := context.WithCancel(c.Context())
 			defer stop()
-			go w.reloads(ctx, hangups, level, func() (config.Config, error) { return a.load(c, "smtp-url", "mail-from") })
+			go onHangups(ctx, hangups, func() { w.Reload(level, func() (config.Config, error) { return a.load(c, "smtp-url", "mail-from") }) })
 			if cfg.PublicURL == config.PublicURL {
-				w.logger.Warn("links in mails lead to this machine alone; set public-url to the origin that people see", "public-url", cfg.PublicURL)
+				logger.Warn("public-url is not set: links in emails will not work for recipients; set public-url to the origin that people see", "public-url", cfg.PublicURL)
 			}
-			if cfg.NATSTokenFile == "" && w.server != nil && w.server.Addr() != nil {
-				w.logger.Warn("nats-token-file is off: whoever can reach the embedded NATS server can publish and read all events", "server", w.server.Addr().String())
+			if s := w.NATS(); cfg.NATSTokenFile == "" && s != nil && s.Addr() != nil {
+				logger.Warn("nats-token-file is off: whoever can reach the embedded NATS server can publish and read all events", "server", s.Addr().String())
 			}
-			if openToOthers(cfg.DataDir) {
-				w.logger.Warn("other users of this machine can replace the files in the data directory, the accounts and the keys among them; run chmod o-w on it", "data-dir", cfg.DataDir)
+			if datadir.OpenToOthers(cfg.DataDir) {
+				logger.Warn("other users of this machine can replace the files in the data directory, the accounts and the keys among them; run chmod o-w on it", "data-dir", cfg.DataDir)
 			}
-			return w.run(c.Context())
+			return w.Run(c.Context())
 		},
 	}
 	c.Flags().BoolVar(&newKeys, "new-keys", false, "for one start without the keys file that documents need: make new keys. Links in emails that were sent do not work any more, and letters get a seal with a new certificate")
 	return c
+}
+
+// onHangups calls f for each signal until ctx ends.
+func onHangups(ctx context.Context, signals <-chan os.Signal, f func()) {
+	for {
+		select {
+		case <-signals:
+			f()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// wallClock is this machine's time of day. It decides nothing that a person is told;
+// a test sets it wrong.
+var wallClock = time.Now
+
+// workerOptions are what serve and dev give a worker alike.
+func workerOptions(cfg config.Config, logger *slog.Logger) worker.Options {
+	return worker.Options{
+		Config: cfg, Version: versionName(), Clock: wallClock, Logger: logger,
+		Snapshots: func(nc *nats.Conn) (worker.Snapshots, error) {
+			s, err := newSnapshots(cfg, nc, logger)
+			return &workerSnapshots{snapshots: s, every: cfg.SnapshotEvery}, err
+		},
+	}
+}
+
+// workerSnapshots lets a worker take, restore and compare snapshots.
+type workerSnapshots struct {
+	*snapshots
+	meters replicaMeters
+	every  time.Duration
+}
+
+// Metrics implements worker.Snapshots.
+func (s *workerSnapshots) Metrics() prometheus.Collector { return &s.meters }
+
+// Restore implements worker.Snapshots.
+func (s *workerSnapshots) Restore(ctx context.Context) (name string, position uint64, ok bool, err error) {
+	x, ok, err := s.restore(ctx, s.dir, math.MaxInt64)
+	return x.Name, x.Position.Sequence, ok, err
+}
+
+// Run implements worker.Snapshots.
+func (s *workerSnapshots) Run(ctx context.Context, store *db.Store, log *eventlog.Log) {
+	(&replicas{copies: s.snapshots, store: store, log: log, every: s.every, meters: &s.meters}).run(ctx)
 }

@@ -28,6 +28,7 @@ import (
 	"countersign/events"
 	"countersign/internal/catcher"
 	"countersign/internal/eventlog"
+	"countersign/internal/signing"
 	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
@@ -221,7 +222,7 @@ func TestALetterIsSigned(t *testing.T) {
 			continue
 		}
 		pdfs := attached(t, m)
-		if len(pdfs) != 1 || sha256Of(pdfs[0]) != doc.LetterDigest || !bytes.Equal(pdfs[0], download) {
+		if len(pdfs) != 1 || signing.Digest(pdfs[0]) != doc.LetterDigest || !bytes.Equal(pdfs[0], download) {
 			t.Errorf("the mail to %s has %d letters, or another letter than the log says", m.To[0], len(pdfs))
 		}
 		letters++

@@ -19,6 +19,7 @@ import (
 
 	"countersign/db"
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/workflow"
 )
@@ -114,7 +115,7 @@ func scratch(dir string) (made string, remove func(), err error) {
 		if !strings.HasPrefix(entry.Name(), scratchPrefix) {
 			continue
 		}
-		if unlock, err := lockDir(left); err == nil { // nobody works there
+		if unlock, err := datadir.Lock(left); err == nil { // nobody works there
 			os.RemoveAll(left)
 			unlock()
 		}
@@ -126,7 +127,7 @@ func scratch(dir string) (made string, remove func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("make a directory to work in: %w", err)
 	}
-	unlock, err := lockDir(made)
+	unlock, err := datadir.Lock(made)
 	if err != nil {
 		return "", nil, err
 	}

@@ -59,7 +59,7 @@ CREATE TABLE documents (
   timers               TEXT    NOT NULL DEFAULT '', -- JSON: its own, in place of the settings'; empty for none
   expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 where it never does
   fresh_ms             INTEGER NOT NULL DEFAULT 0,  -- until when the signed letter is fresh; 0 for no end
-  details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address, asked_by, ended_by; empty if there is none
+  details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address, asked_by, ended_by, letter_kept; empty if there is none
 ) STRICT;
 
 -- Lists: each filter has the index that gives its order.

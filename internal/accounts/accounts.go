@@ -12,11 +12,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"countersign/internal/private"
@@ -26,9 +24,6 @@ import (
 // maxTokens is how many tokens of an account are good at a time: while one is
 // being replaced the old one goes on.
 const maxTokens = 2
-
-// lookEvery is how often the file is looked at for changes, while it is asked.
-const lookEvery = time.Second
 
 // maxFileLen bounds what is read where the path names something else by mistake.
 const maxFileLen = 64 << 20
@@ -69,15 +64,9 @@ type apiKey struct {
 // File is the accounts file. Its methods may be called by several goroutines
 // at once, and by several processes.
 type File struct {
-	path   string
-	now    func() time.Time
-	logger *slog.Logger
-
-	mu     sync.Mutex
-	looked time.Time
-	info   fs.FileInfo // of what was read last; nil where there was no file
-	failed string      // why the file could not be read when it was looked at last
-	users  map[string]user
+	path  string
+	now   func() time.Time
+	users *private.Watched[map[string]user] // by their names
 }
 
 // user is what a user name stands for.
@@ -89,7 +78,17 @@ type user struct {
 // Open names the accounts file. It need not exist: without one there are no
 // accounts. now is for the dates in it and for how often it is looked at.
 func Open(path string, now func() time.Time, logger *slog.Logger) *File {
-	return &File{path: path, now: now, logger: logger}
+	load := func() (map[string]user, error) {
+		all, err := read(path)
+		if err != nil {
+			return nil, err
+		}
+		return all.users(), nil
+	}
+	failed := func(err error) {
+		logger.Error("the accounts file cannot be read; what it said before counts", "err", err)
+	}
+	return &File{path: path, now: now, users: private.Watch(now, load, failed, path)}
 }
 
 // Authenticate returns the account that a user name and a secret belong to: an
@@ -100,58 +99,18 @@ func Open(path string, now func() time.Time, logger *slog.Logger) *File {
 // Where the file cannot be read it goes by what it read last, and says so in
 // the log.
 func (f *File) Authenticate(name, secret string) (workflow.SID, error) {
-	u, ok := f.user(name)
+	u, ok := f.users.Get()[name]
 	if good := matches(u.secrets, secret); !ok || !good {
 		return "", fmt.Errorf("%w: these credentials are nobody's", workflow.ErrNotFound)
 	}
 	return u.account, nil
 }
 
-func (f *File) user(name string) (user, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if now := f.now(); f.looked.IsZero() || now.Sub(f.looked) >= lookEvery || now.Before(f.looked) {
-		f.looked = now
-		f.look()
-	}
-	u, ok := f.users[name]
-	return u, ok
-}
-
 // Reload looks at the file now, instead of when it is asked next. It fails if the
 // file cannot be read; what it said before then counts.
 func (f *File) Reload() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.look()
-	if f.failed != "" {
-		return errors.New(f.failed)
-	}
-	return nil
-}
-
-// look reads the file if it is another one than before.
-func (f *File) look() {
-	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		f.info, f.users, f.failed = nil, nil, ""
-		return
-	}
-	if err == nil && f.info != nil && f.failed == "" && private.Same(info, f.info) {
-		return
-	}
-	var all file
-	if err == nil {
-		all, err = read(f.path)
-	}
-	if err != nil {
-		if f.failed != err.Error() {
-			f.failed = err.Error()
-			f.logger.Error("the accounts file cannot be read; what it said before counts", "err", err)
-		}
-		return
-	}
-	f.info, f.users, f.failed = info, all.users(), ""
+	_, err := f.users.Reload()
+	return err
 }
 
 func (all file) users() map[string]user {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"countersign/internal/private"
 	"countersign/workflow"
@@ -111,7 +110,7 @@ func (f *File) RemoveKey(key workflow.SID) error {
 // change reads the file, has it changed and writes it, while no other process
 // does. Either all of the new file is there afterwards or all of the old one.
 func (f *File) change(edit func(*file) error) (err error) {
-	unlock, err := lock(f.path + ".lock")
+	unlock, err := private.Lock(f.path + ".lock") // a file of its own, because the accounts file is replaced
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: there is no directory for the accounts file %s; is --data-dir, or --accounts-file, the worker's? countersign accounts add makes it", workflow.ErrNotFound, f.path)
 	}
@@ -133,11 +132,8 @@ func (f *File) change(edit func(*file) error) (err error) {
 	if err != nil {
 		return fmt.Errorf("write the accounts file %s: %w; check the directory's owner, permissions and room", f.path, err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.looked = f.now()
-	f.look()
-	return nil
+	_, err = f.users.Reload()
+	return err
 }
 
 // makeDir makes a directory, for its user alone, and those above it. One that
@@ -164,44 +160,4 @@ func makeDir(dir string) error {
 		return err
 	}
 	return errors.Join(private.Own(made, above), made.Close())
-}
-
-// lock keeps other processes out. It is a file of its own, because the accounts
-// file itself is replaced. It belongs to the owner of the directory, so that a
-// command that root has run does not lock the worker's user out. That user may
-// have put anything at the path: a symbolic link is not followed, and only a
-// file that is made here is given away, or root would hand over files of its own.
-func lock(path string) (unlock func(), err error) {
-	l, err := openLock(path)
-	switch {
-	case errors.Is(err, syscall.ELOOP):
-		return nil, fmt.Errorf("%s is a symbolic link; remove it", path)
-	case err != nil:
-		return nil, err
-	}
-	if err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return func() { l.Close() }, nil
-}
-
-// openLock opens the file at path, or makes it.
-func openLock(path string) (*os.File, error) {
-	l, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
-	}
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.Stat(filepath.Dir(path))
-	if err == nil {
-		err = private.Own(l, dir)
-	}
-	if err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -77,4 +78,12 @@ func (s Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	<-stopped // what is not finished by then is broken off
 	return nil
+}
+
+// Local is an address at which this machine reaches a listener at a.
+func Local(a net.Addr) string {
+	if at, ok := a.(*net.TCPAddr); ok && at.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.Port))
+	}
+	return a.String()
 }

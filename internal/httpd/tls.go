@@ -4,10 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -23,74 +20,44 @@ import (
 // change it (private.Check). reload reads them at once, without waiting for a
 // connection, and fails if they cannot be used.
 func FromFiles(certFile, keyFile string, logger *slog.Logger) (c *tls.Config, reload func() error, err error) {
-	p := &pair{certFile: certFile, keyFile: keyFile, logger: logger}
-	if err := p.read(); err != nil {
+	served := false
+	read := func() (*tls.Certificate, error) {
+		cert, err := readPair(certFile, keyFile)
+		if err != nil {
+			return nil, err
+		}
+		if served {
+			logger.Info("a new TLS certificate is in use", "expires", cert.Leaf.NotAfter)
+		}
+		served = true
+		return &cert, nil
+	}
+	failed := func(err error) {
+		if served {
+			logger.Error("the new TLS certificate cannot be used; the old one goes on", "err", err)
+		}
+	}
+	pair := private.Watch(time.Now, read, failed, certFile, keyFile)
+	if _, err := pair.Reload(); err != nil {
 		return nil, nil, err
 	}
 	reload = func() error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.infos = [2]fs.FileInfo{}
-		return p.read()
+		_, err := pair.Reload()
+		return err
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get}, reload, nil
+	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}, reload, nil
 }
 
-// lookEvery is how often the files are looked at, while somebody connects.
-const lookEvery = time.Second
-
-// pair is a certificate and its key on disk.
-type pair struct {
-	certFile, keyFile string
-	logger            *slog.Logger
-
-	mu     sync.Mutex
-	looked time.Time
-	infos  [2]fs.FileInfo // of what was read or tried last
-	cert   *tls.Certificate
-}
-
-func (p *pair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Since(p.looked) >= lookEvery {
-		if err := p.read(); err != nil {
-			p.logger.Error("the new TLS certificate cannot be used; the old one goes on", "err", err)
-		}
+func readPair(certFile, keyFile string) (tls.Certificate, error) {
+	if err := private.CheckFile(keyFile); errors.Is(err, private.ErrOpen) {
+		return tls.Certificate{}, fmt.Errorf("read the TLS key %s: %w", keyFile, err)
 	}
-	return p.cert, nil
-}
-
-// read reads the files if they are others than before.
-func (p *pair) read() error {
-	p.looked = time.Now()
-	var infos [2]fs.FileInfo
-	changed := false
-	for i, name := range []string{p.certFile, p.keyFile} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return fmt.Errorf("read the TLS certificate: %w", err)
-		}
-		old := p.infos[i]
-		changed = changed || old == nil || !private.Same(old, info)
-		infos[i] = info
-	}
-	if !changed {
-		return nil
-	}
-	p.infos = infos
-	if err := private.Check(p.keyFile, infos[1]); err != nil {
-		return fmt.Errorf("read the TLS key %s: %w", p.keyFile, err)
-	}
-	cert, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return fmt.Errorf("read the TLS certificate: %w", err)
+		return cert, fmt.Errorf("read the TLS certificate: %w", err)
 	}
-	if p.cert != nil {
-		p.logger.Info("a new TLS certificate is in use", "expires", cert.Leaf.NotAfter)
-	}
-	p.cert = &cert
-	return nil
+	return cert, nil
 }
 
 // FromACME is TLS with certificates for one host name that are fetched from a

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"countersign/internal/private"
 )
 
 // Off as the Listen address means that only this process can connect.
@@ -48,8 +50,8 @@ type Options struct {
 
 // Server is a running NATS server.
 type Server struct {
-	nats *server.Server
-	lock *os.File
+	nats   *server.Server
+	unlock func()
 }
 
 // Start starts a server and returns when it answers, with every stream in its
@@ -64,11 +66,11 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := acquire(o.StoreDir)
+	unlock, err := lock(o.StoreDir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{lock: lock}
+	s := &Server{unlock: unlock}
 	if err := permitted(o.StoreDir); err != nil {
 		s.Shutdown()
 		return nil, err
@@ -85,6 +87,22 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// lock takes the store for this process. Two servers on one store would destroy it,
+// and the server does not look itself.
+func lock(storeDir string) (unlock func(), err error) {
+	if err := os.MkdirAll(storeDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the NATS server's store: %w", err)
+	}
+	unlock, err = private.TryLock(filepath.Join(storeDir, "lock"))
+	switch {
+	case errors.Is(err, private.ErrLocked):
+		return nil, fmt.Errorf("another process runs a NATS server on %s: stop it, or give this one another --data-dir", storeDir)
+	case err != nil:
+		return nil, fmt.Errorf("lock the NATS server's store: %w", err)
+	}
+	return unlock, nil
 }
 
 func settings(o Options) (*server.Options, error) {
@@ -201,5 +219,5 @@ func (s *Server) Shutdown() {
 		s.nats.Shutdown()
 		s.nats.WaitForShutdown()
 	}
-	s.lock.Close()
+	s.unlock()
 }

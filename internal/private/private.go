@@ -41,6 +41,13 @@ func CheckFile(path string) error {
 	return Check(path, info)
 }
 
+// Exists reports whether there is something at path. It holds too if this process
+// may not look there.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // Read returns the content of a file that has at most most bytes. It fails with
 // fs.ErrNotExist if there is none, with an error that wraps ErrOpen if Check
 // does, and if it is not a regular file or is too large. The error does not
@@ -98,12 +105,6 @@ func Replace(path string, data []byte) error {
 		return err
 	}
 	return SyncDir(dir)
-}
-
-// Same reports whether two looks at a path saw the same file, with the same
-// content as far as its size and time tell, and the same mode.
-func Same(one, two fs.FileInfo) bool {
-	return os.SameFile(one, two) && one.ModTime().Equal(two.ModTime()) && one.Size() == two.Size() && one.Mode() == two.Mode()
 }
 
 // Own gives a file that this process has made the owner and group of like, if

@@ -2,18 +2,19 @@ package ticket
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"countersign/internal/private"
 )
 
-// rewrite has the kinds of keys in the file changed and writes the file anew,
+// rewrite has the kinds of keys in the file changed and writes the file,
 // while no other process does. What edit leaves alone stays as it is.
 func rewrite(path string, edit func(kinds map[string]json.RawMessage) error) error {
-	unlock, err := lockFile(path)
+	if _, err := os.Stat(path); err != nil {
+		return err // and no lock is left there
+	}
+	unlock, err := private.Lock(path + ".lock") // a file of its own, because the keys file is replaced
 	if err != nil {
 		return err
 	}
@@ -34,29 +35,4 @@ func rewrite(path string, edit func(kinds map[string]json.RawMessage) error) err
 		return err
 	}
 	return private.Replace(path, append(fresh, '\n'))
-}
-
-// lockFile locks the file that stands at path. Whoever held the lock before may
-// have put another file there.
-func lockFile(path string) (unlock func(), err error) {
-	for {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-			f.Close()
-			return nil, err
-		}
-		locked, err := f.Stat()
-		there, errThere := os.Stat(path)
-		if err := errors.Join(err, errThere); err != nil {
-			f.Close()
-			return nil, err
-		}
-		if os.SameFile(locked, there) {
-			return func() { f.Close() }, nil
-		}
-		f.Close()
-	}
 }

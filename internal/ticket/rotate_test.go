@@ -145,8 +145,8 @@ func TestRotationsAtOnceAllStand(t *testing.T) {
 	if err != nil || before.Subject.CommonName != "Provider" {
 		t.Errorf("the seal: %v, %v", before, err)
 	}
-	if left, _ := os.ReadDir(filepath.Dir(r.path)); len(left) != 1 {
-		t.Errorf("%d files in the directory, want the keys file alone", len(left))
+	if left, _ := os.ReadDir(filepath.Dir(r.path)); len(left) != 2 {
+		t.Errorf("%d files in the directory, want the keys file and its lock", len(left))
 	}
 }
 

@@ -70,8 +70,8 @@ func TestMakeSeal_MakesOneForAll(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
-		t.Errorf("%d files in the directory, want the keys file alone", len(left))
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 2 {
+		t.Errorf("%d files in the directory, want the keys file and its lock", len(left))
 	}
 }
 

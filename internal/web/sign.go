@@ -399,7 +399,7 @@ func (a *answering) signed(shown string) (events.Event, error) {
 		return events.Event{}, err
 	}
 	e.Letter = name
-	return a.event("sign", workflow.StatusChanged{Status: workflow.Signed, LetterDigest: digest}, e)
+	return a.event("sign", workflow.StatusChanged{Status: workflow.Signed, LetterDigest: digest, LetterKept: true}, e)
 }
 
 func (a *answering) declined(shown string) (events.Event, error) {

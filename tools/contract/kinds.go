@@ -72,7 +72,7 @@ func upstream() []kind {
 				Status: workflow.Canceled, Reason: "The numbers stay where they are.", CanceledBy: "account",
 			})),
 			timed(events.StatusChanged("", "sign."+document+".1", account, document, workflow.StatusChanged{
-				Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest, Round: 1,
+				Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest, LetterKept: true, Round: 1,
 			})).By(workflow.WriterPage),
 		}},
 		{"orderStatusChanged", workflow.OrderStatusChanged{}, "{account}.{document}.order.{order}.status", nil, []string{orderService}, []events.Event{

@@ -165,6 +165,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.keepHoldersStmt, err = db.PrepareContext(ctx, keepHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query KeepHolders: %w", err)
 	}
+	if q.keptLetterStmt, err = db.PrepareContext(ctx, keptLetter); err != nil {
+		return nil, fmt.Errorf("error preparing query KeptLetter: %w", err)
+	}
 	if q.knownEventsStmt, err = db.PrepareContext(ctx, knownEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query KnownEvents: %w", err)
 	}
@@ -326,9 +329,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
 		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
-	}
-	if q.withLettersStmt, err = db.PrepareContext(ctx, withLetters); err != nil {
-		return nil, fmt.Errorf("error preparing query WithLetters: %w", err)
 	}
 	return &q, nil
 }
@@ -568,6 +568,11 @@ func (q *Queries) Close() error {
 	if q.keepHoldersStmt != nil {
 		if cerr := q.keepHoldersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing keepHoldersStmt: %w", cerr)
+		}
+	}
+	if q.keptLetterStmt != nil {
+		if cerr := q.keptLetterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing keptLetterStmt: %w", cerr)
 		}
 	}
 	if q.knownEventsStmt != nil {
@@ -840,11 +845,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing whatBecameOfStmt: %w", cerr)
 		}
 	}
-	if q.withLettersStmt != nil {
-		if cerr := q.withLettersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing withLettersStmt: %w", cerr)
-		}
-	}
 	return err
 }
 
@@ -931,6 +931,7 @@ type Queries struct {
 	getPositionStmt           *sql.Stmt
 	holdersStmt               *sql.Stmt
 	keepHoldersStmt           *sql.Stmt
+	keptLetterStmt            *sql.Stmt
 	knownEventsStmt           *sql.Stmt
 	linksOutStmt              *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
@@ -985,7 +986,6 @@ type Queries struct {
 	turnedDownAtStmt          *sql.Stmt
 	turnedDownSinceStmt       *sql.Stmt
 	whatBecameOfStmt          *sql.Stmt
-	withLettersStmt           *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
@@ -1039,6 +1039,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getPositionStmt:           q.getPositionStmt,
 		holdersStmt:               q.holdersStmt,
 		keepHoldersStmt:           q.keepHoldersStmt,
+		keptLetterStmt:            q.keptLetterStmt,
 		knownEventsStmt:           q.knownEventsStmt,
 		linksOutStmt:              q.linksOutStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
@@ -1093,6 +1094,5 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		turnedDownAtStmt:          q.turnedDownAtStmt,
 		turnedDownSinceStmt:       q.turnedDownSinceStmt,
 		whatBecameOfStmt:          q.whatBecameOfStmt,
-		withLettersStmt:           q.withLettersStmt,
 	}
 }

@@ -1088,6 +1088,42 @@ func (q *Queries) KeepHolders(ctx context.Context, arg KeepHoldersParams) error 
 	return err
 }
 
+const keptLetter = `-- name: KeptLetter :one
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE status = 'signed' AND CASE WHEN details = '' THEN 0 ELSE json_extract(details, '$.letter_kept') END = 1 ORDER BY place LIMIT 1
+`
+
+func (q *Queries) KeptLetter(ctx context.Context) (Document, error) {
+	row := q.queryRow(ctx, q.keptLetterStmt, keptLetter)
+	var i Document
+	err := row.Scan(
+		&i.Place,
+		&i.SID,
+		&i.AccountSID,
+		&i.Status,
+		&i.Round,
+		&i.Hold,
+		&i.AddressSID,
+		&i.Email,
+		&i.CCEmails,
+		&i.HostedNumberOrders,
+		&i.ContactTitle,
+		&i.ContactPhoneNumber,
+		&i.Reason,
+		&i.CanceledBy,
+		&i.Evidence,
+		&i.LetterDigest,
+		&i.LetterStale,
+		&i.CreatedMS,
+		&i.UpdatedMS,
+		&i.SignedMS,
+		&i.Timers,
+		&i.ExpiresMS,
+		&i.FreshMS,
+		&i.Details,
+	)
+	return i, err
+}
+
 const knownEvents = `-- name: KnownEvents :many
 SELECT i.account_sid, i.source, i.event_id, i.sequence FROM json_each(CAST(?1 AS TEXT)) AS k
 CROSS JOIN inbox AS i WHERE i.account_sid = k.value ->> 0 AND i.source = k.value ->> 1 AND i.event_id = k.value ->> 2
@@ -2834,56 +2870,4 @@ func (q *Queries) WhatBecameOf(ctx context.Context, arg WhatBecameOfParams) (Wha
 	var i WhatBecameOfRow
 	err := row.Scan(&i.Sequence, &i.Result)
 	return i, err
-}
-
-const withLetters = `-- name: WithLetters :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE status = 'signed' AND letter_digest <> '' AND evidence LIKE '%"letter":%' ORDER BY place LIMIT ?1
-`
-
-func (q *Queries) WithLetters(ctx context.Context, most int64) ([]Document, error) {
-	rows, err := q.query(ctx, q.withLettersStmt, withLetters, most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Document{}
-	for rows.Next() {
-		var i Document
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.Round,
-			&i.Hold,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }

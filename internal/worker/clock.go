@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"errors"
@@ -6,20 +6,16 @@ import (
 	"time"
 )
 
-// wallClock is what this machine takes for the time of day. It decides nothing
-// that a person is told; a test sets it wrong.
-var wallClock = time.Now
-
 // How far this machine's clock may be from the log's.
 const (
 	clockWarns = 2 * time.Second
 	clockFails = time.Minute
 )
 
-// now is the log's time. Until the log has been opened it is at least that of the
+// Now is the log's time. Until the log has been opened it is at least that of the
 // last entry applied, so that no link is called expired that may be good; a
 // database without entries has nothing to judge.
-func (w *worker) now() time.Time {
+func (w *Worker) Now() time.Time {
 	if log := w.log.Load(); log != nil {
 		if now := log.Now(); !now.IsZero() {
 			return now
@@ -30,28 +26,28 @@ func (w *worker) now() time.Time {
 			return last.Add(time.Since(w.began))
 		}
 	}
-	return wallClock()
+	return w.o.Clock()
 }
 
-// errClock means that this machine's clock is too far from the log's for
-// signatures.
+// errClock means that the difference between this machine's clock and the log's is
+// too large for signatures.
 var errClock = errors.New("no signature is taken until they agree; set this machine's clock, or the NATS server's, with NTP")
 
 // offset says how far this machine's clock is from the log's; unknown is true until
 // the log has been heard.
-func (w *worker) offset() (ahead time.Duration, unknown bool) {
+func (w *Worker) offset() (ahead time.Duration, unknown bool) {
 	log := w.log.Load()
 	if log == nil {
 		return 0, true
 	}
-	ahead, known := log.Offset(wallClock())
+	ahead, known := log.Offset(w.o.Clock())
 	return ahead, !known
 }
 
 // signable fails if this machine's clock is too far from the log's for signatures:
 // what else looks at the clock, such as a time-stamp authority's client, would
 // contradict them.
-func (w *worker) signable() error {
+func (w *Worker) signable() error {
 	ahead, _ := w.offset()
 	if ahead.Abs() < clockFails {
 		return nil
@@ -59,7 +55,7 @@ func (w *worker) signable() error {
 	return fmt.Errorf("this machine's clock is %s the log's: %w", aheadOf(ahead), errClock)
 }
 
-// aheadOf says a difference of clocks in words.
+// aheadOf returns a difference of clocks in words.
 func aheadOf(d time.Duration) string {
 	if d < 0 {
 		return (-d).Round(time.Millisecond).String() + " behind"

@@ -1,4 +1,4 @@
-package main
+package datadir
 
 import (
 	"crypto/rand"
@@ -16,9 +16,11 @@ import (
 	"countersign/workflow"
 )
 
-// startNATS starts the embedded server on the data directory's store. One that
-// listens wants the token that is returned, of the clients in this process too.
-func startNATS(cfg config.Config, listen string, logger *slog.Logger) (_ *natsd.Server, token string, err error) {
+// StartNATS starts the embedded server on the log in the data directory. listen is
+// as natsd.Options have it. A server that listens requires the token that is
+// returned, also from clients in this process. It fails as natsd.Start does, and if
+// the token cannot be read or made.
+func StartNATS(cfg config.Config, listen string, logger *slog.Logger) (_ *natsd.Server, token string, err error) {
 	if listen != "" {
 		if token, err = makeToken(cfg); err != nil {
 			return nil, "", err
@@ -34,15 +36,19 @@ func startNATS(cfg config.Config, listen string, logger *slog.Logger) (_ *natsd.
 // storeDir is where the embedded server keeps the log.
 func storeDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "nats") }
 
+// HasLog reports whether an embedded server has ever kept a log in the data
+// directory. It holds too if this process may not look.
+func HasLog(cfg config.Config) bool { return private.Exists(storeDir(cfg)) }
+
 // addressFile holds the address at which the embedded server of the worker that
 // runs on the data directory listens, or natsd.Off.
 func addressFile(cfg config.Config) string { return filepath.Join(cfg.DataDir, "nats-address") }
 
-// tellAddress writes down where the server listens, for commands.
-func tellAddress(cfg config.Config, server *natsd.Server) error {
-	address := natsd.Off
-	if at := server.Addr(); at != nil {
-		address = here(at)
+// WriteAddress writes down the address at which commands reach the embedded server,
+// "" if it does not listen. EmbeddedAt reads it.
+func WriteAddress(cfg config.Config, address string) error {
+	if address == "" {
+		address = natsd.Off
 	}
 	if err := private.Replace(addressFile(cfg), []byte(address+"\n")); err != nil {
 		return fmt.Errorf("write down where the NATS server listens: %w", err)
@@ -86,23 +92,24 @@ func readToken(cfg config.Config) (string, error) {
 	return token, nil
 }
 
-// notInToken holds for what would have to be escaped in a URL.
+// notInToken reports whether a character would have to be escaped in a URL.
 func notInToken(r rune) bool {
 	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
 }
 
-// embeddedAt returns the URL and the token of the embedded server that the
+// EmbeddedAt returns the URL and the token of the embedded server that the
 // worker on the data directory runs. It fails with workflow.ErrUnavailable if
 // none runs: what listens at an address of the past may be another program, and
-// must not get the token.
-func embeddedAt(cfg config.Config) (url, token string, err error) {
-	if !exists(storeDir(cfg)) { // no worker ever embedded a server here: countersign dev may run, on a directory of its own
+// must not get the token. It fails with ErrNotListening if the server takes no
+// connections from other processes.
+func EmbeddedAt(cfg config.Config) (url, token string, err error) {
+	if !HasLog(cfg) { // no worker ever embedded a server here: countersign dev may run, on a directory of its own
 		if cfg.NATSListen == "" {
-			return "", "", errNotListening
+			return "", "", ErrNotListening
 		}
 		return "nats://" + cfg.NATSListen, "", nil
 	}
-	locked, err := isLocked(cfg.DataDir)
+	locked, err := InUse(cfg.DataDir)
 	if err == nil && !locked {
 		return "", "", noWorker(cfg)
 	}
@@ -115,7 +122,7 @@ func embeddedAt(cfg config.Config) (url, token string, err error) {
 	case err != nil:
 		return "", "", fmt.Errorf("find the NATS server of the worker on %s: %w; run this as the worker's user, or name the server with --nats-url", cfg.DataDir, err)
 	case address == natsd.Off:
-		return "", "", errNotListening
+		return "", "", ErrNotListening
 	}
 	token, err = readToken(cfg)
 	switch {
@@ -127,20 +134,22 @@ func embeddedAt(cfg config.Config) (url, token string, err error) {
 	return "nats://" + address, token, nil
 }
 
-var errNotListening = usageError{errors.New("nats-listen is off, so that no command can reach the embedded server: let it listen, or name another with --nats-url")}
+// ErrNotListening means that no command can reach the embedded server, because the
+// settings say so.
+var ErrNotListening = errors.New("nats-listen is off, so that no command can reach the embedded server: let it listen, or name another with --nats-url")
 
 func noWorker(cfg config.Config) error {
 	return fmt.Errorf("%w: no worker with an embedded NATS server runs on the data directory %s: start it, or say with --data-dir or --nats-url where the log is", workflow.ErrUnavailable, cfg.DataDir)
 }
 
-// checkFiles refuses files that a worker reads while it runs if other users can
-// read or change them. They need not be there.
-func checkFiles(cfg config.Config) error {
+// CheckFiles fails with private.ErrOpen if other users can read or change the files
+// that a worker reads again while it runs. The files need not be there.
+func CheckFiles(cfg config.Config) error {
 	if err := private.CheckFile(cfg.AccountsFile); errors.Is(err, private.ErrOpen) {
 		return fmt.Errorf("the accounts file %s cannot be used: %w", cfg.AccountsFile, err)
 	}
 	return nil
 }
 
-// forgetAddress removes what tellAddress wrote.
-func forgetAddress(cfg config.Config) { _ = os.Remove(addressFile(cfg)) }
+// RemoveAddress removes what WriteAddress wrote, if there is anything.
+func RemoveAddress(cfg config.Config) { _ = os.Remove(addressFile(cfg)) }

@@ -1,100 +1,76 @@
-package main
+// Package signing is what a worker signs with: it writes the letters of documents,
+// seals and keeps those that are signed, makes the links in emails, and has the keys
+// for both.
+package signing
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	netmail "net/mail"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"countersign/db"
 	"countersign/internal/config"
 	"countersign/internal/eventlog"
 	"countersign/internal/letter"
-	"countersign/internal/letter/fonts"
 	"countersign/internal/loa"
-	"countersign/internal/mail"
-	"countersign/internal/relay"
-	"countersign/internal/ticket"
 	"countersign/internal/web"
 	"countersign/workflow"
 )
 
-// provider is who hosts the messages, as the letter names it.
-func provider(cfg config.Config) string {
-	if cfg.Provider != "" {
-		return cfg.Provider
-	}
-	from, err := netmail.ParseAddress(cfg.MailFrom)
-	if err != nil {
-		return cfg.MailFrom // the pool refuses it
-	}
-	if from.Name != "" {
-		return from.Name
-	}
-	return from.Address[strings.LastIndexByte(from.Address, '@')+1:]
+// Options say what letters are written of and with.
+type Options struct {
+	Config   config.Config
+	Keys     *Keys
+	Store    *db.Store
+	Log      func() *eventlog.Log // nil until the log has been opened
+	CaughtUp func() bool          // whether the database knows the log up to where it ended at the start
+	Logger   *slog.Logger
 }
 
-// checkProvider fails if letters cannot print the provider's name: none of them
-// could be signed.
-func checkProvider(cfg config.Config) error {
-	if r, ok := fonts.Missing(provider(cfg)); ok {
-		return fmt.Errorf("--provider: letters cannot print the character %q (%U) of the provider's name, which is that of --mail-from if --provider is not set; set --provider to a name in Latin, Greek or Cyrillic letters", r, r)
-	}
-	return nil
+// Letters writes the letters of documents; it signs letters, keeps those that were
+// signed in the object store, and reads them back. It may be used by several
+// goroutines. It is the web.Letters of a worker.
+type Letters struct {
+	provider  string
+	authority string // URL of the time-stamp authority; empty for none
+	keys      *Keys
+	store     *db.Store
+	log       func() *eventlog.Log
+	caughtUp  func() bool
+	logger    *slog.Logger
+
+	desk   *semaphore.Weighted // one for each letter that is being written
+	kept   keptOne
+	probed string // name of the letter that Probe asked for last
 }
 
-// loadSeal reads the key that seals letters, from the files that the settings
-// name or from the keys file.
-func loadSeal(cfg config.Config) (letter.Seal, error) {
-	if cfg.SealCert == "" {
-		certificate, key, err := ticket.LoadSeal(cfg.KeysFile)
-		return letter.Seal{Certificate: certificate, Key: key}, err
+// New makes Letters. It reads and writes nothing.
+func New(o Options) *Letters {
+	return &Letters{
+		provider: Provider(o.Config), authority: o.Config.TSAURL, keys: o.Keys, store: o.Store, log: o.Log, caughtUp: o.CaughtUp,
+		logger: o.Logger, desk: semaphore.NewWeighted(maxLetters),
 	}
-	pair, err := tls.LoadX509KeyPair(cfg.SealCert, cfg.SealKey)
-	if err != nil {
-		return letter.Seal{}, fmt.Errorf("--seal-cert, --seal-key: %w", err)
-	}
-	switch pair.PrivateKey.(type) {
-	case *rsa.PrivateKey, *ecdsa.PrivateKey:
-	default:
-		return letter.Seal{}, errors.New("--seal-key: a key that is neither RSA nor ECDSA cannot seal a PDF")
-	}
-	seal := letter.Seal{Certificate: pair.Leaf, Key: pair.PrivateKey.(crypto.Signer)}
-	for _, der := range pair.Certificate[1:] {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			return letter.Seal{}, fmt.Errorf("--seal-cert: its chain: %w", err)
-		}
-		seal.Chain = append(seal.Chain, c)
-	}
-	return seal, nil
 }
-
-// letters writes letters and keeps those that are signed.
-type letters struct{ *worker }
 
 // content is the document's letter, unsigned.
-func (l letters) content(doc workflow.Document, words loa.Words) letter.Content {
+func (l *Letters) content(doc workflow.Document, words loa.Words) letter.Content {
 	return letter.Content{
-		Words: words, Document: doc.SID, Created: doc.DateUpdated, Provider: provider(l.cfg),
+		Words: words, Document: doc.SID, Created: doc.DateUpdated, Provider: l.provider,
 		Subscriber: doc.Subscriber, Address: strings.Join(doc.ServiceAddress.Lines(), "\n"),
 		Email: doc.Email, Title: doc.ContactTitle, Phone: doc.ContactPhoneNumber, Numbers: doc.Orders,
 	}
 }
 
 // PDF implements web.Letters.
-func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words) ([]byte, error) {
+func (l *Letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words) ([]byte, error) {
 	if doc.Status != workflow.Signed {
 		done, err := l.turn(ctx, doc.SID)
 		if err != nil {
@@ -106,7 +82,7 @@ func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words
 	if !l.Kept(doc) {
 		return nil, fmt.Errorf("%w: the letter of %s was not signed here", workflow.ErrNotFound, doc.SID)
 	}
-	pdf, err := l.fetch(ctx, doc)
+	pdf, err := l.Fetch(ctx, doc)
 	if errors.Is(err, workflow.ErrNotFound) { // it was there: that is our trouble, and not the visitor's
 		err = fmt.Errorf("the signed letter of %s is gone from the object store: %w", doc.SID, workflow.ErrUnavailable)
 	}
@@ -114,52 +90,26 @@ func (l letters) PDF(ctx context.Context, doc workflow.Document, words loa.Words
 }
 
 // Kept implements web.Letters.
-func (l letters) Kept(doc workflow.Document) bool { return keptLetter(doc) }
+func (l *Letters) Kept(doc workflow.Document) bool { return doc.LetterKept }
 
-// keptLetter reports whether a document's letter was signed on the page, and is
-// in the object store: the page's own event says so, in its evidence.
-func keptLetter(doc workflow.Document) bool {
-	var evidence struct {
-		Letter string `json:"letter"`
-	}
-	return doc.Status == workflow.Signed && doc.AskedBy.Writer == workflow.WriterPage && doc.LetterDigest != "" && json.Unmarshal(doc.Evidence, &evidence) == nil &&
-		evidence.Letter == eventlog.LetterName(doc.SID, doc.LetterDigest)
-}
-
-// fetch reads a signed letter back, and makes sure that it is the one that was
-// signed.
-func (l letters) fetch(ctx context.Context, doc workflow.Document) ([]byte, error) {
-	log := l.log.Load()
+// Fetch reads a signed letter back. It fails with workflow.ErrNotFound if the object
+// store does not have it, and if the letter is not the one that was signed.
+func (l *Letters) Fetch(ctx context.Context, doc workflow.Document) ([]byte, error) {
+	log := l.log()
 	if log == nil {
 		return nil, fmt.Errorf("%w: the log has not been opened yet", workflow.ErrUnavailable)
 	}
 	pdf, err := log.Letter(ctx, eventlog.LetterName(doc.SID, doc.LetterDigest))
-	if err == nil && sha256Of(pdf) != doc.LetterDigest {
+	if err == nil && Digest(pdf) != doc.LetterDigest {
 		err = fmt.Errorf("letter of %s: its bytes do not have the digest %s", doc.SID, doc.LetterDigest)
 	}
 	return pdf, err
 }
 
-// message is a mail with what goes with it: the signed letter, or a link to
-// download it that cannot do anything else.
-func (l letters) message(ctx context.Context, m workflow.Mail) (out mail.Message, err error) {
-	out.Mail = m
-	if m.Kind != workflow.MailSigned || m.About == nil || !l.Kept(*m.About) {
-		return out, nil
-	}
-	switch l.cfg.LetterDelivery {
-	case config.Attach:
-		out.Letter, err = l.fetch(ctx, *m.About)
-	case config.Link:
-		out.Download, out.Until = l.download(m)
-	}
-	return out, err
-}
-
 // Sign implements web.Letters.
-func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signature) (digest, name string, err error) {
-	log := l.log.Load()
-	if log == nil || l.seal.Load() == nil {
+func (l *Letters) Sign(ctx context.Context, doc workflow.Document, s web.Signature) (digest, name string, err error) {
+	log := l.log()
+	if log == nil || l.keys.seal.Load() == nil {
 		return "", "", fmt.Errorf("sign the letter of %s: %w: the log has not been read to its end yet", doc.SID, workflow.ErrUnavailable)
 	}
 	pdf, err := l.signed(ctx, doc, s)
@@ -169,7 +119,7 @@ func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatur
 	if pdf, err = l.apply(ctx, doc.SID, pdf, s.At); err != nil {
 		return "", "", err
 	}
-	digest = sha256Of(pdf)
+	digest = Digest(pdf)
 	name = eventlog.LetterName(doc.SID, digest)
 	err = log.PutLetter(ctx, name, pdf)
 	l.kept.putLetter()
@@ -180,12 +130,13 @@ func (l letters) Sign(ctx context.Context, doc workflow.Document, s web.Signatur
 // most of it for the fonts, and some 20 ms of a processor.
 const maxLetters = 2
 
-// deskWait is how long a visitor waits until fewer letters are being written.
+// deskWait is the longest time that a visitor waits until fewer letters are being
+// written.
 const deskWait = 5 * time.Second
 
 // turn waits until fewer than maxLetters letters are being written; done lets
 // the next one begin. It fails with workflow.ErrUnavailable after deskWait.
-func (l letters) turn(ctx context.Context, sid workflow.SID) (done func(), err error) {
+func (l *Letters) turn(ctx context.Context, sid workflow.SID) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, deskWait)
 	defer cancel()
 	if err := l.desk.Acquire(ctx, 1); err != nil {
@@ -195,7 +146,7 @@ func (l letters) turn(ctx context.Context, sid workflow.SID) (done func(), err e
 }
 
 // signed writes the signed letter, without a seal.
-func (l letters) signed(ctx context.Context, doc workflow.Document, s web.Signature) ([]byte, error) {
+func (l *Letters) signed(ctx context.Context, doc workflow.Document, s web.Signature) ([]byte, error) {
 	done, err := l.turn(ctx, doc.SID)
 	if err != nil {
 		return nil, err
@@ -217,18 +168,18 @@ const (
 	stampWait    = 4 * time.Second
 )
 
-// apply seals a letter, with a time stamp where an authority is set. One that
-// is away costs the letter its time stamp and not its signature: the person has
-// signed, and the seal says so without another's word on when.
-func (l letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at time.Time) ([]byte, error) {
-	seal := l.seal.Load()
+// apply seals a letter, with a time stamp if there is an authority. If the authority
+// does not answer, the letter is sealed without a time stamp: the person has signed,
+// and the seal says so.
+func (l *Letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at time.Time) ([]byte, error) {
+	seal := l.keys.seal.Load()
 	if c := seal.Certificate; at.Before(c.NotBefore) || at.After(c.NotAfter) {
 		l.logger.Error("a letter is sealed with a certificate that is not valid now", "document", sid, "from", c.NotBefore, "until", c.NotAfter)
 	}
-	if l.cfg.TSAURL != "" {
+	if l.authority != "" {
 		ctx, cancel := context.WithTimeout(ctx, stampWait)
 		defer cancel()
-		authority := letter.Authority{URL: l.cfg.TSAURL, Try: stampTry, Between: stampBetween}
+		authority := letter.Authority{URL: l.authority, Try: stampTry, Between: stampBetween}
 		sealed, err := seal.Apply(pdf, at, func(signature []byte) ([]byte, error) { return authority.Stamp(ctx, signature) })
 		if !errors.Is(err, letter.ErrNotStamped) {
 			return sealed, err
@@ -239,7 +190,7 @@ func (l letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at tim
 }
 
 // steps is what happened to the document, and the visit that signs it.
-func (l letters) steps(ctx context.Context, doc workflow.Document, s web.Signature) ([]letter.Step, error) {
+func (l *Letters) steps(ctx context.Context, doc workflow.Document, s web.Signature) ([]letter.Step, error) {
 	history, err := l.store.History(ctx, doc.SID)
 	if err != nil {
 		return nil, err
@@ -269,9 +220,10 @@ func (l letters) steps(ctx context.Context, doc workflow.Document, s web.Signatu
 // pages. A document with 50 people in cc that was sent three times has fewer.
 const maxLines = 250
 
-// weighty leaves lines out of a history until at most so many are left: the
-// oldest of the least weight first. Of the weightiest it keeps the first and the
-// last, for they tell how the letter came about and how it reached the signer.
+// weighty returns at most most lines of a history. It leaves out the lines of the
+// least weight first, the oldest before the others. Of the weightiest lines it keeps
+// the first and the last: they tell how the letter came about, and how it reached the
+// signer.
 func weighty(history []db.Happening, most int) []db.Happening {
 	kept := slices.Clone(history)
 	for least := 2; least > 0; least-- {
@@ -302,22 +254,9 @@ func weight(what string) int {
 	return 0
 }
 
-func sha256Of(b []byte) string {
+// Digest returns the digest of a letter as events have it: "sha256:" and the hex
+// digits of the SHA-256 of its bytes.
+func Digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// sender lets the relay send through the pool.
-type sender struct {
-	*mail.Pool
-	letters letters
-}
-
-// Send implements relay.Sender.
-func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
-	message, err := s.letters.message(ctx, m)
-	if err != nil { // sent without it, it could not be made good
-		return relay.Result{Outcome: workflow.Deferred, Reply: "the signed letter cannot be fetched: " + err.Error()}
-	}
-	return relay.Result(s.Pool.Send(ctx, message))
 }

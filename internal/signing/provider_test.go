@@ -1,10 +1,11 @@
-package main
+package signing_test
 
 import (
 	"strings"
 	"testing"
 
 	"countersign/internal/config"
+	"countersign/internal/signing"
 )
 
 func TestCheckProvider_NameThatLettersCannotPrint(t *testing.T) {
@@ -19,20 +20,12 @@ func TestCheckProvider_NameThatLettersCannotPrint(t *testing.T) {
 		{config.Config{MailFrom: "=?UTF-8?Q?=E6=A0=AA?= <loa@example.com>"}, "株"},
 		{config.Config{MailFrom: "رسائل <loa@example.com>"}, "ر"},
 	} {
-		err := checkProvider(c.cfg)
+		err := signing.CheckProvider(c.cfg)
 		if c.bad == "" && err != nil {
 			t.Errorf("%q, %q: %v", c.cfg.Provider, c.cfg.MailFrom, err)
 		}
 		if c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)) {
 			t.Errorf("%q, %q: %v; want %q named", c.cfg.Provider, c.cfg.MailFrom, err, c.bad)
 		}
-	}
-}
-
-// TestNewWorker_RefusesProviderThatLettersCannotPrint starts no worker.
-func TestNewWorker_RefusesProviderThatLettersCannotPrint(t *testing.T) {
-	_, err := newWorker(t.Context(), config.Config{DataDir: t.TempDir(), Provider: "株式会社"}, false, nil)
-	if err == nil || !strings.Contains(err.Error(), "--provider") {
-		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/admin"
+	"countersign/internal/private"
 )
 
 // How often checks look, and how long a look may take.
@@ -18,7 +19,7 @@ const (
 	holdWithin = 30 * time.Second // the database: the sweep after an erasure writes all of it
 )
 
-// Until when it is no trouble.
+// How long these may last before a check fails.
 const (
 	appendWithin = 10 * time.Second // an election takes 4 to 9 s
 	behindWithin = 15 * time.Second
@@ -26,28 +27,28 @@ const (
 
 var errNotOpened = errors.New("the log has not been opened yet; the worker's log says why, if that takes long")
 
-// newChecks is what the worker needs for its work. The state of the mail server is
-// a warning: mails wait for it, and all else goes on.
-func (w *worker) newChecks() *admin.Checks {
+// newChecks returns the checks of all that the worker needs. The state of the mail
+// server is a warning: emails wait for it, and all else goes on.
+func (w *Worker) newChecks() *admin.Checks {
 	often := func(name string, look func(context.Context) error) admin.Check {
 		return admin.Check{Name: name, Look: look, Every: lookOften, Within: lookWithin}
 	}
-	return admin.NewChecks(w.now, w.logger,
+	return admin.NewChecks(w.Now, w.logger,
 		often("nats", w.checkNATS),
-		often("log", (&logReader{worker: w}).check),
+		often("log", (&logReader{Worker: w}).check),
 		often("append", w.checkAppend),
-		often("follower", (&following{worker: w}).check),
+		often("follower", (&following{Worker: w}).check),
 		admin.Check{Name: "store", Look: func(ctx context.Context) error { return w.store.Probe(ctx) }, Every: lookSeldom, Within: holdWithin},
 		often("clock", w.checkClock),
 		often("keys", w.checkKeys),
-		often("accounts", (&accountsFile{worker: w}).check),
-		admin.Check{Name: "letters", Look: (&letterStore{worker: w}).check, Every: lookSeldom, Within: lookWithin},
+		often("accounts", (&accountsFile{Worker: w}).check),
+		admin.Check{Name: "letters", Look: w.checkLetters, Every: lookSeldom, Within: lookWithin},
 		often("mail", w.checkMail),
 	)
 }
 
-// checkNATS is about the connection.
-func (w *worker) checkNATS(context.Context) error {
+// checkNATS fails if there is no connection to NATS.
+func (w *Worker) checkNATS(context.Context) error {
 	if w.nc.IsConnected() {
 		return nil
 	}
@@ -62,9 +63,9 @@ func (w *worker) checkNATS(context.Context) error {
 }
 
 // logReader tells whether the log can be read. It keeps the log's clock and its end
-// true while nothing is appended. Its check is not called by two at once.
+// up to date while nothing is appended. Its check must not be called by two at once.
 type logReader struct {
-	*worker
+	*Worker
 	read time.Time // when an entry was read last: it may have megabytes
 }
 
@@ -85,9 +86,8 @@ func (r *logReader) check(ctx context.Context) error {
 	return nil
 }
 
-// checkAppend is about writing: whether the log acknowledged what had to be
-// appended.
-func (w *worker) checkAppend(context.Context) error {
+// checkAppend fails if the log does not acknowledge what the worker appends.
+func (w *Worker) checkAppend(context.Context) error {
 	log := w.log.Load()
 	if log == nil {
 		return errNotOpened
@@ -99,10 +99,10 @@ func (w *worker) checkAppend(context.Context) error {
 	return nil
 }
 
-// following tells whether the follower keeps up: what was the log's end has to be
-// applied soon after. Its check is not called by two at once.
+// following tells whether the follower keeps up: what was the log's end must be
+// applied soon after. Its check must not be called by two at once.
 type following struct {
-	*worker
+	*Worker
 	end uint64    // of the log
 	at  time.Time // when it was so; read for its monotonic part
 }
@@ -126,7 +126,7 @@ func (f *following) check(context.Context) error {
 }
 
 // checkClock compares this machine's clock with the log's.
-func (w *worker) checkClock(context.Context) error {
+func (w *Worker) checkClock(context.Context) error {
 	ahead, unknown := w.offset()
 	switch {
 	case unknown:
@@ -139,29 +139,31 @@ func (w *worker) checkClock(context.Context) error {
 	return nil
 }
 
-// checkKeys is about the keys of links and of the seal.
-func (w *worker) checkKeys(context.Context) error {
-	if !w.hasCaughtUp() && (w.keys.Absent() || w.seal.Load() == nil) {
-		return nil // they are made, or missed, when the log has been read: see the follower
+// checkKeys fails if the keys of links or of the seal cannot be read.
+func (w *Worker) checkKeys(context.Context) error {
+	if !w.hasCaughtUp() && w.keys.Missing() {
+		return nil // they are made, or missed, when the log has been read: see catchUp
 	}
-	if err := w.keys.Reload(); err != nil {
-		return err
+	return w.keys.Check()
+}
+
+// checkLetters fails if signed letters are missing from the object store.
+func (w *Worker) checkLetters(ctx context.Context) error {
+	if w.log.Load() == nil {
+		return errNotOpened
 	}
-	if _, err := loadSeal(w.cfg); err != nil {
-		return fmt.Errorf("the seal that was read before goes on: %w", err)
-	}
-	return nil
+	return w.letters.Probe(ctx)
 }
 
 // accountsFile tells whether the accounts can be read. There need not be any, but
 // a file that was there must not vanish.
 type accountsFile struct {
-	*worker
+	*Worker
 	used bool
 }
 
 func (a *accountsFile) check(context.Context) error {
-	there := exists(a.cfg.AccountsFile)
+	there := private.Exists(a.cfg.AccountsFile)
 	a.used = a.used || there
 	if a.used && !there {
 		return fmt.Errorf("the accounts file %s was removed: the REST API refuses everybody; restore it, or restart the worker to go on without", a.cfg.AccountsFile)
@@ -169,8 +171,8 @@ func (a *accountsFile) check(context.Context) error {
 	return a.accounts.Reload()
 }
 
-// checkMail is about the mail server, as the last tries met it.
-func (w *worker) checkMail(context.Context) error {
+// checkMail warns if the last attempts to use the mail server failed.
+func (w *Worker) checkMail(context.Context) error {
 	if trouble, is := w.mailTrouble(); is {
 		return admin.Warning(errors.New(trouble.String()))
 	}

@@ -1,4 +1,4 @@
-package main
+package signing
 
 import (
 	"context"
@@ -11,27 +11,27 @@ import (
 	"countersign/workflow"
 )
 
-// letterStore tells whether the signed letters are there, by one of them.
-type letterStore struct {
-	*worker
-	name string // of the letter
-}
-
-func (l *letterStore) check(ctx context.Context) (err error) {
-	log := l.log.Load()
-	if log == nil {
-		return errNotOpened
-	}
-	err = log.ProbeLetters(ctx, l.name)
-	if l.name == "" || errors.Is(err, workflow.ErrNotFound) { // its document may have been erased since
-		if l.name, err = l.someLetter(ctx); err == nil {
-			err = log.ProbeLetters(ctx, l.name)
+// Probe tells whether the signed letters are there, by one of them: it fails if the
+// object store does not answer, or does not have a letter that was signed. It must
+// not be called by two at once, and not before the log has been opened.
+func (l *Letters) Probe(ctx context.Context) (err error) {
+	log := l.log()
+	err = log.ProbeLetters(ctx, l.probed)
+	if l.probed == "" || errors.Is(err, workflow.ErrNotFound) { // its document may have been erased since
+		if l.probed, err = l.someLetter(ctx); err == nil {
+			err = log.ProbeLetters(ctx, l.probed)
 		}
 	}
 	if errors.Is(err, workflow.ErrNotFound) {
 		return fmt.Errorf("signed letters are gone: %w; restore the stream OBJ_%s from a backup", err, eventlog.LettersBucket)
 	}
 	return err
+}
+
+// sealed reports whether a letter was signed and sealed here.
+func (l *Letters) sealed(ctx context.Context) (bool, error) {
+	name, err := l.someLetter(ctx)
+	return name != "", err
 }
 
 // keptOne is a signed letter that has to be in the object store.
@@ -51,14 +51,14 @@ const (
 
 // someLetter returns the name of a signed letter that has to be in the object
 // store, the oldest, and "" if none is known.
-func (w *worker) someLetter(ctx context.Context) (string, error) {
-	k := &w.kept
+func (l *Letters) someLetter(ctx context.Context) (string, error) {
+	k := &l.kept
 	k.Lock()
 	defer k.Unlock()
 	if k.name != "" {
-		doc, err := w.store.Document(ctx, k.sid)
+		doc, err := l.store.Document(ctx, k.sid)
 		switch {
-		case err == nil && keptLetter(doc):
+		case err == nil && doc.LetterKept:
 			return k.name, nil
 		case err != nil && !errors.Is(err, workflow.ErrNotFound):
 			return "", err
@@ -68,17 +68,15 @@ func (w *worker) someLetter(ctx context.Context) (string, error) {
 	if time.Now().Before(k.next) && time.Since(k.signing) > scanOnSigned {
 		return "", nil
 	}
-	docs, err := w.store.WithLetters(ctx, 100)
-	if err != nil {
+	doc, err := l.store.KeptLetter(ctx)
+	switch {
+	case err == nil:
+		k.sid, k.name = doc.SID, eventlog.LetterName(doc.SID, doc.LetterDigest)
+		return k.name, nil
+	case !errors.Is(err, workflow.ErrNotFound):
 		return "", err
 	}
-	for _, doc := range docs {
-		if keptLetter(doc) {
-			k.sid, k.name = doc.SID, eventlog.LetterName(doc.SID, doc.LetterDigest)
-			return k.name, nil
-		}
-	}
-	if w.hasCaughtUp() { // else the log may bring some
+	if l.caughtUp() { // else the log may bring some
 		k.next = time.Now().Add(scanAgain)
 	}
 	return "", nil

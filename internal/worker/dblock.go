@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"log/slog"
@@ -8,12 +8,13 @@ import (
 )
 
 const (
-	lockGrace = 3 * time.Second  // how long another process may lock the database before it is said
-	lockAgain = 30 * time.Second // how often it is said
+	lockGrace = 3 * time.Second  // how long another process may lock the database before the log says so
+	lockAgain = 30 * time.Second // how often the log says so
 )
 
-// sayLocks returns what a store tells that waits for another process: it warns
-// after lockGrace and then every lockAgain, and says when work goes on.
+// sayLocks returns a function that a store calls while another process locks the
+// database. It warns after lockGrace and then every lockAgain, and logs when work
+// goes on.
 func sayLocks(logger *slog.Logger) func(db.Lock) {
 	var since, said time.Time
 	return func(l db.Lock) {

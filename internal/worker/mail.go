@@ -1,0 +1,99 @@
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"countersign/internal/config"
+	"countersign/internal/mail"
+	"countersign/internal/relay"
+	"countersign/internal/signing"
+	"countersign/workflow"
+)
+
+func (w *Worker) mailPool() (*mail.Pool, error) {
+	server, err := mail.ParseURL(string(w.cfg.SMTPURL))
+	if err != nil {
+		return nil, fmt.Errorf("--smtp-url: %w", err)
+	}
+	w.mailServer = server
+	c := mail.Config{
+		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, ReturnPath: w.cfg.MailReturnPath,
+		Pool: w.cfg.MailPool, Link: w.links.Sign, HELO: w.cfg.MailHELO, Now: w.Now, Logger: w.logger,
+		TokenFile: w.cfg.SMTPTokenFile, TokenCommand: string(w.cfg.SMTPTokenCommand),
+	}
+	if c.TLS, err = mailTLS(w.cfg.SMTPCA); err != nil {
+		return nil, fmt.Errorf("--smtp-ca: %w", err)
+	}
+	if w.cfg.DKIMDomain != "" {
+		c.DKIM = &mail.DKIM{Domain: w.cfg.DKIMDomain, Selector: w.cfg.DKIMSelector, KeyFile: w.cfg.DKIMKey}
+	}
+	return mail.New(c)
+}
+
+// mailTLS returns settings that trust the authorities in a PEM file; nil, which trusts
+// those of the system, if there is no file.
+func mailTLS(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate (PEM) that can be read", file)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// mailTrouble returns what keeps all emails of this worker waiting, if anything does.
+func (w *Worker) mailTrouble() (relay.Trouble, bool) {
+	if mails := w.sending.Load(); mails != nil {
+		return mails.Trouble()
+	}
+	return relay.Trouble{}, false
+}
+
+// sender lets the relay send through the pool.
+type sender struct {
+	*mail.Pool
+	w *Worker
+}
+
+// Send implements relay.Sender.
+func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
+	message, err := s.w.message(ctx, m)
+	if err != nil { // an email that was sent without its letter could not be corrected
+		return relay.Result{Outcome: workflow.Deferred, Reply: "the signed letter cannot be fetched: " + err.Error()}
+	}
+	return relay.Result(s.Pool.Send(ctx, message))
+}
+
+// message is an email with what goes with it: the signed letter, or a link to
+// download it that cannot do anything else.
+func (w *Worker) message(ctx context.Context, m workflow.Mail) (out mail.Message, err error) {
+	out.Mail = m
+	if m.Kind != workflow.MailSigned || m.About == nil || !w.letters.Kept(*m.About) {
+		return out, nil
+	}
+	switch w.cfg.LetterDelivery {
+	case config.Attach:
+		out.Letter, err = w.letters.Fetch(ctx, *m.About)
+	case config.Link:
+		out.Download, out.Until = w.links.Download(m)
+	}
+	return out, err
+}
+
+// newLinks makes what writes the links of emails.
+func (w *Worker) newLinks() *signing.Links {
+	return &signing.Links{
+		Origin: w.cfg.PublicURL, Lifetime: w.cfg.LinkLifetime, GiveUp: w.cfg.MailGiveUpAfter, Keys: w.keys.Links,
+		Timers: func() workflow.Timers { return w.store.Position().Timers }, Logger: w.logger,
+	}
+}

@@ -1,0 +1,94 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"countersign/db"
+	"countersign/internal/datadir"
+	"countersign/internal/eventlog"
+	"countersign/internal/httpd"
+	"countersign/workflow"
+)
+
+// seedWait is how long a new worker waits for NATS to give it a snapshot.
+const seedWait = 5 * time.Second
+
+// openStore opens the database. One that has applied nothing yet begins as the
+// newest good snapshot, if there is one.
+func (w *Worker) openStore(ctx context.Context) (err error) {
+	if w.snapshots, err = w.o.Snapshots(w.nc); err != nil {
+		return err
+	}
+	if unused(ctx, w.cfg.DataDir) {
+		w.seed(ctx)
+	}
+	w.store, err = db.OpenTelling(ctx, w.cfg.DataDir, sayLocks(w.logger))
+	return err
+}
+
+// unused reports whether a data directory has no database, or one that has
+// applied nothing.
+func unused(ctx context.Context, dir string) bool {
+	store, err := db.OpenReader(ctx, dir)
+	if err != nil {
+		return errors.Is(err, workflow.ErrNotFound)
+	}
+	defer store.Close()
+	return store.Position().Sequence == 0
+}
+
+// seed makes the database of a snapshot. If that fails the worker starts all the
+// same: the log has all that a snapshot has.
+func (w *Worker) seed(ctx context.Context) {
+	ended := time.After(seedWait)
+	for {
+		name, position, ok, err := w.snapshots.Restore(ctx)
+		switch {
+		case ok:
+			w.logger.Info("starting from a snapshot", "name", name, "position", position)
+			return
+		case err == nil:
+			return // folding from the log's beginning
+		case !errors.Is(err, workflow.ErrUnavailable):
+			w.logger.Warn("no snapshot could be made the database; folding from the log's beginning", "err", err)
+			return
+		}
+		select {
+		case <-ended:
+			w.logger.Warn("the snapshots cannot be read; folding from the log's beginning", "err", err)
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// askAgain is the pause between two questions to NATS while it does not answer.
+const askAgain = 100 * time.Millisecond
+
+func (w *Worker) connect(ctx context.Context) (err error) {
+	o := eventlog.ConnectOptions{
+		URL: string(w.cfg.NATSURL), Context: w.cfg.NATSContext, Creds: w.cfg.NATSCreds,
+		TLSCA: w.cfg.NATSCA, TLSCert: w.cfg.NATSCert, TLSKey: w.cfg.NATSKey,
+		InboxPrefix: w.cfg.NATSInboxPrefix, Name: "countersign", Logger: w.logger,
+	}
+	if !w.cfg.External() {
+		datadir.RemoveAddress(w.cfg) // of a worker that was killed
+		if w.server, o.Token, err = datadir.StartNATS(w.cfg, w.cfg.NATSListen, w.logger); err != nil {
+			return err
+		}
+		address := ""
+		if at := w.server.Addr(); at != nil {
+			address = httpd.Local(at)
+		}
+		if err := datadir.WriteAddress(w.cfg, address); err != nil {
+			return err
+		}
+		o.InProcess = w.server
+	}
+	w.nc, err = eventlog.Connect(ctx, o)
+	return err
+}
