@@ -262,11 +262,16 @@ func (p *person) axe(name, options string) {
 	}
 }
 
-// shoot takes a picture where SHOTS names a directory.
+// shoot takes a picture if SHOTS names a directory. Of a state that is
+// photographed from top to bottom it takes another, of the top alone.
 func (v visit) shoot(name string, phone, dark bool) {
 	v.t.Helper()
+	if whole[strings.TrimPrefix(name, "sign-")] && v.lang == "en" {
+		v.person.shoot(name, true, phone, dark)
+		name += "-top"
+	}
 	name += map[bool]string{true: "-es", false: ""}[v.lang == "es"]
-	v.person.shoot(name, whole[strings.TrimPrefix(name, "sign-")], phone, dark)
+	v.person.shoot(name, false, phone, dark)
 }
 
 func (p *person) shoot(name string, whole, phone, dark bool) {

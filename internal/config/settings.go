@@ -32,7 +32,7 @@ const PublicURL = "http://127.0.0.1:8080"
 // configFile is the one setting that the file cannot have.
 const configFile = "config"
 
-// table is everything that can be set, in the order of README.md's table.
+// table is everything that can be set, in the order of the table in docs/configuration.md.
 func table(c *Config) []setting {
 	return slices.Concat(
 		generalSettings(c), natsSettings(c), mailSettings(c), snapshotSettings(c),
@@ -196,7 +196,7 @@ func (v *flagValue) String() string     { return v.text }
 func (v *flagValue) Set(s string) error { v.text = s; return nil }
 func (v *flagValue) Type() string       { return v.kind }
 
-// Markdown is the table for README.md.
+// Markdown is the table for docs/configuration.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| flag, and key in the file | environment | default | what |\n| --- | --- | --- | --- |\n")
