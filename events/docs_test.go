@@ -71,7 +71,7 @@ func words() []string {
 	for _, c := range []workflow.Code{
 		workflow.CodeUnreadable, workflow.CodeUnknownType, workflow.CodeUnknownVersion, workflow.CodeInvalid, workflow.CodeTooLarge,
 		workflow.CodeParkedTooLong, workflow.CodeParkedTooMany, workflow.CodeCrashed, workflow.CodeExists, workflow.CodeImmutable,
-		workflow.CodeStatus, workflow.CodeRound, workflow.CodeOrderTaken, workflow.CodeOrderUnknown, workflow.CodeMailUnknown,
+		workflow.CodeStatus, workflow.CodeRound, workflow.CodeOrderTaken, workflow.CodeNumberTaken, workflow.CodeOrderUnknown, workflow.CodeMailUnknown,
 		workflow.CodeTooManyEmails, workflow.CodeAccount, workflow.CodeErased,
 	} {
 		words = append(words, string(c))
