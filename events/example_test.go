@@ -83,7 +83,11 @@ func ExampleDecode_waitForStatus() {
 		if err != nil {
 			panic(err)
 		}
-		entry := events.Decode(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
+		received, err := events.FromMsg(m)
+		if err != nil {
+			panic(err)
+		}
+		entry := events.Decode(received)
 		if b, ok := entry.Body.(workflow.Became); ok && b.Status == workflow.Signing {
 			fmt.Println(b.Status, "by", b.Email)
 			return
@@ -126,7 +130,11 @@ func ExampleDecode_readRefusal() {
 	if err != nil {
 		panic(err)
 	}
-	entry := events.Decode(events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
+	received, err := events.FromMsg(m)
+	if err != nil {
+		panic(err)
+	}
+	entry := events.Decode(received)
 	if b, ok := entry.Body.(workflow.Refused); ok {
 		fmt.Println(b.Code, b.Order, b.Document) // for programs
 		fmt.Println(b.Message != "")             // for people

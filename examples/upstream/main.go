@@ -34,6 +34,10 @@ type request struct {
 	email, number            string
 }
 
+// eventID follows from the document, so that the event is the same if this
+// program is started again.
+func (r request) eventID() string { return string(r.document) + ".created" }
+
 func main() {
 	var r request
 	url := flag.String("nats", "nats://127.0.0.1:4222", "NATS server, with a token if it needs one: nats://TOKEN@host:4222")
@@ -66,24 +70,22 @@ func run(ctx context.Context, url string, r request, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The id follows from the document, so that it is the same if this program
-	// is started again, and no second document results.
-	sequence, err := events.Publish(ctx, js, events.Created(source, string(r.document)+".created", r.account, r.document, workflow.Created{
+	created := events.Created(source, r.eventID(), r.account, r.document, workflow.Created{
 		AddressSID:         "AD225237eb19e923195969f43325873e1f",
 		Email:              r.email,
 		HostedNumberOrders: []workflow.OrderRef{{SID: r.order, PhoneNumber: r.number}},
-	}))
-	if err != nil {
-		return err
+	})
+	if _, err := events.Publish(ctx, js, created); err != nil {
+		return err // it may be on the log or not: publish it again
 	}
 	fmt.Fprintf(out, "published %s\n", r.document)
-	return follow(ctx, js, r, sequence, out)
+	return follow(ctx, js, r, out)
 }
 
 // follow reads the document's answers from the beginning of the log. A service
 // that serves many documents uses one durable consumer instead, which an
 // operator creates for it: docs/nats.md.
-func follow(ctx context.Context, js jetstream.JetStream, r request, sequence uint64, out io.Writer) error {
+func follow(ctx context.Context, js jetstream.JetStream, r request, out io.Writer) error {
 	subject := events.Prefix + string(r.account) + "." + string(r.document)
 	consumer, err := js.OrderedConsumer(ctx, events.StreamName, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{subject + ".became.>", subject + ".refused.*", subject + ".order.*.register"},
@@ -102,7 +104,11 @@ func follow(ctx context.Context, js jetstream.JetStream, r request, sequence uin
 		if err != nil {
 			return fmt.Errorf("read the next answer about %s: %w", r.document, err)
 		}
-		switch b := events.Decode(message(m)).Body.(type) {
+		received, err := events.FromMsg(m)
+		if err != nil {
+			return err
+		}
+		switch b := events.Decode(received).Body.(type) {
 		case workflow.Became:
 			status = b.Status
 			fmt.Fprintf(out, "%s, round %d\n", b.Status, b.Round)
@@ -110,15 +116,10 @@ func follow(ctx context.Context, js jetstream.JetStream, r request, sequence uin
 			registers--
 			fmt.Fprintf(out, "register %s\n", b.PhoneNumber)
 		case workflow.Refused:
-			if b.Sequence == sequence {
+			if b.Source == source && b.EventID == r.eventID() {
 				return errors.New("refused, " + string(b.Code) + ": " + b.Message)
 			}
 		}
 	}
 	return nil
-}
-
-// message is what a consumer received, as events.Decode takes it.
-func message(m jetstream.Msg) events.Message {
-	return events.Message{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()}
 }
