@@ -24,6 +24,7 @@ var (
 	links    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	headings = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
 	tests    = regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z]\w*)(…?)`)
+	added    = regexp.MustCompile(`" \+\s*"`) // between two parts of a text
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 )
 
@@ -46,6 +47,53 @@ func TestDocs_NamedTestsExist(t *testing.T) {
 	for _, fault := range unknownTests(documents(t), known) {
 		t.Error(fault)
 	}
+}
+
+// TestDocs_QuotedMessagesExist looks up in the source what operations.md quotes
+// of logs and errors, so that an operator who searches for a line finds it.
+func TestDocs_QuotedMessagesExist(t *testing.T) {
+	var source strings.Builder
+	for _, path := range files(t, ".go") {
+		if !strings.HasSuffix(path, "_test.go") {
+			source.WriteString(added.ReplaceAllString(read(t, path), ""))
+		}
+	}
+	found := quotes(read(t, "docs/operations.md"))
+	if len(found) < 30 {
+		t.Errorf("found only %d quotes", len(found))
+	}
+	for _, quote := range found {
+		if !quoted(quote, source.String()) {
+			t.Errorf("docs/operations.md quotes %q, and no message of the program says so", quote)
+		}
+	}
+}
+
+// quotes returns what the first column of the table "When something fails"
+// quotes.
+func quotes(operations string) (list []string) {
+	_, section, _ := strings.Cut(operations, "## When something fails")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for line := range strings.Lines(section) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		for _, code := range codes.FindAllString(first, -1) {
+			list = append(list, strings.Trim(code, "`"))
+		}
+	}
+	return list
+}
+
+// quoted reports whether four words of a quote, or all if it has fewer, follow
+// one another in the source. The others may be values.
+func quoted(quote, source string) bool {
+	words := strings.Fields(strings.ReplaceAll(quote, "…", " "))
+	n := min(4, len(words))
+	for i := range len(words) - n + 1 {
+		if strings.Contains(source, strings.TrimRight(strings.Join(words[i:i+n], " "), ";:,")) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestDocs_EveryPictureIsShown keeps pictures out of the repository that no
@@ -80,6 +128,14 @@ func TestDocs_FaultsAreNoticed(t *testing.T) {
 	want = []string{"docs/x.md names TestB, and there is no such test"}
 	if got := unknownTests(docs, []string{"TestA", "TestC_One"}); !slices.Equal(got, want) {
 		t.Errorf("tests: %q", got)
+	}
+	list := quotes("## When something fails\n| `the log is %s here; …`, from a `command` | `no` |\n## Watching\n| `none` | |\n")
+	if !slices.Equal(list, []string{"the log is %s here; …", "command"}) {
+		t.Errorf("quotes: %q", list)
+	}
+	const source = `"entry %d of the log is gone"`
+	if !quoted("entry 7 of the log is gone; …", source) || quoted("entry 7 of the log has gone", source) {
+		t.Error("a quote is found only if four of its words are in the source")
 	}
 }
 
