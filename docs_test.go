@@ -96,6 +96,21 @@ func quoted(quote, source string) bool {
 	return false
 }
 
+// TestDocs_ArchitectureNamesEveryPackage keeps the list of packages complete.
+// What only tests use, and programs of the examples, are one line each.
+func TestDocs_ArchitectureNamesEveryPackage(t *testing.T) {
+	text := read(t, "ARCHITECTURE.md")
+	for _, p := range goList(t, "./...") {
+		room := p.room()
+		if room == "." || strings.HasPrefix(room, testRooms) || strings.HasPrefix(room, "examples/") {
+			continue
+		}
+		if !strings.Contains(text, room+"/") {
+			t.Errorf("ARCHITECTURE.md does not name %s", room)
+		}
+	}
+}
+
 // TestDocs_EveryPictureIsShown keeps pictures out of the repository that no
 // document shows.
 func TestDocs_EveryPictureIsShown(t *testing.T) {
