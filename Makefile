@@ -49,7 +49,7 @@ tools: $(AXE) $(PROMTOOL) # programs that tests run, from Debian's packages wher
 
 shots: tools ## pictures in shots/: the signing page in every state and every email, on phone and desktop, light and dark
 	mkdir -p shots
-	SHOTS="$(CURDIR)/shots" go -C browser test -count=1 -run 'TestEvery|TestALinkExpires|TestWithoutTheLog|TestMails' ./...
+	SHOTS="$(CURDIR)/shots" go -C browser test -count=1 -run 'TestPage_Every|TestPage_SaysThatLinkHasExpired|TestPage_ShowsLetterWithoutTheLog|TestMail_EachKindIsAccessible' ./...
 
 soak: soak-storm ## what takes long: soak-storm, and then simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
 	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim
