@@ -47,9 +47,9 @@ tools: $(AXE) $(PROMTOOL) # programs that tests run, from Debian's packages wher
 	@command -v $${CHROME:-chromium-headless-shell} >/dev/null || { \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; }
 
-shots: tools ## docs/images: the signing page in every state and every mail, on phone and desktop, light and dark
-	mkdir -p docs/images
-	SHOTS="$(CURDIR)/docs/images" go -C browser test -count=1 -run 'TestPage_Every|TestPage_SaysThatLinkHasExpired|TestPage_ShowsLetterWithoutTheLog|TestMail_EachKindIsAccessible' ./...
+shots: tools ## pictures in shots/: the signing page in every state and every email, on phone and desktop, light and dark
+	mkdir -p shots
+	SHOTS="$(CURDIR)/shots" go -C browser test -count=1 -run 'TestPage_Every|TestPage_SaysThatLinkHasExpired|TestPage_ShowsLetterWithoutTheLog|TestMail_EachKindIsAccessible' ./...
 
 soak: soak-storm ## what takes long: soak-storm, and then simulated schedules until Ctrl-C, or SIM_SCHEDULES of them from SIM_FIRST on
 	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim
@@ -88,7 +88,7 @@ generate: ## everything that is made from something else
 	$(SQLC) generate
 	$(CONTRACT) "$(CURDIR)/docs"
 	go generate ./...
-	go test ./internal/config -run TestReadmeHasTheTable -update
+	go test ./internal/config -run TestMarkdown_DocsHaveTheTable -update
 
 check: format vet staticcheck deadcode generated tidy layers house openapi paths ## all that a machine can judge without running the tests
 	@echo "check: clean"
@@ -116,7 +116,7 @@ generated: # what is generated is what would be generated now
 	$(SQLC) diff
 	@set -e; dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; $(CONTRACT) "$$dir"; \
 		diff -ru docs/schemas "$$dir/schemas"; diff -u docs/asyncapi.yaml "$$dir/asyncapi.yaml"
-	go test ./examples/... ./internal/config -run 'InStep|TestReadmeHasTheTable'
+	go test ./examples/... ./internal/config -run 'InStep|DocsHaveTheTable'
 
 tidy:
 	go mod tidy -diff

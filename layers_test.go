@@ -71,6 +71,9 @@ var rooms = map[string]string{
 	"workflow": "",
 	".":        "", // carries schema.sql, nothing else
 	"examples": "", // an oracle that shares our code would share our mistakes
+
+	"examples/upstream":       "events workflow", // as a service of somebody else would
+	"internal/test/devserver": "",                // runs the program, and does not import it
 }
 
 // testRooms begins the paths of packages that only tests use.

@@ -58,7 +58,7 @@ func TestPage_IsSignedFromTheMail(t *testing.T) {
 	x, p := newTown(t), newTab(t)
 	l := x.create(200)
 	p.do(p.device(true, false), chromedp.Navigate(l.link))
-	p.reads("Waiting for your signature", "Example Messaging asks you to sign", "(415) 555-0299", l.order(199), "Owner & Daughters, Inc.")
+	p.reads("Waiting for your signature", "Example Messaging asks you to sign", l.shown(199), l.order(199), "Owner & Daughters, Inc.")
 	if wide := eval[int](p, `document.documentElement.scrollWidth`); wide > 375 {
 		t.Errorf("the page is %d pixels wide on a phone", wide)
 	}
@@ -223,10 +223,10 @@ func TestPage_ChangedLetterIsNotSigned(t *testing.T) {
 	p.do(chromedp.Navigate(l.link))
 	hostile := `<img src=x onerror="document.title='owned'">Zoë`
 	p.fill(hostile)
-	x.publish(l.px, "order."+l.order(2)+".status", "number-"+l.px, map[string]string{"status": "pending-loa", "phone_number": "+14155550177"})
-	wait(t, "the number on the page", func() bool { return strings.Contains(page(t, l.link), "(415) 555-0177") })
+	x.publish(l.px, "order."+l.order(2)+".status", "number-"+l.px, map[string]string{"status": "pending-loa", "phone_number": l.number(2)})
+	wait(t, "the number on the page", func() bool { return strings.Contains(page(t, l.link), l.shown(2)) })
 	p.click(signs)
-	p.reads("The letter changed while you read it", "Nothing has been signed", "(415) 555-0177")
+	p.reads("The letter changed while you read it", "Nothing has been signed", l.shown(2))
 	if got := eval[string](p, `document.querySelectorAll('img').length + document.getElementById('name').value`); got != "0"+hostile {
 		t.Errorf("the name became %q", got)
 	}

@@ -208,7 +208,7 @@ func (x *town) create(orders int) letter {
 	l.px = fmt.Sprintf("PX%032x", l.n)
 	var list []map[string]string
 	for i := range orders {
-		o := map[string]string{"sid": l.order(i), "phone_number": fmt.Sprintf("+1415555%04d", 100+i), "current_carrier": "Pacific Voice"}
+		o := map[string]string{"sid": l.order(i), "phone_number": l.number(i), "current_carrier": "Pacific Voice"}
 		if i == 2 {
 			delete(o, "phone_number")
 		}
@@ -226,6 +226,14 @@ func (x *town) create(orders int) letter {
 }
 
 func (l letter) order(i int) string { return fmt.Sprintf("HR%016x%016x", l.n, i) }
+
+// number is the made-up telephone number of an order. No other letter has it,
+// because a number can be on one live document only: each letter has an area
+// code of its own.
+func (l letter) number(i int) string { return fmt.Sprintf("+1%03d555%04d", 612+l.n, 100+i) }
+
+// shown is the number as the page writes it.
+func (l letter) shown(i int) string { return fmt.Sprintf("(%03d) 555-%04d", 612+l.n, 100+i) }
 
 // mail waits for the first mail of a kind about a letter.
 func (x *town) mail(l letter, kind string) (m mailed) {

@@ -1,6 +1,6 @@
 // Package config holds everything that can be set. One table (settings.go)
 // makes the flags, the names in the environment, the keys of the file and the
-// table in README.md.
+// table in docs/configuration.md.
 //
 // A flag counts before the environment, the environment before the file, the
 // file before the default. What is unknown or cannot be is refused, all faults

@@ -32,7 +32,7 @@ const PublicURL = "http://127.0.0.1:8080"
 // configFile is the one setting that the file cannot have.
 const configFile = "config"
 
-// table is everything that can be set, in the order of README.md's table.
+// table is everything that can be set, in the order of the table in docs/configuration.md.
 func table(c *Config) []setting {
 	return slices.Concat(
 		generalSettings(c), natsSettings(c), mailSettings(c), snapshotSettings(c),
@@ -119,7 +119,7 @@ func ruleSettings(c *Config) []setting {
 		{"remind-every", "72h", "time from each reminder to the next; off for no second one", secondsOr("off", &c.RemindEvery)},
 		{"remind-most", "4", "most reminders of a letter each time it is sent, 0 to 100", count(&c.RemindMost, 0, 100)},
 		{"expire-after", "720h", "time from the moment a letter is sent to its expiry, which ends it unsigned; off for never", secondsOr("off", &c.ExpireAfter)},
-		{"fresh-for", "720h", "how long a signed letter is fresh enough for orders that are not completed; off for ever", secondsOr("off", &c.FreshFor)},
+		{"fresh-for", "720h", "how long a signed letter is fresh enough for orders that are not completed; off: always", secondsOr("off", &c.FreshFor)},
 		{"mail-document-interval", "10s", "time between two emails of a document to its signer, on average: five may go within five times as long, and what asks for more is refused; off for no limit", secondsOr("off", &c.MailDocumentInterval)},
 		{"mail-document-day", "30", "most emails of a document to its signer in 24 hours; what asks for more is refused; 0 for no limit", count(&c.MailDocumentDay, 0, 1000)},
 		{"notify-cc", "", "endings of which cc is told too: canceled, failed, or both with a comma between", statuses(&c.NotifyCC, workflow.Notices)},
@@ -196,7 +196,7 @@ func (v *flagValue) String() string     { return v.text }
 func (v *flagValue) Set(s string) error { v.text = s; return nil }
 func (v *flagValue) Type() string       { return v.kind }
 
-// Markdown is the table for README.md.
+// Markdown is the table for docs/configuration.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| flag, and key in the file | environment | default | what |\n| --- | --- | --- | --- |\n")
