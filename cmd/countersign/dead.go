@@ -7,15 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/config"
 	"countersign/internal/eventlog"
+	"countersign/internal/session"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -53,7 +56,7 @@ func (a *app) deadList() *cobra.Command {
 	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		f.Account, f.Document, f.Code = workflow.SID(account), workflow.SID(document), workflow.Code(code)
+		f.Account, f.Code = workflow.SID(account), workflow.Code(code)
 		switch {
 		case dead && refused:
 			return usageError{errors.New("--dead and --refused exclude each other; leave both out to see both")}
@@ -62,6 +65,17 @@ func (a *app) deadList() *cobra.Command {
 		case refused:
 			f.Only = db.OnlyRefused
 		}
+		if document != "" {
+			if document, err = sidArg(document); err != nil {
+				return err
+			}
+		}
+		if code != "" && !slices.Contains(workflow.Codes, f.Code) {
+			return unknownValue("--code", code, workflow.Codes)
+		}
+		if err := accountFilter(account); err != nil {
+			return err
+		}
 		if f.Limit < 1 {
 			return usageError{errors.New("--limit must be at least 1")}
 		}
@@ -69,6 +83,11 @@ func (a *app) deadList() *cobra.Command {
 			return err
 		}
 		return a.withStore(c, func(ctx context.Context, _ config.Config, store *db.Store) error {
+			if document != "" {
+				if f.Document, err = store.FindSID(ctx, document); err != nil {
+					return err
+				}
+			}
 			letters, err := store.Letters(ctx, f)
 			if err != nil {
 				return err
@@ -82,23 +101,6 @@ func (a *app) deadList() *cobra.Command {
 	}
 	return c
 }
-
-// withStore runs f with the database of this machine's worker.
-func (a *app) withStore(c *cobra.Command, f func(context.Context, config.Config, *db.Store) error) (err error) {
-	cfg, err := a.load(c)
-	if err != nil {
-		return err
-	}
-	store, err := db.OpenReader(c.Context(), cfg.DataDir)
-	if err != nil {
-		return err
-	}
-	defer closed(store, &err)
-	return f(c.Context(), cfg, store)
-}
-
-// closed closes a store that was read, and adds what Close says to *err.
-func closed(store *db.Store, err *error) { *err = errors.Join(*err, store.Close()) }
 
 func sinceFlag(text string, now time.Time) (time.Time, error) {
 	if text == "" {
@@ -200,7 +202,7 @@ func (a *app) deadShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, away := a.readFromLog(ctx, cfg, sequence)
+			m, away := a.readEntry(ctx, cfg, sequence)
 			if asJSON {
 				return showLetterJSON(a.out, l, m, away)
 			}
@@ -210,19 +212,14 @@ func (a *app) deadShow() *cobra.Command {
 	return c
 }
 
-// logWait is how long a command waits for the log.
-const logWait = 5 * time.Second
-
-// readFromLog reads an entry, and gives up soon where the log is away.
-func (a *app) readFromLog(ctx context.Context, cfg config.Config, sequence uint64) (events.Message, error) {
-	nc, err := a.reach(ctx, cfg)
-	if err != nil {
-		return events.Message{}, err
-	}
-	defer nc.Close()
-	ctx, cancel := context.WithTimeout(ctx, logWait)
-	defer cancel()
-	return eventlog.ReadEntry(ctx, nc, sequence)
+// readEntry reads an entry from the log, and gives up soon if the log does not
+// answer.
+func (a *app) readEntry(ctx context.Context, cfg config.Config, sequence uint64) (m events.Message, err error) {
+	err = session.Do(ctx, cfg, logger(a.err, cfg), func(ctx context.Context, nc *nats.Conn) error {
+		m, err = eventlog.ReadEntry(ctx, nc, sequence)
+		return err
+	})
+	return m, err
 }
 
 func showLetter(out *terminal.Printer, l db.Letter, m events.Message, away error) error {

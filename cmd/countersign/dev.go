@@ -17,6 +17,7 @@ import (
 	"countersign/internal/catcher"
 	"countersign/internal/config"
 	"countersign/internal/natsd"
+	"countersign/internal/publish"
 	"countersign/internal/terminal"
 	"countersign/internal/worker"
 	"countersign/workflow"
@@ -63,10 +64,10 @@ func devSettings(c *cobra.Command, environ []string, smtp, dir string) []string 
 }
 
 func (a *app) runDev(c *cobra.Command, file string) error {
-	var lines []line
+	var lines []publish.Line
 	if file != "" {
 		var err error
-		if lines, err = readLines(file); err != nil {
+		if lines, err = publish.ReadFile(file); err != nil {
 			return err
 		}
 	}
@@ -125,7 +126,7 @@ func (a *app) devAccount(w *worker.Worker) error {
 
 // play runs the worker and the catcher, sends the lines through them, and
 // stays until ctx ends. The catcher goes last: the worker finishes its mails.
-func (a *app) play(ctx context.Context, cfg config.Config, w *worker.Worker, box *catcher.Catcher, lines []line) error {
+func (a *app) play(ctx context.Context, cfg config.Config, w *worker.Worker, box *catcher.Catcher, lines []publish.Line) error {
 	catching, noMore := context.WithCancel(context.WithoutCancel(ctx))
 	defer noMore()
 	ctx, stop := context.WithCancel(ctx)
@@ -167,7 +168,7 @@ const settleIn = 2 * time.Minute
 
 // show publishes lines, waits until nothing is owed, and prints what became of
 // the documents.
-func (a *app) show(ctx context.Context, w *worker.Worker, box *catcher.Catcher, lines []line) error {
+func (a *app) show(ctx context.Context, w *worker.Worker, box *catcher.Catcher, lines []publish.Line) error {
 	select {
 	case <-w.CaughtUp():
 	case <-ctx.Done():
@@ -176,7 +177,7 @@ func (a *app) show(ctx context.Context, w *worker.Worker, box *catcher.Catcher, 
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := a.send(ctx, w.Conn(), lines, 0, time.Minute); err != nil {
+	if _, err := publish.Send(ctx, w.Conn(), lines, publish.Options{Wait: time.Minute, Notes: a.err}); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	rest, cancel := context.WithTimeout(ctx, settleIn)

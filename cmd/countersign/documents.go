@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/db"
+	"countersign/internal/config"
+	"countersign/internal/operator"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -43,50 +45,30 @@ func (a *app) documentsList() *cobra.Command {
 	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
 	c.Flags().BoolVar(&f.InDoubt, "in-doubt", false, "only those with a mail that may have gone out twice, or not at all")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+	c.RunE = func(c *cobra.Command, _ []string) error {
 		f.Account, f.Status = workflow.SID(account), workflow.Status(status)
 		if f.Status != "" && !slices.Contains(workflow.Statuses, f.Status) {
-			return usageError{fmt.Errorf("--status: no such status: %q; use opened, signing, signed, canceled or failed", status)}
+			return unknownValue("--status", status, workflow.Statuses)
+		}
+		if err := accountFilter(account); err != nil {
+			return err
 		}
 		if f.Limit < 1 {
 			return usageError{fmt.Errorf("--limit must be at least 1")}
 		}
-		cfg, err := a.load(c)
-		if err != nil {
-			return err
-		}
-		store, err := db.OpenReader(c.Context(), cfg.DataDir)
-		if err != nil {
-			return err
-		}
-		defer closed(store, &err)
-		docs, err := store.Documents(c.Context(), f)
-		if err != nil {
-			return err
-		}
-		a.sayLimit(len(docs), f.Limit)
-		if asJSON {
-			return eachJSON(a.out, docs)
-		}
-		return listDocuments(a.out, docs)
+		return a.withStore(c, func(ctx context.Context, _ config.Config, store *db.Store) error {
+			docs, err := store.Documents(ctx, f)
+			if err != nil {
+				return err
+			}
+			a.sayLimit(len(docs), f.Limit)
+			if asJSON {
+				return eachJSON(a.out, docs)
+			}
+			return listDocuments(a.out, docs)
+		})
 	}
 	return c
-}
-
-// sayLimit says that there may be more than a list shows.
-func (a *app) sayLimit(listed, limit int) {
-	if listed >= limit {
-		a.err.Linef("the newest %d are listed, and there may be more; see --limit", limit)
-	}
-}
-
-func eachJSON[T any](out *terminal.Printer, list []T) error {
-	for _, v := range list {
-		if err := out.JSON(v); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func listDocuments(out *terminal.Printer, docs []workflow.Document) error {
@@ -104,10 +86,6 @@ func statusOf(d workflow.Document) string {
 	return string(d.Status)
 }
 
-func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05Z") }
-
-var documentSID = regexp.MustCompile(`^PX[0-9a-fA-F]{32}$`)
-
 func (a *app) documentsShow() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -116,27 +94,25 @@ func (a *app) documentsShow() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
-	c.RunE = func(c *cobra.Command, args []string) (err error) {
-		if !documentSID.MatchString(args[0]) {
-			return usageError{fmt.Errorf("not a document sid (PX and 32 hex digits): %q", args[0])}
-		}
-		cfg, err := a.load(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		prefix, err := sidArg(args[0])
 		if err != nil {
 			return err
 		}
-		store, err := db.OpenReader(c.Context(), cfg.DataDir)
-		if err != nil {
-			return err
-		}
-		defer closed(store, &err)
-		life, err := store.Life(c.Context(), workflow.SID(args[0]))
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return a.out.JSONIndent(jsonLife(life))
-		}
-		return showLife(a.out, workflow.SID(args[0]), life)
+		return a.withStore(c, func(ctx context.Context, _ config.Config, store *db.Store) error {
+			sid, err := store.FindSID(ctx, prefix)
+			if err != nil {
+				return err
+			}
+			life, err := store.Life(ctx, sid)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.out.JSONIndent(operator.LifeOf(life))
+			}
+			return showLife(a.out, sid, life)
+		})
 	}
 	return c
 }
@@ -180,7 +156,7 @@ func showState(t *terminal.Table, sid workflow.SID, l db.Life) {
 	t.Row("document", sid)
 	d := l.Document
 	switch {
-	case d == nil && wasErased(l):
+	case d == nil && operator.WasErased(l):
 		t.Row("status", "erased")
 		return
 	case d == nil:
@@ -227,11 +203,6 @@ func askedBy(d workflow.Document) string {
 		by += ", name typed: " + visit.Name
 	}
 	return by + ", IP address " + visit.IP
-}
-
-// wasErased reports whether erasure is all that is left of a document.
-func wasErased(l db.Life) bool {
-	return l.Document == nil && slices.ContainsFunc(l.History, func(h db.Happening) bool { return h.What == workflow.TypeErased })
 }
 
 // showTimes writes what is to happen to a document, and when.

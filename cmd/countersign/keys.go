@@ -124,21 +124,26 @@ func (a *app) keysPrune() *cobra.Command {
 are out. A key that follows one without a time in the file is kept.`,
 		Args: cobra.NoArgs,
 	}
+	dryRun := dryRunFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := a.load(c)
 		if err != nil {
 			return err
 		}
-		gone, err := ticket.Prune(cfg.KeysFile, time.Now(), signing.LongestLink(cfg))
+		prune, done := ticket.Prune, "removed"
+		if *dryRun {
+			prune, done = ticket.ListPrunable, "would be removed"
+		}
+		gone, err := prune(cfg.KeysFile, time.Now(), signing.LongestLink(cfg))
 		if err != nil {
 			return err
 		}
 		for _, k := range gone {
-			if err := a.out.Tabs(k.ID, "removed"); err != nil {
+			if err := a.out.Tabs(k.ID, done); err != nil {
 				return err
 			}
 		}
-		return a.err.Linef("%d keys removed", len(gone))
+		return a.err.Linef("%d keys %s", len(gone), done)
 	}
 	return c
 }

@@ -28,6 +28,8 @@ import (
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
+	"countersign/internal/operator"
+	"countersign/internal/recovery"
 	"countersign/internal/signing"
 	"countersign/internal/terminal"
 	"countersign/internal/test/certtest"
@@ -77,15 +79,15 @@ func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
 		t.Fatal(err)
 	}
 	structured := events.Message{Data: []byte("{\n\"a\":\r\n" + string(quoted) + ",\n\"forged\": \"line \u009b\u202e\"}")}
-	report := replayReport{
-		Documents: []documentChange{{sid, forged, forged}},
+	report := recovery.Replayed{
+		Documents: []recovery.DocumentChange{{SID: sid, Before: forged, After: forged}},
 		Owing:     &db.Owing{Turned: map[workflow.Code]int{forged: 1}},
 	}
 	for what, print := range map[string]func(*terminal.Printer) error{
 		"documents list":        func(out *terminal.Printer) error { return listDocuments(out, []workflow.Document{document}) },
 		"documents list --json": func(out *terminal.Printer) error { return eachJSON(out, []workflow.Document{document}) },
 		"documents show":        func(out *terminal.Printer) error { return showLife(out, sid, life) },
-		"documents show --json": func(out *terminal.Printer) error { return out.JSONIndent(jsonLife(life)) },
+		"documents show --json": func(out *terminal.Printer) error { return out.JSONIndent(operator.LifeOf(life)) },
 		"dead list":             func(out *terminal.Printer) error { return listLetters(out, []db.Letter{dead}) },
 		"dead list --json":      func(out *terminal.Printer) error { return eachJSON(out, jsonLetters([]db.Letter{dead})) },
 		"dead show, binary":     func(out *terminal.Printer) error { return showLetter(out, dead, binary, nil) },
@@ -103,7 +105,7 @@ func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
 		},
 		"replay": func(out *terminal.Printer) error {
 			var err error
-			for _, line := range report.lines() {
+			for _, line := range report.Lines() {
 				err = errors.Join(err, out.Linef("%s", line))
 			}
 			return err

@@ -42,7 +42,7 @@ event or cancel the document, and discard it.`,
 		if limit < 1 {
 			return usageError{errors.New("--limit must be at least 1")}
 		}
-		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+		return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
 			list, err := eventlog.AllUnread(ctx, nc)
 			if err != nil {
 				return err
@@ -58,15 +58,6 @@ event or cancel the document, and discard it.`,
 	}
 	c.AddCommand(a.unreadShow(), a.unreadDiscard())
 	return c
-}
-
-// withUnread runs f with a connection to the log's server.
-func (a *app) withUnread(c *cobra.Command, f func(context.Context, *nats.Conn) error) error {
-	cfg, err := a.load(c)
-	if err != nil {
-		return err
-	}
-	return a.atTheLog(c.Context(), cfg, f)
 }
 
 func listUnread(out *terminal.Printer, list []eventlog.Unread) error {
@@ -94,7 +85,7 @@ func (a *app) unreadShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+		return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
 			u, err := eventlog.UnreadAt(ctx, nc, sequence)
 			if err != nil {
 				return err
@@ -137,7 +128,7 @@ func (a *app) unreadDiscard() *cobra.Command {
 				}
 				all = append(all, sequence)
 			}
-			return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+			return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
 				for _, sequence := range all {
 					if err := eventlog.DiscardUnread(ctx, nc, sequence); err != nil {
 						return err

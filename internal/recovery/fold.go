@@ -1,4 +1,8 @@
-package main
+// Package recovery makes databases: from the log, from snapshots, or from both.
+// With these it rebuilds a database, compares one with the log or with another
+// worker's, takes snapshots, tells what a replay would change, and prepares a
+// data directory for a new log.
+package recovery
 
 import (
 	"context"
@@ -9,12 +13,14 @@ import (
 	"countersign/db"
 	"countersign/internal/eventlog"
 	"countersign/internal/relay"
+	"countersign/internal/session"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
-// foldTo folds the log into a store up to the entry at target. It fails where
-// ctx ends before. bar may be nil.
-func foldTo(ctx context.Context, log *eventlog.Log, store *db.Store, target uint64, bar progress) error {
+// FoldTo folds the log into a store up to and including the entry target. It
+// fails with workflow.ErrUnavailable if ctx ends before. bar may be nil.
+func FoldTo(ctx context.Context, log *eventlog.Log, store *db.Store, target uint64, bar terminal.Progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	f := &foldUntil{relay.Fold{Store: store}, store, target, bar, stop}
@@ -29,12 +35,12 @@ func foldTo(ctx context.Context, log *eventlog.Log, store *db.Store, target uint
 	return nil
 }
 
-// foldUntil is a fold that ends at an entry.
+// foldUntil is a fold that stops at an entry.
 type foldUntil struct {
 	relay.Fold
 	store  *db.Store
 	target uint64
-	bar    progress
+	bar    terminal.Progress
 	stop   context.CancelFunc
 }
 
@@ -48,7 +54,7 @@ func (f *foldUntil) Apply(ctx context.Context, stream time.Time, batch []workflo
 		return err
 	}
 	if f.bar != nil {
-		f.bar.to(int(f.store.Position().Sequence))
+		f.bar.To(int(f.store.Position().Sequence))
 	}
 	if n < len(batch) || f.store.Position().Sequence >= f.target {
 		f.stop()
@@ -56,20 +62,82 @@ func (f *foldUntil) Apply(ctx context.Context, stream time.Time, batch []workflo
 	return nil
 }
 
+// fold makes a database in dir that has applied the log up to the entry target,
+// and returns it. It starts from the newest usable snapshot, or with fromLog
+// from the log's beginning.
+func fold(ctx context.Context, s *session.Session, dir string, target uint64, fromLog bool) (*db.Store, error) {
+	if !fromLog {
+		snapshots, err := snapshotsOf(s)
+		if err != nil {
+			return nil, err
+		}
+		x, ok, err := snapshots.Restore(ctx, dir, target)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			s.Notes.Linef("starting from snapshot %s", x.Name)
+		}
+	}
+	store, err := db.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	bar := terminal.NewProgress(s.Notes, int(target), "folded", "entries")
+	defer bar.Done()
+	if err := FoldTo(ctx, s.Log, store, target, bar); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+// Current makes a database in dir that has applied the log to its end, and
+// returns it. It starts from a copy of the data directory's database if there
+// is one, else from a snapshot or the log.
+func Current(ctx context.Context, s *session.Session, dir string) (*db.Store, error) {
+	tail, err := s.Log.Tail(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := ownCopy(ctx, s, dir)
+	if errors.Is(err, workflow.ErrNotFound) {
+		return fold(ctx, s, dir, tail, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := FoldTo(ctx, s.Log, store, tail, nil); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+// ownCopy opens a copy, made in dir, of the data directory's database.
+func ownCopy(ctx context.Context, s *session.Session, dir string) (*db.Store, error) {
+	live, err := db.OpenReader(ctx, s.Config.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(live.Copy(ctx, dir), live.Close()); err != nil {
+		return nil, err
+	}
+	return db.Open(ctx, dir)
+}
+
 // sameAt folds the databases in two directories to the same position, the
-// further of the two, and compares their states there.
+// larger of the two, and compares their states there.
 func sameAt(ctx context.Context, log *eventlog.Log, one, two string) (same bool, at uint64, err error) {
 	var states [2]string
-	if at, err = log.ErasedUpTo(ctx); err != nil { // what was erased is gone from the log before that
+	if at, err = log.ErasedUpTo(ctx); err != nil { // entries erased before that are no longer on the log
 		return false, at, err
 	}
-	for range 2 { // the second time around, both stand at the further position
+	for range 2 { // the second time, both reach the larger position
 		for i, dir := range []string{one, two} {
 			store, err := db.Open(ctx, dir)
 			if err != nil {
 				return false, at, err
 			}
-			err = foldTo(ctx, log, store, at, nil)
+			err = FoldTo(ctx, log, store, at, nil)
 			if err == nil {
 				states[i], err = store.StateHash(ctx)
 			}

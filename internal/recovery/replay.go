@@ -1,4 +1,4 @@
-package main
+package recovery
 
 import (
 	"context"
@@ -14,72 +14,25 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/spf13/cobra"
 
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/eventlog"
+	"countersign/internal/publish"
+	"countersign/internal/session"
 	"countersign/workflow"
 )
 
-func (a *app) replay() *cobra.Command {
-	var from, to string
-	var r replay
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "replay FILE|STREAM",
-		Short: "Publish events again, those that the log does not have",
-		Long: `Reads events from a JSON Lines file, as publish does, or from a JetStream stream on the log's servers, such as a copy of
-the log, and publishes those that the log does not have, with the identities that they have. What is known changes nothing
-and is left out. What Countersign itself wrote is left out, too: it follows from the rest.
-
-With --dry-run it publishes nothing, folds the events into a copy of the database, and says what would change.
-A time is compared with a stream's timestamps, and in a file with the events' own.`,
-		Example: "  countersign replay --dry-run --from 2026-11-23T08:00:00Z --subject 'authdocs.v1.*.*.created' AUTHDOCS_COPY",
-		Args:    cobra.ExactArgs(1),
-	}
-	c.Flags().StringVar(&from, "from", "", "first to take: a sequence (of a file, a line), or a time such as 2026-11-23T08:00:00Z")
-	c.Flags().StringVar(&to, "to", "", "last to take, in the same ways")
-	c.Flags().StringVar(&r.subject, "subject", "", "only these subjects; * and > as in NATS")
-	c.Flags().BoolVar(&r.dry, "dry-run", false, "publish nothing, and say what would change")
-	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
-	c.RunE = func(c *cobra.Command, args []string) (err error) {
-		if r.from, err = parseMark(from); err != nil {
-			return usageError{fmt.Errorf("--from: %w", err)}
-		}
-		if r.to, err = parseMark(to); err != nil {
-			return usageError{fmt.Errorf("--to: %w", err)}
-		}
-		cfg, err := a.load(c)
-		if err != nil {
-			return err
-		}
-		if r.bench, err = a.newBench(c.Context(), cfg, false); err != nil {
-			return err
-		}
-		defer r.close()
-		report, err := r.run(c.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return a.out.JSON(report)
-		}
-		for _, line := range report.lines() {
-			a.out.Linef("%s", line)
-		}
-		return nil
-	}
-	return c
-}
-
-// mark is a place in what is replayed; zero for none.
-type mark struct {
+// Mark is a place in what is replayed: a sequence or a time. The zero value is
+// none.
+type Mark struct {
 	sequence uint64
 	at       time.Time
 }
 
-func parseMark(s string) (m mark, err error) {
+// ParseMark reads a mark: a sequence, or a time in RFC 3339 or a date. An empty
+// text is no mark.
+func ParseMark(s string) (m Mark, err error) {
 	if s == "" {
 		return m, nil
 	}
@@ -91,47 +44,51 @@ func parseMark(s string) (m mark, err error) {
 			return m, nil
 		}
 	}
-	return m, fmt.Errorf("neither a sequence nor a time such as 2026-11-23T08:00:00Z: %q", s)
+	return m, fmt.Errorf("%q must be a sequence or a time such as 2026-11-23T08:00:00Z", s)
 }
 
-// replay publishes what the log does not have.
-type replay struct {
-	*bench
-	from, to mark
-	subject  string
-	dry      bool
+// Selection says which events a replay takes. The zero value takes all.
+type Selection struct {
+	From, To Mark
+	Subject  string // with * and > as in NATS; empty for every subject
+}
 
-	store  *db.Store // a copy of our own, at the log's end
+// replay publishes the events that the log does not have.
+type replay struct {
+	*session.Session
+	Selection
+	store  *db.Store // a database of our own, at the log's end
 	seen   map[workflow.Identity]bool
 	fresh  []candidate
-	report replayReport
+	report Replayed
 }
 
 // candidate is an event that may be published.
 type candidate struct {
-	line  line
+	line  publish.Line
 	entry workflow.Entry
 }
 
-// replayReport is what a replay came to, or would come to.
-type replayReport struct {
+// Replayed is the outcome of a replay, or what it would be.
+type Replayed struct {
 	DryRun    bool             `json:"dry_run"`
 	Read      int              `json:"read"`  // events that were asked for
 	Own       int              `json:"own"`   // Countersign's own, left out
-	Known     int              `json:"known"` // left out, for the log has them
+	Known     int              `json:"known"` // left out, because the log has them
 	New       int              `json:"new"`   // published, or to be
-	Documents []documentChange `json:"documents,omitempty"`
+	Documents []DocumentChange `json:"documents,omitempty"`
 	Owing     *db.Owing        `json:"owed,omitempty"`
 }
 
-type documentChange struct {
+// DocumentChange is what a replay would do to a document.
+type DocumentChange struct {
 	SID    workflow.SID    `json:"sid"`
-	Before workflow.Status `json:"before"` // empty where it was not created
+	Before workflow.Status `json:"before"` // empty if it was not created
 	After  workflow.Status `json:"after"`
 }
 
-// lines says it for people.
-func (r replayReport) lines() []string {
+// Lines says it for people.
+func (r Replayed) Lines() []string {
 	verb := "published"
 	if r.DryRun {
 		verb = "to be published"
@@ -161,29 +118,35 @@ func (r replayReport) lines() []string {
 	return out
 }
 
-func (r *replay) run(ctx context.Context, source string) (replayReport, error) {
-	dir, remove, err := scratch(r.cfg.DataDir)
+// Replay publishes the events of a source that the log does not have: of a JSON
+// Lines file, or of a JetStream stream on the log's servers. Events that
+// Countersign itself wrote are left out: they follow from the others. With dry
+// nothing is published; the events are folded into a copy of the database, and
+// the report tells what would change.
+func Replay(ctx context.Context, s *session.Session, source string, which Selection, dry bool) (Replayed, error) {
+	r := &replay{Session: s, Selection: which, seen: map[workflow.Identity]bool{}}
+	dir, remove, err := Scratch(s.Config.DataDir)
 	if err != nil {
 		return r.report, err
 	}
 	defer remove()
-	if r.store, err = r.current(ctx, dir); err != nil {
+	if r.store, err = Current(ctx, s, dir); err != nil {
 		return r.report, err
 	}
 	defer r.store.Close()
-	r.seen, r.report.DryRun = map[workflow.Identity]bool{}, r.dry
 	if err := r.read(ctx, source); err != nil {
 		return r.report, err
 	}
-	r.report.New = len(r.fresh)
-	if r.dry {
+	r.report.DryRun, r.report.New = dry, len(r.fresh)
+	if dry {
 		return r.report, r.foretell(ctx)
 	}
-	lines := make([]line, len(r.fresh))
+	lines := make([]publish.Line, len(r.fresh))
 	for i, c := range r.fresh {
 		lines[i] = c.line
 	}
-	return r.report, r.send(ctx, r.nc, lines, 0, time.Minute)
+	_, err = publish.Send(ctx, s.Conn, lines, publish.Options{Wait: time.Minute, Notes: s.Notes})
+	return r.report, err
 }
 
 // read reads the source, and keeps what is new.
@@ -211,15 +174,15 @@ func (r *replay) read(ctx context.Context, source string) error {
 }
 
 func (r *replay) readFile(name string, take func(candidate) error) error {
-	lines, err := readLines(name)
+	lines, err := publish.ReadFile(name)
 	if err != nil {
 		return err
 	}
 	for _, l := range lines {
-		l.after = "" // what it came after has happened
+		l.After = "" // what it came after has happened
 		var e struct{ Time time.Time }
-		_ = json.Unmarshal(l.msg.Data, &e) // an event without a time is of no time
-		m := events.Message{Sequence: uint64(l.number), Time: e.Time, Subject: l.msg.Subject, Header: l.msg.Header, Data: l.msg.Data}
+		_ = json.Unmarshal(l.Msg.Data, &e) // an event without a time is of no time
+		m := events.Message{Sequence: uint64(l.Number), Time: e.Time, Subject: l.Msg.Subject, Header: l.Msg.Header, Data: l.Msg.Data}
 		if r.asked(m) {
 			if err := take(candidate{l, events.Decode(m)}); err != nil {
 				return err
@@ -230,7 +193,7 @@ func (r *replay) readFile(name string, take func(candidate) error) error {
 }
 
 func (r *replay) readStream(ctx context.Context, name string, take func(candidate) error) error {
-	return eventlog.Read(ctx, r.nc, name, eventlog.Range{From: r.from.sequence, Since: r.from.at, Subject: r.subject}, func(m events.Message) error {
+	return eventlog.Read(ctx, r.Conn, name, eventlog.Range{From: r.From.sequence, Since: r.From.at, Subject: r.Subject}, func(m events.Message) error {
 		if !r.asked(m) {
 			return nil
 		}
@@ -240,18 +203,18 @@ func (r *replay) readStream(ctx context.Context, name string, take func(candidat
 				msg.Header[name] = values
 			}
 		}
-		return take(candidate{line{number: int(m.Sequence), msg: msg}, events.Decode(m)})
+		return take(candidate{publish.Line{Number: int(m.Sequence), Msg: msg}, events.Decode(m)})
 	})
 }
 
 // asked reports whether an event is among those that were asked for.
 func (r *replay) asked(m events.Message) bool {
 	switch {
-	case m.Sequence < r.from.sequence, r.to.sequence > 0 && m.Sequence > r.to.sequence,
-		m.Time.Before(r.from.at), !r.to.at.IsZero() && m.Time.After(r.to.at):
+	case m.Sequence < r.From.sequence, r.To.sequence > 0 && m.Sequence > r.To.sequence,
+		m.Time.Before(r.From.at), !r.To.at.IsZero() && m.Time.After(r.To.at):
 		return false
 	}
-	return r.subject == "" || subjectMatches(r.subject, m.Subject)
+	return r.Subject == "" || subjectMatches(r.Subject, m.Subject)
 }
 
 // subjectMatches matches as NATS does.
@@ -297,7 +260,7 @@ func (r *replay) sift(ctx context.Context, page []candidate) error {
 // foretell folds what is new into the copy, as if it stood on the log now, and
 // tells what changes.
 func (r *replay) foretell(ctx context.Context) error {
-	at, now := r.store.Position(), r.log.Now()
+	at, now := r.store.Position(), r.Log.Now()
 	before := map[workflow.SID]workflow.Document{}
 	var touched []workflow.SID
 	var entries []workflow.Entry
@@ -323,7 +286,7 @@ func (r *replay) foretell(ctx context.Context) error {
 			return err
 		}
 		if b := before[sid]; b.Status != d.Status || !b.DateUpdated.Equal(d.DateUpdated) {
-			r.report.Documents = append(r.report.Documents, documentChange{sid, b.Status, d.Status})
+			r.report.Documents = append(r.report.Documents, DocumentChange{sid, b.Status, d.Status})
 		}
 	}
 	owing, err := r.store.OwingSince(ctx, at.Sequence)

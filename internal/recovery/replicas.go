@@ -1,4 +1,4 @@
-package main
+package recovery
 
 import (
 	"context"
@@ -13,20 +13,21 @@ import (
 	"countersign/workflow"
 )
 
-// replicas takes snapshots when this worker is at work, and holds its database
-// against the snapshots that others take.
-type replicas struct {
-	copies *snapshots
-	store  *db.Store
-	log    *eventlog.Log
-	every  time.Duration
+// Replicas takes snapshots while this worker is at work, and compares its
+// database with the snapshots that other workers take.
+type Replicas struct {
+	Snapshots *Snapshots
+	Store     *db.Store
+	Log       *eventlog.Log
+	Every     time.Duration // between snapshots; 0 for never
+	Meters    *ReplicaMeters
 
-	compared string // name of the last snapshot held against the database
-	meters   *replicaMeters
+	compared string // name of the last snapshot that the database was compared with
 }
 
-// replicaMeters is what /metrics shows of it.
-type replicaMeters struct {
+// ReplicaMeters is what /metrics shows of Replicas. The zero value is ready to
+// use.
+type ReplicaMeters struct {
 	position atomic.Uint64 // of the newest snapshot
 	taken    atomic.Int64  // unix seconds, of the newest snapshot
 	mismatch atomic.Bool
@@ -34,19 +35,19 @@ type replicaMeters struct {
 
 var (
 	descMismatch = prometheus.NewDesc("countersign_replica_mismatch", "1 if the database differed from the last snapshot that another worker took.", nil, nil)
-	descPosition = prometheus.NewDesc("countersign_snapshot_position", "Sequence of the last entry in the newest snapshot; 0 where none is known.", nil, nil)
-	descTaken    = prometheus.NewDesc("countersign_snapshot_timestamp_seconds", "When the newest snapshot was taken; 0 where none is known.", nil, nil)
+	descPosition = prometheus.NewDesc("countersign_snapshot_position", "Sequence of the last entry in the newest snapshot; 0 if none is known.", nil, nil)
+	descTaken    = prometheus.NewDesc("countersign_snapshot_timestamp_seconds", "When the newest snapshot was taken; 0 if none is known.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
-func (m *replicaMeters) Describe(ch chan<- *prometheus.Desc) {
+func (m *ReplicaMeters) Describe(ch chan<- *prometheus.Desc) {
 	ch <- descMismatch
 	ch <- descPosition
 	ch <- descTaken
 }
 
 // Collect implements prometheus.Collector.
-func (m *replicaMeters) Collect(ch chan<- prometheus.Metric) {
+func (m *ReplicaMeters) Collect(ch chan<- prometheus.Metric) {
 	mismatch := 0.0
 	if m.mismatch.Load() {
 		mismatch = 1
@@ -59,17 +60,17 @@ func (m *replicaMeters) Collect(ch chan<- prometheus.Metric) {
 // firstAfter is when the first snapshot ever is taken, after a worker's start.
 const firstAfter = 10 * time.Minute
 
-// run looks at the snapshots until ctx ends.
-func (r *replicas) run(ctx context.Context) {
-	if r.every == 0 {
+// Run looks at the snapshots until ctx ends.
+func (r *Replicas) Run(ctx context.Context) {
+	if r.Every == 0 {
 		return
 	}
 	began := time.Now()
-	tick := time.NewTicker(min(max(r.every/20, 10*time.Millisecond), time.Minute))
+	tick := time.NewTicker(min(max(r.Every/20, 10*time.Millisecond), time.Minute))
 	defer tick.Stop()
 	for {
 		if err := r.look(ctx, began); err != nil && ctx.Err() == nil {
-			r.copies.logger.Warn("trouble with snapshots of the database", "err", err)
+			r.Snapshots.logger.Warn("trouble with snapshots of the database", "err", err)
 		}
 		select {
 		case <-tick.C:
@@ -79,15 +80,15 @@ func (r *replicas) run(ctx context.Context) {
 	}
 }
 
-// look takes a snapshot where one is due, or compares the newest where it is
-// another worker's.
-func (r *replicas) look(ctx context.Context, began time.Time) error {
-	list, err := r.copies.store.List(ctx)
+// look takes a snapshot if one is due, and compares the newest one with the
+// database if another worker took it.
+func (r *Replicas) look(ctx context.Context, began time.Time) error {
+	list, err := r.Snapshots.List(ctx)
 	if err != nil {
 		return err
 	}
-	me := r.store.Position()
-	now, due := r.log.Stamp(), time.Since(began) >= min(r.every, firstAfter)
+	me := r.Store.Position()
+	now, due := r.Log.Stamp(), time.Since(began) >= min(r.Every, firstAfter)
 	if len(list) > 0 {
 		newest := list[0]
 		r.saw(newest)
@@ -97,55 +98,55 @@ func (r *replicas) look(ctx context.Context, began time.Time) error {
 			}
 			r.compared = newest.Name
 		}
-		due = now.Sub(newest.Taken) >= r.every && me.Sequence > newest.Position.Sequence
+		due = now.Sub(newest.Taken) >= r.Every && me.Sequence > newest.Position.Sequence
 	}
 	if active := me.Claim == 0 || me.ClaimWorker == me.Worker; !due || !active || me.Sequence == 0 {
 		return nil
 	}
-	taken, err := r.copies.take(ctx, r.store, me.Worker)
+	taken, err := r.Snapshots.Take(ctx, r.Store, me.Worker)
 	if err == nil {
 		r.saw(taken)
 	}
 	return err
 }
 
-func (r *replicas) saw(x eventlog.Snapshot) {
-	r.meters.position.Store(x.Position.Sequence)
-	r.meters.taken.Store(x.Taken.Unix())
+func (r *Replicas) saw(x eventlog.Snapshot) {
+	r.Meters.position.Store(x.Position.Sequence)
+	r.Meters.taken.Store(x.Taken.Unix())
 }
 
-// compare folds another worker's snapshot forward to where this database
-// stands, and compares the two.
-func (r *replicas) compare(ctx context.Context, x eventlog.Snapshot) error {
-	if err := r.store.WaitApplied(ctx, x.Position.Sequence); err != nil {
+// compare folds another worker's snapshot forward to this database's position,
+// and compares the two.
+func (r *Replicas) compare(ctx context.Context, x eventlog.Snapshot) error {
+	if err := r.Store.WaitApplied(ctx, x.Position.Sequence); err != nil {
 		return err
 	}
-	mine, remove, err := scratch(r.copies.dir)
+	mine, remove, err := Scratch(r.Snapshots.dir)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	theirs, removeTheirs, err := scratch(r.copies.dir)
+	theirs, removeTheirs, err := Scratch(r.Snapshots.dir)
 	if err != nil {
 		return err
 	}
 	defer removeTheirs()
-	if err := r.store.Copy(ctx, mine); err != nil {
+	if err := r.Store.Copy(ctx, mine); err != nil {
 		return err
 	}
-	if err := r.copies.fetch(ctx, x, theirs); err != nil {
-		r.copies.logger.Error("the newest snapshot cannot be used", "name", x.Name, "err", err)
-		return nil // a new worker passes it over, too
+	if err := r.Snapshots.fetch(ctx, x, theirs); err != nil {
+		r.Snapshots.logger.Error("the newest snapshot cannot be used", "name", x.Name, "err", err)
+		return nil // a new worker skips it, too
 	}
-	same, at, err := sameAt(ctx, r.log, mine, theirs)
+	same, at, err := sameAt(ctx, r.Log, mine, theirs)
 	switch {
 	case errors.Is(err, workflow.ErrUnavailable), err == nil && same:
 	case err == nil:
-		r.copies.logger.Error("this worker's database is not what another's is at the same position; find out which is right with countersign verify, and rebuild the other",
+		r.Snapshots.logger.Error("this worker's database is not what another's is at the same position; find out which is right with countersign verify, and rebuild the other",
 			"position", at, "snapshot", x.Name, "other", x.Worker)
 	}
 	if err == nil {
-		r.meters.mismatch.Store(!same)
+		r.Meters.mismatch.Store(!same)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package recovery
 
 import (
 	"context"
@@ -7,137 +7,74 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 
 	"github.com/nats-io/nats.go"
-	"github.com/spf13/cobra"
 
 	"countersign/db"
 	"countersign/internal/config"
-	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
+	"countersign/internal/session"
 	"countersign/workflow"
 )
 
-func (a *app) snapshot() *cobra.Command {
-	var asJSON, list bool
-	c := &cobra.Command{
-		Use:   "snapshot",
-		Short: "Copy the database into the object store, for new workers to start from",
-		Long: `Takes a consistent copy of the database of a worker on this machine, running or not, and puts it into the
-object store ` + eventlog.SnapshotsBucket + `, with its position and hashes. The newest snapshots are kept (--snapshot-keep).`,
-		Args: cobra.NoArgs,
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	c.Flags().BoolVar(&list, "list", false, "take none: list those that are there")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := a.load(c)
-		if err != nil {
-			return err
-		}
-		b, err := a.newBench(c.Context(), cfg, false)
-		if err != nil {
-			return err
-		}
-		defer b.close()
-		if list {
-			return a.listSnapshots(c.Context(), b.copies, asJSON)
-		}
-		store, err := db.OpenReader(c.Context(), cfg.DataDir)
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		taken, err := b.copies.take(c.Context(), store, "")
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return a.out.JSON(taken)
-		}
-		return a.out.Linef("%s: the database up to entry %d, %d bytes", taken.Name, taken.Position.Sequence, taken.Size)
-	}
-	return c
-}
-
-func (a *app) listSnapshots(ctx context.Context, s *snapshots, asJSON bool) error {
-	list, err := s.store.List(ctx)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return eachJSON(a.out, list)
-	}
-	t := a.out.Table()
-	for _, x := range list {
-		t.Row(x.Name, stamp(x.Taken), fmt.Sprintf("up to entry %d, %d bytes", x.Position.Sequence, x.Size))
-	}
-	return t.Flush()
-}
-
-// snapshots takes snapshots of a database, and makes databases of them.
-type snapshots struct {
+// Snapshots takes snapshots of a database, and makes databases of them. Taken
+// snapshots are kept in the object store of the log's servers.
+type Snapshots struct {
 	store  *eventlog.Snapshots
 	dir    string // where copies are made: the data directory
 	keep   int
 	logger *slog.Logger
 }
 
-func newSnapshots(cfg config.Config, nc *nats.Conn, logger *slog.Logger) (*snapshots, error) {
+// NewSnapshots returns the snapshots that the servers behind nc keep.
+func NewSnapshots(cfg config.Config, nc *nats.Conn, logger *slog.Logger) (*Snapshots, error) {
 	store, err := eventlog.NewSnapshots(nc, cfg.Replicas)
 	if err != nil {
 		return nil, err
 	}
-	return &snapshots{store: store, dir: cfg.DataDir, keep: cfg.SnapshotKeep, logger: logger}, nil
+	return &Snapshots{store: store, dir: cfg.DataDir, keep: cfg.SnapshotKeep, logger: logger}, nil
 }
 
-// scratchPrefix begins the name of a directory that scratch makes.
-const scratchPrefix = "scratch-"
-
-// scratch makes a directory beside the database, on its disk, that ends with
-// what is done in it. Those of processes that were killed end, too. Whoever may
-// not write to dir gets one where the system keeps temporary files.
-func scratch(dir string) (made string, remove func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", nil, fmt.Errorf("make the data directory: %w", err)
-	}
-	old, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		return "", nil, fmt.Errorf("look for what an earlier command left: %w", err)
-	}
-	for _, entry := range old {
-		left := filepath.Join(dir, entry.Name())
-		if !strings.HasPrefix(entry.Name(), scratchPrefix) {
-			continue
-		}
-		if unlock, err := datadir.Lock(left); err == nil { // nobody works there
-			os.RemoveAll(left)
-			unlock()
-		}
-	}
-	made, err = os.MkdirTemp(dir, scratchPrefix)
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		made, err = os.MkdirTemp("", "countersign-scratch-")
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("make a directory to work in: %w", err)
-	}
-	unlock, err := datadir.Lock(made)
-	if err != nil {
-		return "", nil, err
-	}
-	return made, func() { os.RemoveAll(made); unlock() }, nil
+// snapshotsOf returns the snapshots of a session's log.
+func snapshotsOf(s *session.Session) (*Snapshots, error) {
+	return NewSnapshots(s.Config, s.Conn, s.Logger)
 }
 
-// take puts a copy of the store into the object store and deletes snapshots
-// that are not to be kept. worker is who takes it, empty for a command.
-func (s *snapshots) take(ctx context.Context, store *db.Store, worker string) (taken eventlog.Snapshot, err error) {
-	dir, remove, err := scratch(s.dir)
+// TakeSnapshot takes a snapshot of the database of the worker on the session's
+// data directory. It fails with workflow.ErrNotFound if there is no database.
+func TakeSnapshot(ctx context.Context, s *session.Session) (taken eventlog.Snapshot, err error) {
+	snapshots, err := snapshotsOf(s)
+	if err != nil {
+		return taken, err
+	}
+	store, err := db.OpenReader(ctx, s.Config.DataDir)
+	if err != nil {
+		return taken, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return snapshots.Take(ctx, store, "")
+}
+
+// ListSnapshots returns the snapshots of a session's log, the newest first.
+func ListSnapshots(ctx context.Context, s *session.Session) ([]eventlog.Snapshot, error) {
+	snapshots, err := snapshotsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	return snapshots.List(ctx)
+}
+
+// List returns the snapshots that are kept, the newest first.
+func (s *Snapshots) List(ctx context.Context) ([]eventlog.Snapshot, error) { return s.store.List(ctx) }
+
+// Take puts a copy of the store into the object store, and then deletes the
+// snapshots that are not kept. worker is the name of the worker that takes it,
+// empty for a command.
+func (s *Snapshots) Take(ctx context.Context, store *db.Store, worker string) (taken eventlog.Snapshot, err error) {
+	dir, remove, err := Scratch(s.dir)
 	if err != nil {
 		return taken, err
 	}
@@ -161,7 +98,7 @@ func (s *snapshots) take(ctx context.Context, store *db.Store, worker string) (t
 	return taken, s.prune(ctx)
 }
 
-// describe says what the copy in dir is a snapshot of.
+// describe returns the description of a snapshot of the database in dir.
 func describe(ctx context.Context, dir string) (x eventlog.Snapshot, err error) {
 	copied, err := db.OpenReader(ctx, dir)
 	if err != nil {
@@ -172,7 +109,7 @@ func describe(ctx context.Context, dir string) (x eventlog.Snapshot, err error) 
 	if err = errors.Join(err, copied.Close()); err != nil {
 		return x, err
 	}
-	sum, err := fileHash(filepath.Join(dir, db.FileName)) // once it is closed: opening it writes to it
+	sum, err := fileHash(filepath.Join(dir, db.FileName)) // after closing: opening the database writes to it
 	return eventlog.Snapshot{
 		Position: eventlog.Position{Sequence: p.Sequence, Time: p.Time, ID: p.ID, Source: p.Source, Stream: p.Stream},
 		Rules:    p.Rules, Schema: db.SchemaVersion(), SHA256: sum, State: state,
@@ -192,9 +129,9 @@ func fileHash(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// prune deletes all but the newest, and those that may hold what was erased
-// since, as soon as there is one that does not.
-func (s *snapshots) prune(ctx context.Context) error {
+// prune deletes all but the newest snapshots. It also deletes those that may
+// hold documents erased since, if a newer one cannot hold them.
+func (s *Snapshots) prune(ctx context.Context) error {
 	list, err := s.store.List(ctx)
 	if err != nil || len(list) == 0 {
 		return err
@@ -216,16 +153,36 @@ func (s *snapshots) prune(ctx context.Context) error {
 	return nil
 }
 
-// restore makes a database in dir of the newest good snapshot that reaches no
-// further than most, and returns it. Bad ones are passed over with a word in
-// the log. ok is false where there is no good one; then dir is as it was.
-func (s *snapshots) restore(ctx context.Context, dir string, most uint64) (x eventlog.Snapshot, ok bool, err error) {
+// Refresh takes a snapshot of a store if there are snapshots from before the
+// newest erasure on the log, so that these are deleted. name is empty if none
+// had to be taken.
+func (s *Snapshots) Refresh(ctx context.Context, log *eventlog.Log, store *db.Store) (name string, err error) {
+	list, err := s.store.List(ctx)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	erased, err := log.ErasedUpTo(ctx)
+	if err != nil {
+		return "", err
+	}
+	if oldest := list[len(list)-1]; oldest.Position.Sequence >= erased {
+		return "", nil
+	}
+	x, err := s.Take(ctx, store, "")
+	return x.Name, err
+}
+
+// Restore makes a database in dir from the newest usable snapshot whose
+// position is at most limit, and returns that snapshot. A snapshot that cannot
+// be used is logged and skipped. ok is false if none is usable; then dir is
+// unchanged.
+func (s *Snapshots) Restore(ctx context.Context, dir string, limit uint64) (x eventlog.Snapshot, ok bool, err error) {
 	list, err := s.store.List(ctx)
 	if err != nil {
 		return x, false, err
 	}
 	for _, x := range list {
-		if x.Position.Sequence > most {
+		if x.Position.Sequence > limit {
 			continue
 		}
 		err := s.fetch(ctx, x, dir)
@@ -242,15 +199,15 @@ func (s *snapshots) restore(ctx context.Context, dir string, most uint64) (x eve
 
 var (
 	errNewerSnapshot = errors.New("it was taken by a newer version of countersign")
-	errDamaged       = errors.New("it is damaged: the SHA-256 of its bytes is another than when it was taken")
+	errDamaged       = errors.New("it is damaged: its SHA-256 is not the one recorded when it was taken")
 )
 
-// fetch makes a database in dir of one snapshot, all of it or none.
-func (s *snapshots) fetch(ctx context.Context, x eventlog.Snapshot, dir string) error {
+// fetch makes a database in dir from one snapshot, completely or not at all.
+func (s *Snapshots) fetch(ctx context.Context, x eventlog.Snapshot, dir string) error {
 	if x.Schema > db.SchemaVersion() || x.Rules > workflow.RulesVersion() {
 		return errNewerSnapshot
 	}
-	work, remove, err := scratch(dir)
+	work, remove, err := Scratch(dir)
 	if err != nil {
 		return err
 	}
