@@ -46,6 +46,7 @@ var rooms = map[string]string{
 	"internal/operator": "db events internal/config internal/eventlog internal/evidence internal/publish internal/recovery internal/session workflow",
 	"internal/publish":  "db events internal/config internal/eventlog internal/datadir internal/session internal/terminal workflow",
 	"internal/recovery": "db events internal/config internal/eventlog internal/datadir internal/publish internal/relay internal/session internal/terminal workflow",
+	"internal/show":     "db events internal/accounts internal/eventlog internal/evidence internal/publish internal/terminal internal/ticket workflow internal/operator",
 	"internal/session":  "events internal/config internal/eventlog internal/datadir internal/natsd internal/terminal workflow",
 
 	"internal/catcher":   "workflow",

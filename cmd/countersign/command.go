@@ -15,7 +15,6 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/operator"
 	"countersign/internal/session"
-	"countersign/internal/terminal"
 )
 
 // withStore runs f with the database of the worker on the data directory, for
@@ -108,14 +107,3 @@ func (a *app) sayLimit(listed, limit int) {
 		a.err.Linef("the newest %d are listed, and there may be more; see --limit", limit)
 	}
 }
-
-func eachJSON[T any](out *terminal.Printer, list []T) error {
-	for _, v := range list {
-		if err := out.JSON(v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05Z") }

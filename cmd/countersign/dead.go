@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +16,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/eventlog"
 	"countersign/internal/session"
-	"countersign/internal/terminal"
+	"countersign/internal/show"
 	"countersign/workflow"
 )
 
@@ -94,9 +91,9 @@ func (a *app) deadList() *cobra.Command {
 			}
 			a.sayLimit(len(letters), f.Limit)
 			if asJSON {
-				return eachJSON(a.out, jsonLetters(letters))
+				return show.EachJSON(a.out, show.DeadLettersJSON(letters))
 			}
-			return listLetters(a.out, letters)
+			return show.DeadLetters(a.out, letters)
 		})
 	}
 	return c
@@ -114,65 +111,6 @@ func sinceFlag(text string, now time.Time) (time.Time, error) {
 		return at, usageError{fmt.Errorf("--since: want a time such as 2026-11-23T15:04:05Z or a duration such as 36h, got %q", text)}
 	}
 	return at, nil
-}
-
-// letterJSON is what the commands of dead print with --json.
-type letterJSON struct {
-	db.Turned
-	Subject   string       `json:"subject"`
-	Document  workflow.SID `json:"authorization_document_sid,omitempty"`
-	State     string       `json:"state"` // open, redriven, discarded
-	ClosedBy  uint64       `json:"closed_by,omitempty"`
-	ClosedAt  *time.Time   `json:"date_closed,omitempty"`
-	Discarded string       `json:"discard_reason,omitempty"`
-}
-
-func jsonLetters(letters []db.Letter) []letterJSON {
-	out := make([]letterJSON, len(letters))
-	for i, l := range letters {
-		out[i] = letterJSON{
-			Turned: l.Turned, Subject: l.Subject, Document: l.Document, State: letterState(l), ClosedBy: l.Closed, Discarded: l.Reason,
-		}
-		if l.Closed > 0 {
-			out[i].ClosedAt = &l.ClosedAt
-		}
-	}
-	return out
-}
-
-func letterState(l db.Letter) string {
-	switch {
-	case l.Closed == 0:
-		return "open"
-	case l.Reason != "":
-		return "discarded"
-	}
-	return "redriven"
-}
-
-func listLetters(out *terminal.Printer, letters []db.Letter) error {
-	t := out.Table("ENTRY", "TIME", "WHAT", "CODE", "STATE", "DOCUMENT", "REASON")
-	for _, l := range letters {
-		t.Row(l.Sequence, stamp(l.Time), deadOrRefused(l), l.Code, closedBy(l), l.Document, l.Message)
-	}
-	return t.Flush()
-}
-
-func deadOrRefused(l db.Letter) string {
-	if l.Dead {
-		return "dead letter"
-	}
-	return "refused"
-}
-
-func closedBy(l db.Letter) string {
-	switch letterState(l) {
-	case "redriven":
-		return fmt.Sprintf("redriven by entry %d", l.Closed)
-	case "discarded":
-		return "discarded: " + l.Reason
-	}
-	return "open"
 }
 
 // sequenceArg reads the sequence that a command is about.
@@ -204,9 +142,9 @@ func (a *app) deadShow() *cobra.Command {
 			}
 			m, away := a.readEntry(ctx, cfg, sequence)
 			if asJSON {
-				return showLetterJSON(a.out, l, m, away)
+				return show.DeadLetterAsJSON(a.out, l, m, away)
 			}
-			return showLetter(a.out, l, m, away)
+			return show.DeadLetter(a.out, l, m, away)
 		})
 	}
 	return c
@@ -220,88 +158,4 @@ func (a *app) readEntry(ctx context.Context, cfg config.Config, sequence uint64)
 		return err
 	})
 	return m, err
-}
-
-func showLetter(out *terminal.Printer, l db.Letter, m events.Message, away error) error {
-	t := out.Table()
-	for _, row := range [][2]string{
-		{"entry", strconv.FormatUint(l.Sequence, 10)},
-		{"what", deadOrRefused(l)},
-		{"turned down", stamp(l.Time)},
-		{"state", closedBy(l)},
-		{"subject", l.Subject},
-		{"event", l.EventID},
-		{"source", l.Source},
-		{"code", string(l.Code)},
-		{"field", l.Field},
-		{"reason", l.Message},
-		{"what to do", advice(l)},
-	} {
-		if row[1] != "" {
-			t.Row(row[0], row[1])
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if away != nil {
-		out.Linef("")
-		return out.Linef("The payload cannot be shown: %v", away)
-	}
-	out.Linef("")
-	for _, attribute := range m.Attributes() {
-		out.Linef("ce-%s: %s", attribute[0], attribute[1])
-	}
-	return out.Linef("%s", payload(m.Data))
-}
-
-// payload is a payload as one line of JSON, or quoted if it is no JSON.
-func payload(data []byte) string {
-	var line bytes.Buffer
-	if json.Compact(&line, data) == nil {
-		return string(terminal.EscapeJSON(line.Bytes()))
-	}
-	return strconv.Quote(string(data))
-}
-
-func showLetterJSON(out *terminal.Printer, l db.Letter, m events.Message, away error) error {
-	j := struct {
-		letterJSON
-		Advice     string            `json:"what_to_do,omitempty"`
-		Attributes map[string]string `json:"attributes,omitempty"` // of a message in binary mode
-		Payload    []byte            `json:"payload_base64,omitempty"`
-		Away       string            `json:"payload_missing,omitempty"` // why there is no payload
-	}{letterJSON: jsonLetters([]db.Letter{l})[0], Advice: advice(l), Payload: m.Data}
-	for _, attribute := range m.Attributes() {
-		if j.Attributes == nil {
-			j.Attributes = map[string]string{}
-		}
-		j.Attributes[attribute[0]] = attribute[1]
-	}
-	if away != nil {
-		j.Away = away.Error()
-	}
-	return out.JSONIndent(j)
-}
-
-// advice says what to do about an open dead letter or refusal.
-func advice(l db.Letter) string {
-	if l.Closed > 0 {
-		return ""
-	}
-	redrive := fmt.Sprintf("countersign dead redrive %d", l.Sequence)
-	discard := fmt.Sprintf("; or countersign dead discard %d --reason …", l.Sequence)
-	switch l.Code {
-	case workflow.CodeUnreadable:
-		return "have its publisher mended; then " + redrive + " --file EVENT.json" + discard
-	case workflow.CodeInvalid, workflow.CodeTooLarge, workflow.CodeUnknownType, workflow.CodeUnknownVersion:
-		return "have its publisher mended; then " + redrive + " --set " + cmp.Or(l.Field, "FIELD") + "=VALUE" + discard
-	case workflow.CodeParkedTooLong:
-		return "publish the event that it builds on; then " + redrive + discard
-	case workflow.CodeCrashed:
-		return "report it with its payload; when a version that can take it runs everywhere, " + redrive + discard
-	case workflow.CodeExists, workflow.CodeAccount:
-		return "its publisher is mistaken about the document" + discard
-	}
-	return "where the document or the order can take it by now, " + redrive + discard
 }

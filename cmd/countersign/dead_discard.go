@@ -9,6 +9,7 @@ import (
 
 	"countersign/events"
 	"countersign/internal/operator"
+	"countersign/internal/show"
 )
 
 func (a *app) deadDiscard() *cobra.Command {
@@ -41,7 +42,7 @@ func (a *app) deadDiscard() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.out.Linef("entry %d: %s", sequence, closedBy(l))
+			return a.out.Linef("entry %d: %s", sequence, show.State(l))
 		})
 	}
 	return c

@@ -11,6 +11,7 @@ import (
 
 	"countersign/events"
 	"countersign/internal/operator"
+	"countersign/internal/show"
 )
 
 func (a *app) deadRedrive() *cobra.Command {
@@ -74,9 +75,9 @@ func (a *app) sayRedriven(sequence uint64, r operator.Redriven, err error) error
 		return err
 	case r.Sequence == 0:
 		a.out.Linef("entry %d would be sent again, on %s", sequence, r.Message.Subject)
-		return a.out.Linef("%s", payload(r.Message.Data))
+		return a.out.Linef("%s", show.Payload(r.Message.Data))
 	case r.Refused != nil:
-		a.out.Linef("sent as entry %d: %s, %s", r.Sequence, deadOrRefused(*r.Refused), r.Refused.Code)
+		a.out.Linef("sent as entry %d: %s, %s", r.Sequence, show.Kind(*r.Refused), r.Refused.Code)
 		return fmt.Errorf("entry %d was refused again: %s: %s", r.Sequence, r.Refused.Code, r.Refused.Message)
 	}
 	return a.out.Linef("sent as entry %d: %s", r.Sequence, r.Result)

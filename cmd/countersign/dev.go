@@ -18,6 +18,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/natsd"
 	"countersign/internal/publish"
+	"countersign/internal/show"
 	"countersign/internal/terminal"
 	"countersign/internal/worker"
 	"countersign/workflow"
@@ -210,7 +211,7 @@ func (a *app) result(ctx context.Context, w *worker.Worker, box *catcher.Catcher
 		if err != nil {
 			return err
 		}
-		t.Row(short(d.AccountSID), short(d.SID), d.Email, statusOf(d),
+		t.Row(short(d.AccountSID), short(d.SID), d.Email, show.Status(d),
 			d.Round, len(d.Orders), registered(life), accepted(life), terminal.Short(d.Reason, 60))
 	}
 	if err := t.Flush(); err != nil {

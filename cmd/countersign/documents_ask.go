@@ -11,6 +11,7 @@ import (
 
 	"countersign/db"
 	"countersign/internal/operator"
+	"countersign/internal/show"
 	"countersign/workflow"
 )
 
@@ -65,7 +66,7 @@ func (a *app) state(ctx context.Context, store *db.Store, sid workflow.SID, asJS
 	if asJSON {
 		return a.out.JSON(d)
 	}
-	return a.out.Tabs(d.SID, statusOf(d), fmt.Sprintf("round %d", d.Round))
+	return a.out.Tabs(d.SID, show.Status(d), fmt.Sprintf("round %d", d.Round))
 }
 
 func (a *app) documentsRecall() *cobra.Command {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -17,9 +15,8 @@ import (
 	"countersign/internal/letter"
 	"countersign/internal/operator"
 	"countersign/internal/session"
+	"countersign/internal/show"
 	"countersign/internal/signing"
-	"countersign/internal/terminal"
-	"countersign/workflow"
 )
 
 func (a *app) evidence() *cobra.Command {
@@ -67,7 +64,7 @@ The worker on this data directory may be running.`,
 			if err := writeNew(file, archive); err != nil {
 				return err
 			}
-			return a.tell(report)
+			return show.Evidence(a.out, report)
 		})
 	}
 	c.AddCommand(a.evidenceVerify())
@@ -108,64 +105,15 @@ give it with --signer.`,
 			return err
 		}
 		report, err := evidence.Verify(archive, checker{})
-		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), fingerprint(report.Signer)) {
-			err = fmt.Errorf("its signer's certificate has the SHA-256 fingerprint %s, and not the one of --signer", fingerprint(report.Signer))
+		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), show.Fingerprint(report.Signer)) {
+			err = fmt.Errorf("its signer's certificate has the SHA-256 fingerprint %s, and not the one of --signer", show.Fingerprint(report.Signer))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
-		return a.tell(report)
+		return show.Evidence(a.out, report)
 	}
 	return c
-}
-
-// tell says what an archive proves. The fingerprints come first: whoever made
-// the archive chose its names, and the certificates' names, as they liked.
-func (a *app) tell(r evidence.Report) error {
-	m := r.Manifest
-	t := a.out.Table()
-	t.Row("signer", "SHA-256 "+fingerprint(r.Signer))
-	if r.Seal != nil {
-		t.Row("seal", "SHA-256 "+fingerprint(r.Seal))
-	}
-	t.Row("document", fmt.Sprintf("%s of account %s", m.Document, m.Account))
-	if m.Erased > 0 {
-		t.Row("status", fmt.Sprintf("erased; it was %s. What was said of it is off the log, and entry %d says so", m.Status, m.Erased))
-	} else {
-		t.Row("status", fmt.Sprintf("%s, as of entry %d, %s", m.Status, m.Sequence, stamp(m.Time)))
-	}
-	t.Row("entries", fmt.Sprintf("%d of the log that began %s", r.Entries, stamp(m.Stream)))
-	switch by := terminal.Short(r.Signed.String(), 64); r.Signed.Writer {
-	case "":
-	case workflow.WriterPage:
-		t.Row("signed", fmt.Sprintf("on %s, in entry %d", by, r.Signed.Entry))
-	default:
-		t.Row("signed", fmt.Sprintf("elsewhere: %s says so in entry %d. The signing page saw no visit, and no seal vouches for one", by, r.Signed.Entry))
-	}
-	switch {
-	case r.Seal != nil:
-		t.Row("letter", fmt.Sprintf("%s, as the log says; sealed by %s", r.Letter, nameOf(r.Seal)))
-		if !r.Stamped.IsZero() {
-			t.Row("stamped", stamp(r.Stamped)+" by a time-stamp authority; pdfsig or another reader tells whose")
-		}
-	case r.Letter != "":
-		t.Row("letter", r.Letter+" was signed, and is not in the archive")
-	default:
-		t.Row("letter", "none")
-	}
-	t.Row("manifest", fmt.Sprintf("%d files, signed by %s", len(m.Files), nameOf(r.Signer)))
-	return t.Flush()
-}
-
-// nameOf is the name that a certificate gives its owner, of at most 64
-// characters (ub-common-name in RFC 5280 appendix A.1): a longer one could fill
-// the terminal's line, and go on as if it were the next.
-func nameOf(c *x509.Certificate) string { return terminal.Short(c.Subject.CommonName, 64) }
-
-// fingerprint is how people compare certificates.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }
 
 // checker checks signatures by package letter, which made them.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +11,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/publish"
 	"countersign/internal/session"
+	"countersign/internal/show"
 	"countersign/workflow"
 )
 
@@ -76,7 +76,7 @@ func (a *app) sendLines(ctx context.Context, cfg config.Config, lines []publish.
 		err := publish.Learn(ctx, cfg.DataDir, nc, list, o.Wait)
 		return errors.Join(a.sayOutcomes(list, asJSON), err)
 	case asJSON:
-		return eachJSON(a.out, list)
+		return show.EachJSON(a.out, list)
 	}
 	return nil
 }
@@ -89,9 +89,9 @@ func (a *app) sayOutcomes(list []publish.Outcome, asJSON bool) error {
 	}
 	var err error
 	if asJSON {
-		err = eachJSON(a.out, list)
+		err = show.EachJSON(a.out, list)
 	} else {
-		err = a.listOutcomes(list, count)
+		err = show.Outcomes(a.out, list, count)
 	}
 	if err != nil {
 		return err
@@ -106,34 +106,4 @@ func (a *app) sayOutcomes(list []publish.Outcome, asJSON bool) error {
 		return fmt.Errorf("%d of %d events were refused; countersign dead show SEQUENCE, on a worker's machine, says what to do", n, len(list))
 	}
 	return nil
-}
-
-func (a *app) listOutcomes(list []publish.Outcome, count map[workflow.Result]int) error {
-	if count[workflow.Turned]+count[workflow.Dead]+count[workflow.Parking] > 0 {
-		t := a.out.Table("LINE", "SEQUENCE", "OUTCOME", "CODE", "FIELD", "SUBJECT", "REASON")
-		for _, o := range list {
-			switch o.Result {
-			case workflow.Turned, workflow.Dead, workflow.Parking:
-				t.Row(o.Line, o.Sequence, resultWords(o.Result, 1), o.Code, o.Field, o.Subject, o.Message)
-			}
-		}
-		if err := t.Flush(); err != nil {
-			return err
-		}
-	}
-	var parts []string
-	for _, r := range []workflow.Result{workflow.Applied, workflow.Unchanged, workflow.Parking, workflow.Duplicate, publish.NotRefused, workflow.Turned, workflow.Dead, publish.Unknown} {
-		if n := count[r]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, resultWords(r, n)))
-		}
-	}
-	return a.out.Linef("published %d: %s", len(list), strings.Join(parts, ", "))
-}
-
-func resultWords(r workflow.Result, n int) string {
-	text := strings.ReplaceAll(string(r), "_", " ")
-	if n > 1 && (r == workflow.Dead || r == workflow.Duplicate) {
-		text += "s"
-	}
-	return text
 }

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/eventlog"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
+	"countersign/internal/show"
 )
 
 func (a *app) snapshot() *cobra.Command {
@@ -62,11 +63,11 @@ func (a *app) snapshotList() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return eachJSON(a.out, list)
+				return show.EachJSON(a.out, list)
 			}
 			t := a.out.Table()
 			for _, x := range list {
-				t.Row(x.Name, stamp(x.Taken), fmt.Sprintf("up to entry %d, %d bytes", x.Position.Sequence, x.Size))
+				t.Row(x.Name, show.Stamp(x.Taken), fmt.Sprintf("up to entry %d, %d bytes", x.Position.Sequence, x.Size))
 			}
 			return t.Flush()
 		})

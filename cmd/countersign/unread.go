@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"countersign/internal/eventlog"
-	"countersign/internal/terminal"
+	"countersign/internal/show"
 )
 
 func (a *app) bounces() *cobra.Command {
@@ -51,25 +50,13 @@ event or cancel the document, and discard it.`,
 			list = list[:min(len(list), limit)]
 			a.sayLimit(len(list), limit)
 			if asJSON {
-				return eachJSON(a.out, list)
+				return show.EachJSON(a.out, list)
 			}
-			return listUnread(a.out, list)
+			return show.UnreadReports(a.out, list)
 		})
 	}
 	c.AddCommand(a.unreadShow(), a.unreadDiscard())
 	return c
-}
-
-func listUnread(out *terminal.Printer, list []eventlog.Unread) error {
-	t := out.Table("REPORT", "TIME", "FROM", "EMAIL", "SUBJECT", "REASON")
-	for _, u := range list {
-		mail := ""
-		if len(u.Mails) > 0 {
-			mail = string(u.Mails[0])
-		}
-		t.Row(u.Sequence, stamp(u.Time), u.From, mail, u.Subject, u.Reason)
-	}
-	return t.Flush()
 }
 
 func (a *app) unreadShow() *cobra.Command {
@@ -91,27 +78,12 @@ func (a *app) unreadShow() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return eachJSON(a.out, []eventlog.Unread{u})
+				return show.EachJSON(a.out, []eventlog.Unread{u})
 			}
-			return showUnread(a.out, u)
+			return show.UnreadReport(a.out, u)
 		})
 	}
 	return c
-}
-
-func showUnread(out *terminal.Printer, u eventlog.Unread) error {
-	out.Linef("report %d, %s", u.Sequence, stamp(u.Time))
-	out.Linef("not read because %s", u.Reason)
-	out.Linef("SHA-256 of the message: %s", u.Digest)
-	for _, id := range u.Mails {
-		out.Linef("it names the email %s", id)
-	}
-	out.Linef("")
-	for line := range strings.Lines(u.Text) {
-		out.Linef("%s", strings.TrimRight(line, "\n"))
-	}
-	out.Linef("")
-	return out.Linef("when it is dealt with: countersign bounces unread discard %d", u.Sequence)
 }
 
 func (a *app) unreadDiscard() *cobra.Command {
