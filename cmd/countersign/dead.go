@@ -34,62 +34,74 @@ or not (see --data-dir), and the log.`,
 	return c
 }
 
+// deadFlags are the filters of dead list as they were given.
+type deadFlags struct {
+	account, document, code, since string
+	dead, refused, closed          bool
+	limit                          int
+}
+
+// filter checks the filters. The document is looked up later: its sid may be
+// shortened.
+func (f deadFlags) filter(now time.Time) (out db.TurnedFilter, err error) {
+	out = db.TurnedFilter{Account: workflow.SID(f.account), Code: workflow.Code(f.code), Closed: f.closed, Limit: f.limit}
+	switch {
+	case f.dead && f.refused:
+		return out, usageError{errors.New("--dead and --refused exclude each other; leave both out to see both")}
+	case f.dead:
+		out.Only = db.OnlyDead
+	case f.refused:
+		out.Only = db.OnlyRefused
+	}
+	if f.code != "" && !slices.Contains(workflow.Codes, out.Code) {
+		return out, unknownValue("--code", f.code, workflow.Codes)
+	}
+	if err := accountFilter(f.account); err != nil {
+		return out, err
+	}
+	if f.limit < 1 {
+		return out, usageError{errors.New("--limit must be at least 1")}
+	}
+	out.Since, err = sinceFlag(f.since, now)
+	return out, err
+}
+
 func (a *app) deadList() *cobra.Command {
-	var f db.TurnedFilter
-	var account, document, code, since string
-	var dead, refused, asJSON bool
+	var f deadFlags
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters and refused events that are open, the newest first",
 		Args:  cobra.NoArgs,
 	}
-	c.Flags().StringVar(&account, "account", "", "only on subjects of this account (AC…)")
-	c.Flags().StringVar(&document, "document", "", "only about this document (PX…)")
-	c.Flags().StringVar(&code, "code", "", "only with this code: invalid, status_conflict and so on")
-	c.Flags().StringVar(&since, "since", "", "only since this time (RFC 3339), or for so long (36h)")
-	c.Flags().BoolVar(&dead, "dead", false, "only dead letters")
-	c.Flags().BoolVar(&refused, "refused", false, "only refused events")
-	c.Flags().BoolVar(&f.Closed, "all", false, "those that were sent again or discarded, too")
-	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
+	c.Flags().StringVar(&f.account, "account", "", "only on subjects of this account (AC…)")
+	c.Flags().StringVar(&f.document, "document", "", "only about this document (PX…)")
+	c.Flags().StringVar(&f.code, "code", "", "only with this code: invalid, status_conflict and so on")
+	c.Flags().StringVar(&f.since, "since", "", "only since this time (RFC 3339), or for so long (36h)")
+	c.Flags().BoolVar(&f.dead, "dead", false, "only dead letters")
+	c.Flags().BoolVar(&f.refused, "refused", false, "only refused events")
+	c.Flags().BoolVar(&f.closed, "all", false, "those that were sent again or discarded, too")
+	c.Flags().IntVar(&f.limit, "limit", 50, "maximum number of entries")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		f.Account, f.Code = workflow.SID(account), workflow.Code(code)
-		switch {
-		case dead && refused:
-			return usageError{errors.New("--dead and --refused exclude each other; leave both out to see both")}
-		case dead:
-			f.Only = db.OnlyDead
-		case refused:
-			f.Only = db.OnlyRefused
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		filter, err := f.filter(time.Now())
+		if err == nil && f.document != "" {
+			f.document, err = sidArg(f.document)
 		}
-		if document != "" {
-			if document, err = sidArg(document); err != nil {
-				return err
-			}
-		}
-		if code != "" && !slices.Contains(workflow.Codes, f.Code) {
-			return unknownValue("--code", code, workflow.Codes)
-		}
-		if err := accountFilter(account); err != nil {
-			return err
-		}
-		if f.Limit < 1 {
-			return usageError{errors.New("--limit must be at least 1")}
-		}
-		if f.Since, err = sinceFlag(since, time.Now()); err != nil {
+		if err != nil {
 			return err
 		}
 		return a.withStore(c, func(ctx context.Context, _ config.Config, store *db.Store) error {
-			if document != "" {
-				if f.Document, err = store.FindSID(ctx, document); err != nil {
+			if f.document != "" {
+				if filter.Document, err = store.FindSID(ctx, f.document); err != nil {
 					return err
 				}
 			}
-			letters, err := store.Letters(ctx, f)
+			letters, err := store.Letters(ctx, filter)
 			if err != nil {
 				return err
 			}
-			a.sayLimit(len(letters), f.Limit)
+			a.sayLimit(len(letters), filter.Limit)
 			if asJSON {
 				return show.EachJSON(a.out, show.DeadLettersJSON(letters))
 			}

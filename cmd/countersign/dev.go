@@ -19,7 +19,6 @@ import (
 	"countersign/internal/natsd"
 	"countersign/internal/publish"
 	"countersign/internal/show"
-	"countersign/internal/terminal"
 	"countersign/internal/worker"
 	"countersign/workflow"
 )
@@ -205,53 +204,18 @@ func (a *app) result(ctx context.Context, w *worker.Worker, box *catcher.Catcher
 		return err
 	}
 	slices.Reverse(docs)
-	t := a.out.Table("ACCOUNT", "DOCUMENT", "SIGNER", "STATUS", "ROUND", "NUMBERS", "REGISTERED", "MAILS", "WHY")
-	for _, d := range docs {
-		life, err := w.Store().Life(ctx, d.SID)
-		if err != nil {
+	lives := make([]db.Life, len(docs))
+	for i, d := range docs {
+		if lives[i], err = w.Store().Life(ctx, d.SID); err != nil {
 			return err
 		}
-		t.Row(short(d.AccountSID), short(d.SID), d.Email, show.Status(d),
-			d.Round, len(d.Orders), registered(life), accepted(life), terminal.Short(d.Reason, 60))
-	}
-	if err := t.Flush(); err != nil {
-		return err
 	}
 	c, err := w.Store().Counts(ctx, w.Now())
 	if err != nil {
 		return err
 	}
-	refused := 0
-	for _, n := range c.Refused {
-		refused += n
+	if err := show.Ends(a.out, lives, c, box.Count()); err != nil {
+		return err
 	}
-	var by []string
-	for _, s := range workflow.Statuses {
-		by = append(by, fmt.Sprintf("%d %s", c.Documents[s], s))
-	}
-	a.out.Linef("")
-	a.out.Linef("%d documents: %s", len(docs), strings.Join(by, ", "))
-	a.out.Linef("%d mails caught, %d numbers registered, %d events refused, %d dead letters", box.Count(), c.Registers, refused, c.DeadLetters)
 	return a.out.Linef("read the mails at http://%s/inbox/", w.AdminAddr())
-}
-
-// short is enough of a sid to find it again.
-func short(sid workflow.SID) string { return string(sid[:10]) + "…" }
-
-func registered(l db.Life) (n int) {
-	for i, e := range l.Events {
-		if _, ok := e.Body.(workflow.Register); ok && l.Settled[i] > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-func accepted(l db.Life) (n int) {
-	for _, m := range l.Mails {
-		if m.State == workflow.MailAccepted {
-			n++
-		}
-	}
-	return n
 }

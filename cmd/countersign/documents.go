@@ -38,7 +38,7 @@ func (a *app) documentsList() *cobra.Command {
 	c.Flags().StringVar(&account, "account", "", "only of this account (AC…)")
 	c.Flags().StringVar(&status, "status", "", "only those that are opened, signing, signed, canceled or failed")
 	c.Flags().StringVar(&f.Email, "email", "", "only of this signer")
-	c.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
+	c.Flags().IntVar(&f.Limit, "limit", 50, "maximum number of documents")
 	c.Flags().BoolVar(&f.InDoubt, "in-doubt", false, "only those with a mail that may have gone out twice, or not at all")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	c.RunE = func(c *cobra.Command, _ []string) error {
