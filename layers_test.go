@@ -39,10 +39,15 @@ var rooms = map[string]string{
 	"internal/letter/fonts": "",
 
 	// Above the adapters, which meet in these two. Nothing but cmd imports worker.
-	"internal/worker":  "db events internal/eventlog internal/accounts internal/admin internal/api internal/config internal/datadir internal/httpd internal/mail internal/natsd internal/private internal/relay internal/signing internal/web workflow",
+	"internal/worker":  "db events internal/eventlog internal/accounts internal/admin internal/api internal/config internal/datadir internal/httpd internal/mail internal/natsd internal/private internal/recovery internal/relay internal/signing internal/web workflow",
 	"internal/signing": "db internal/config internal/eventlog internal/letter internal/letter/fonts internal/loa internal/private internal/ticket internal/web workflow",
 
 	"internal/evidence": "events internal/terminal workflow",
+	"internal/operator": "db events internal/config internal/eventlog internal/evidence internal/publish internal/recovery internal/session workflow",
+	"internal/publish":  "db events internal/config internal/eventlog internal/datadir internal/session internal/terminal workflow",
+	"internal/recovery": "db events internal/config internal/eventlog internal/datadir internal/publish internal/relay internal/session internal/terminal workflow",
+	"internal/show":     "db events internal/accounts internal/eventlog internal/evidence internal/publish internal/terminal internal/ticket workflow internal/operator",
+	"internal/session":  "events internal/config internal/eventlog internal/datadir internal/natsd internal/terminal workflow",
 
 	"internal/catcher":   "workflow",
 	"internal/config":    "internal/private workflow",

@@ -276,6 +276,11 @@ WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(@subjects
 -- name: NameWorker :exec
 UPDATE position SET worker = @worker WHERE worker = '';
 
+-- name: SIDsBetween :many
+SELECT d.sid FROM documents AS d WHERE d.sid >= CAST(@low AS TEXT) AND d.sid < CAST(@high AS TEXT)
+UNION SELECT e.document_sid FROM erased AS e WHERE e.document_sid >= CAST(@low AS TEXT) AND e.document_sid < CAST(@high AS TEXT)
+ORDER BY 1 LIMIT 3;
+
 -- name: LoadErased :many
 SELECT document_sid, sequence FROM erased WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
 

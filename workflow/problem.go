@@ -41,6 +41,12 @@ const (
 	CodeErased         Code = "erased"          // the document was erased, and does not come back
 )
 
+// Codes are all codes, those of dead letters first.
+var Codes = []Code{
+	CodeUnreadable, CodeUnknownType, CodeUnknownVersion, CodeInvalid, CodeTooLarge, CodeParkedTooLong, CodeParkedTooMany, CodeCrashed,
+	CodeExists, CodeImmutable, CodeStatus, CodeRound, CodeOrderTaken, CodeNumberTaken, CodeOrderUnknown, CodeMailUnknown, CodeTooManyEmails, CodeAccount, CodeErased,
+}
+
 // Dead reports whether an event with this code is a dead letter; one with any
 // other code was refused.
 func (c Code) Dead() bool {

@@ -2,13 +2,12 @@ package main
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"countersign/internal/accounts"
-	"countersign/internal/terminal"
+	"countersign/internal/show"
 	"countersign/workflow"
 )
 
@@ -118,27 +117,11 @@ func (a *app) accountsList() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return eachJSON(a.out, list)
+				return show.EachJSON(a.out, list)
 			}
-			return listAccounts(a.out, list)
+			return show.Accounts(a.out, list)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
-}
-
-func listAccounts(out *terminal.Printer, list []accounts.Account) error {
-	t := out.Table("ACCOUNT", "STATE", "ADDED", "TOKENS", "API KEYS")
-	for _, account := range list {
-		state := "active"
-		if account.Disabled {
-			state = "disabled"
-		}
-		keys := make([]string, len(account.Keys))
-		for i, k := range account.Keys {
-			keys[i] = string(k.SID)
-		}
-		t.Row(account.SID, state, stamp(account.Created), len(account.Tokens), strings.Join(keys, " "))
-	}
-	return t.Flush()
 }

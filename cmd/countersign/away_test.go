@@ -29,7 +29,7 @@ func TestCommandsSayThatNATSIsAway(t *testing.T) {
 	x.statuses(dir, workflow.Signing, 1)
 	var group sync.WaitGroup
 	for _, args := range [][]string{
-		{"publish", "../../examples/day.jsonl"}, {"documents", "resend", string(testPX(0))}, {"verify"}, {"snapshot", "--list"},
+		{"publish", "../../examples/day.jsonl"}, {"documents", "resend", string(testPX(0))}, {"verify"}, {"snapshot", "list"},
 	} {
 		group.Go(func() {
 			_, errs := x.call(dir, exitFailure, append(args, "--nats-url", "nats://operator:hush@127.0.0.1:1")...)
@@ -70,7 +70,7 @@ func TestCommandsSayWhatNATSForbids(t *testing.T) {
 func TestNoCommandMakesALog(t *testing.T) {
 	x := newTown(t)
 	for _, args := range [][]string{
-		{"verify"}, {"snapshot"}, {"snapshot", "--list"}, {"rebuild"}, {"erase", "--yes", string(testPX(0))}, {"replay", "../../examples/day.jsonl"},
+		{"verify"}, {"snapshot", "take"}, {"snapshot", "list"}, {"rebuild"}, {"erase", "--yes", string(testPX(0))}, {"replay", "../../examples/day.jsonl"},
 	} {
 		if _, errs := x.call(t.TempDir(), exitFailure, args...); !strings.Contains(errs, "there is no stream AUTHDOCS") {
 			t.Errorf("%v where there is no stream: %s", args, errs)

@@ -27,7 +27,7 @@ func TestTheDay(t *testing.T) {
 
 	x.publish(day)
 	for i := range day {
-		day[i].msg = &nats.Msg{Subject: day[i].msg.Subject, Data: day[i].msg.Data}
+		day[i].Msg = &nats.Msg{Subject: day[i].Msg.Subject, Data: day[i].Msg.Data}
 	}
 	x.publish(day)
 	x.rest(dir)

@@ -15,6 +15,7 @@ import (
 
 	"countersign/events"
 	"countersign/internal/eventlog"
+	"countersign/internal/show"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
@@ -257,7 +258,7 @@ func (x *town) wantListed(dir string, want []string, args ...string) {
 	out, _ := x.call(dir, exitOK, append([]string{"dead", "list", "--json"}, args...)...)
 	var got []string
 	for d := json.NewDecoder(bytes.NewBufferString(out)); d.More(); {
-		var l letterJSON
+		var l show.DeadLetterJSON
 		if err := d.Decode(&l); err != nil {
 			x.t.Fatal(err)
 		}

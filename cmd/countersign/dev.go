@@ -17,7 +17,8 @@ import (
 	"countersign/internal/catcher"
 	"countersign/internal/config"
 	"countersign/internal/natsd"
-	"countersign/internal/terminal"
+	"countersign/internal/publish"
+	"countersign/internal/show"
 	"countersign/internal/worker"
 	"countersign/workflow"
 )
@@ -63,10 +64,10 @@ func devSettings(c *cobra.Command, environ []string, smtp, dir string) []string 
 }
 
 func (a *app) runDev(c *cobra.Command, file string) error {
-	var lines []line
+	var lines []publish.Line
 	if file != "" {
 		var err error
-		if lines, err = readLines(file); err != nil {
+		if lines, err = publish.ReadFile(file); err != nil {
 			return err
 		}
 	}
@@ -125,7 +126,7 @@ func (a *app) devAccount(w *worker.Worker) error {
 
 // play runs the worker and the catcher, sends the lines through them, and
 // stays until ctx ends. The catcher goes last: the worker finishes its mails.
-func (a *app) play(ctx context.Context, cfg config.Config, w *worker.Worker, box *catcher.Catcher, lines []line) error {
+func (a *app) play(ctx context.Context, cfg config.Config, w *worker.Worker, box *catcher.Catcher, lines []publish.Line) error {
 	catching, noMore := context.WithCancel(context.WithoutCancel(ctx))
 	defer noMore()
 	ctx, stop := context.WithCancel(ctx)
@@ -167,7 +168,7 @@ const settleIn = 2 * time.Minute
 
 // show publishes lines, waits until nothing is owed, and prints what became of
 // the documents.
-func (a *app) show(ctx context.Context, w *worker.Worker, box *catcher.Catcher, lines []line) error {
+func (a *app) show(ctx context.Context, w *worker.Worker, box *catcher.Catcher, lines []publish.Line) error {
 	select {
 	case <-w.CaughtUp():
 	case <-ctx.Done():
@@ -176,7 +177,7 @@ func (a *app) show(ctx context.Context, w *worker.Worker, box *catcher.Catcher, 
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := a.send(ctx, w.Conn(), lines, 0, time.Minute); err != nil {
+	if _, err := publish.Send(ctx, w.Conn(), lines, publish.Options{Wait: time.Minute, Notes: a.err}); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	rest, cancel := context.WithTimeout(ctx, settleIn)
@@ -203,53 +204,18 @@ func (a *app) result(ctx context.Context, w *worker.Worker, box *catcher.Catcher
 		return err
 	}
 	slices.Reverse(docs)
-	t := a.out.Table("ACCOUNT", "DOCUMENT", "SIGNER", "STATUS", "ROUND", "NUMBERS", "REGISTERED", "MAILS", "WHY")
-	for _, d := range docs {
-		life, err := w.Store().Life(ctx, d.SID)
-		if err != nil {
+	lives := make([]db.Life, len(docs))
+	for i, d := range docs {
+		if lives[i], err = w.Store().Life(ctx, d.SID); err != nil {
 			return err
 		}
-		t.Row(short(d.AccountSID), short(d.SID), d.Email, statusOf(d),
-			d.Round, len(d.Orders), registered(life), accepted(life), terminal.Short(d.Reason, 60))
-	}
-	if err := t.Flush(); err != nil {
-		return err
 	}
 	c, err := w.Store().Counts(ctx, w.Now())
 	if err != nil {
 		return err
 	}
-	refused := 0
-	for _, n := range c.Refused {
-		refused += n
+	if err := show.Ends(a.out, lives, c, box.Count()); err != nil {
+		return err
 	}
-	var by []string
-	for _, s := range workflow.Statuses {
-		by = append(by, fmt.Sprintf("%d %s", c.Documents[s], s))
-	}
-	a.out.Linef("")
-	a.out.Linef("%d documents: %s", len(docs), strings.Join(by, ", "))
-	a.out.Linef("%d mails caught, %d numbers registered, %d events refused, %d dead letters", box.Count(), c.Registers, refused, c.DeadLetters)
 	return a.out.Linef("read the mails at http://%s/inbox/", w.AdminAddr())
-}
-
-// short is enough of a sid to find it again.
-func short(sid workflow.SID) string { return string(sid[:10]) + "…" }
-
-func registered(l db.Life) (n int) {
-	for i, e := range l.Events {
-		if _, ok := e.Body.(workflow.Register); ok && l.Settled[i] > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-func accepted(l db.Life) (n int) {
-	for _, m := range l.Mails {
-		if m.State == workflow.MailAccepted {
-			n++
-		}
-	}
-	return n
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"countersign/db"
+	"countersign/internal/show"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -21,7 +22,7 @@ func TestAReasonIsOneLine(t *testing.T) {
 		History: []db.Happening{{What: "canceled", Detail: "by /sign: " + reason}},
 	}
 	var out strings.Builder
-	if err := showLife(terminal.New(&out), testPX(1), life); err != nil {
+	if err := show.Document(terminal.New(&out), testPX(1), life); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.SplitSeq(out.String(), "\n") {

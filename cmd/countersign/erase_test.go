@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -15,8 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
-	"countersign/internal/config"
-	"countersign/internal/terminal"
+	"countersign/internal/eventlog"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
@@ -132,7 +132,7 @@ func TestErase(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	x.must(one, "snapshot")
+	x.must(one, "snapshot", "take")
 
 	if code, _, errs := x.command(one, "erase", "--yes", string(testPX(4))); code != exitFailure || !strings.Contains(errs, "it is signing") {
 		t.Errorf("a document that is out: exit code %d, %s", code, errs)
@@ -284,36 +284,36 @@ func TestEraseIsCutOff(t *testing.T) {
 	b := start(t, x.env(two))
 	b.says("read to its end")
 
-	bench, err := (&app{x.env(one), terminal.New(os.Stderr), terminal.New(os.Stderr)}).newBench(t.Context(), config.Config{
-		NATSURL: config.Secret(x.nats.URL()), DataDir: one, Replicas: 1, SnapshotKeep: 3,
-	}, false)
+	log := eventstest.Open(t, x.nc, 1)
+	stand, err := log.Standing(t.Context(), testPX(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer bench.close()
-	e := &eraser{bench: bench, sid: testPX(1)}
-	if e.store, err = e.current(t.Context(), t.TempDir()); err != nil {
+	d := x.document(one, testPX(1))
+	s := openStore(t, one)
+	blocked, err := s.BlockedBy(t.Context(), testPX(1))
+	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	defer e.store.Close()
-	stand, err := bench.log.Standing(t.Context(), e.sid)
-	if err != nil {
-		t.Fatal(err)
+	final := workflow.Erased{DocumentSID: d.SID, AccountSID: d.AccountSID, Status: d.Status, Round: d.Round, Entries: stand.Entries, Blocked: blocked}
+	for _, o := range d.Orders {
+		final.OrderSIDs = append(final.OrderSIDs, o.SID)
 	}
-	if err := e.mayGo(t.Context(), stand); err != nil {
-		t.Fatal(err)
-	}
-	if stand, err = e.writeDown(t.Context(), stand); err != nil {
+	if _, err := log.AppendErased(t.Context(), eventlog.Erased(log.Now(), final), 0); err != nil {
 		t.Fatal(err)
 	}
 	x.agreeOn(one, two, mails)
-	if err := bench.log.Remove(t.Context(), sequencesOf(stand.Entries[:len(stand.Entries)/2])); err != nil {
+	half := []uint64{}
+	for _, e := range stand.Entries[:len(stand.Entries)/2] {
+		half = append(half, e.Sequence)
+	}
+	if err := log.Remove(t.Context(), half); err != nil {
 		t.Fatal(err)
 	}
 	x.agreeOn(one, two, mails)
 	x.must(one, "erase", "--yes", string(testPX(1)))
 	x.agreeOn(one, two, mails)
-	if stand, err = bench.log.Standing(t.Context(), e.sid); err != nil || len(stand.Entries) != 0 || len(stand.Erasures) != 1 {
+	if stand, err = log.Standing(t.Context(), testPX(1)); err != nil || len(stand.Entries) != 0 || len(stand.Erasures) != 1 {
 		t.Errorf("on the log: %d entries, %d erasures, %v", len(stand.Entries), len(stand.Erasures), err)
 	}
 	a.end()
@@ -326,10 +326,10 @@ func TestEraseDeletesOlderSnapshots(t *testing.T) {
 	w := start(t, x.env(dir))
 	w.says("read to its end")
 	x.lives(dir, func() {})
-	x.must(dir, "snapshot")
+	x.must(dir, "snapshot", "take")
 	x.create(200, 1, "later-%d@example.com")
 	x.rest(dir)
-	x.must(dir, "snapshot")
+	x.must(dir, "snapshot", "take")
 	x.must(dir, "erase", "--yes", string(testPX(3)))
 	list, err := x.snapshotsOf().List(t.Context())
 	if err != nil || len(list) != 1 {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -13,13 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"countersign/events"
-	"countersign/internal/eventlog"
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
+	"countersign/internal/operator"
+	"countersign/internal/session"
+	"countersign/internal/show"
 	"countersign/internal/signing"
-	"countersign/internal/terminal"
-	"countersign/workflow"
 )
 
 func (a *app) evidence() *cobra.Command {
@@ -36,10 +33,11 @@ The worker on this data directory may be running.`,
 	}
 	c.Flags().StringVarP(&file, "output", "o", "", "the file to write; it must not be there yet")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		switch {
-		case !documentSID.MatchString(args[0]):
-			return usageError{fmt.Errorf("not a document sid (PX and 32 hex digits): %q", args[0])}
-		case file == "":
+		sid, err := sidArg(args[0])
+		if err != nil {
+			return err
+		}
+		if file == "" {
 			return usageError{errors.New("--output is missing: name the file to write")}
 		}
 		cfg, err := a.load(c)
@@ -50,27 +48,24 @@ The worker on this data directory may be running.`,
 		if err != nil {
 			return err
 		}
-		b, err := a.newBench(c.Context(), cfg, false)
-		if err != nil {
-			return err
-		}
-		defer b.close()
-		content, err := b.gather(c.Context(), workflow.SID(args[0]))
-		if err != nil {
-			return err
-		}
-		archive, err := evidence.Write(content, seal.Sign)
-		if err != nil {
-			return err
-		}
-		report, err := evidence.Verify(archive, checker{})
-		if err != nil {
-			return fmt.Errorf("%s is not written, it would prove nothing: %w", file, err)
-		}
-		if err := writeNew(file, archive); err != nil {
-			return err
-		}
-		return a.tell(report)
+		return a.withSession(c, false, func(ctx context.Context, s *session.Session) error {
+			content, err := operator.Gather(ctx, s, sid)
+			if err != nil {
+				return err
+			}
+			archive, err := evidence.Write(content, seal.Sign)
+			if err != nil {
+				return err
+			}
+			report, err := evidence.Verify(archive, checker{})
+			if err != nil {
+				return fmt.Errorf("%s was not written, because it would prove nothing: %w", file, err)
+			}
+			if err := writeNew(file, archive); err != nil {
+				return err
+			}
+			return show.Evidence(a.out, report)
+		})
 	}
 	c.AddCommand(a.evidenceVerify())
 	return c
@@ -88,65 +83,6 @@ func writeNew(path string, data []byte) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
-}
-
-// gather collects what is known of a document, as of one position on the log.
-func (b *bench) gather(ctx context.Context, sid workflow.SID) (c evidence.Content, err error) {
-	dir, remove, err := scratch(b.cfg.DataDir)
-	if err != nil {
-		return c, err
-	}
-	defer remove()
-	store, err := b.current(ctx, dir)
-	if err != nil {
-		return c, err
-	}
-	defer store.Close()
-	at := store.Position()
-	c.Document, c.Sequence, c.Time, c.Stream = sid, at.Sequence, at.Time, at.Stream
-	if err := b.messages(ctx, &c); err != nil {
-		return c, err
-	}
-	if c.Erased > 0 {
-		return c, nil
-	}
-	life, err := store.Life(ctx, sid)
-	if err != nil {
-		return c, err
-	}
-	d := life.Document
-	if d == nil {
-		return c, fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, sid)
-	}
-	for i, e := range life.Events {
-		if life.Settled[i] == 0 && strings.HasPrefix(e.What, "became.") {
-			return c, fmt.Errorf("%w: document %s became %s, and that is not said on the log yet; let a worker run and try again", workflow.ErrUnavailable, sid, d.Status)
-		}
-	}
-	c.Account, c.Status, c.Life, c.Mails = d.AccountSID, d.Status, d, jsonLife(life).Mails
-	if d.LetterKept {
-		c.Letter, err = b.log.Letter(ctx, eventlog.LetterName(d.SID, d.LetterDigest))
-		if errors.Is(err, workflow.ErrNotFound) {
-			b.err.Linef("countersign: %v; the archive is written without it", err)
-			err = nil
-		}
-	}
-	return c, err
-}
-
-// messages reads what stands on the log about a document, up to the position.
-func (b *bench) messages(ctx context.Context, c *evidence.Content) error {
-	subjects := eventlog.Range{Subject: events.Prefix + "*." + string(c.Document) + ".>"}
-	return eventlog.Read(ctx, b.nc, events.StreamName, subjects, func(m events.Message) error {
-		if m.Sequence > c.Sequence {
-			return nil
-		}
-		if e, ok := events.Decode(m).Body.(workflow.Erased); ok {
-			c.Erased, c.Account, c.Status = m.Sequence, e.AccountSID, e.Status
-		}
-		c.Messages = append(c.Messages, m)
-		return nil
-	})
 }
 
 func (a *app) evidenceVerify() *cobra.Command {
@@ -169,64 +105,15 @@ give it with --signer.`,
 			return err
 		}
 		report, err := evidence.Verify(archive, checker{})
-		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), fingerprint(report.Signer)) {
-			err = fmt.Errorf("its signer's certificate has the SHA-256 fingerprint %s, and not the one of --signer", fingerprint(report.Signer))
+		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), show.Fingerprint(report.Signer)) {
+			err = fmt.Errorf("its signer's certificate has the SHA-256 fingerprint %s, and not the one of --signer", show.Fingerprint(report.Signer))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
-		return a.tell(report)
+		return show.Evidence(a.out, report)
 	}
 	return c
-}
-
-// tell says what an archive proves. The fingerprints come first: whoever made
-// the archive chose its names, and the certificates' names, as they liked.
-func (a *app) tell(r evidence.Report) error {
-	m := r.Manifest
-	t := a.out.Table()
-	t.Row("signer", "SHA-256 "+fingerprint(r.Signer))
-	if r.Seal != nil {
-		t.Row("seal", "SHA-256 "+fingerprint(r.Seal))
-	}
-	t.Row("document", fmt.Sprintf("%s of account %s", m.Document, m.Account))
-	if m.Erased > 0 {
-		t.Row("status", fmt.Sprintf("erased; it was %s. What was said of it is off the log, and entry %d says so", m.Status, m.Erased))
-	} else {
-		t.Row("status", fmt.Sprintf("%s, as of entry %d, %s", m.Status, m.Sequence, stamp(m.Time)))
-	}
-	t.Row("entries", fmt.Sprintf("%d of the log that began %s", r.Entries, stamp(m.Stream)))
-	switch by := terminal.Short(r.Signed.String(), 64); r.Signed.Writer {
-	case "":
-	case workflow.WriterPage:
-		t.Row("signed", fmt.Sprintf("on %s, in entry %d", by, r.Signed.Entry))
-	default:
-		t.Row("signed", fmt.Sprintf("elsewhere: %s says so in entry %d. The signing page saw no visit, and no seal vouches for one", by, r.Signed.Entry))
-	}
-	switch {
-	case r.Seal != nil:
-		t.Row("letter", fmt.Sprintf("%s, as the log says; sealed by %s", r.Letter, nameOf(r.Seal)))
-		if !r.Stamped.IsZero() {
-			t.Row("stamped", stamp(r.Stamped)+" by a time-stamp authority; pdfsig or another reader tells whose")
-		}
-	case r.Letter != "":
-		t.Row("letter", r.Letter+" was signed, and is not in the archive")
-	default:
-		t.Row("letter", "none")
-	}
-	t.Row("manifest", fmt.Sprintf("%d files, signed by %s", len(m.Files), nameOf(r.Signer)))
-	return t.Flush()
-}
-
-// nameOf is the name that a certificate gives its owner, of at most 64
-// characters (ub-common-name in RFC 5280 appendix A.1): a longer one could fill
-// the terminal's line, and go on as if it were the next.
-func nameOf(c *x509.Certificate) string { return terminal.Short(c.Subject.CommonName, 64) }
-
-// fingerprint is how people compare certificates.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return hex.EncodeToString(sum[:])
 }
 
 // checker checks signatures by package letter, which made them.

@@ -82,7 +82,7 @@ func TestEvidence(t *testing.T) {
 	for args, want := range map[string]string{
 		string(testPX(99)) + " -o " + filepath.Join(out, "x"): "not found",
 		string(testPX(20)):                     "--output is missing",
-		"PX1 -o x":                             "not a document sid",
+		"PX1 -o x":                             "must be PX and",
 		"verify " + filepath.Join(out, "none"): "no such file",
 	} {
 		if code, _, errs := x.command(dir, append([]string{"evidence"}, strings.Fields(args)...)...); code == exitOK || !strings.Contains(errs, want) {
@@ -122,7 +122,7 @@ func TestEvidenceWaitsForTheLog(t *testing.T) {
 		Status: workflow.Signed, Round: 1, LetterDigest: digest, LetterKept: true, Evidence: json.RawMessage(`{"letter":"in other words"}`),
 	}).By(workflow.WriterPage))
 	file := filepath.Join(t.TempDir(), "signed.zip")
-	if code, _, errs := x.command(dir, "evidence", string(testPX(1)), "-o", file); code != exitFailure || !strings.Contains(errs, "let a worker run and try again") {
+	if code, _, errs := x.command(dir, "evidence", string(testPX(1)), "-o", file); code != exitFailure || !strings.Contains(errs, "run a worker and try again") {
 		t.Errorf("exit code %d, %s", code, errs)
 	}
 	if _, err := os.Stat(file); !os.IsNotExist(err) {

@@ -86,7 +86,7 @@ func newSiege(t *testing.T, broker secured) *siege {
 	signer.must("POST", "", signer.form("sign"), 200)
 	next(t, desk, "desk", 3)
 	s.x.rest(s.dir)
-	s.x.must(s.dir, "snapshot")
+	s.x.must(s.dir, "snapshot", "take")
 	if _, err := s.x.snapshotsOf().List(t.Context()); err != nil {
 		t.Fatal(err)
 	}

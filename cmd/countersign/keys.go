@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"countersign/internal/show"
 	"countersign/internal/signing"
-	"countersign/internal/terminal"
 	"countersign/internal/ticket"
 )
 
@@ -21,28 +21,6 @@ func (a *app) keys() *cobra.Command {
 	}
 	c.AddCommand(a.keysList(), a.keysRotate(), a.keysPrune())
 	return c
-}
-
-// linkKey is a key as keys list prints it.
-type linkKey struct {
-	ticket.LinkKey
-	State string `json:"state"` // waiting, signing, verifying, prunable
-}
-
-func stated(keys []ticket.LinkKey, now time.Time, lifetime time.Duration) []linkKey {
-	out, signing := make([]linkKey, len(keys)), false
-	for i, k := range keys {
-		out[i] = linkKey{k, "verifying"}
-		switch {
-		case ticket.Prunable(k, now, lifetime):
-			out[i].State = "prunable"
-		case !signing && now.Before(k.From):
-			out[i].State = "waiting"
-		case !signing:
-			out[i].State, signing = "signing", true
-		}
-	}
-	return out
 }
 
 func (a *app) keysList() *cobra.Command {
@@ -62,28 +40,13 @@ func (a *app) keysList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list := stated(keys, time.Now(), signing.LongestLink(cfg))
+		list := show.KeysOf(keys, time.Now(), signing.LongestLink(cfg))
 		if asJSON {
-			return eachJSON(a.out, list)
+			return show.EachJSON(a.out, list)
 		}
-		return listKeys(a.out, list)
+		return show.Keys(a.out, list)
 	}
 	return c
-}
-
-func listKeys(out *terminal.Printer, list []linkKey) error {
-	t := out.Table("KEY", "STATE", "CREATED", "SIGNS FROM", "UNTIL")
-	for _, k := range list {
-		t.Row(k.ID, k.State, moment(k.Created), moment(k.From), moment(k.Until))
-	}
-	return t.Flush()
-}
-
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return stamp(t.UTC())
 }
 
 func (a *app) keysRotate() *cobra.Command {
@@ -110,7 +73,7 @@ Workers with a file of their own need a copy of it before the new key signs: rot
 		if err != nil {
 			return err
 		}
-		return a.out.Tabs(k.ID, "signs from "+moment(k.From))
+		return a.out.Tabs(k.ID, "signs from "+show.Moment(k.From))
 	}
 	return c
 }
@@ -124,21 +87,26 @@ func (a *app) keysPrune() *cobra.Command {
 are out. A key that follows one without a time in the file is kept.`,
 		Args: cobra.NoArgs,
 	}
+	dryRun := dryRunFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := a.load(c)
 		if err != nil {
 			return err
 		}
-		gone, err := ticket.Prune(cfg.KeysFile, time.Now(), signing.LongestLink(cfg))
+		prune, done := ticket.Prune, "removed"
+		if *dryRun {
+			prune, done = ticket.ListPrunable, "would be removed"
+		}
+		gone, err := prune(cfg.KeysFile, time.Now(), signing.LongestLink(cfg))
 		if err != nil {
 			return err
 		}
 		for _, k := range gone {
-			if err := a.out.Tabs(k.ID, "removed"); err != nil {
+			if err := a.out.Tabs(k.ID, done); err != nil {
 				return err
 			}
 		}
-		return a.err.Linef("%d keys removed", len(gone))
+		return a.err.Linef("%d keys %s", len(gone), done)
 	}
 	return c
 }

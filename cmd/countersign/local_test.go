@@ -100,7 +100,7 @@ func TestServe_WritesFilesForItsUserAlone(t *testing.T) {
 	s := x.signer(k.address("public"), testPX(1), 1)
 	s.must("POST", "", s.form("sign"), 200)
 	x.statuses(dir, workflow.Signed, 1)
-	program("snapshot")
+	program("snapshot", "take")
 	program("accounts", "add", "--sid", string(testAccount))
 	program("keys", "rotate")
 	program("evidence", string(testPX(1)), "-o", filepath.Join(dir, "evidence.zip"))
@@ -228,7 +228,7 @@ func TestCommands_FindTheirWorkersServer(t *testing.T) {
 			t.Errorf("the documents of worker %d: %s", i+1, list)
 		}
 		do(t, env, exitOK, "verify")
-		do(t, env, exitOK, "snapshot")
+		do(t, env, exitOK, "snapshot", "take")
 		do(t, env, exitOK, "replay", "--dry-run", oneLineFile(t, 7))
 		do(t, env, exitOK, "documents", "resend", mine)
 		do(t, env, exitOK, "documents", "cancel", mine, "--reason", "test")

@@ -82,7 +82,7 @@ func TestServe_RemovedStreamIsNotMadeAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			first, second := dirs(t)
-			x, backup := oneDocument(t, first, "snapshot")
+			x, backup := oneDocument(t, first, "snapshot take")
 			x.dropLog()
 			w := start(t, x.env(second))
 			w.says("there is no stream AUTHDOCS on this server")
@@ -169,7 +169,7 @@ func TestServe_AnotherLogIsNotFollowed(t *testing.T) {
 // TestNewLog_KeepsTheDatabaseAndAsksFirst begins an empty log on purpose.
 func TestNewLog_KeepsTheDatabaseAndAsksFirst(t *testing.T) {
 	dir := t.TempDir()
-	x, _ := oneDocument(t, dir, "snapshot")
+	x, _ := oneDocument(t, dir, "snapshot take")
 	if _, errs := x.call(dir, exitFailure, "new-log", "--yes"); !strings.Contains(errs, "the stream AUTHDOCS is there") {
 		t.Errorf("with a log: %s", errs)
 	}
@@ -177,6 +177,9 @@ func TestNewLog_KeepsTheDatabaseAndAsksFirst(t *testing.T) {
 	before := listing(t, dir)
 	if _, errs := x.call(dir, exitUsage, "new-log"); !strings.Contains(errs, "1 signing") || !strings.Contains(errs, "nothing was changed") {
 		t.Errorf("without --yes: %s", errs)
+	}
+	if _, errs := x.call(dir, exitOK, "new-log", "--dry-run"); !strings.Contains(errs, "1 signing") {
+		t.Errorf("with --dry-run: %s", errs)
 	}
 	if after := listing(t, dir); after != before {
 		t.Errorf("without --yes the files were:\n%s\nand are:\n%s", before, after)

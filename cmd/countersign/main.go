@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/internal/config"
+	"countersign/internal/datadir"
 	"countersign/internal/terminal"
 )
 
@@ -64,7 +65,7 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 		return coded.code
 	}
 	var usage usageError
-	if errors.As(err, &usage) {
+	if errors.As(err, &usage) || errors.Is(err, datadir.ErrNotListening) {
 		return exitUsage
 	}
 	return exitFailure
@@ -97,12 +98,12 @@ func (a *app) root() *cobra.Command {
 		RunE:          group,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	config.Flags(root.PersistentFlags())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.bounces(), a.dead(), a.rules(), a.accounts(), a.keys(), a.snapshot(), a.rebuild(), a.newLog(), a.verify(), a.dump(),
 		a.erase(), a.evidence(), a.replay(), a.version())
 	for _, c := range root.Commands() {
 		checkArgs(c)
+		addSettings(c, []string{})
 	}
 	return root
 }

@@ -29,7 +29,7 @@ func TestServe_DataDirectoryMayHaveAnyName(t *testing.T) {
 				args []string
 				says string
 			}{
-				{[]string{"snapshot"}, ": the database up to entry"},
+				{[]string{"snapshot", "take"}, ": the database up to entry"},
 				{[]string{"verify"}, "the database says what the log says"},
 				{[]string{"verify", "--from-log=false"}, "the database says what the log says"},
 				{[]string{"dump"}, string(testPX(1))},

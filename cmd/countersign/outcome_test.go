@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sys/unix"
 
+	"countersign/internal/publish"
 	"countersign/workflow"
 )
 
@@ -57,7 +58,7 @@ func outcomesOf(t *testing.T, out string) (list []string, sequences map[uint64]i
 	t.Helper()
 	sequences = map[uint64]int{}
 	for line := range strings.Lines(out) {
-		var o outcome
+		var o publish.Outcome
 		if err := json.Unmarshal([]byte(line), &o); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}

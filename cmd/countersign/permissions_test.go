@@ -266,8 +266,8 @@ func everyCommand(t *testing.T, x *town, broker secured, dir string) {
 	}
 	for _, args := range [][]string{
 		{"publish", file},
-		{"snapshot"},
-		{"snapshot", "--list"},
+		{"snapshot", "take"},
+		{"snapshot", "list"},
 		{"verify"},
 		{"replay", "--dry-run", events.StreamName},
 		{"dead", "list"},

@@ -28,6 +28,9 @@ import (
 	"countersign/internal/evidence"
 	"countersign/internal/letter"
 	"countersign/internal/loa"
+	"countersign/internal/operator"
+	"countersign/internal/recovery"
+	"countersign/internal/show"
 	"countersign/internal/signing"
 	"countersign/internal/terminal"
 	"countersign/internal/test/certtest"
@@ -77,33 +80,33 @@ func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
 		t.Fatal(err)
 	}
 	structured := events.Message{Data: []byte("{\n\"a\":\r\n" + string(quoted) + ",\n\"forged\": \"line \u009b\u202e\"}")}
-	report := replayReport{
-		Documents: []documentChange{{sid, forged, forged}},
+	report := recovery.Replayed{
+		Documents: []recovery.DocumentChange{{SID: sid, Before: forged, After: forged}},
 		Owing:     &db.Owing{Turned: map[workflow.Code]int{forged: 1}},
 	}
 	for what, print := range map[string]func(*terminal.Printer) error{
-		"documents list":        func(out *terminal.Printer) error { return listDocuments(out, []workflow.Document{document}) },
-		"documents list --json": func(out *terminal.Printer) error { return eachJSON(out, []workflow.Document{document}) },
-		"documents show":        func(out *terminal.Printer) error { return showLife(out, sid, life) },
-		"documents show --json": func(out *terminal.Printer) error { return out.JSONIndent(jsonLife(life)) },
-		"dead list":             func(out *terminal.Printer) error { return listLetters(out, []db.Letter{dead}) },
-		"dead list --json":      func(out *terminal.Printer) error { return eachJSON(out, jsonLetters([]db.Letter{dead})) },
-		"dead show, binary":     func(out *terminal.Printer) error { return showLetter(out, dead, binary, nil) },
-		"dead show, structured": func(out *terminal.Printer) error { return showLetter(out, dead, structured, nil) },
-		"dead show, no log":     func(out *terminal.Printer) error { return showLetter(out, dead, structured, errors.New(forged)) },
-		"dead show --json":      func(out *terminal.Printer) error { return showLetterJSON(out, dead, binary, errors.New(forged)) },
+		"documents list":        func(out *terminal.Printer) error { return show.Documents(out, []workflow.Document{document}) },
+		"documents list --json": func(out *terminal.Printer) error { return show.EachJSON(out, []workflow.Document{document}) },
+		"documents show":        func(out *terminal.Printer) error { return show.Document(out, sid, life) },
+		"documents show --json": func(out *terminal.Printer) error { return out.JSONIndent(operator.LifeOf(life)) },
+		"dead list":             func(out *terminal.Printer) error { return show.DeadLetters(out, []db.Letter{dead}) },
+		"dead list --json":      func(out *terminal.Printer) error { return show.EachJSON(out, show.DeadLettersJSON([]db.Letter{dead})) },
+		"dead show, binary":     func(out *terminal.Printer) error { return show.DeadLetter(out, dead, binary, nil) },
+		"dead show, structured": func(out *terminal.Printer) error { return show.DeadLetter(out, dead, structured, nil) },
+		"dead show, no log":     func(out *terminal.Printer) error { return show.DeadLetter(out, dead, structured, errors.New(forged)) },
+		"dead show --json":      func(out *terminal.Printer) error { return show.DeadLetterAsJSON(out, dead, binary, errors.New(forged)) },
 		"accounts list": func(out *terminal.Printer) error {
-			return listAccounts(out, []accounts.Account{{SID: sid, Keys: []accounts.Key{{SID: sid}}}})
+			return show.Accounts(out, []accounts.Account{{SID: sid, Keys: []accounts.Key{{SID: sid}}}})
 		},
 		"keys list": func(out *terminal.Printer) error {
-			return listKeys(out, []linkKey{{LinkKey: ticket.LinkKey{ID: forged}, State: forged}})
+			return show.Keys(out, []show.Key{{LinkKey: ticket.LinkKey{ID: forged}, State: forged}})
 		},
 		"rules show": func(out *terminal.Printer) error {
-			return showRules(out, workflow.RulesActivated{NotifyCC: []workflow.Status{forged}})
+			return show.Rules(out, workflow.RulesActivated{NotifyCC: []workflow.Status{forged}})
 		},
 		"replay": func(out *terminal.Printer) error {
 			var err error
-			for _, line := range report.lines() {
+			for _, line := range report.Lines() {
 				err = errors.Join(err, out.Linef("%s", line))
 			}
 			return err
@@ -241,7 +244,7 @@ func TestEvidenceVerify_FingerprintsComeBeforeAnyName(t *testing.T) {
 		if err := os.WriteFile(file, archive, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wantFingerprintFirst(t, file, fingerprint(seal.Certificate), genuine)
+		wantFingerprintFirst(t, file, show.Fingerprint(seal.Certificate), genuine)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/datadir"
+	"countersign/internal/publish"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
@@ -115,7 +116,7 @@ func TestRebuild(t *testing.T) {
 	if code, _, errs := x.command(dir, "rebuild"); code != exitFailure || !strings.Contains(errs, "another worker uses the data directory "+dir+"; stop it first") {
 		t.Errorf("beside its worker: exit code %d, %s", code, errs)
 	}
-	x.must(dir, "snapshot")
+	x.must(dir, "snapshot", "take")
 	w.end()
 	for _, args := range [][]string{{"rebuild"}, {"rebuild", "--from-log"}} {
 		x.byHand(dir, `DELETE FROM mails`)
@@ -134,7 +135,7 @@ func TestRebuild(t *testing.T) {
 // comes to its end.
 func TestRebuildKilledHalfWay(t *testing.T) {
 	x, dir, w := documentsAreDone(t)
-	var many []line
+	var many []publish.Line
 	for i := range 1000 {
 		m, err := events.Created("/test", fmt.Sprint("many-", i), testAccount, testPX(10_000+i), workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: "many@example.com", HostedNumberOrderSIDs: []workflow.SID{testHR(10_000 + i)}, Hold: true,
@@ -142,7 +143,7 @@ func TestRebuildKilledHalfWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		many = append(many, line{number: i, msg: m})
+		many = append(many, publish.Line{Number: i, Msg: m})
 	}
 	x.publish(many)
 	x.rest(dir)
@@ -191,7 +192,7 @@ func TestALogThatWasCutOffNeedsASnapshot(t *testing.T) {
 	x, dir, w := documentsAreDone(t)
 	w.end()
 	want := dump(t, dir)
-	x.must(dir, "snapshot")
+	x.must(dir, "snapshot", "take")
 	js, err := jetstream.New(x.nc)
 	if err != nil {
 		t.Fatal(err)

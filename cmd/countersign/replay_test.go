@@ -13,11 +13,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
+	"countersign/internal/recovery"
 	"countersign/workflow"
 )
 
 // foretold runs a replay and reads its report.
-func (x *town) foretold(dir string, args ...string) (r replayReport) {
+func (x *town) foretold(dir string, args ...string) (r recovery.Replayed) {
 	x.t.Helper()
 	out := x.must(dir, append([]string{"replay", "--json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
@@ -98,7 +99,7 @@ func (x *town) replayRanges(dir string) {
 	}
 	statuses := 0
 	for _, l := range theDay(x.t) {
-		if strings.HasSuffix(l.msg.Subject, ".status") && !strings.Contains(l.msg.Subject, ".order.") {
+		if strings.HasSuffix(l.Msg.Subject, ".status") && !strings.Contains(l.Msg.Subject, ".order.") {
 			statuses++
 		}
 	}
@@ -140,7 +141,7 @@ func TestReplayOfWhatIsMissing(t *testing.T) {
 	}
 	tail, mails := x.tail(), x.box.Count()
 	r := x.foretold(dir, "--dry-run", "--from", "2", file)
-	want := []documentChange{{testPX(1), workflow.Signing, workflow.Signed}, {testPX(3), workflow.Unseen, workflow.Opened}, {testPX(2), workflow.Signing, workflow.Signing}}
+	want := []recovery.DocumentChange{{SID: testPX(1), Before: workflow.Signing, After: workflow.Signed}, {SID: testPX(3), Before: workflow.Unseen, After: workflow.Opened}, {SID: testPX(2), Before: workflow.Signing, After: workflow.Signing}}
 	if r.Read != 5 || r.Known != 1 || r.New != 4 || !slices.Equal(r.Documents, want) {
 		t.Errorf("it tells %+v", r)
 	}

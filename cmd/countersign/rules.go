@@ -1,23 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"countersign/db"
-	"countersign/events"
 	"countersign/internal/config"
-	"countersign/internal/eventlog"
-	"countersign/internal/terminal"
+	"countersign/internal/operator"
+	"countersign/internal/show"
 	"countersign/workflow"
 )
 
@@ -49,51 +43,10 @@ func (a *app) rulesShow() *cobra.Command {
 			if asJSON {
 				return a.out.JSON(map[string]any{"in_force": in.Version, "known": workflow.RulesVersion(), "settings": in})
 			}
-			return showRules(a.out, in)
+			return show.Rules(a.out, in)
 		})
 	}
 	return c
-}
-
-// showRules writes what is in force for people.
-func showRules(out *terminal.Printer, in workflow.RulesActivated) error {
-	var t workflow.Timers
-	if in.Timers != nil {
-		t = *in.Timers
-	}
-	var l workflow.MailLimits
-	if in.MailLimits != nil {
-		l = *in.MailLimits
-	}
-	var notify []string
-	for _, s := range in.NotifyCC {
-		notify = append(notify, string(s))
-	}
-	var err error
-	for _, row := range [][2]any{
-		{"in force", in.Version},
-		{"known", workflow.RulesVersion()},
-		{"parking-limit", workflow.Seconds(in.ParkingLimitSeconds)},
-		{"remind-after", orOff(t.RemindAfter)},
-		{"remind-every", orOff(t.RemindEvery)},
-		{"remind-most", t.RemindMost},
-		{"expire-after", orOff(t.ExpireAfter)},
-		{"fresh-for", orOff(t.FreshFor)},
-		{"mail-document-interval", orOff(l.Interval)},
-		{"mail-document-day", l.PerDay},
-		{"notify-cc", cmp.Or(strings.Join(notify, ","), "off")},
-	} {
-		err = errors.Join(err, out.Tabs(row[0], row[1]))
-	}
-	return err
-}
-
-// orOff is a time in seconds as a setting gives it.
-func orOff(seconds int64) string {
-	if seconds == 0 {
-		return "off"
-	}
-	return workflow.Seconds(seconds).String()
 }
 
 func (a *app) rulesActivate() *cobra.Command {
@@ -104,6 +57,7 @@ func (a *app) rulesActivate() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 	}
 	c.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to wait until the worker has it")
+	dryRun := dryRunFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		version, err := strconv.Atoi(args[0])
 		if err != nil || version < 1 {
@@ -112,39 +66,23 @@ func (a *app) rulesActivate() *cobra.Command {
 		if version > workflow.RulesVersion() {
 			return usageError{fmt.Errorf("this program knows the rules up to version %d; upgrade it, and every worker, first", workflow.RulesVersion())}
 		}
-		return a.withStore(c, func(ctx context.Context, cfg config.Config, store *db.Store) error {
-			p := store.Position()
+		return a.withOperator(c, wait, func(ctx context.Context, o *operator.Operator) error {
+			inForce := o.Store.Position().Rules
 			switch {
-			case version == p.Rules:
+			case version == inForce:
 				return a.out.Linef("rules version %d is in force", version)
-			case version < p.Rules:
-				return fmt.Errorf("%w: rules version %d is in force, and there is no way back", workflow.ErrConflict, p.Rules)
+			case version < inForce:
+				return fmt.Errorf("%w: rules version %d is in force; an older version cannot be activated", workflow.ErrConflict, inForce)
 			}
-			return a.atTheLog(ctx, cfg, func(ctx context.Context, nc *nats.Conn) error {
-				return a.activate(ctx, store, nc, version, wait)
-			})
+			if *dryRun {
+				return a.out.Linef("rules version %d would be in force; version %d is", version, inForce)
+			}
+			sequence, err := o.ActivateRules(ctx, version)
+			if err != nil {
+				return err
+			}
+			return a.out.Linef("rules version %d is in force from entry %d on", version, sequence)
 		})
 	}
 	return c
-}
-
-func (a *app) activate(ctx context.Context, store *db.Store, nc *nats.Conn, version int, wait time.Duration) error {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
-	p := store.Position()
-	next := p.InForce()
-	next.Version = version
-	e := eventlog.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), next)
-	seq, err := events.Publish(ctx, js, e)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
-	defer cancel()
-	if err := appliedBy(ctx, store, seq); err != nil {
-		return fmt.Errorf("it stands on the log as entry %d, and the worker with this data directory has not applied it in %s: %w", seq, wait, workflow.ErrUnavailable)
-	}
-	return a.out.Linef("rules version %d is in force from entry %d on", version, seq)
 }

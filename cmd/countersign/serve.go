@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
-	"countersign/db"
 	"countersign/internal/config"
 	"countersign/internal/datadir"
-	"countersign/internal/eventlog"
 	"countersign/internal/worker"
 )
 
@@ -85,32 +80,5 @@ var wallClock = time.Now
 
 // workerOptions are what serve and dev give a worker alike.
 func workerOptions(cfg config.Config, logger *slog.Logger) worker.Options {
-	return worker.Options{
-		Config: cfg, Version: versionName(), Clock: wallClock, Logger: logger,
-		Snapshots: func(nc *nats.Conn) (worker.Snapshots, error) {
-			s, err := newSnapshots(cfg, nc, logger)
-			return &workerSnapshots{snapshots: s, every: cfg.SnapshotEvery}, err
-		},
-	}
-}
-
-// workerSnapshots lets a worker take, restore and compare snapshots.
-type workerSnapshots struct {
-	*snapshots
-	meters replicaMeters
-	every  time.Duration
-}
-
-// Metrics implements worker.Snapshots.
-func (s *workerSnapshots) Metrics() prometheus.Collector { return &s.meters }
-
-// Restore implements worker.Snapshots.
-func (s *workerSnapshots) Restore(ctx context.Context) (name string, position uint64, ok bool, err error) {
-	x, ok, err := s.restore(ctx, s.dir, math.MaxInt64)
-	return x.Name, x.Position.Sequence, ok, err
-}
-
-// Run implements worker.Snapshots.
-func (s *workerSnapshots) Run(ctx context.Context, store *db.Store, log *eventlog.Log) {
-	(&replicas{copies: s.snapshots, store: store, log: log, every: s.every, meters: &s.meters}).run(ctx)
+	return worker.Options{Config: cfg, Version: versionName(), Clock: wallClock, Logger: logger}
 }

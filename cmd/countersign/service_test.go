@@ -13,6 +13,7 @@ import (
 
 	"countersign/events"
 	"countersign/internal/catcher"
+	"countersign/internal/publish"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
@@ -136,7 +137,7 @@ func TestTheDayOverBrokerRestarts(t *testing.T) {
 	w := start(t, x.env(dir))
 	w.says("read to its end")
 	day := theDay(t)
-	for i, part := range [][]line{day[:60], day[60:150], day[150:]} {
+	for i, part := range [][]publish.Line{day[:60], day[60:150], day[150:]} {
 		if i > 0 {
 			x.nats.Restart()
 			eventstest.Wait(t, "the connection", x.nc.IsConnected)

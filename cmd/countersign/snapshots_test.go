@@ -3,119 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"countersign/db"
 	"countersign/internal/eventlog"
-	"countersign/internal/test/eventstest"
-	"countersign/workflow"
 )
-
-// TestWhichSnapshotsAreKept puts snapshots from before and after an erasure in
-// the store. Those that may hold what was erased go as soon as another is there.
-func TestWhichSnapshotsAreKept(t *testing.T) {
-	x, dir, w := documentsAreDone(t)
-	x.say(status(1, workflow.Canceled))
-	x.rest(dir)
-	x.must(dir, "erase", "--yes", string(testPX(1)))
-	s := &snapshots{store: x.snapshotsOf(), keep: 3, logger: eventstest.Logger()}
-	erased, err := s.store.ErasedUpTo(t.Context())
-	if err != nil || erased < 10 {
-		t.Fatalf("erased up to %d, %v", erased, err)
-	}
-	for name, c := range map[string]struct{ there, kept []uint64 }{
-		"all from before":      {[]uint64{erased - 1, erased - 3}, []uint64{erased - 1, erased - 3}},
-		"the erasure in it":    {[]uint64{erased, erased - 1}, []uint64{erased}},
-		"all from after":       {[]uint64{erased + 2, erased + 1, erased}, []uint64{erased + 2, erased + 1, erased}},
-		"more than are kept":   {[]uint64{erased + 4, erased + 3, erased + 2, erased + 1}, []uint64{erased + 4, erased + 3, erased + 2}},
-		"after and before":     {[]uint64{erased + 2, erased + 1, erased - 1}, []uint64{erased + 2, erased + 1}},
-		"one, and from before": {[]uint64{erased - 1}, []uint64{erased - 1}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, at := range c.there {
-				if _, err := s.store.Put(t.Context(), eventlog.Snapshot{Position: eventlog.Position{Sequence: at}}, strings.NewReader("a copy")); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := s.prune(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			list, err := s.store.List(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var kept []uint64
-			for _, x := range list {
-				kept = append(kept, x.Position.Sequence)
-				if err := s.store.Delete(t.Context(), x.Name); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if !slices.Equal(kept, c.kept) {
-				t.Errorf("of %d, %d are kept, want %d", c.there, kept, c.kept)
-			}
-		})
-	}
-	w.end()
-}
-
-// TestASnapshotIsTakenOfWhatIsNew: the worker at work takes one when the last is
-// old enough and the log has gone on since, and nobody else does.
-func TestASnapshotIsTakenOfWhatIsNew(t *testing.T) {
-	x, dir := newTown(t), t.TempDir()
-	log := eventstest.Open(t, x.nc, 1)
-	x.create(1, 3, "signer-%d@example.com")
-	store, err := db.Open(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	fold := func() {
-		t.Helper()
-		if err := foldTo(t.Context(), log, store, x.tail(), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fold()
-	s := &snapshots{store: x.snapshotsOf(), dir: dir, keep: 10, logger: eventstest.Logger()}
-	r := &replicas{copies: s, store: store, log: log, every: time.Nanosecond, meters: &replicaMeters{}}
-	last := time.Time{}
-	look := func(what string, taken bool) {
-		t.Helper()
-		if err := r.look(t.Context(), time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		list, err := s.store.List(t.Context())
-		if err != nil || len(list) == 0 || list[0].Taken.After(last) != taken {
-			t.Errorf("%s: the snapshots are %+v, %v", what, list, err)
-		}
-		last = list[0].Taken
-	}
-	look("nobody has been at work", true)
-	look("nothing is new", false)
-	claim := func(worker string) {
-		t.Helper()
-		e := eventlog.Claimed(fmt.Sprint(worker, x.tail()), log.Now(), workflow.Claimed{Worker: worker})
-		if _, err := log.Claim(t.Context(), e, store.Position().Claim); err != nil {
-			t.Fatal(err)
-		}
-		fold()
-	}
-	claim("another")
-	look("another worker is at work", false)
-	claim(store.Position().Worker)
-	look("this worker is at work", true)
-	r.every = time.Hour
-	claim(store.Position().Worker)
-	look("the last one is young", false)
-}
 
 // snapshotsOf is the object store as the program sees it.
 func (x *town) snapshotsOf() *eventlog.Snapshots {
@@ -136,7 +32,7 @@ func TestANewWorkerStartsFromASnapshot(t *testing.T) {
 	a.says("read to its end")
 	day := theDay(t)
 	x.publish(day[:len(day)/2])
-	out := x.must(one, "snapshot")
+	out := x.must(one, "snapshot", "take")
 	if !strings.Contains(out, "up to entry") {
 		t.Errorf("it says: %s", out)
 	}
@@ -176,7 +72,7 @@ func TestANewWorkerStartsFromASnapshot(t *testing.T) {
 // the log, and the oldest, a good one, is taken.
 func TestABadSnapshotIsPassedOver(t *testing.T) {
 	x, dir, w := theDayIsDone(t)
-	x.must(dir, "snapshot")
+	x.must(dir, "snapshot", "take")
 	s := x.snapshotsOf()
 	list, err := s.List(t.Context())
 	if err != nil || len(list) != 1 {
@@ -268,7 +164,7 @@ func TestReplicasAreComparedBySnapshots(t *testing.T) {
 	x.must(two, "rebuild", "--from-log")
 	b := start(t, x.env(two, "COUNTERSIGN_SNAPSHOT_EVERY=200ms", "COUNTERSIGN_SNAPSHOT_KEEP=5"))
 	b.says("read to its end")
-	x.must(one, "snapshot")
+	x.must(one, "snapshot", "take")
 	metric := func(value string) func() bool {
 		return func() bool {
 			_, body := get(t, "http://"+b.address("admin")+"/metrics")
@@ -282,7 +178,7 @@ func TestReplicasAreComparedBySnapshots(t *testing.T) {
 	x.byHand(two, `UPDATE documents SET contact_title = 'Mallory' WHERE sid = '`+string(testPX(3))+`'`)
 	x.create(6, 1, "signer-%d@example.com")
 	x.rest(one)
-	x.must(one, "snapshot")
+	x.must(one, "snapshot", "take")
 	waitLong(t, "the alarm in the log", func() bool {
 		return strings.Contains(b.log.String(), "is not what another's is at the same position")
 	})

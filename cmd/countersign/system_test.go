@@ -23,7 +23,7 @@ import (
 	"countersign/db"
 	"countersign/events"
 	"countersign/internal/catcher"
-	"countersign/internal/terminal"
+	"countersign/internal/publish"
 	"countersign/internal/test/eventstest"
 	"countersign/workflow"
 )
@@ -100,9 +100,9 @@ func (x *town) env(dir string, more ...string) []string {
 }
 
 // theDay reads examples/day.jsonl.
-func theDay(t *testing.T) []line {
+func theDay(t *testing.T) []publish.Line {
 	t.Helper()
-	lines, err := readLines("../../examples/day.jsonl")
+	lines, err := publish.ReadFile("../../examples/day.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,16 +110,16 @@ func theDay(t *testing.T) []line {
 }
 
 // publish sends lines as countersign publish does.
-func (x *town) publish(lines []line) {
+func (x *town) publish(lines []publish.Line) {
 	x.t.Helper()
 	if err := x.tryPublish(lines); err != nil {
 		x.t.Fatal(err)
 	}
 }
 
-func (x *town) tryPublish(lines []line) error {
-	a := &app{out: terminal.New(io.Discard), err: terminal.New(io.Discard)}
-	return a.send(context.Background(), x.nc, lines, 0, time.Minute)
+func (x *town) tryPublish(lines []publish.Line) error {
+	_, err := publish.Send(context.Background(), x.nc, lines, publish.Options{Wait: time.Minute})
+	return err
 }
 
 // rest waits until the store in dir has applied the log to its end, and owes

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"countersign/internal/eventlog"
-	"countersign/internal/terminal"
+	"countersign/internal/show"
 )
 
 func (a *app) bounces() *cobra.Command {
@@ -42,7 +41,7 @@ event or cancel the document, and discard it.`,
 		if limit < 1 {
 			return usageError{errors.New("--limit must be at least 1")}
 		}
-		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+		return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
 			list, err := eventlog.AllUnread(ctx, nc)
 			if err != nil {
 				return err
@@ -51,34 +50,13 @@ event or cancel the document, and discard it.`,
 			list = list[:min(len(list), limit)]
 			a.sayLimit(len(list), limit)
 			if asJSON {
-				return eachJSON(a.out, list)
+				return show.EachJSON(a.out, list)
 			}
-			return listUnread(a.out, list)
+			return show.UnreadReports(a.out, list)
 		})
 	}
 	c.AddCommand(a.unreadShow(), a.unreadDiscard())
 	return c
-}
-
-// withUnread runs f with a connection to the log's server.
-func (a *app) withUnread(c *cobra.Command, f func(context.Context, *nats.Conn) error) error {
-	cfg, err := a.load(c)
-	if err != nil {
-		return err
-	}
-	return a.atTheLog(c.Context(), cfg, f)
-}
-
-func listUnread(out *terminal.Printer, list []eventlog.Unread) error {
-	t := out.Table("REPORT", "TIME", "FROM", "EMAIL", "SUBJECT", "REASON")
-	for _, u := range list {
-		mail := ""
-		if len(u.Mails) > 0 {
-			mail = string(u.Mails[0])
-		}
-		t.Row(u.Sequence, stamp(u.Time), u.From, mail, u.Subject, u.Reason)
-	}
-	return t.Flush()
 }
 
 func (a *app) unreadShow() *cobra.Command {
@@ -94,33 +72,18 @@ func (a *app) unreadShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+		return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
 			u, err := eventlog.UnreadAt(ctx, nc, sequence)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return eachJSON(a.out, []eventlog.Unread{u})
+				return show.EachJSON(a.out, []eventlog.Unread{u})
 			}
-			return showUnread(a.out, u)
+			return show.UnreadReport(a.out, u)
 		})
 	}
 	return c
-}
-
-func showUnread(out *terminal.Printer, u eventlog.Unread) error {
-	out.Linef("report %d, %s", u.Sequence, stamp(u.Time))
-	out.Linef("not read because %s", u.Reason)
-	out.Linef("SHA-256 of the message: %s", u.Digest)
-	for _, id := range u.Mails {
-		out.Linef("it names the email %s", id)
-	}
-	out.Linef("")
-	for line := range strings.Lines(u.Text) {
-		out.Linef("%s", strings.TrimRight(line, "\n"))
-	}
-	out.Linef("")
-	return out.Linef("when it is dealt with: countersign bounces unread discard %d", u.Sequence)
 }
 
 func (a *app) unreadDiscard() *cobra.Command {
@@ -137,7 +100,7 @@ func (a *app) unreadDiscard() *cobra.Command {
 				}
 				all = append(all, sequence)
 			}
-			return a.withUnread(c, func(ctx context.Context, nc *nats.Conn) error {
+			return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
 				for _, sequence := range all {
 					if err := eventlog.DiscardUnread(ctx, nc, sequence); err != nil {
 						return err

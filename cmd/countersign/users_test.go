@@ -228,7 +228,7 @@ func TestCommands_OfRootLeaveNoFilesOfRoot(t *testing.T) {
 	if err := filepath.WalkDir(dir, own); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"verify"}, {"rebuild"}, {"snapshot"}, {"serve"}, {"erase", string(testPX(1))}, {"evidence", string(testPX(1)), "-o", filepath.Join(t.TempDir(), "e")}} {
+	for _, args := range [][]string{{"verify"}, {"rebuild"}, {"snapshot", "take"}, {"serve"}, {"erase", string(testPX(1))}, {"evidence", string(testPX(1)), "-o", filepath.Join(t.TempDir(), "e")}} {
 		_, errs := do(t, x.embedded(dir), exitFailure, args...)
 		if !strings.Contains(errs, "belongs to another user") || !strings.Contains(errs, "sudo -u") {
 			t.Errorf("countersign %s: %s", args[0], errs)

@@ -181,13 +181,26 @@ func (s setting) fault(origin, text string, err error) error {
 	return fmt.Errorf("%s: %w: %q", origin, err, text)
 }
 
-// Flags registers a flag for every setting. They only keep what they are
-// given; Load judges it, together with everything else.
-func Flags(fs *pflag.FlagSet) {
-	for _, s := range table(new(Config)) {
-		fs.Var(&flagValue{text: s.fallback, kind: s.kind}, s.name, s.usage)
+// Flags registers flags for the settings that are named, or for every setting
+// if none is. The flags only keep their values; Load checks them, together with
+// the environment and the file, which may have every setting. Flags panics if
+// there is no setting of a name.
+func Flags(fs *pflag.FlagSet, only ...string) {
+	rows := table(new(Config))
+	for _, name := range only {
+		if !slices.Contains(names(rows), name) {
+			panic("config: no setting is named " + name)
+		}
+	}
+	for _, s := range rows {
+		if len(only) == 0 || slices.Contains(only, s.name) {
+			fs.Var(&flagValue{text: s.fallback, kind: s.kind}, s.name, s.usage)
+		}
 	}
 }
+
+// IsSetting reports whether there is a setting of a name.
+func IsSetting(name string) bool { return slices.Contains(names(table(new(Config))), name) }
 
 // flagValue implements pflag.Value.
 type flagValue struct{ text, kind string }

@@ -183,19 +183,25 @@ func (src *sources) checkPasswords(rows []setting) {
 	}
 }
 
-// nearest is the mend for a name that is not known: the known name that is
-// fewest changes away, or where to find them all.
+// nearest says what to do about a name that is not known.
 func nearest(name string, known []string) string {
-	best, least := "", 4
+	if best := Nearest(name, known, 3); best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "see countersign serve --help for all settings"
+}
+
+// Nearest returns the known name that is the fewest changes away from name, or
+// "" if that is more than limit. A letter put in, left out or replaced is a
+// change; case and separators are not.
+func Nearest(name string, known []string, limit int) string {
+	best, least := "", limit+1
 	for _, k := range known {
 		if n := distance(plain(name), plain(k)); n < least {
 			best, least = k, n
 		}
 	}
-	if best == "" {
-		return "see countersign serve --help for all settings"
-	}
-	return "did you mean " + best + "?"
+	return best
 }
 
 // plain forgets how words are parted and whether they are shouted.

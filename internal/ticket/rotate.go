@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"countersign/internal/private"
@@ -97,6 +98,12 @@ func Prune(path string, now time.Time, lifetime time.Duration) (gone []LinkKey, 
 		return kept, nil
 	})
 	return gone, err
+}
+
+// ListPrunable returns the keys that Prune would remove.
+func ListPrunable(path string, now time.Time, lifetime time.Duration) ([]LinkKey, error) {
+	keys, err := ListKeys(path)
+	return slices.DeleteFunc(keys, func(k LinkKey) bool { return !Prunable(k, now, lifetime) }), err
 }
 
 // Prunable reports whether no link that is good can have been made with the key.

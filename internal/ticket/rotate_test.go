@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,9 +97,10 @@ func TestRotate(t *testing.T) {
 		t.Errorf("in its last second: %v", err)
 	}
 	r.now = now.Add(lifetime + 26*time.Hour)
+	listed, _ := ticket.ListPrunable(r.path, r.now, lifetime)
 	gone, err := ticket.Prune(r.path, r.now, lifetime)
-	if err != nil || len(gone) != 2 {
-		t.Fatalf("pruned: %v, %v", gone, err)
+	if err != nil || len(gone) != 2 || !slices.Equal(gone, listed) {
+		t.Fatalf("pruned: %v, %v; before that %v were listed", gone, err, listed)
 	}
 	c.Expires = r.now.Add(time.Hour)
 	if err := r.verify(r.issue(c)); err != nil {

@@ -3,12 +3,14 @@ package worker
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"countersign/db"
 	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/internal/httpd"
+	"countersign/internal/recovery"
 	"countersign/workflow"
 )
 
@@ -18,7 +20,7 @@ const seedWait = 5 * time.Second
 // openStore opens the database. One that has applied nothing yet begins as the
 // newest good snapshot, if there is one.
 func (w *Worker) openStore(ctx context.Context) (err error) {
-	if w.snapshots, err = w.o.Snapshots(w.nc); err != nil {
+	if w.snapshots, err = recovery.NewSnapshots(w.cfg, w.nc, w.logger); err != nil {
 		return err
 	}
 	if unused(ctx, w.cfg.DataDir) {
@@ -44,10 +46,10 @@ func unused(ctx context.Context, dir string) bool {
 func (w *Worker) seed(ctx context.Context) {
 	ended := time.After(seedWait)
 	for {
-		name, position, ok, err := w.snapshots.Restore(ctx)
+		x, ok, err := w.snapshots.Restore(ctx, w.cfg.DataDir, math.MaxInt64)
 		switch {
 		case ok:
-			w.logger.Info("starting from a snapshot", "name", name, "position", position)
+			w.logger.Info("starting from a snapshot", "name", x.Name, "position", x.Position.Sequence)
 			return
 		case err == nil:
 			return // folding from the log's beginning

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/eventlog"
 	"countersign/internal/httpd"
 	"countersign/internal/mail"
+	"countersign/internal/recovery"
 	"countersign/internal/relay"
 )
 
@@ -96,7 +97,9 @@ func (w *Worker) relays(ctx context.Context, log *eventlog.Log) error {
 	w.sending.Store(mails)
 	group.Go(func() { mails.Run(ctx) })
 	group.Go(func() { (&relay.Sweeps{Store: w.store, Logger: w.logger}).Run(ctx) })
-	group.Go(func() { w.snapshots.Run(ctx, w.store, log) })
+	group.Go(func() {
+		(&recovery.Replicas{Snapshots: w.snapshots, Store: w.store, Log: log, Every: w.cfg.SnapshotEvery, Meters: &w.replicas}).Run(ctx)
+	})
 	group.Wait()
 	return nil
 }

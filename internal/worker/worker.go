@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/db"
 	"countersign/internal/accounts"
@@ -24,6 +23,7 @@ import (
 	"countersign/internal/eventlog"
 	"countersign/internal/mail"
 	"countersign/internal/natsd"
+	"countersign/internal/recovery"
 	"countersign/internal/relay"
 	"countersign/internal/signing"
 )
@@ -38,22 +38,6 @@ type Options struct {
 	Inbox   http.Handler     // the mail catcher's, served to operators; nil for none
 	Clock   func() time.Time // this machine's time of day
 	Logger  *slog.Logger
-
-	// Snapshots makes what takes and restores snapshots, over the worker's connection.
-	Snapshots func(nc *nats.Conn) (Snapshots, error)
-}
-
-// Snapshots takes snapshots of the database, starts databases from them, and compares
-// the database with those of other workers.
-type Snapshots interface {
-	// Metrics are about all of that.
-	Metrics() prometheus.Collector
-	// Restore makes the database in the data directory of the newest good snapshot.
-	// ok is false if there is none. It fails with workflow.ErrUnavailable if NATS
-	// does not answer.
-	Restore(ctx context.Context) (name string, position uint64, ok bool, err error)
-	// Run takes and compares snapshots until ctx ends.
-	Run(ctx context.Context, store *db.Store, log *eventlog.Log)
 }
 
 // Worker is the whole of Countersign in one process.
@@ -69,7 +53,8 @@ type Worker struct {
 	server    *natsd.Server // nil if NATS is external
 	nc        *nats.Conn
 	store     *db.Store
-	snapshots Snapshots
+	snapshots *recovery.Snapshots
+	replicas  recovery.ReplicaMeters
 	unread    unreadMeter
 
 	keys    *signing.Keys

@@ -291,6 +291,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.resultAtStmt, err = db.PrepareContext(ctx, resultAt); err != nil {
 		return nil, fmt.Errorf("error preparing query ResultAt: %w", err)
 	}
+	if q.sIDsBetweenStmt, err = db.PrepareContext(ctx, sIDsBetween); err != nil {
+		return nil, fmt.Errorf("error preparing query SIDsBetween: %w", err)
+	}
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
 	}
@@ -780,6 +783,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing resultAtStmt: %w", cerr)
 		}
 	}
+	if q.sIDsBetweenStmt != nil {
+		if cerr := q.sIDsBetweenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sIDsBetweenStmt: %w", cerr)
+		}
+	}
 	if q.setInboxResultStmt != nil {
 		if cerr := q.setInboxResultStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setInboxResultStmt: %w", cerr)
@@ -973,6 +981,7 @@ type Queries struct {
 	putPositionStmt           *sql.Stmt
 	refusedForStmt            *sql.Stmt
 	resultAtStmt              *sql.Stmt
+	sIDsBetweenStmt           *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
 	settleOwedEventStmt       *sql.Stmt
 	settleOwedEventsMetStmt   *sql.Stmt
@@ -1081,6 +1090,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putPositionStmt:           q.putPositionStmt,
 		refusedForStmt:            q.refusedForStmt,
 		resultAtStmt:              q.resultAtStmt,
+		sIDsBetweenStmt:           q.sIDsBetweenStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
 		settleOwedEventStmt:       q.settleOwedEventStmt,
 		settleOwedEventsMetStmt:   q.settleOwedEventsMetStmt,

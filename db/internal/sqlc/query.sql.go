@@ -2629,6 +2629,40 @@ func (q *Queries) ResultAt(ctx context.Context, sequence int64) (string, error) 
 	return result, err
 }
 
+const sIDsBetween = `-- name: SIDsBetween :many
+SELECT d.sid FROM documents AS d WHERE d.sid >= CAST(?1 AS TEXT) AND d.sid < CAST(?2 AS TEXT)
+UNION SELECT e.document_sid FROM erased AS e WHERE e.document_sid >= CAST(?1 AS TEXT) AND e.document_sid < CAST(?2 AS TEXT)
+ORDER BY 1 LIMIT 3
+`
+
+type SIDsBetweenParams struct {
+	Low  string
+	High string
+}
+
+func (q *Queries) SIDsBetween(ctx context.Context, arg SIDsBetweenParams) ([]workflow.SID, error) {
+	rows, err := q.query(ctx, q.sIDsBetweenStmt, sIDsBetween, arg.Low, arg.High)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []workflow.SID{}
+	for rows.Next() {
+		var sid workflow.SID
+		if err := rows.Scan(&sid); err != nil {
+			return nil, err
+		}
+		items = append(items, sid)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setInboxResult = `-- name: SetInboxResult :exec
 UPDATE inbox SET result = ?1 WHERE account_sid = ?2 AND source = ?3 AND event_id = ?4
 `

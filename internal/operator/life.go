@@ -1,4 +1,4 @@
-package main
+package operator
 
 import (
 	"time"
@@ -7,18 +7,20 @@ import (
 	"countersign/workflow"
 )
 
-// lifeJSON is what documents show --json prints.
-type lifeJSON struct {
-	Document *workflow.Document `json:"document"` // null where it has not been created
-	Mails    []mailJSON         `json:"mails"`
-	Events   []eventJSON        `json:"events"`
-	Parked   []parkedJSON       `json:"parked"`
-	Timers   []timerJSON        `json:"timers"` // that run, the soonest first
+// Life is all that is known of a document, as programs read it: documents show
+// --json prints it, and archives of evidence have its Mails.
+type Life struct {
+	Document *workflow.Document `json:"document"` // null if it has not been created
+	Mails    []LifeMail         `json:"mails"`
+	Events   []LifeEvent        `json:"events"`
+	Parked   []LifeParked       `json:"parked"`
+	Timers   []LifeTimer        `json:"timers"` // that are running, the soonest first
 	Turned   []db.Turned        `json:"turned_down"`
 	History  []db.Happening     `json:"history"`
 }
 
-type mailJSON struct {
+// LifeMail is an email about a document.
+type LifeMail struct {
 	ID        workflow.MailID    `json:"id"`
 	Kind      workflow.MailKind  `json:"kind"`
 	Round     int                `json:"round"`
@@ -34,20 +36,23 @@ type mailJSON struct {
 	Reported  []db.Bounce        `json:"reported,omitempty"` // by mail servers since, oldest first
 }
 
-type eventJSON struct {
+// LifeEvent is an event that a document caused.
+type LifeEvent struct {
 	Subject  string    `json:"subject"`
 	Due      time.Time `json:"date_due"`
-	Sequence int64     `json:"sequence"` // 0 while owed, -1 where it is not wanted any more
+	Sequence int64     `json:"sequence"` // 0 while pending, -1 if it is no longer wanted
 	Cause    uint64    `json:"cause"`
 }
 
-type timerJSON struct {
+// LifeTimer is a timer that is running.
+type LifeTimer struct {
 	Timer string    `json:"timer"`
 	Due   time.Time `json:"date_due"`
 	More  int       `json:"more,omitempty"` // reminders that may follow
 }
 
-type parkedJSON struct {
+// LifeParked is an event that waits for the one it builds on.
+type LifeParked struct {
 	Sequence uint64    `json:"sequence"`
 	Type     string    `json:"type"`
 	Source   string    `json:"event_source"`
@@ -55,9 +60,10 @@ type parkedJSON struct {
 	Until    time.Time `json:"date_until"`
 }
 
-func jsonLife(l db.Life) lifeJSON {
-	out := lifeJSON{
-		Document: l.Document, Mails: []mailJSON{}, Events: []eventJSON{}, Parked: []parkedJSON{}, Timers: []timerJSON{},
+// LifeOf returns a document's life as programs read it.
+func LifeOf(l db.Life) Life {
+	out := Life{
+		Document: l.Document, Mails: []LifeMail{}, Events: []LifeEvent{}, Parked: []LifeParked{}, Timers: []LifeTimer{},
 		Turned: append([]db.Turned{}, l.Turned...), History: append([]db.Happening{}, l.History...),
 	}
 	reported := map[workflow.MailID][]db.Bounce{}
@@ -65,7 +71,7 @@ func jsonLife(l db.Life) lifeJSON {
 		reported[b.Mail] = append(reported[b.Mail], b)
 	}
 	for _, m := range l.Mails {
-		j := mailJSON{
+		j := LifeMail{
 			ID: m.ID, Kind: m.Kind, Round: m.Round, Recipient: m.Recipient, State: m.State, Owed: m.OwedAt, Due: m.Due,
 			Attempts: m.Attempts, InDoubt: m.Doubts, Code: m.Code, Reply: m.Reply, Reported: reported[m.ID],
 		}
@@ -75,14 +81,14 @@ func jsonLife(l db.Life) lifeJSON {
 		out.Mails = append(out.Mails, j)
 	}
 	for i, e := range l.Events {
-		out.Events = append(out.Events, eventJSON{e.Subject(), e.Due, l.Settled[i], e.Cause})
+		out.Events = append(out.Events, LifeEvent{e.Subject(), e.Due, l.Settled[i], e.Cause})
 	}
 	for _, t := range l.Timers {
-		out.Timers = append(out.Timers, timerJSON{t.Name(), t.Due, t.More})
+		out.Timers = append(out.Timers, LifeTimer{t.Name(), t.Due, t.More})
 	}
 	for _, p := range l.Parked {
 		e := p.Entry
-		out.Parked = append(out.Parked, parkedJSON{e.Sequence, e.Body.Type(), e.Source, e.ID, p.Until})
+		out.Parked = append(out.Parked, LifeParked{e.Sequence, e.Body.Type(), e.Source, e.ID, p.Until})
 	}
 	return out
 }

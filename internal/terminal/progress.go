@@ -1,25 +1,24 @@
-package main
+package terminal
 
 import (
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-
-	"countersign/internal/terminal"
 )
 
-// progress shows how far something is: a bar on a terminal, else a line every
-// five seconds.
-type progress interface {
-	step()
-	to(n int) // n are done in all
-	done()
+// Progress shows how far a long piece of work has come: a bar on a terminal,
+// else a line every five seconds. Its methods must not be called by two
+// goroutines at once.
+type Progress interface {
+	Step()    // one more is done
+	To(n int) // n are done in all
+	Done()    // the work has ended, complete or not
 }
 
-// newProgress counts up to total things; done says what is done to them, and
-// what they are: "published", "events".
-func newProgress(w *terminal.Printer, total int, done, what string) progress {
+// NewProgress counts up to total things. done says what is done to them, and
+// what says what they are: "published", "events".
+func NewProgress(w *Printer, total int, done, what string) Progress {
 	if !w.Terminal() {
 		return &plainProgress{w: w, total: total, did: done, what: what, start: time.Now(), next: time.Now().Add(plainEvery)}
 	}
@@ -35,11 +34,11 @@ type bar struct {
 	bar *mpb.Bar
 }
 
-func (b *bar) step()    { b.bar.Increment() }
-func (b *bar) to(n int) { b.bar.SetCurrent(int64(n)) }
+func (b *bar) Step()    { b.bar.Increment() }
+func (b *bar) To(n int) { b.bar.SetCurrent(int64(n)) }
 
-// done leaves the bar as it stands, complete or not.
-func (b *bar) done() {
+// Done leaves the bar as it stands, complete or not.
+func (b *bar) Done() {
 	if !b.bar.Completed() {
 		b.bar.Abort(false)
 	}
@@ -49,15 +48,15 @@ func (b *bar) done() {
 const plainEvery = 5 * time.Second
 
 type plainProgress struct {
-	w           *terminal.Printer
+	w           *Printer
 	total, n    int
 	did, what   string
 	start, next time.Time
 }
 
-func (p *plainProgress) step() { p.to(p.n + 1) }
+func (p *plainProgress) Step() { p.To(p.n + 1) }
 
-func (p *plainProgress) to(n int) {
+func (p *plainProgress) To(n int) {
 	p.n = n
 	if now := time.Now(); now.After(p.next) {
 		p.next = now.Add(plainEvery)
@@ -65,7 +64,7 @@ func (p *plainProgress) to(n int) {
 	}
 }
 
-func (p *plainProgress) done() { p.print() }
+func (p *plainProgress) Done() { p.print() }
 
 func (p *plainProgress) print() {
 	p.w.Linef("%s %d of %d %s, %s", p.did, p.n, p.total, p.what, time.Since(p.start).Round(time.Millisecond))

@@ -1,24 +1,23 @@
-package main
+package publish
 
 import (
-	"io"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"countersign/events"
-	"countersign/internal/terminal"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/proxytest"
 )
 
-// TestALineWaitsOverALostAnswer breaks the connection off between a question and
-// its answer: whether that is there which a line comes after is asked again.
-func TestALineWaitsOverALostAnswer(t *testing.T) {
-	x := newTown(t)
-	eventstest.Open(t, x.nc, 1)
-	p := proxytest.Start(t, x.nats.URL())
+// TestSend_LineWaitsOverALostAnswer breaks the connection between a question and
+// its answer: the log is asked again for what a line comes after.
+func TestSend_LineWaitsOverALostAnswer(t *testing.T) {
+	server := eventstest.Server(t)
+	direct := eventstest.Connect(t, server)
+	eventstest.Open(t, direct, 1)
+	p := proxytest.Start(t, server.URL())
 	nc, err := nats.Connect(p.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -27,8 +26,8 @@ func TestALineWaitsOverALostAnswer(t *testing.T) {
 	const before = events.Prefix + "test.before"
 	sent := make(chan error, 1)
 	go func() {
-		a := &app{out: terminal.New(io.Discard), err: terminal.New(io.Discard)}
-		sent <- a.send(t.Context(), nc, []line{{number: 1, msg: nats.NewMsg(events.Prefix + "test.behind"), after: before}}, 0, time.Minute)
+		_, err := Send(t.Context(), nc, []Line{{Number: 1, Msg: nats.NewMsg(events.Prefix + "test.behind"), After: before}}, Options{Wait: time.Minute})
+		sent <- err
 	}()
 	asked := func() { // a question that begins now
 		n := nc.Stats().OutMsgs
@@ -39,7 +38,7 @@ func TestALineWaitsOverALostAnswer(t *testing.T) {
 	asked()
 	p.Cut()
 	p.Heal()
-	if _, err := x.nc.Request(before, nil, 10*time.Second); err != nil {
+	if _, err := direct.Request(before, nil, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-sent; err != nil {

@@ -1,0 +1,81 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"countersign/events"
+	"countersign/internal/eventlog"
+	"countersign/internal/evidence"
+	"countersign/internal/recovery"
+	"countersign/internal/session"
+	"countersign/workflow"
+)
+
+// Gather collects what is known of a document, as of one position on the log,
+// for an archive of evidence. which is its sid or the beginning of it. A
+// letter that is kept and is missing in the object store is noted and
+// left out. It fails with workflow.ErrNotFound if the document has not been created, and with
+// workflow.ErrUnavailable if no worker has announced its status yet.
+func Gather(ctx context.Context, s *session.Session, which string) (c evidence.Content, err error) {
+	dir, remove, err := recovery.Scratch(s.Config.DataDir)
+	if err != nil {
+		return c, err
+	}
+	defer remove()
+	store, err := recovery.Current(ctx, s, dir)
+	if err != nil {
+		return c, err
+	}
+	defer store.Close()
+	sid, err := store.FindSID(ctx, which)
+	if err != nil {
+		return c, err
+	}
+	at := store.Position()
+	c.Document, c.Sequence, c.Time, c.Stream = sid, at.Sequence, at.Time, at.Stream
+	if err := messages(ctx, s, &c); err != nil {
+		return c, err
+	}
+	if c.Erased > 0 {
+		return c, nil
+	}
+	life, err := store.Life(ctx, sid)
+	if err != nil {
+		return c, err
+	}
+	d := life.Document
+	if d == nil {
+		return c, fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, sid)
+	}
+	for i, e := range life.Events {
+		if life.Settled[i] == 0 && strings.HasPrefix(e.What, "became.") {
+			return c, fmt.Errorf("%w: document %s became %s, and that is not on the log yet; run a worker and try again", workflow.ErrUnavailable, sid, d.Status)
+		}
+	}
+	c.Account, c.Status, c.Life, c.Mails = d.AccountSID, d.Status, d, LifeOf(life).Mails
+	if d.LetterKept {
+		c.Letter, err = s.Log.Letter(ctx, eventlog.LetterName(d.SID, d.LetterDigest))
+		if notFound(err) {
+			s.Notes.Linef("countersign: %v; the archive is written without it", err)
+			err = nil
+		}
+	}
+	return c, err
+}
+
+// messages reads the entries about the document of c, up to the position of c.
+func messages(ctx context.Context, s *session.Session, c *evidence.Content) error {
+	subjects := eventlog.Range{Subject: events.Prefix + "*." + string(c.Document) + ".>"}
+	return eventlog.Read(ctx, s.Conn, events.StreamName, subjects, func(m events.Message) error {
+		if m.Sequence > c.Sequence {
+			return nil
+		}
+		if e, ok := events.Decode(m).Body.(workflow.Erased); ok {
+			c.Erased, c.Account, c.Status = m.Sequence, e.AccountSID, e.Status
+		}
+		c.Messages = append(c.Messages, m)
+		return nil
+	})
+}

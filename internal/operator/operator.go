@@ -1,0 +1,115 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/internal/config"
+	"countersign/internal/eventlog"
+	"countersign/internal/publish"
+	"countersign/internal/session"
+	"countersign/workflow"
+)
+
+// Operator publishes what operators ask for, and waits until the worker on the
+// data directory has applied it.
+type Operator struct {
+	Config config.Config
+	Logger *slog.Logger
+	Store  *db.Store     // the worker's database, for reading
+	Wait   time.Duration // how long to wait for the worker
+}
+
+// Document reads a document and all that is known of it. It fails with
+// workflow.ErrNotFound if the document has not been created, and with
+// workflow.ErrConflict if it was erased.
+func (o *Operator) Document(ctx context.Context, sid workflow.SID) (db.Life, error) {
+	life, err := o.Store.Life(ctx, sid)
+	switch {
+	case err != nil:
+		return life, err
+	case WasErased(life):
+		return life, fmt.Errorf("%w: document %s was erased", workflow.ErrConflict, sid)
+	case life.Document == nil:
+		return life, fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, sid)
+	}
+	return life, nil
+}
+
+// WasErased reports whether a document's erasure is all that is known of it.
+func WasErased(l db.Life) bool {
+	return l.Document == nil && slices.ContainsFunc(l.History, func(h db.Happening) bool { return h.What == workflow.TypeErased })
+}
+
+// Check fails with a *workflow.Problem if an event of the plan is not valid, such
+// as one with an address that is none.
+func (p Plan) Check() error {
+	for _, e := range p.Events {
+		if err := e.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Do publishes the events of a plan, each when the worker has applied the one
+// before. It fails with a *workflow.Problem if one is refused, and with
+// workflow.ErrUnavailable if the log or the worker does not answer; it may be
+// planned and done again then.
+func (o *Operator) Do(ctx context.Context, p Plan) error {
+	for _, e := range p.Events {
+		e.Time = time.Now()
+		sequence, err := publish.Event(ctx, o.Config, o.Logger, e)
+		if err != nil {
+			return err
+		}
+		if _, err := publish.Result(ctx, o.Store, e, sequence, o.Wait); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ActivateRules puts a version of the rules in force that is newer than the one
+// that is, with the settings that are in force, and returns the sequence of its
+// entry on the log. It fails with workflow.ErrUnavailable if the worker does not
+// apply the entry in time; the entry counts nevertheless.
+func (o *Operator) ActivateRules(ctx context.Context, version int) (sequence uint64, err error) {
+	p := o.Store.Position()
+	next := p.InForce()
+	next.Version = version
+	e := eventlog.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), next)
+	err = session.Do(ctx, o.Config, o.Logger, func(ctx context.Context, nc *nats.Conn) error {
+		js, err := jetstream.New(nc)
+		if err == nil {
+			sequence, err = events.Publish(ctx, js, e)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Wait)
+	defer cancel()
+	if err := publish.WaitApplied(ctx, o.Store, sequence); err != nil {
+		return sequence, notApplied(sequence, o.Wait)
+	}
+	return sequence, nil
+}
+
+// notApplied says that an entry waits for a worker.
+func notApplied(sequence uint64, wait time.Duration) error {
+	return fmt.Errorf("%w: the log has accepted this as entry %d, but no worker with this data directory has applied it within %s; start the worker (--data-dir) and look again: it counts, do not send it again", workflow.ErrUnavailable, sequence, wait)
+}
+
+// notFound reports whether an error says that something is not there.
+func notFound(err error) bool { return errors.Is(err, workflow.ErrNotFound) }

@@ -1,0 +1,207 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/events"
+	"countersign/internal/terminal"
+	"countersign/workflow"
+)
+
+// Options say how lines are sent.
+type Options struct {
+	Rate  float64           // most events per second; 0 for no limit
+	Wait  time.Duration     // for acks, and for what a line comes after
+	Notes *terminal.Printer // where progress is shown; nil for nowhere
+}
+
+// Send sends lines in their order, and returns their places on the log once the
+// log has acknowledged them all. Of their outcomes only duplicates are known by
+// then: see Learn.
+func Send(ctx context.Context, nc *nats.Conn, lines []Line, o Options) ([]Outcome, error) {
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*unacked))
+	if err != nil {
+		return nil, err
+	}
+	s := &lineSender{js: js, wait: o.Wait, step: func() {}}
+	if o.Notes != nil {
+		bar := terminal.NewProgress(o.Notes, len(lines), "published", "events")
+		defer bar.Done()
+		s.step = bar.Step
+	}
+	start := time.Now()
+	for i, l := range lines {
+		if o.Rate > 0 {
+			next := time.Duration(float64(i) / o.Rate * float64(time.Second))
+			if err := sleep(ctx, time.Until(start.Add(next))); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.send(ctx, l); err != nil {
+			return nil, fmt.Errorf("line %d: %w", l.Number, err)
+		}
+	}
+	err = s.flush(ctx)
+	return s.list, err
+}
+
+// lineSender sends lines in their order.
+type lineSender struct {
+	js      jetstream.JetStream
+	stream  jetstream.Stream // the log, once it was found
+	wait    time.Duration
+	pending []sentLine
+	blind   bool      // this user may not read the log, or it does not answer
+	list    []Outcome // of the lines that the log has acknowledged
+	step    func()    // shows progress
+}
+
+// sentLine is a line that the log has not acknowledged yet.
+type sentLine struct {
+	Line
+	ack jetstream.PubAckFuture
+}
+
+// unacked is how many lines may be unacknowledged.
+const unacked = 256
+
+func (s *lineSender) send(ctx context.Context, l Line) error {
+	if l.After != "" {
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+		if err := s.await(ctx, l.After); err != nil {
+			return err
+		}
+	}
+	ack, err := s.js.PublishMsgAsync(l.Msg, jetstream.WithStallWait(s.wait))
+	if err != nil {
+		return err
+	}
+	s.pending = append(s.pending, sentLine{l, ack})
+	if len(s.pending) < unacked {
+		return nil
+	}
+	return s.flush(ctx)
+}
+
+// flush waits until all that was sent is acknowledged.
+func (s *lineSender) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	for _, p := range s.pending {
+		ack := p.ack
+		select {
+		case got := <-ack.Ok():
+			s.step()
+			if err := s.landed(ctx, p.Line, got); err != nil {
+				return err
+			}
+		case err := <-ack.Err():
+			if errors.Is(err, jetstream.ErrNoStreamResponse) {
+				return fmt.Errorf("no stream takes %s; a worker makes the stream %s, and subjects begin with %s", ack.Msg().Subject, events.StreamName, events.Prefix)
+			}
+			return fmt.Errorf("%s was not acknowledged: %w", ack.Msg().Subject, err)
+		case <-ctx.Done():
+			return fmt.Errorf("%s was not acknowledged in %s; is a worker up, and the stream made?", ack.Msg().Subject, s.wait)
+		}
+	}
+	s.pending = s.pending[:0]
+	return nil
+}
+
+// landed notes a line's place on the log. If the log calls the line a duplicate,
+// landed reads the entry there first: a Nats-Msg-Id is not secret, and somebody
+// else may have used it. If the entry is another event, the line is sent again
+// without the id: a second copy changes nothing.
+func (s *lineSender) landed(ctx context.Context, l Line, ack *jetstream.PubAck) error {
+	o := newOutcome(l, ack.Sequence)
+	switch {
+	case !ack.Duplicate:
+	case s.holds(ctx, o):
+		o.Result = workflow.Duplicate
+	default:
+		l.Msg.Header.Del(jetstream.MsgIDHeader)
+		again, err := s.js.PublishMsg(ctx, l.Msg)
+		if err != nil {
+			return fmt.Errorf("%s was not acknowledged: %w", l.Msg.Subject, err)
+		}
+		o.Sequence = again.Sequence
+	}
+	s.list = append(s.list, o)
+	return nil
+}
+
+// holds reports whether the event is known to be on the log. If this user may not
+// read the log, the time-out is waited for once.
+func (s *lineSender) holds(ctx context.Context, o Outcome) bool {
+	if s.blind {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	var m *jetstream.RawStreamMsg
+	stream, err := s.log(ctx)
+	if err == nil {
+		m, err = stream.GetMsg(ctx, o.Sequence)
+	}
+	if err != nil {
+		s.blind = !errors.Is(err, jetstream.ErrMsgNotFound)
+		return false
+	}
+	there := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
+	return m.Subject == o.Subject && events.Identity(there) == o.of
+}
+
+// log finds the stream, once.
+func (s *lineSender) log(ctx context.Context) (jetstream.Stream, error) {
+	if s.stream == nil {
+		stream, err := s.js.Stream(ctx, events.StreamName)
+		if err != nil {
+			return nil, fmt.Errorf("look at stream %s: %w", events.StreamName, err)
+		}
+		s.stream = stream
+	}
+	return s.stream, nil
+}
+
+const (
+	// lookEvery is how often the log is asked for what a line comes after.
+	lookEvery = 5 * time.Millisecond
+	// lookWait is how long each answer is waited for: a restart of the server
+	// may lose it.
+	lookWait = 2 * time.Second
+)
+
+// await waits until a subject is on the log.
+func (s *lineSender) await(ctx context.Context, subject string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	for {
+		err := s.look(ctx, subject)
+		if err == nil {
+			return nil
+		}
+		if sleep(ctx, lookEvery) != nil {
+			return fmt.Errorf("it comes after %s, which is not on the log after %s: %w", subject, s.wait, err)
+		}
+	}
+}
+
+// look fails if a subject is not on the log, or the log does not answer.
+func (s *lineSender) look(ctx context.Context, subject string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	stream, err := s.log(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = stream.GetLastMsgForSubject(ctx, subject)
+	return err
+}
