@@ -36,20 +36,18 @@ type Fold interface {
 	// applied.
 	Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error
 
+	// Foresee is called with the events of erasure that explain a hole in the
+	// log, before an entry behind the hole is applied. With them a fold gets from
+	// a log without an erased document's entries to the state of a fold that
+	// applied those entries.
+	Foresee(ctx context.Context, erasures []workflow.Entry) error
+
 	// Rewind is called when the log does not hold the position, because it
 	// lost its tail. It walks back through the entries applied, newest first,
 	// asks matches of each whether the log still holds it, makes the first that
 	// matches the position and answers with it. Where none does it changes
 	// nothing and answers with workflow.ErrConflict. An error of matches ends it.
 	Rewind(ctx context.Context, last uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error)
-}
-
-// Foresight is what a Fold may have besides, so that it folds a log from which
-// erased documents were taken to the state of one that met it all.
-type Foresight interface {
-	// Foresee is called with the events of erasure that explain a hole in the
-	// log, before an entry behind the hole is applied.
-	Foresee(ctx context.Context, erasures []workflow.Entry) error
 }
 
 const (
@@ -151,8 +149,8 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 			if l.broker.Conn.Stats().Reconnects != connection {
 				return applied, errReconnected
 			}
-			if s, ok := f.(Foresight); ok && len(b.ahead) > 0 {
-				if err := s.Foresee(ctx, b.ahead); err != nil {
+			if len(b.ahead) > 0 {
+				if err := f.Foresee(ctx, b.ahead); err != nil {
 					return applied, unlessEnded(ctx, err)
 				}
 			}

@@ -234,6 +234,8 @@ func (c *counter) Apply(_ context.Context, _ time.Time, batch []workflow.Entry) 
 	return nil
 }
 
+func (*counter) Foresee(context.Context, []workflow.Entry) error { return nil }
+
 func (*counter) Rewind(context.Context, uint64, func(uint64, time.Time, string, string) (bool, error)) (eventlog.Position, error) {
 	return eventlog.Position{}, workflow.ErrConflict
 }

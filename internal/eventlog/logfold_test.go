@@ -114,6 +114,9 @@ func (f *fold) Apply(_ context.Context, stream time.Time, batch []workflow.Entry
 	return nil
 }
 
+// Foresee drops what it is told: the tests of erasure have a real store.
+func (f *fold) Foresee(context.Context, []workflow.Entry) error { return nil }
+
 func (f *fold) Rewind(_ context.Context, _ uint64, matches func(uint64, time.Time, string, string) (bool, error)) (eventlog.Position, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

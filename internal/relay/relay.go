@@ -44,7 +44,7 @@ func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entr
 	return nil
 }
 
-// Foresee implements eventlog.Foresight.
+// Foresee implements eventlog.Fold.
 func (f Fold) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 	return f.Store.Foresee(ctx, erasures)
 }
