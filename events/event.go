@@ -40,7 +40,7 @@ func (e Event) Subject() (string, error) {
 		subject += string(e.Document) + "."
 	}
 	if e.Writer != "" {
-		subject += doorPrefix + string(e.Writer) + "."
+		subject += doorToken + "." + string(e.Writer) + "."
 	}
 	subject += e.What
 	if _, ok := parseSubject(subject); !ok {

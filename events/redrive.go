@@ -36,7 +36,7 @@ func (m Message) Mend(how Mending) (*nats.Msg, error) {
 	if how.Subject != "" {
 		subject = how.Subject
 	}
-	if to, ok := parseSubject(subject); ok && !upstream(to.typ) {
+	if to, ok := parseSubject(subject); ok && !to.kind.Upstream() {
 		return nil, fmt.Errorf("%w: only Countersign itself writes to %s; discard the entry", workflow.ErrConflict, subject)
 	}
 	attributes, err := m.mendable(how.Event)

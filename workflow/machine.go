@@ -39,13 +39,11 @@ func asked(rules int, from, to Status) cell {
 // waits reports whether an event has to be parked: it builds on one that has
 // not come yet.
 func waits(rules int, from Status, b Body) bool {
-	switch b := b.(type) {
-	case Updated, OrderStatusChanged:
-		return from == Unseen
-	case StatusChanged:
-		return asked(rules, from, b.Status) == park || from == Unseen
+	if k := KindOf(b.Type()); from == Unseen && k != nil && k.Waits {
+		return true
 	}
-	return false
+	s, ok := b.(StatusChanged)
+	return ok && asked(rules, from, s.Status) == park
 }
 
 // otherRound reports whether an event is about another round than the one that

@@ -29,11 +29,15 @@ func makeSchemas() ([]schema, error) {
 	if err := r.AddGoComments("countersign/tools", "../workflow", jsonschema.WithFullComment()); err != nil {
 		return nil, fmt.Errorf("read comments: %w", err)
 	}
+	all, err := kinds()
+	if err != nil {
+		return nil, err
+	}
 	out := []schema{{name: envelopeName, root: envelope()}}
-	for _, k := range kinds() {
-		s := r.Reflect(k.body)
+	for _, k := range all {
+		s := r.Reflect(k.Body)
 		constrain(s, "")
-		whole(k.body, s)
+		whole(k.Body, s)
 		for _, e := range k.examples {
 			event, err := wire(e)
 			if err != nil {
@@ -41,7 +45,7 @@ func makeSchemas() ([]schema, error) {
 			}
 			s.Examples = append(s.Examples, event["data"])
 		}
-		out = append(out, schema{name: k.body.Type(), kind: &k, root: s})
+		out = append(out, schema{name: k.Type, kind: &k, root: s})
 	}
 	first, err := wire(out[1].kind.examples[0])
 	if err != nil {
@@ -130,9 +134,9 @@ func envelope() *jsonschema.Schema {
 		Description: "A CloudEvent 1.0 in the JSON format. Other attributes are allowed and ignored.",
 		Required:    []string{"specversion", "id", "source", "type", "data"},
 	}
-	types := make([]any, 0, len(kinds()))
-	for _, k := range kinds() {
-		types = append(types, k.body.Type())
+	var types []any
+	for _, k := range workflow.Kinds() {
+		types = append(types, k.Type)
 	}
 	identity := func(description string) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", MinLength: new(uint64(1)), MaxLength: new(uint64(events.MaxIdentity)), Pattern: onOneLine, Description: description}
