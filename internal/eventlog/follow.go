@@ -24,23 +24,29 @@ type Position struct {
 	Stream     time.Time // when the stream was created, as Apply was told
 }
 
+// Batch is a run of entries, in the log's order, with holes if entries were
+// purged.
+type Batch struct {
+	Stream  time.Time        // when the stream was created
+	Entries []workflow.Entry // never empty
+
+	// Erasures are the events of erasure further on the log that explain the holes
+	// before the entries. A fold takes note of them first. Then it gets from a log
+	// without an erased document's entries to the state of a fold that applied
+	// those entries.
+	Erasures []workflow.Entry
+}
+
 // Fold is what follows the log.
 type Fold interface {
 	// Position answers with the last entry applied.
 	Position(ctx context.Context) (Position, error)
 
 	// Apply takes in a batch of entries and makes the last of them the
-	// position, both or neither. Sequences grow, with holes where entries were
-	// purged. A batch that has begun must be finished after the end of ctx; one
-	// that cannot begin yet is given up. After any other error nothing more is
-	// applied.
-	Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error
-
-	// Foresee is called with the events of erasure that explain a hole in the
-	// log, before an entry behind the hole is applied. With them a fold gets from
-	// a log without an erased document's entries to the state of a fold that
-	// applied those entries.
-	Foresee(ctx context.Context, erasures []workflow.Entry) error
+	// position, both or neither. A batch that has begun must be finished after the
+	// end of ctx; one that cannot begin yet is given up. After any other error
+	// nothing more is applied.
+	Apply(ctx context.Context, b Batch) error
 
 	// Rewind is called when the log does not hold the position, because it
 	// lost its tail. It walks back through the entries applied, newest first,
@@ -146,17 +152,13 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 		case err := <-ended:
 			return applied, fmt.Errorf("read the log: %w", err)
 		case b := <-slot:
+			b.Stream = created
 			if l.broker.Conn.Stats().Reconnects != connection {
 				return applied, errReconnected
 			}
-			if len(b.ahead) > 0 {
-				if err := f.Foresee(ctx, b.ahead); err != nil {
-					return applied, unlessEnded(ctx, err)
-				}
-			}
 			failpoint.Hit("batch-received")
-			first, last := b.entries[0], b.entries[len(b.entries)-1]
-			if err := f.Apply(ctx, created, b.entries); err != nil {
+			first, last := b.Entries[0], b.Entries[len(b.Entries)-1]
+			if err := f.Apply(ctx, b.Batch); err != nil {
 				return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
 			}
 			applied = true
@@ -194,11 +196,10 @@ func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64
 	return msgs, nil
 }
 
-// batch is a run of entries, never empty on its way.
+// batch is a batch on its way to the fold.
 type batch struct {
-	ahead   []workflow.Entry // events of erasure further on, that explain holes
-	entries []workflow.Entry
-	bytes   int
+	Batch
+	bytes int
 }
 
 // read decodes messages into batches while the batch before is being applied.
@@ -252,15 +253,16 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 func put(ctx context.Context, slot chan batch, ahead []workflow.Entry, e workflow.Entry, size int) error {
 	select {
 	case b := <-slot:
-		if len(b.entries) < maxBatch && b.bytes+size <= maxBatchBytes {
-			slot <- batch{append(b.ahead, ahead...), append(b.entries, e), b.bytes + size}
+		if len(b.Entries) < maxBatch && b.bytes+size <= maxBatchBytes {
+			b.Erasures, b.Entries, b.bytes = append(b.Erasures, ahead...), append(b.Entries, e), b.bytes+size
+			slot <- b
 			return nil
 		}
 		slot <- b
 	default:
 	}
 	select {
-	case slot <- batch{ahead, []workflow.Entry{e}, size}:
+	case slot <- batch{Batch{Erasures: ahead, Entries: []workflow.Entry{e}}, size}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -227,14 +227,12 @@ type counter struct {
 
 func (*counter) Position(context.Context) (eventlog.Position, error) { return eventlog.Position{}, nil }
 
-func (c *counter) Apply(_ context.Context, _ time.Time, batch []workflow.Entry) error {
-	if batch[len(batch)-1].Sequence == c.want {
+func (c *counter) Apply(_ context.Context, b eventlog.Batch) error {
+	if b.Entries[len(b.Entries)-1].Sequence == c.want {
 		close(c.done)
 	}
 	return nil
 }
-
-func (*counter) Foresee(context.Context, []workflow.Entry) error { return nil }
 
 func (*counter) Rewind(context.Context, uint64, func(uint64, time.Time, string, string) (bool, error)) (eventlog.Position, error) {
 	return eventlog.Position{}, workflow.ErrConflict

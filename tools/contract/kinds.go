@@ -25,10 +25,9 @@ type kind struct {
 // kinds lists every kind of event. It fails if one has no example.
 func kinds() ([]kind, error) {
 	var all []kind
-	given := examples()
 	for _, k := range workflow.Kinds() {
 		name := reflect.TypeOf(k.Body).Name()
-		d := kind{Kind: k, name: strings.ToLower(name[:1]) + name[1:], writers: writers(k), examples: given[k.Type]}
+		d := kind{Kind: k, name: strings.ToLower(name[:1]) + name[1:], writers: writers(k), examples: examples[k.Type]}
 		for _, w := range k.Writers {
 			if slices.Contains(workflow.Doors, w) {
 				d.doors = append(d.doors, w)
@@ -67,6 +66,7 @@ const (
 	order1   = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1"
 	order2   = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2"
 	address  = "ADaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	mailID   = document + ".1.signature.1"
 	digest   = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 )
 
@@ -77,108 +77,105 @@ var serviceAddress = workflow.ServiceAddress{
 var at = time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
 
 // examples has events of each kind, for its schema and the AsyncAPI document.
-func examples() map[string][]events.Event {
-	mail := workflow.MailID(document + ".1.signature.1")
-	return map[string][]events.Event{
-		workflow.TypeCreated: {
-			timed(events.Created("/orders", "5f0c7a1e-created", account, document, workflow.Created{
-				AddressSID: address, Email: "owner@example.com", CCEmails: []string{"ops@example.com"},
-				ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: []workflow.SID{order1, order2},
-			})),
-			timed(events.Created("/orders", "81d3b0aa-created", account, document, workflow.Created{
-				AddressSID: address, Email: "owner@example.com",
-				HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550101", CurrentCarrier: "Pacific Voice"}, {SID: order2}}, Hold: true,
-				Locale: "es-MX", Subscriber: "Bayview Law LLP", ServiceAddress: serviceAddress,
-				Timers: &workflow.OwnTimers{ExpireAfter: new(int64(7 * 86_400)), RemindMost: new(1)},
-			})),
-		},
-		workflow.TypeUpdated: {
-			timed(events.Updated("/orders", "5f0c7a1e-updated-2", account, document, workflow.Updated{
-				Email: new("new.owner@example.com"), CCEmails: new([]string{}),
-			})),
-			timed(events.Updated("/orders", "81d3b0aa-updated-2", account, document, workflow.Updated{
-				Locale: new("en"), Subscriber: new("Bayview Law LLP"), ServiceAddress: new(serviceAddress),
-			})),
-		},
-		workflow.TypeStatusChanged: {
-			timed(events.StatusChanged("/orders", "5f0c7a1e-recall", account, document, workflow.StatusChanged{Status: workflow.Opened})),
-			timed(events.StatusChanged("/orders", "5f0c7a1e-cancel", account, document, workflow.StatusChanged{
-				Status: workflow.Canceled, Reason: "The numbers stay where they are.", CanceledBy: "account",
-			})),
-			timed(events.StatusChanged("", "sign."+document+".1", account, document, workflow.StatusChanged{
-				Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest, LetterKept: true, Round: 1,
-			})).By(workflow.WriterPage),
-		},
-		workflow.TypeOrderStatusChanged: {
-			timed(events.OrderStatusChanged("/carrier", "77-failed", account, document, order1, workflow.OrderStatusChanged{
-				Status: workflow.OrderFailed, PhoneNumber: "+14155550101", FailureReason: "The carrier does not know the number.",
-			})),
-		},
-		workflow.TypeResend: {
-			timed(events.Resend("/orders", "5f0c7a1e-resend-1", account, document, workflow.Resend{Round: 1})),
-		},
-		workflow.TypeBounced: {
-			timed(events.Bounced("/mx", "20261123150405.4F2A@mx.example.com", account, workflow.Bounced{
-				Mail: document + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 5.1.1 <…>: user unknown",
-			})),
-			timed(events.Bounced("/mx", "20261123190405.4F2B@mx.example.com", "", workflow.Bounced{
-				Mail: document + ".1.sent.0", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "connection timed out",
-				Candidates: []workflow.MailID{document + ".1.signature.0"},
-			})),
-		},
+var examples = map[string][]events.Event{
+	workflow.TypeCreated: {
+		timed(events.Created("/orders", "5f0c7a1e-created", account, document, workflow.Created{
+			AddressSID: address, Email: "owner@example.com", CCEmails: []string{"ops@example.com"},
+			ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: []workflow.SID{order1, order2},
+		})),
+		timed(events.Created("/orders", "81d3b0aa-created", account, document, workflow.Created{
+			AddressSID: address, Email: "owner@example.com",
+			HostedNumberOrders: []workflow.OrderRef{{SID: order1, PhoneNumber: "+14155550101", CurrentCarrier: "Pacific Voice"}, {SID: order2}}, Hold: true,
+			Locale: "es-MX", Subscriber: "Bayview Law LLP", ServiceAddress: serviceAddress,
+			Timers: &workflow.OwnTimers{ExpireAfter: new(int64(7 * 86_400)), RemindMost: new(1)},
+		})),
+	},
+	workflow.TypeUpdated: {
+		timed(events.Updated("/orders", "5f0c7a1e-updated-2", account, document, workflow.Updated{
+			Email: new("new.owner@example.com"), CCEmails: new([]string{}),
+		})),
+		timed(events.Updated("/orders", "81d3b0aa-updated-2", account, document, workflow.Updated{
+			Locale: new("en"), Subscriber: new("Bayview Law LLP"), ServiceAddress: new(serviceAddress),
+		})),
+	},
+	workflow.TypeStatusChanged: {
+		timed(events.StatusChanged("/orders", "5f0c7a1e-recall", account, document, workflow.StatusChanged{Status: workflow.Opened})),
+		timed(events.StatusChanged("/orders", "5f0c7a1e-cancel", account, document, workflow.StatusChanged{
+			Status: workflow.Canceled, Reason: "The numbers stay where they are.", CanceledBy: "account",
+		})),
+		timed(events.StatusChanged("", "sign."+document+".1", account, document, workflow.StatusChanged{
+			Status: workflow.Signed, Evidence: json.RawMessage(`{"name":"Olivia Owner"}`), LetterDigest: digest, LetterKept: true, Round: 1,
+		})).By(workflow.WriterPage),
+	},
+	workflow.TypeOrderStatusChanged: {
+		timed(events.OrderStatusChanged("/carrier", "77-failed", account, document, order1, workflow.OrderStatusChanged{
+			Status: workflow.OrderFailed, PhoneNumber: "+14155550101", FailureReason: "The carrier does not know the number.",
+		})),
+	},
+	workflow.TypeResend: {
+		timed(events.Resend("/orders", "5f0c7a1e-resend-1", account, document, workflow.Resend{Round: 1})),
+	},
+	workflow.TypeBounced: {
+		timed(events.Bounced("/mx", "20261123150405.4F2A@mx.example.com", account, workflow.Bounced{
+			Mail: document + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 5.1.1 <…>: user unknown",
+		})),
+		timed(events.Bounced("/mx", "20261123190405.4F2B@mx.example.com", "", workflow.Bounced{
+			Mail: document + ".1.sent.0", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "connection timed out",
+			Candidates: []workflow.MailID{document + ".1.signature.0"},
+		})),
+	},
 
-		workflow.TypeRegister: {
-			owed("order."+order1+".register", workflow.Register{
-				OrderSID: order1, PhoneNumber: "+14155550101", DocumentSID: document, AccountSID: account, AddressSID: address,
-				Email: "owner@example.com", ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", DateSigned: at, LetterDigest: digest,
-			}),
-		},
-		workflow.TypeBecame: {
-			owed("became.signed.1", workflow.Became{Document: signed()}),
-		},
-		workflow.TypeRefused: {
-			owed("refused.42", workflow.Refused{Sequence: 42, EventID: "5f0c7a1e-updated-2", Source: "/orders", Problem: workflow.Problem{
-				Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "owner"`,
-			}}),
-		},
-		workflow.TypeErased: {
-			eventlog.Erased(at, workflow.Erased{
-				DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1},
-				Entries: []workflow.ErasedEntry{{Sequence: 17, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
-				Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1, Code: workflow.CodeOrderTaken}},
-			}),
-		},
-		workflow.TypeDiscarded: {
-			eventlog.Discarded(account, document, at, workflow.Discarded{Sequence: 42, Reason: "The document was canceled in the meantime."}),
-		},
-		workflow.TypeTimerDue: {
-			owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
-		},
-		workflow.TypeLetterStale: {
-			owed("stale.1", workflow.LetterStale{Reason: workflow.StaleByAge, Round: 1, DateSigned: at, OrderSIDs: []workflow.SID{order2}}),
-		},
-		workflow.TypeMailClaimed: {
-			eventlog.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mail}}),
-		},
-		workflow.TypeMailSettled: {
-			eventlog.Settled("worker-1/18", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
-				{Mail: mail, Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 Ok: queued as 4F2A"},
-			}}),
-			eventlog.Settled("worker-1/19", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
-				{Mail: mail, Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 Greylisted", RetryAfterMs: 60_000},
-			}}),
-		},
-		workflow.TypeRulesActivated: {
-			eventlog.RulesActivated("rules-1", at, workflow.RulesActivated{
-				Version: 1, ParkingLimitSeconds: 86_400, NotifyCC: []workflow.Status{workflow.Failed},
-				Timers:     &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
-				MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30},
-			}),
-		},
-		workflow.TypeQuarantined: {
-			eventlog.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),
-		},
-	}
+	workflow.TypeRegister: {
+		owed("order."+order1+".register", workflow.Register{
+			OrderSID: order1, PhoneNumber: "+14155550101", DocumentSID: document, AccountSID: account, AddressSID: address,
+			Email: "owner@example.com", ContactTitle: "Owner", ContactPhoneNumber: "+14155550100", DateSigned: at, LetterDigest: digest,
+		}),
+	},
+	workflow.TypeBecame: {
+		owed("became.signed.1", workflow.Became{Document: signed()}),
+	},
+	workflow.TypeRefused: {
+		owed("refused.42", workflow.Refused{Sequence: 42, EventID: "5f0c7a1e-updated-2", Source: "/orders", Problem: workflow.Problem{
+			Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "owner"`,
+		}}),
+	},
+	workflow.TypeErased: {
+		eventlog.Erased(at, workflow.Erased{
+			DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1},
+			Entries: []workflow.ErasedEntry{{Sequence: 17, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
+			Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1, Code: workflow.CodeOrderTaken}},
+		}),
+	},
+	workflow.TypeDiscarded: {
+		eventlog.Discarded(account, document, at, workflow.Discarded{Sequence: 42, Reason: "The document was canceled in the meantime."}),
+	},
+	workflow.TypeTimerDue: {
+		owed("due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
+	},
+	workflow.TypeLetterStale: {
+		owed("stale.1", workflow.LetterStale{Reason: workflow.StaleByAge, Round: 1, DateSigned: at, OrderSIDs: []workflow.SID{order2}}),
+	},
+	workflow.TypeMailClaimed: {
+		eventlog.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mailID}}),
+	},
+	workflow.TypeMailSettled: {
+		eventlog.Settled("worker-1/18", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
+			{Mail: mailID, Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 Ok: queued as 4F2A"},
+		}}),
+		eventlog.Settled("worker-1/19", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
+			{Mail: mailID, Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 Greylisted", RetryAfterMs: 60_000},
+		}}),
+	},
+	workflow.TypeRulesActivated: {
+		eventlog.RulesActivated("rules-1", at, workflow.RulesActivated{
+			Version: 1, ParkingLimitSeconds: 86_400, NotifyCC: []workflow.Status{workflow.Failed},
+			Timers:     &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
+			MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30},
+		}),
+	},
+	workflow.TypeQuarantined: {
+		eventlog.Quarantined(at, workflow.Quarantined{Sequence: 42, Crashes: 2, Worker: "worker-1"}),
+	},
 }
 
 func timed(e events.Event) events.Event {
