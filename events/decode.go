@@ -46,7 +46,7 @@ func FromMsg(m jetstream.Msg) (Message, error) {
 // different releases follow one log.
 //
 // A message that cannot be read is known by the digest of its bytes: sent
-// again it is a duplicate, but an event that was mended under its old id is
+// again it is a duplicate, but an event that was repaired under its old id is
 // not one. What can be read of the event's own id and source is in the Body.
 func Decode(m Message) workflow.Entry {
 	to, ok := parseSubject(m.Subject)
@@ -74,8 +74,8 @@ func Decode(m Message) workflow.Entry {
 	if to.writer == workflow.WriterAPI {
 		entry.Actor = e.actor // from anybody else it proves nothing
 	}
-	if to.kind.Upstream() && !parseNumber(e.mends, &entry.Mends) {
-		entry.Mends = 0 // it decides nothing of a document
+	if to.kind.Upstream() && !parseNumber(e.redrives, &entry.Redrives) {
+		entry.Redrives = 0 // it decides nothing of a document
 	}
 	return entry
 }
@@ -165,6 +165,6 @@ func DecodeQuarantined(m Message) workflow.Entry {
 	bad.Problem = workflow.Problem{
 		Code: workflow.CodeCrashed, Message: fmt.Sprintf("entry %d made the program crash, again and again, and is left out", m.Sequence),
 	}
-	e.ID, e.Source, e.Mends, e.Body = fingerprint(m), "", 0, bad
+	e.ID, e.Source, e.Redrives, e.Body = fingerprint(m), "", 0, bad
 	return e
 }

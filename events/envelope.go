@@ -22,7 +22,7 @@ import (
 type envelope struct {
 	specversion, id, source, typ, subject, time string
 	datacontenttype, dataschema, schemaversion  string
-	mends, actor                                string
+	redrives, actor                             string
 	data                                        value
 }
 
@@ -125,7 +125,7 @@ func (r *reader) readStructured(root value, e *envelope) {
 			e.data = v
 		case name == "data_base64":
 			encoded = v
-		case (name == "schemaversion" || name == "mends") && v.kind() == "a number":
+		case (name == "schemaversion" || name == "redrives") && v.kind() == "a number":
 			e.set(name, string(v.raw))
 		case isAttribute(name):
 			e.set(name, r.str(v))
@@ -172,8 +172,8 @@ func (e *envelope) attribute(name string) *string {
 		return &e.dataschema
 	case "schemaversion":
 		return &e.schemaversion
-	case "mends":
-		return &e.mends
+	case "redrives":
+		return &e.redrives
 	case "actor":
 		return &e.actor
 	}

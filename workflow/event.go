@@ -15,7 +15,7 @@ type Entry struct {
 	ID       string // together with Source and Account the event's identity
 	Source   string
 	Actor    string // sid of the account or API key that the REST API was called with; empty for other writers
-	Mends    uint64 // sequence of the turned down event that this one is sent in place of; 0 for none
+	Redrives uint64 // sequence of the refused event or dead letter that this one is sent in place of; 0 for none
 	Body     Body
 }
 

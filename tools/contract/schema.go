@@ -148,12 +148,12 @@ func envelope() *jsonschema.Schema {
 	s.Properties.Set("source", source)
 	s.Properties.Set("type", &jsonschema.Schema{Type: "string", Enum: types, Description: "Must be the type that belongs on the subject."})
 	s.Properties.Set("time", &jsonschema.Schema{Type: "string", Format: "date-time", Description: "When it happened, by the publisher's clock. It decides nothing; the log's own time does."})
-	s.Properties.Set("datacontenttype", &jsonschema.Schema{Type: "string", Pattern: `^(application|text)/([^;]*\+)?json *(;.*)?$`, Description: "application/json, which is meant where it is left out."})
+	s.Properties.Set("datacontenttype", &jsonschema.Schema{Type: "string", Pattern: `^(application|text)/([^;]*\+)?json *(;.*)?$`, Description: "application/json, which is assumed if it is left out."})
 	s.Properties.Set("schemaversion", &jsonschema.Schema{
-		Enum: []any{events.SchemaVersion, json.Number(events.SchemaVersion)}, Description: "The version of this contract, which is meant where it is left out.",
+		Enum: []any{events.SchemaVersion, json.Number(events.SchemaVersion)}, Description: "The version of this contract, which is assumed if it is left out.",
 	})
-	s.Properties.Set("mends", &jsonschema.Schema{
-		Type: "string", Pattern: "^[1-9][0-9]*$", Description: "The sequence of an event of the same account that was turned down, which this one is sent in place of. It marks that one as done with, and decides nothing else.",
+	s.Properties.Set("redrives", &jsonschema.Schema{
+		Type: "string", Pattern: "^[1-9][0-9]*$", Description: "The sequence of a refused event or dead letter of the same account that this event is sent in place of. It closes that one and decides nothing else.",
 	})
 	s.Properties.Set("data", &jsonschema.Schema{Type: "object", Description: "What the event says; each type has a schema for it."})
 	return s
