@@ -31,7 +31,7 @@ const (
 	modeHeader      = "ce-specversion" // there in binary mode
 )
 
-// readEnvelope takes a message apart: in binary mode where a header says so,
+// readEnvelope takes a message apart: in binary mode if a header says so,
 // else in structured mode. The SDK's own reader is not used on what comes in
 // from outside, for it panics on some of it.
 func (r *reader) readEnvelope(m Message, limited bool) (e envelope) {
@@ -151,7 +151,7 @@ func (r *reader) decodeData(v value, e *envelope) {
 
 func isAttribute(name string) bool { return new(envelope).attribute(name) != nil }
 
-// attribute returns where the attribute is kept, or nil where none has that name.
+// attribute returns where the attribute is kept, or nil if none has that name.
 func (e *envelope) attribute(name string) *string {
 	switch name {
 	case "specversion":

@@ -33,7 +33,7 @@ type Event struct {
 }
 
 // Subject is where the event belongs on the log. It fails with a
-// *workflow.Problem where that is no subject of the contract.
+// *workflow.Problem if that is no subject of the contract.
 func (e Event) Subject() (string, error) {
 	subject := Prefix + string(e.Account) + "."
 	if e.Document != "" {

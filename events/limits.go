@@ -26,7 +26,7 @@ const (
 )
 
 // SchemaVersion is the version of the contract, and the only value that the
-// extension attribute schemaversion may have. Where it is absent it is meant.
+// extension attribute schemaversion may have. If it is absent, this version is assumed.
 const SchemaVersion = "1"
 
 // Source is the CloudEvents source of Countersign's own events. No upstream

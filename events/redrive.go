@@ -155,7 +155,7 @@ func quoted(s string) json.RawMessage {
 }
 
 // Attributes lists the attributes of a message in binary mode, by name; none
-// where it is in structured mode.
+// if it is in structured mode.
 func (m Message) Attributes() [][2]string {
 	var r reader
 	attributes := r.attributes(m.Header)

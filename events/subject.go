@@ -168,7 +168,7 @@ func isTimer(name string) bool {
 }
 
 // parseNumber reads a count from 1 on. A number has one spelling only, or one
-// event could stand on two subjects.
+// event could be on two subjects.
 func parseNumber(s string, n *uint64) (ok bool) {
 	if s == "" || s[0] == '0' || s[0] == '+' {
 		return false

@@ -321,7 +321,7 @@ func (r *reader) atLeastOne(list value, n int) {
 	}
 }
 
-// union counts the orders over both lists, which is worth making only where
+// union counts the orders over both lists, which is worth making only if
 // the lists together could have too many.
 func (r *reader) union(sum int, orders func() []workflow.OrderRef) {
 	if sum <= MaxOrders || r.problem != nil {

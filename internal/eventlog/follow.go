@@ -51,7 +51,7 @@ type Fold interface {
 	// Rewind is called when the log does not hold the position, because it
 	// lost its tail. It walks back through the entries applied, newest first,
 	// asks matches of each whether the log still holds it, makes the first that
-	// matches the position and answers with it. Where none does it changes
+	// matches the position and answers with it. If none does it changes
 	// nothing and answers with workflow.ErrConflict. An error of matches ends it.
 	Rewind(ctx context.Context, last uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error)
 }
@@ -66,7 +66,7 @@ const (
 // Follow reads the log from the fold's position on and has it applied, in
 // order, in batches, until ctx ends; then it returns nil, once the batch in
 // hand is applied. Whatever happens to the connection or the servers, it takes
-// up again from the position. It returns an error where starting again would
+// up again from the position. It returns an error if starting again would
 // not help: Apply failed, the stream is unsafe (*UnsafeStreamError), the log and
 // the fold do not belong together (ErrGuard), or the connection was closed.
 func (l *Log) Follow(ctx context.Context, f Fold) error {
@@ -168,7 +168,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 }
 
 // consume has the server send what comes after a sequence. It is what nats.go
-// calls an ordered consumer, but for one thing: that one makes itself anew
+// calls an ordered consumer, but for one thing: that one starts itself again
 // whenever it likes, and we want the guard to run first.
 func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64) (jetstream.MessagesContext, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
