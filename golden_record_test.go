@@ -327,7 +327,7 @@ func (r *recorder) turnedDown() {
 	invalid := r.raw(subject+".created", nats.Header{
 		"ce-specversion": {"1.0"}, "ce-id": {"b%201"}, "ce-source": {"/orders"}, "ce-type": {workflow.TypeCreated},
 	}, []byte(`{"address_sid":"AD0123456789abcdef0123456789abcdef","email":"nobody","hosted_number_order_sids":["`+string(goldenHR(140))+`"]}`))
-	m, err := r.log[invalid-1].message().Mend(events.Mending{Set: []string{"data.email=mended@example.com"}})
+	m, err := r.log[invalid-1].message().Redrive(events.Repair{Set: []string{"data.email=mended@example.com"}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -135,8 +135,7 @@ func (b *batch) settle(e workflow.Entry) {
 			b.pos.ClaimWorker = c.Worker
 		}
 	}
-	switch e.Body.(type) {
-	case workflow.Register, workflow.Became, workflow.Refused, workflow.TimerDue, workflow.LetterStale:
+	if k := workflow.KindOf(e.Body.Type()); k != nil && k.Owed {
 		if _, ok := b.settled[e.Subject]; !ok && !slices.Contains(b.moot, e.Subject) {
 			b.settled[e.Subject] = e.Sequence
 		}

@@ -27,8 +27,8 @@ func (b *batch) close(e workflow.Entry) {
 	case workflow.Discarded:
 		b.closings = append(b.closings, closing{sequence: body.Sequence, by: e.Sequence, reason: body.Reason, at: e.Time})
 	default:
-		if e.Mends > 0 && e.Mends < e.Sequence {
-			b.closings = append(b.closings, closing{sequence: e.Mends, by: e.Sequence, account: e.Account, at: e.Time})
+		if e.Redrives > 0 && e.Redrives < e.Sequence {
+			b.closings = append(b.closings, closing{sequence: e.Redrives, by: e.Sequence, account: e.Account, at: e.Time})
 		}
 	}
 }

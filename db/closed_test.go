@@ -18,11 +18,11 @@ func TestWhoMayCloseATurnedDownEvent(t *testing.T) {
 		closing workflow.Entry
 		closed  uint64
 	}{
-		"its account":                   {mine, workflow.Entry{Account: account, Mends: 2}, 3},
-		"another account":               {mine, workflow.Entry{Account: other, Mends: 2}, 0},
-		"an account, of nobody's":       {nobodys, workflow.Entry{Account: other, Mends: 2}, 3},
-		"what was not turned down":      {mine, workflow.Entry{Account: account, Mends: 1}, 0},
-		"what has not happened yet":     {mine, workflow.Entry{Account: account, Mends: 9}, 0},
+		"its account":                   {mine, workflow.Entry{Account: account, Redrives: 2}, 3},
+		"another account":               {mine, workflow.Entry{Account: other, Redrives: 2}, 0},
+		"an account, of nobody's":       {nobodys, workflow.Entry{Account: other, Redrives: 2}, 3},
+		"what was not turned down":      {mine, workflow.Entry{Account: account, Redrives: 1}, 0},
+		"what has not happened yet":     {mine, workflow.Entry{Account: account, Redrives: 9}, 0},
 		"Countersign, for the operator": {mine, workflow.Entry{Body: workflow.Discarded{Sequence: 2, Reason: "why"}}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -31,12 +31,12 @@ func TestWhoMayCloseATurnedDownEvent(t *testing.T) {
 			w.add(px(1), test.subject, no)
 			w.add(px(9), mine, workflow.StatusChanged{Status: workflow.Signed})
 			e := &w.entries[2]
-			e.Account, e.Mends = test.closing.Account, test.closing.Mends
+			e.Account, e.Redrives = test.closing.Account, test.closing.Redrives
 			if test.closing.Body != nil {
 				e.Body = test.closing.Body
 			}
 			w.add(px(9), mine, workflow.StatusChanged{Status: workflow.Signed})
-			w.entries[3].Mends = 2 // the second to say so
+			w.entries[3].Redrives = 2 // the second to say so
 			together, apart := open(t, t.TempDir()), open(t, t.TempDir())
 			apply(t, together, w.entries[:3]...)
 			for _, e := range w.entries[:3] {

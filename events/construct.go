@@ -16,7 +16,7 @@ func Updated(source, id string, account, document workflow.SID, b workflow.Updat
 	return Event{ID: id, Source: source, Account: account, Document: document, What: "updated", Body: b}
 }
 
-// StatusChanged asks for a document to stand at a status.
+// StatusChanged asks for a document to get a status.
 func StatusChanged(source, id string, account, document workflow.SID, b workflow.StatusChanged) Event {
 	return Event{ID: id, Source: source, Account: account, Document: document, What: "status", Body: b}
 }

@@ -46,21 +46,21 @@ func FromMsg(m jetstream.Msg) (Message, error) {
 // different releases follow one log.
 //
 // A message that cannot be read is known by the digest of its bytes: sent
-// again it is a duplicate, but an event that was mended under its old id is
+// again it is a duplicate, but an event that was repaired under its old id is
 // not one. What can be read of the event's own id and source is in the Body.
 func Decode(m Message) workflow.Entry {
 	to, ok := parseSubject(m.Subject)
 	entry := workflow.Entry{Sequence: m.Sequence, Time: m.Time, Subject: m.Subject, Account: to.account, Document: to.document}
 	var r reader
-	e := r.readEnvelope(m, !ok || upstream(to.typ))
+	e := r.readEnvelope(m, !ok || to.kind.Upstream())
 	if r.problem == nil {
 		r.checkEnvelope(&e)
 	}
 	if r.problem == nil {
-		r.checkSubject(&e, to, ok)
+		r.checkSubject(&e, &to, ok)
 	}
 	if r.problem == nil {
-		entry.Body = r.body(&e, to)
+		entry.Body = readers[e.typ](&r, &e, &to)
 	}
 	if r.problem != nil {
 		entry.ID = fingerprint(m)
@@ -74,21 +74,21 @@ func Decode(m Message) workflow.Entry {
 	if to.writer == workflow.WriterAPI {
 		entry.Actor = e.actor // from anybody else it proves nothing
 	}
-	if upstream(e.typ) && !parseNumber(e.mends, &entry.Mends) {
-		entry.Mends = 0 // it decides nothing of a document
+	if to.kind.Upstream() && !parseNumber(e.redrives, &entry.Redrives) {
+		entry.Redrives = 0 // it decides nothing of a document
 	}
 	return entry
 }
 
 // checkSubject holds the event to the subject that it came on.
-func (r *reader) checkSubject(e *envelope, to topic, ok bool) {
+func (r *reader) checkSubject(e *envelope, to *topic, ok bool) {
 	switch {
-	case !known(e.typ):
-		r.fail(workflow.CodeUnknownType, "type", "no event has the type %s; services send %s", quote(e.typ), strings.Join(upstreamTypes, ", "))
+	case workflow.KindOf(e.typ) == nil:
+		r.fail(workflow.CodeUnknownType, "type", "no event has the type %s; services send %s", quote(e.typ), strings.Join(upstreamTypes(), ", "))
 	case !ok:
 		r.fail(workflow.CodeInvalid, "subject", "no event belongs on it")
-	case e.typ != to.typ:
-		r.fail(workflow.CodeInvalid, "type", "want %q on this subject, got %q", to.typ, e.typ)
+	case e.typ != to.kind.Type:
+		r.fail(workflow.CodeInvalid, "type", "want %q on this subject, got %q", to.kind.Type, e.typ)
 	case to.writer == workflow.WriterUpstream && ownSource(e.source):
 		r.fail(workflow.CodeInvalid, "source", "%s is reserved for Countersign's own events; choose another source", quote(e.source))
 	case to.writer != workflow.WriterUpstream && e.source != to.writer.Source():
@@ -96,25 +96,6 @@ func (r *reader) checkSubject(e *envelope, to topic, ok bool) {
 	case e.data.raw == nil:
 		r.fail(workflow.CodeInvalid, "data", "missing")
 	}
-}
-
-// body reads the event's data.
-func (r *reader) body(e *envelope, to topic) workflow.Body {
-	switch e.typ {
-	case workflow.TypeCreated:
-		return r.created(e.data)
-	case workflow.TypeUpdated:
-		return r.updated(e.data)
-	case workflow.TypeStatusChanged:
-		return r.statusChanged(e.data)
-	case workflow.TypeOrderStatusChanged:
-		return r.orderStatusChanged(e.data, to.order)
-	case workflow.TypeResend:
-		return r.resend(e.data)
-	case workflow.TypeBounced:
-		return r.bounced(e.data, to.document)
-	}
-	return r.own(e, to)
 }
 
 // fail keeps the problem if it is the first. The message begins with the field.
@@ -184,6 +165,6 @@ func DecodeQuarantined(m Message) workflow.Entry {
 	bad.Problem = workflow.Problem{
 		Code: workflow.CodeCrashed, Message: fmt.Sprintf("entry %d made the program crash, again and again, and is left out", m.Sequence),
 	}
-	e.ID, e.Source, e.Mends, e.Body = fingerprint(m), "", 0, bad
+	e.ID, e.Source, e.Redrives, e.Body = fingerprint(m), "", 0, bad
 	return e
 }

@@ -44,11 +44,25 @@ var subjects = map[string]string{
 	workflow.TypeQuarantined:        events.Prefix + "_.quarantined.7",
 }
 
+// TestDecode_EveryKindHasReader: a kind that has a row in workflow and no reader
+// here would make Decode panic.
+func TestDecode_EveryKindHasReader(t *testing.T) {
+	for _, k := range workflow.Kinds() {
+		if subjects[k.Type] == "" {
+			t.Errorf("%s has no subject in this test", k.Type)
+			continue
+		}
+		e := events.Decode(message(k.Type, `{"round":"one"}`))
+		if b, ok := e.Body.(workflow.Invalid); ok && b.Field == "subject" {
+			t.Errorf("%s on %s: %s", k.Type, e.Subject, b.Message)
+		}
+	}
+}
+
 // message makes a message of the type with the data.
 func message(typ, data string) events.Message {
 	source := events.Source
-	switch typ {
-	case workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged, workflow.TypeResend, workflow.TypeBounced:
+	if workflow.KindOf(typ).Upstream() {
 		source = "/orders"
 	}
 	return events.Message{

@@ -22,7 +22,7 @@ import (
 type envelope struct {
 	specversion, id, source, typ, subject, time string
 	datacontenttype, dataschema, schemaversion  string
-	mends, actor                                string
+	redrives, actor                             string
 	data                                        value
 }
 
@@ -31,7 +31,7 @@ const (
 	modeHeader      = "ce-specversion" // there in binary mode
 )
 
-// readEnvelope takes a message apart: in binary mode where a header says so,
+// readEnvelope takes a message apart: in binary mode if a header says so,
 // else in structured mode. The SDK's own reader is not used on what comes in
 // from outside, for it panics on some of it.
 func (r *reader) readEnvelope(m Message, limited bool) (e envelope) {
@@ -125,7 +125,7 @@ func (r *reader) readStructured(root value, e *envelope) {
 			e.data = v
 		case name == "data_base64":
 			encoded = v
-		case (name == "schemaversion" || name == "mends") && v.kind() == "a number":
+		case (name == "schemaversion" || name == "redrives") && v.kind() == "a number":
 			e.set(name, string(v.raw))
 		case isAttribute(name):
 			e.set(name, r.str(v))
@@ -151,7 +151,7 @@ func (r *reader) decodeData(v value, e *envelope) {
 
 func isAttribute(name string) bool { return new(envelope).attribute(name) != nil }
 
-// attribute returns where the attribute is kept, or nil where none has that name.
+// attribute returns where the attribute is kept, or nil if none has that name.
 func (e *envelope) attribute(name string) *string {
 	switch name {
 	case "specversion":
@@ -172,8 +172,8 @@ func (e *envelope) attribute(name string) *string {
 		return &e.dataschema
 	case "schemaversion":
 		return &e.schemaversion
-	case "mends":
-		return &e.mends
+	case "redrives":
+		return &e.redrives
 	case "actor":
 		return &e.actor
 	}

@@ -203,12 +203,12 @@ func TestDataInBase64(t *testing.T) {
 func TestIdentityOfWhatCannotBeRead(t *testing.T) {
 	bad := message(workflow.TypeCreated, content("email", `"x"`))
 	first, again := events.Decode(bad), events.Decode(bad)
-	mended := events.Decode(message(workflow.TypeCreated, content()))
+	repaired := events.Decode(message(workflow.TypeCreated, content()))
 	if first.ID != again.ID || !strings.HasPrefix(first.ID, "sha256:") || first.Source != "" {
 		t.Errorf("the same bytes are %q and %q of %q", first.ID, again.ID, first.Source)
 	}
-	if mended.ID != "e1" || mended.Source != "/orders" {
-		t.Errorf("mended: got %q of %q", mended.ID, mended.Source)
+	if repaired.ID != "e1" || repaired.Source != "/orders" {
+		t.Errorf("repaired: got %q of %q", repaired.ID, repaired.Source)
 	}
 	for name, change := range map[string]func(*events.Message){
 		"subject":    func(m *events.Message) { m.Subject = mine + "updated" },

@@ -29,18 +29,18 @@ type Event struct {
 	Actor      string          // sid of the account or API key that the REST API was called with; empty for other writers
 	What       string          // the rest of the subject: "order.HR….status"
 	Body       workflow.Body
-	Mends      uint64 // sequence of the refused event or dead letter that this one is sent in place of; 0 for none
+	Redrives   uint64 // sequence of the refused event or dead letter that this one is sent in place of; 0 for none
 }
 
 // Subject is where the event belongs on the log. It fails with a
-// *workflow.Problem where that is no subject of the contract.
+// *workflow.Problem if that is no subject of the contract.
 func (e Event) Subject() (string, error) {
 	subject := Prefix + string(e.Account) + "."
 	if e.Document != "" {
 		subject += string(e.Document) + "."
 	}
 	if e.Writer != "" {
-		subject += doorPrefix + string(e.Writer) + "."
+		subject += doorToken + "." + string(e.Writer) + "."
 	}
 	subject += e.What
 	if _, ok := parseSubject(subject); !ok {
@@ -130,8 +130,8 @@ func (e Event) encode() ([]byte, error) {
 	if e.Actor != "" {
 		c.SetExtension("actor", e.Actor)
 	}
-	if e.Mends > 0 {
-		c.SetExtension("mends", strconv.FormatUint(e.Mends, 10))
+	if e.Redrives > 0 {
+		c.SetExtension("redrives", strconv.FormatUint(e.Redrives, 10))
 	}
 	var body bytes.Buffer
 	text := json.NewEncoder(&body)

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"net/mail"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,8 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
-
+	"countersign/events/emailaddr"
 	"countersign/workflow"
 )
 
@@ -29,58 +27,11 @@ func (r *reader) address(v value) string {
 	if r.problem != nil {
 		return s
 	}
-	ascii, ok := normalAddress(s)
+	ascii, ok := emailaddr.Normal(s)
 	if !ok {
 		r.fail(workflow.CodeInvalid, v.path(), "not an e-mail address: %s", quote(s))
 	}
 	return ascii
-}
-
-// domains maps a domain as it is written to what a mail server takes: lower
-// case ASCII, by UTS 46 without its transitional mapping.
-var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
-
-// normalAddress takes an addr-spec of RFC 5322, section 3.4.1, whose local part
-// is an ASCII dot-atom or a quoted string: no display name, comment or address
-// literal. White space around it is dropped. A local part is quoted in the
-// result only if it has to be, so that one mailbox has one spelling.
-func normalAddress(s string) (string, bool) {
-	s = strings.TrimSpace(s)
-	if len(s) > MaxAddress {
-		return "", false
-	}
-	parsed, err := mail.ParseAddress(s)
-	if err != nil || parsed.Name != "" {
-		return "", false
-	}
-	at := strings.LastIndexByte(parsed.Address, '@')
-	written := parsed.Address[at+1:]
-	local := strings.TrimSuffix(strings.TrimPrefix((&mail.Address{Address: parsed.Address[:at+1] + "x"}).String(), "<"), "@x>")
-	quoted := strings.HasPrefix(s, `"`) && strings.HasSuffix(s, `"@`+written)
-	if !quoted && s != local+"@"+written {
-		return "", false
-	}
-	if len(local) > 64 || strings.ContainsFunc(local, notPrintable) {
-		return "", false
-	}
-	domain, err := domains.ToASCII(written)
-	if err != nil || !isHost(domain) || len(local)+1+len(domain) > MaxAddress {
-		return "", false
-	}
-	return local + "@" + domain, true
-}
-
-// notPrintable tells what no local part of ours has: what is not ASCII, and
-// control characters.
-func notPrintable(r rune) bool { return r < ' ' || r >= 0x7f }
-
-// isHost tells a full host name from an IP address and from a bare word.
-func isHost(domain string) bool {
-	if domain == "localhost" {
-		return true
-	}
-	last := domain[strings.LastIndexByte(domain, '.')+1:]
-	return last != domain && last != "" && strings.Trim(last, "0123456789") != ""
 }
 
 var (

@@ -101,7 +101,7 @@ func (r *reader) list(list value) iter.Seq[value] {
 }
 
 // members yields the members of an object. A name given twice makes the text
-// unreadable, for nobody can say which was meant.
+// unreadable, for nobody can say which counts.
 func (r *reader) members(object value) iter.Seq[value] {
 	return func(yield func(value) bool) {
 		if object.raw[0] != '{' {

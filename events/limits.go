@@ -1,30 +1,32 @@
 package events
 
+import "countersign/events/emailaddr"
+
 // What an event of an upstream service may hold. The JSON Schemas state the
 // same limits.
 const (
-	MaxPayload  = 256 << 10 // bytes of a message; Countersign's own events are not bound by it
-	MaxIdentity = 256       // bytes of the attributes id and source, each
-	MaxAddress  = 254       // bytes of an e-mail address, by RFC 5321, section 4.5.3.1.3
-	MaxCC       = 50        // addresses in cc_emails
-	MaxOrders   = 1000      // orders of a document, over both lists
-	MaxTitle    = 256       // characters of contact_title
-	MaxLocale   = 35        // characters of locale, by RFC 5646, section 4.4.1
-	MaxName     = 256       // characters of subscriber and current_carrier
-	MaxStreet   = 256       // characters of the street of a service address
-	MaxPlace    = 128       // characters of its city and region, each
-	MaxPostal   = 32        // characters of its postal code
-	MaxReason   = 1000      // characters of reason and failure_reason
-	MaxDepth    = 32        // levels of nesting within evidence
-	MaxSeconds  = 315360000 // of a timer: ten years of 365 days
-	MaxReminds  = 100       // reminders of a round
-	MaxPerDay   = 1000      // emails of a document to its signer
+	MaxPayload  = 256 << 10     // bytes of a message; Countersign's own events are not bound by it
+	MaxIdentity = 256           // bytes of the attributes id and source, each
+	MaxAddress  = emailaddr.Max // bytes of an e-mail address, by RFC 5321, section 4.5.3.1.3
+	MaxCC       = 50            // addresses in cc_emails
+	MaxOrders   = 1000          // orders of a document, over both lists
+	MaxTitle    = 256           // characters of contact_title
+	MaxLocale   = 35            // characters of locale, by RFC 5646, section 4.4.1
+	MaxName     = 256           // characters of subscriber and current_carrier
+	MaxStreet   = 256           // characters of the street of a service address
+	MaxPlace    = 128           // characters of its city and region, each
+	MaxPostal   = 32            // characters of its postal code
+	MaxReason   = 1000          // characters of reason and failure_reason
+	MaxDepth    = 32            // levels of nesting within evidence
+	MaxSeconds  = 315360000     // of a timer: ten years of 365 days
+	MaxReminds  = 100           // reminders of a round
+	MaxPerDay   = 1000          // emails of a document to its signer
 
 	MaxCandidates = 8 // other emails that a report may be about
 )
 
 // SchemaVersion is the version of the contract, and the only value that the
-// extension attribute schemaversion may have. Where it is absent it is meant.
+// extension attribute schemaversion may have. If it is absent, this version is assumed.
 const SchemaVersion = "1"
 
 // Source is the CloudEvents source of Countersign's own events. No upstream

@@ -1,73 +1,59 @@
 package events
 
 import (
-	"encoding/json"
-	"errors"
 	"slices"
 
 	"countersign/workflow"
 )
 
-// own reads one of Countersign's own events. Nobody else may write them, so
-// they are held to their shape and to their subject, and to no more. The id of
-// one that is appended once follows from its subject.
-func (r *reader) own(e *envelope, to topic) workflow.Body {
-	body, err := workflow.DecodeBody(e.typ, e.data.raw)
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &kind) && kind.Field != "":
-		r.fail(workflow.CodeInvalid, "data."+kind.Field, "want %s, got %s", kind.Type.Kind(), kind.Value)
-	case err != nil:
-		r.fail(workflow.CodeInvalid, "data", "%v", err)
-	case e.data.raw[0] != '{':
-		r.want(&e.data, "an object")
-	}
-	if r.problem != nil {
-		return nil
-	}
-	switch b := body.(type) {
-	case workflow.Became:
-		r.agree("data.sid", b.SID == to.document)
-		r.agree("data.account_sid", b.AccountSID == to.account)
-		r.agree("data.status", b.Status == to.status)
-		r.agree("data.round", b.Round > 0 && uint64(b.Round) == to.number)
-	case workflow.Register:
-		r.agree("data.hosted_number_order_sid", b.OrderSID == to.order)
-		r.agree("data.authorization_document_sid", b.DocumentSID == to.document)
-		r.agree("data.account_sid", b.AccountSID == to.account)
-	case workflow.Refused:
-		r.agree("data.sequence", b.Sequence == to.number)
-		r.present("data.code", string(b.Code))
-	case workflow.TimerDue:
-		r.agree("data.timer", b.Timer == to.timer)
-		r.agree("data.round", b.Round > 0 && uint64(b.Round) == to.number)
-	case workflow.LetterStale:
-		r.agree("data.round", b.Round > 0 && uint64(b.Round) == to.number)
-		r.present("data.reason", b.Reason)
-	case workflow.Claimed:
-		r.present("data.worker", b.Worker)
-		r.mails("data.mails", b.Mails)
-	case workflow.Settled:
-		r.settled(b)
-	case workflow.Erased:
-		r.agree("data.authorization_document_sid", b.DocumentSID == to.document)
-		r.agree("data.account_sid", b.AccountSID == to.account)
-	case workflow.Discarded:
-		r.agree("data.sequence", b.Sequence == to.number)
-		r.present("data.reason", b.Reason)
-	case workflow.Quarantined:
-		r.agree("data.sequence", b.Sequence == to.number)
-	case workflow.RulesActivated:
-		r.activated(b)
-	}
-	switch body.(type) {
-	case workflow.Became, workflow.Register, workflow.Refused, workflow.TimerDue, workflow.LetterStale, workflow.Discarded, workflow.Quarantined:
-		r.agree("id", e.id == to.id)
-	}
-	return body
+func (r *reader) register(b workflow.Register, to *topic) {
+	r.agree("data.hosted_number_order_sid", b.OrderSID == to.order)
+	r.agree("data.authorization_document_sid", b.DocumentSID == to.document)
+	r.agree("data.account_sid", b.AccountSID == to.account)
 }
 
-func (r *reader) activated(b workflow.RulesActivated) {
+func (r *reader) became(b workflow.Became, to *topic) {
+	r.agree("data.sid", b.SID == to.document)
+	r.agree("data.account_sid", b.AccountSID == to.account)
+	r.agree("data.status", b.Status == to.status)
+	r.agreeRound(b.Round, to)
+}
+
+func (r *reader) refused(b workflow.Refused, to *topic) {
+	r.agree("data.sequence", b.Sequence == to.number)
+	r.present("data.code", string(b.Code))
+}
+
+func (r *reader) erased(b workflow.Erased, to *topic) {
+	r.agree("data.authorization_document_sid", b.DocumentSID == to.document)
+	r.agree("data.account_sid", b.AccountSID == to.account)
+}
+
+func (r *reader) discarded(b workflow.Discarded, to *topic) {
+	r.agree("data.sequence", b.Sequence == to.number)
+	r.present("data.reason", b.Reason)
+}
+
+func (r *reader) timerDue(b workflow.TimerDue, to *topic) {
+	r.agree("data.timer", b.Timer == to.timer)
+	r.agreeRound(b.Round, to)
+}
+
+func (r *reader) letterStale(b workflow.LetterStale, to *topic) {
+	r.agreeRound(b.Round, to)
+	r.present("data.reason", b.Reason)
+}
+
+func (r *reader) claimed(b workflow.Claimed, _ *topic) {
+	r.present("data.worker", b.Worker)
+	r.mails("data.mails", b.Mails)
+}
+
+func (r *reader) quarantined(b workflow.Quarantined, to *topic) {
+	r.agree("data.sequence", b.Sequence == to.number)
+}
+
+func (r *reader) rulesActivated(b workflow.RulesActivated, _ *topic) {
 	if b.Version < 1 {
 		r.fail(workflow.CodeInvalid, "data.version", "%d is no version", b.Version)
 	}
@@ -105,7 +91,7 @@ func (r *reader) activated(b workflow.RulesActivated) {
 	}
 }
 
-func (r *reader) settled(b workflow.Settled) {
+func (r *reader) settled(b workflow.Settled, _ *topic) {
 	r.present("data.worker", b.Worker)
 	ids := make([]workflow.MailID, len(b.Outcomes))
 	for i, o := range b.Outcomes {
@@ -130,6 +116,11 @@ func (r *reader) agree(field string, same bool) {
 	if !same {
 		r.fail(workflow.CodeInvalid, field, "does not agree with the subject")
 	}
+}
+
+// agreeRound compares a round with the one that the subject names.
+func (r *reader) agreeRound(round int, to *topic) {
+	r.agree("data.round", round > 0 && uint64(round) == to.number)
 }
 
 func (r *reader) present(field, s string) {

@@ -19,27 +19,27 @@ import (
 // not say whose it is.
 const redriveSource = "/redrive"
 
-// Mending says what is different in an event that is sent again.
-type Mending struct {
+// Repair says what is different in an event that is sent again.
+type Repair struct {
 	Event   []byte   // a CloudEvent in the JSON format that takes the place of the old one; nil keeps that
 	Set     []string // "data.email=owner@example.com": a value that is JSON counts as JSON, any other as text
 	Subject string   // empty keeps the old one
 }
 
-// Mend makes the message that is sent in place of m, which was turned down. Its
-// identity follows from m alone, so that it counts once, however often and with
-// whatever mendings it is sent; its attribute mends names m. It fails with a
-// *workflow.Problem where what would be sent cannot be read as an event either.
-func (m Message) Mend(how Mending) (*nats.Msg, error) {
+// Redrive makes the message that is sent in place of m, which was refused or is a
+// dead letter. Its identity follows from m alone, so that it counts once, however
+// often it is sent and whatever was repaired; its attribute redrives names m. It
+// fails with a *workflow.Problem if the result cannot be read as an event either.
+func (m Message) Redrive(how Repair) (*nats.Msg, error) {
 	old := Decode(m)
 	subject := m.Subject
 	if how.Subject != "" {
 		subject = how.Subject
 	}
-	if to, ok := parseSubject(subject); ok && !upstream(to.typ) {
+	if to, ok := parseSubject(subject); ok && !to.kind.Upstream() {
 		return nil, fmt.Errorf("%w: only Countersign itself writes to %s; discard the entry", workflow.ErrConflict, subject)
 	}
-	attributes, err := m.mendable(how.Event)
+	attributes, err := m.repairable(how.Event)
 	if err != nil {
 		return nil, err
 	}
@@ -53,12 +53,12 @@ func (m Message) Mend(how Mending) (*nats.Msg, error) {
 		source = sourceOr(body.Origin)
 	}
 	id := fmt.Sprintf("redrive.%d", m.Sequence)
-	for name, value := range map[string]string{"id": id, "source": source, "mends": strconv.FormatUint(m.Sequence, 10)} {
+	for name, value := range map[string]string{"id": id, "source": source, "redrives": strconv.FormatUint(m.Sequence, 10)} {
 		attributes[name] = quoted(value)
 	}
 	data, err := json.Marshal(attributes)
 	if err != nil {
-		return nil, fmt.Errorf("write the mended event: %w", err)
+		return nil, fmt.Errorf("write the repaired event: %w", err)
 	}
 	if bad, ok := Decode(Message{Subject: subject, Data: data}).Body.(workflow.Invalid); ok {
 		return nil, &bad.Problem
@@ -69,14 +69,14 @@ func (m Message) Mend(how Mending) (*nats.Msg, error) {
 	return msg, nil
 }
 
-// Identity is what Mend's message will be known by.
+// Identity is what the message of Redrive will be known by.
 func Identity(m *nats.Msg) workflow.Identity {
 	return Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data}).Identity()
 }
 
-// mendable is the event to be mended as a JSON object: the one given, or the
+// repairable is the event to be repaired as a JSON object: the one given, or the
 // message's own, in whichever mode it came.
-func (m Message) mendable(instead []byte) (map[string]json.RawMessage, error) {
+func (m Message) repairable(instead []byte) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	if instead == nil && isBinary(m.Header) {
 		var r reader
@@ -88,9 +88,9 @@ func (m Message) mendable(instead []byte) (map[string]json.RawMessage, error) {
 		}
 		return out, nil
 	}
-	data, what := m.Data, "the event on the log is not a JSON object and cannot be mended piece by piece; give it anew with --file"
+	data, what := m.Data, "the event on the log is no JSON object, so that no field of it can be set; give the whole event with --file"
 	if instead != nil {
-		data, what = instead, "the mended event is not a CloudEvent in the JSON format"
+		data, what = instead, "the event of --file is no CloudEvent in the JSON format"
 	}
 	if err := json.Unmarshal(data, &out); err != nil || out == nil {
 		return nil, fmt.Errorf("%w: %s", workflow.ErrInvalid, what)
@@ -105,8 +105,8 @@ func assign(object map[string]json.RawMessage, set string) error {
 	if !ok || slices.Contains(steps, "") {
 		return fmt.Errorf("%w: want FIELD=VALUE, such as data.email=owner@example.com, got %s", workflow.ErrInvalid, quote(set))
 	}
-	if slices.Contains([]string{"id", "source", "mends"}, path) {
-		return fmt.Errorf("%w: %s follows from the entry that is mended and cannot be set", workflow.ErrInvalid, path)
+	if slices.Contains([]string{"id", "source", "redrives"}, path) {
+		return fmt.Errorf("%w: %s follows from the entry that is sent again and cannot be set", workflow.ErrInvalid, path)
 	}
 	raw := json.RawMessage(value)
 	if !json.Valid(raw) {
@@ -135,7 +135,7 @@ func place(object map[string]json.RawMessage, steps []string, value json.RawMess
 	return err
 }
 
-// sourceOr is the source that a turned down event gave itself, if it can be one.
+// sourceOr is the source that a refused event gave itself, if it can be one.
 func sourceOr(origin string) string {
 	var r reader
 	r.identity("source", origin)
@@ -155,7 +155,7 @@ func quoted(s string) json.RawMessage {
 }
 
 // Attributes lists the attributes of a message in binary mode, by name; none
-// where it is in structured mode.
+// if it is in structured mode.
 func (m Message) Attributes() [][2]string {
 	var r reader
 	attributes := r.attributes(m.Header)

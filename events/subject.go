@@ -14,105 +14,114 @@ const Prefix = workflow.SubjectPrefix
 // Nobody stands in a subject where an account or a document would.
 const Nobody = "_"
 
-// topic is what a subject says: whom the message is about, and the CloudEvents
-// type that belongs there.
+// topic is what a subject says: whom the message is about, and the kind of event
+// that belongs there.
 type topic struct {
-	account, document, order workflow.SID // empty where the subject names none
-	typ                      string
-	id                       string          // of an event that is appended once: the subject without its prefix
+	account, document, order workflow.SID // empty if the subject names none
+	kind                     *workflow.Kind
 	writer                   workflow.Writer // whose subject it is
-	status                   workflow.Status // of became
-	timer                    string          // of due
-	number                   uint64          // round of became, due and stale, sequence of refused, discarded and quarantined
+	id                       string          // of an event that is on the log once: the subject without its prefix
+	status                   workflow.Status // {status} of the kind's subject
+	timer                    string          // {timer}
+	number                   uint64          // {round} or {sequence}
 }
 
+// pattern is one subject of a kind, cut into its tokens.
+type pattern struct {
+	kind   *workflow.Kind
+	tokens []string
+}
+
+// patterns has the subjects of every kind by the first token that is a word:
+// neither a placeholder nor Nobody.
+var patterns = func() map[string][]pattern {
+	all := map[string][]pattern{}
+	for _, k := range workflow.Kinds() {
+		for _, subject := range k.Subjects {
+			tokens := strings.Split(subject, ".")
+			word := tokens[slices.IndexFunc(tokens, func(t string) bool { return t != Nobody && t[0] != '{' })]
+			all[word] = append(all[word], pattern{k, tokens})
+		}
+	}
+	return all
+}()
+
+// doorToken comes before the name of a door, between the document and the rest.
+const doorToken = "by"
+
 // parseSubject reads a subject, and reports whether it is one of the
-// contract's. Account and document are set wherever their tokens are valid.
+// contract's. Account and document are set if their tokens are valid, whatever
+// follows them.
 func parseSubject(subject string) (t topic, ok bool) {
 	rest, ok := strings.CutPrefix(subject, Prefix)
 	if !ok {
 		return t, false
 	}
-	t.id, t.writer = rest, workflow.WriterCountersign
-	account, rest, _ := strings.Cut(rest, ".")
-	if account == Nobody {
-		switch rest {
-		case "mail.claimed":
-			t.typ = workflow.TypeMailClaimed
-			return t, true
-		case "mail.settled":
-			t.typ = workflow.TypeMailSettled
-			return t, true
-		case "rules.activated":
-			t.typ = workflow.TypeRulesActivated
-			return t, true
-		}
-		if sequence, ok := strings.CutPrefix(rest, "quarantined."); ok {
-			t.typ = workflow.TypeQuarantined
-			return t, parseNumber(sequence, &t.number)
-		}
+	t.id = rest
+	tokens := strings.Split(rest, ".")
+	if isSID(tokens[0], "AC") {
+		t.account = workflow.SID(tokens[0])
 	}
-	document, what, _ := strings.Cut(rest, ".")
-	if isSID(account, "AC") {
-		t.account = workflow.SID(account)
+	if len(tokens) > 1 && isSID(tokens[1], "PX") {
+		t.document = workflow.SID(tokens[1])
 	}
-	if isSID(document, "PX") {
-		t.document = workflow.SID(document)
-	}
-	door, what := cutDoor(what)
-	if !t.parseWhat(what) {
+	if len(tokens) < 3 {
 		return t, false
 	}
-	if upstream(t.typ) {
-		t.writer = door
-	} else if door != workflow.WriterUpstream {
+	t.writer = workflow.WriterUpstream
+	if len(tokens) > 4 && tokens[2] == doorToken && slices.Contains(workflow.Doors, workflow.Writer(tokens[3])) {
+		t.writer = workflow.Writer(tokens[3])
+		tokens = slices.Delete(tokens, 2, 4)
+	}
+	if !t.match(tokens, 2) && !t.match(tokens, 1) {
 		return t, false
 	}
-	switch {
-	case !writes(t.writer, t.typ):
-		return t, false
-	case t.account != "" && t.document != "":
-		return t, true
+	if t.writer == workflow.WriterUpstream && !t.kind.Upstream() {
+		t.writer = workflow.WriterCountersign
 	}
-	switch t.typ {
-	case workflow.TypeRefused, workflow.TypeDiscarded:
-		return t, account == Nobody && document == Nobody
-	case workflow.TypeBounced: // a mail's id does not say whose it is
-		return t, account == Nobody && t.document != ""
-	}
-	return t, false
+	return t, slices.Contains(t.kind.Writers, t.writer)
 }
 
-// doorPrefix begins what follows the document on the subjects of a door.
-const doorPrefix = "by."
-
-// cutDoor takes the door off the rest of a subject. A door that there is not
-// stays in the rest, which fits no event then.
-func cutDoor(what string) (door workflow.Writer, rest string) {
-	if named, ok := strings.CutPrefix(what, doorPrefix); ok {
-		name, rest, _ := strings.Cut(named, ".")
-		if slices.Contains(workflow.Doors, workflow.Writer(name)) {
-			return workflow.Writer(name), rest
+// match looks for the pattern that the tokens fit, whose first word is at a
+// place among them.
+func (t *topic) match(tokens []string, word int) bool {
+	for _, p := range patterns[tokens[word]] {
+		if len(p.tokens) != len(tokens) {
+			continue
+		}
+		fits := true
+		for i := 0; fits && i < len(tokens); i++ {
+			fits = t.take(p.tokens[i], tokens[i])
+		}
+		if fits {
+			t.kind = p.kind
+			return true
 		}
 	}
-	return workflow.WriterUpstream, what
+	return false
 }
 
-// writes reports whether events of the type come from the writer.
-func writes(w workflow.Writer, typ string) bool {
-	switch w {
-	case workflow.WriterPage:
-		return typ == workflow.TypeStatusChanged
-	case workflow.WriterAPI:
-		return typ == workflow.TypeCreated || typ == workflow.TypeUpdated || typ == workflow.TypeStatusChanged
-	case workflow.WriterOperator:
-		return typ == workflow.TypeUpdated || typ == workflow.TypeStatusChanged || typ == workflow.TypeResend
-	case workflow.WriterBounce:
-		return typ == workflow.TypeBounced
-	case workflow.WriterUpstream:
-		return upstream(typ)
+// take reads one token of a subject: a word, which must be the one wanted, or
+// what a placeholder stands for.
+func (t *topic) take(want, token string) bool {
+	switch want {
+	case "{account}":
+		return t.account != ""
+	case "{document}":
+		return t.document != ""
+	case "{order}":
+		t.order = workflow.SID(token)
+		return isSID(token, "HR")
+	case "{status}":
+		t.status = workflow.Status(token)
+		return slices.Contains(workflow.Statuses, t.status)
+	case "{timer}":
+		t.timer = token
+		return isTimer(token)
+	case "{round}", "{sequence}":
+		return parseNumber(token, &t.number)
 	}
-	return !upstream(typ)
+	return token == want
 }
 
 // ownSource reports whether a CloudEvents source is one of Countersign's own.
@@ -120,83 +129,15 @@ func ownSource(source string) bool {
 	return source == Source || slices.ContainsFunc(workflow.Doors, func(w workflow.Writer) bool { return w.Source() == source })
 }
 
-// parseWhat reads what follows account and document.
-func (t *topic) parseWhat(what string) (ok bool) {
-	switch what {
-	case "created":
-		t.typ = workflow.TypeCreated
-		return true
-	case "updated":
-		t.typ = workflow.TypeUpdated
-		return true
-	case "status":
-		t.typ = workflow.TypeStatusChanged
-		return true
-	case "resend":
-		t.typ = workflow.TypeResend
-		return true
-	case "bounced":
-		t.typ = workflow.TypeBounced
-		return true
-	case "erased":
-		t.typ = workflow.TypeErased
-		return true
+// upstreamTypes lists the types of events that services other than Countersign
+// send.
+func upstreamTypes() (types []string) {
+	for _, k := range workflow.Kinds() {
+		if k.Upstream() {
+			types = append(types, k.Type)
+		}
 	}
-	kind, rest, _ := strings.Cut(what, ".")
-	first, second, _ := strings.Cut(rest, ".")
-	switch kind {
-	case "order":
-		return t.parseOrder(first, second)
-	case "became":
-		t.typ, t.status = workflow.TypeBecame, workflow.Status(first)
-		return slices.Contains(workflow.Statuses, t.status) && parseNumber(second, &t.number)
-	case "due":
-		t.typ, t.timer = workflow.TypeTimerDue, first
-		return isTimer(first) && parseNumber(second, &t.number)
-	case "stale":
-		t.typ = workflow.TypeLetterStale
-		return parseNumber(rest, &t.number)
-	case "refused":
-		t.typ = workflow.TypeRefused
-		return parseNumber(rest, &t.number)
-	case "discarded":
-		t.typ = workflow.TypeDiscarded
-		return parseNumber(rest, &t.number)
-	}
-	return false
-}
-
-func (t *topic) parseOrder(order, what string) (ok bool) {
-	if !isSID(order, "HR") {
-		return false
-	}
-	t.order = workflow.SID(order)
-	switch what {
-	case "status":
-		t.typ = workflow.TypeOrderStatusChanged
-	case "register":
-		t.typ = workflow.TypeRegister
-	}
-	return t.typ != ""
-}
-
-// upstream reports whether events of the type come from other services too.
-func upstream(typ string) bool { return slices.Contains(upstreamTypes, typ) }
-
-var upstreamTypes = []string{
-	workflow.TypeCreated, workflow.TypeUpdated, workflow.TypeStatusChanged, workflow.TypeOrderStatusChanged,
-	workflow.TypeResend, workflow.TypeBounced,
-}
-
-// known reports whether the contract has the type.
-func known(typ string) bool {
-	switch typ {
-	case workflow.TypeBecame, workflow.TypeRefused, workflow.TypeTimerDue, workflow.TypeRegister,
-		workflow.TypeMailClaimed, workflow.TypeMailSettled, workflow.TypeRulesActivated,
-		workflow.TypeDiscarded, workflow.TypeQuarantined, workflow.TypeErased, workflow.TypeLetterStale:
-		return true
-	}
-	return upstream(typ)
+	return types
 }
 
 // isSID reports whether s is a sid that begins with the two letters.
@@ -227,7 +168,7 @@ func isTimer(name string) bool {
 }
 
 // parseNumber reads a count from 1 on. A number has one spelling only, or one
-// event could stand on two subjects.
+// event could be on two subjects.
 func parseNumber(s string, n *uint64) (ok bool) {
 	if s == "" || s[0] == '0' || s[0] == '+' {
 		return false

@@ -6,7 +6,7 @@ import (
 
 // created reads the content of a new document. An optional field may be null,
 // which says no more than leaving it out.
-func (r *reader) created(data value) (b workflow.Created) {
+func (r *reader) created(data value, _ *topic) (b workflow.Created) {
 	for v := range r.members(data) {
 		if v.isNull() {
 			continue
@@ -52,7 +52,7 @@ func (r *reader) created(data value) (b workflow.Created) {
 
 // updated reads new values. Null is refused, for it could mean to clear a field
 // or to leave it alone.
-func (r *reader) updated(data value) (b workflow.Updated) {
+func (r *reader) updated(data value, _ *topic) (b workflow.Updated) {
 	for v := range r.members(data) {
 		switch string(v.name) {
 		case "address_sid":
@@ -98,7 +98,7 @@ func (r *reader) updated(data value) (b workflow.Updated) {
 // CanceledBy lists who can cancel a document.
 var CanceledBy = []string{"signer", "account"}
 
-func (r *reader) statusChanged(data value) (b workflow.StatusChanged) {
+func (r *reader) statusChanged(data value, _ *topic) (b workflow.StatusChanged) {
 	for v := range r.members(data) {
 		if v.isNull() {
 			continue
@@ -138,8 +138,8 @@ func (r *reader) canceledBy(v value) string {
 	return oneOf(r, v, CanceledBy)
 }
 
-func (r *reader) orderStatusChanged(data value, order workflow.SID) workflow.OrderStatusChanged {
-	b := workflow.OrderStatusChanged{Order: order}
+func (r *reader) orderStatusChanged(data value, to *topic) workflow.OrderStatusChanged {
+	b := workflow.OrderStatusChanged{Order: to.order}
 	for v := range r.members(data) {
 		if v.isNull() {
 			continue
@@ -164,7 +164,7 @@ func (r *reader) orderStatusChanged(data value, order workflow.SID) workflow.Ord
 	return b
 }
 
-func (r *reader) resend(data value) (b workflow.Resend) {
+func (r *reader) resend(data value, _ *topic) (b workflow.Resend) {
 	for v := range r.members(data) {
 		if !v.isNull() && string(v.name) == "round" {
 			b.Round = r.round(v)
@@ -173,7 +173,7 @@ func (r *reader) resend(data value) (b workflow.Resend) {
 	return b
 }
 
-func (r *reader) bounced(data value, document workflow.SID) (b workflow.Bounced) {
+func (r *reader) bounced(data value, to *topic) (b workflow.Bounced) {
 	for v := range r.members(data) {
 		if v.isNull() {
 			continue
@@ -188,7 +188,7 @@ func (r *reader) bounced(data value, document workflow.SID) (b workflow.Bounced)
 		case "diagnostic":
 			b.Diagnostic = r.prose(v, MaxReason)
 		case "candidates":
-			b.Candidates = r.candidates(v, document)
+			b.Candidates = r.candidates(v, to.document)
 		}
 	}
 	switch {
@@ -202,7 +202,7 @@ func (r *reader) bounced(data value, document workflow.SID) (b workflow.Bounced)
 	case !statusPattern.MatchString(b.Status):
 		r.fail(workflow.CodeInvalid, "data.status", "not a status code such as 5.1.1: %s", quote(b.Status))
 	}
-	r.agree("data.mail", b.Mail.Document() == document)
+	r.agree("data.mail", b.Mail.Document() == to.document)
 	return b
 }
 
@@ -321,7 +321,7 @@ func (r *reader) atLeastOne(list value, n int) {
 	}
 }
 
-// union counts the orders over both lists, which is worth making only where
+// union counts the orders over both lists, which is worth making only if
 // the lists together could have too many.
 func (r *reader) union(sum int, orders func() []workflow.OrderRef) {
 	if sum <= MaxOrders || r.problem != nil {

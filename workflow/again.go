@@ -80,7 +80,7 @@ func (d *Document) out() bool { return d.Status == Signing || d.Status == Opened
 
 // resend owes the signature mail of the round once more, with the number of
 // the entry that asks. While one is owed there is no second one.
-func (d *decider) resend(e Entry) *Problem {
+func (d *decider) resend(e Entry, _ Resend) *Problem {
 	doc := &d.state.Document
 	if !doc.out() {
 		stand := standing(doc.Status)

@@ -1,5 +1,7 @@
 package workflow
 
+import "fmt"
+
 // TypeDiscarded and TypeQuarantined are the CloudEvents types of what is said
 // about entries that nobody could apply.
 const (
@@ -28,3 +30,8 @@ func (Discarded) Type() string { return TypeDiscarded }
 
 // Type implements Body.
 func (Quarantined) Type() string { return TypeQuarantined }
+
+// discarded notes in the document's history that an event is done with.
+func (d *decider) discarded(_ Entry, b Discarded) {
+	d.note(b.Type(), fmt.Sprintf("entry %d: %s", b.Sequence, b.Reason))
+}

@@ -198,43 +198,19 @@ func (d *decider) erased(e Entry) *Problem {
 // Countersign itself said, a refusal for one, is no question: refused in turn,
 // it would never end.
 func asks(b Body) bool {
-	switch b.(type) {
-	case Created, Updated, StatusChanged, OrderStatusChanged, Resend, Bounced, Invalid:
-		return true
-	}
-	return false
+	k := KindOf(b.Type())
+	return k == nil || k.Upstream() // a message that cannot be read is of no kind
 }
 
-// answer applies an event that does not have to wait.
+// answer applies an event that does not have to wait, by the rule of its kind.
 func (d *decider) answer(e Entry) *Problem {
-	switch b := e.Body.(type) {
-	case Invalid:
+	if b, ok := e.Body.(Invalid); ok {
 		return &b.Problem
-	case Created:
-		return d.create(e, b)
-	case Updated:
-		return d.update(e, b)
-	case StatusChanged:
-		return d.status(e, b)
-	case OrderStatusChanged:
-		return d.orderStatus(e, b)
-	case Claimed:
-		d.claim(e, b)
-	case Settled:
-		d.settle(b)
-	case TimerDue:
-		return d.timer(e, b)
-	case Register:
-		d.registered(b)
-	case Resend:
-		return d.resend(e)
-	case Bounced:
-		return d.bounced(e, b)
-	case Discarded:
-		d.note(b.Type(), fmt.Sprintf("entry %d: %s", b.Sequence, b.Reason))
-	default: // became and refused say what the rules said before
-		d.same = true
 	}
+	if k := KindOf(e.Body.Type()); k != nil && k.rule != nil {
+		return k.rule(d, e)
+	}
+	d.same = true // it says what the rules said before
 	return nil
 }
 

@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -16,7 +15,7 @@ type Entry struct {
 	ID       string // together with Source and Account the event's identity
 	Source   string
 	Actor    string // sid of the account or API key that the REST API was called with; empty for other writers
-	Mends    uint64 // sequence of the turned down event that this one is sent in place of; 0 for none
+	Redrives uint64 // sequence of the refused event or dead letter that this one is sent in place of; 0 for none
 	Body     Body
 }
 
@@ -243,40 +242,3 @@ func (RulesActivated) Type() string     { return TypeRulesActivated }
 func (Erased) Type() string             { return TypeErased }
 func (LetterStale) Type() string        { return TypeLetterStale }
 func (Invalid) Type() string            { return "" }
-
-// DecodeBody reads the JSON of a body of the given type. It fails where the
-// type is unknown or the JSON has another shape; whether the values make sense
-// is not its business.
-func DecodeBody(typ string, data []byte) (Body, error) {
-	decode, ok := decoders[typ]
-	if !ok {
-		return nil, fmt.Errorf("unknown type %q", typ)
-	}
-	return decode(data)
-}
-
-var decoders = map[string]func([]byte) (Body, error){
-	TypeCreated:            decode[Created],
-	TypeUpdated:            decode[Updated],
-	TypeStatusChanged:      decode[StatusChanged],
-	TypeBecame:             decode[Became],
-	TypeRefused:            decode[Refused],
-	TypeTimerDue:           decode[TimerDue],
-	TypeRegister:           decode[Register],
-	TypeOrderStatusChanged: decode[OrderStatusChanged],
-	TypeMailClaimed:        decode[Claimed],
-	TypeMailSettled:        decode[Settled],
-	TypeRulesActivated:     decode[RulesActivated],
-	TypeErased:             decode[Erased],
-	TypeLetterStale:        decode[LetterStale],
-	TypeDiscarded:          decode[Discarded],
-	TypeQuarantined:        decode[Quarantined],
-	TypeResend:             decode[Resend],
-	TypeBounced:            decode[Bounced],
-}
-
-func decode[B Body](data []byte) (Body, error) {
-	var b B
-	err := json.Unmarshal(data, &b)
-	return b, err
-}

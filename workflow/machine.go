@@ -26,6 +26,19 @@ var machine = map[Status]string{
 	Failed:   "." + "." + "." + "." + "=",
 }
 
+// machines has the state machine of each version of the rules, from 1 on.
+// Once a version has been released its machine stays as it is: the entries
+// that were decided by it are decided so again whenever a log is read.
+var machines = map[int]map[Status]string{1: machine}
+
+// RulesVersion returns the newest version of the rules that this program
+// knows. Which one is in force the log says.
+func RulesVersion() int { return len(machines) }
+
+// machineOf is the state machine of a version of the rules; 0 stands for the
+// first.
+func machineOf(version int) map[Status]string { return machines[max(version, 1)] }
+
 // asked looks up the machine of a version of the rules.
 func asked(rules int, from, to Status) cell {
 	for i, s := range Statuses {
@@ -39,13 +52,11 @@ func asked(rules int, from, to Status) cell {
 // waits reports whether an event has to be parked: it builds on one that has
 // not come yet.
 func waits(rules int, from Status, b Body) bool {
-	switch b := b.(type) {
-	case Updated, OrderStatusChanged:
-		return from == Unseen
-	case StatusChanged:
-		return asked(rules, from, b.Status) == park || from == Unseen
+	if k := KindOf(b.Type()); from == Unseen && k != nil && k.Waits {
+		return true
 	}
-	return false
+	s, ok := b.(StatusChanged)
+	return ok && asked(rules, from, s.Status) == park
 }
 
 // otherRound reports whether an event is about another round than the one that

@@ -100,7 +100,7 @@ func (d *decider) claim(e Entry, b Claimed) {
 
 // settle writes down what became of mails. An outcome of a claim that is not
 // the mail's last does not count.
-func (d *decider) settle(b Settled) {
+func (d *decider) settle(_ Entry, b Settled) {
 	d.same = true
 	for _, o := range b.Outcomes {
 		i := slices.IndexFunc(d.state.Mails, func(m Mail) bool { return m.ID == o.Mail })

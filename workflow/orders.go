@@ -220,7 +220,7 @@ func (d *decider) orderStatus(e Entry, b OrderStatusChanged) *Problem {
 }
 
 // registered notes that an order's register event stands on the log.
-func (d *decider) registered(b Register) {
+func (d *decider) registered(_ Entry, b Register) {
 	doc := &d.state.Document
 	i := doc.order(b.OrderSID)
 	if i < 0 || doc.Status != Signed {

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) deadRedrive() *cobra.Command {
-	var how events.Mending
+	var how events.Repair
 	var file string
 	var wait time.Duration
 	c := &cobra.Command{

@@ -180,16 +180,16 @@ func (x *turnedDown) sentTwice() {
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	if _, err := old.Mend(events.Mending{Set: []string{"data.email=other@example.com", "source=/other"}}); err == nil {
+	if _, err := old.Redrive(events.Repair{Set: []string{"data.email=other@example.com", "source=/other"}}); err == nil {
 		x.t.Error("a source was set")
 	}
-	m, err := old.Mend(events.Mending{Set: []string{"data.email=other@example.com"}})
+	m, err := old.Redrive(events.Repair{Set: []string{"data.email=other@example.com"}})
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	before := state(x.t, x.dir)
 	m.Header.Del(jetstream.MsgIDHeader)
-	if _, err := eventlog.AppendMended(x.t.Context(), x.nc, m); err != nil {
+	if _, err := eventlog.AppendRedriven(x.t.Context(), x.nc, m); err != nil {
 		x.t.Fatal(err)
 	}
 	x.rest(x.dir)

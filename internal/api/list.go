@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/idna"
-
 	"countersign/db"
+	"countersign/events/emailaddr"
 	"countersign/workflow"
 )
 
@@ -170,12 +169,11 @@ func (h *handler) list(r *request) (answer, error) {
 		func(d workflow.Document) any { return h.document(r.route.generation, d) }), nil
 }
 
-// stored writes an address as documents have it, its domain in ASCII.
-func stored(address string) string {
-	at := strings.LastIndexByte(address, '@')
-	domain, err := idna.Lookup.ToASCII(address[at+1:])
-	if at < 0 || err != nil {
-		return address
+// stored writes an email address as documents have it. No document has one that
+// is none.
+func stored(email string) string {
+	if normal, ok := emailaddr.Normal(email); ok {
+		return normal
 	}
-	return address[:at+1] + domain
+	return email
 }

@@ -125,7 +125,8 @@ func TestListsAreFiltered(t *testing.T) {
 		"Email=a%40example.com": {sids[2], sids[0]},
 		"Email=a%40EXAMPLE.com": {sids[2], sids[0]},
 		"Email=A%40example.com": nil,
-		"Email=" + url.QueryEscape("a@exämple.com"): {sids[3]},
+		"Email=" + url.QueryEscape(` "a"@Example.com `): {sids[2], sids[0]}, // one mailbox, one spelling
+		"Email=" + url.QueryEscape("a@exämple.com"):     {sids[3]},
 		"Status=canceled":                     {sids[2]},
 		"Status=opened&Email=a%40example.com": {sids[0]},
 		"Status=signed":                       nil,

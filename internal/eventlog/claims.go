@@ -100,6 +100,6 @@ var (
 	ErrLost = fmt.Errorf("another claim came first: %w", workflow.ErrConflict)
 
 	// ErrUncertain means that a claim was sent and no answer came: it may
-	// stand on the log, now or in a moment. Following the log tells.
+	// be on the log, now or in a moment. Following the log tells.
 	ErrUncertain = fmt.Errorf("whether the claim landed is not known: %w", workflow.ErrUnavailable)
 )

@@ -46,9 +46,9 @@ type ConnectOptions struct {
 // accounts, snapshots and letters.
 const DefaultInboxPrefix = "_INBOX_countersign"
 
-// Connect connects to NATS. It returns at once where the server is away, and
+// Connect connects to NATS. It returns at once if the server is away, and
 // keeps trying for as long as the connection is not closed; whoever uses the
-// connection must be able to wait. It fails only where the options are at
+// connection must be able to wait. It fails only if the options are at
 // fault: a file that cannot be read, or whose secret other users can read or change, a
 // URL that is none.
 func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {

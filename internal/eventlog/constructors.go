@@ -32,18 +32,18 @@ func FromOwed(o workflow.OwedEvent) events.Event {
 	}
 }
 
-// Claimed takes mails in hand.
+// Claimed says that a worker is about to send mails.
 func Claimed(id string, at time.Time, b workflow.Claimed) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.claimed", Body: b}
 }
 
-// Settled says what became of mails that a claim took in hand.
+// Settled says what became of the mails of a claim.
 func Settled(id string, at time.Time, b workflow.Settled) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.settled", Body: b}
 }
 
-// Discarded says that the turned down event at a sequence is done with. The
-// subject's account and document are "_" where that event's names none.
+// Discarded says that the refused event or dead letter at a sequence is done with. The
+// subject's account and document are "_" if that event's names none.
 func Discarded(account, document workflow.SID, at time.Time, b workflow.Discarded) events.Event {
 	return FromOwed(workflow.OwedEvent{
 		Account: nobodyIfEmpty(account, document), Document: nobodyIfEmpty(document, account),

@@ -16,7 +16,7 @@ import (
 
 const erasures = events.Prefix + "*.*.erased" // the subjects of all events of erasure
 
-// Erasures lists the events of erasure that stand on the log after a sequence.
+// Erasures lists the events of erasure that are on the log after a sequence.
 func (l *Log) Erasures(ctx context.Context, after uint64) (list []workflow.Entry, err error) {
 	err = read(ctx, l.broker.JS, events.StreamName, Range{From: after + 1, Subject: erasures}, func(m events.Message) error {
 		if e := events.Decode(m); e.Body.Type() == workflow.TypeErased {
@@ -30,12 +30,12 @@ func (l *Log) Erasures(ctx context.Context, after uint64) (list []workflow.Entry
 	return list, nil
 }
 
-// ErasedUpTo is the sequence of the last event of erasure, 0 where there is none.
+// ErasedUpTo is the sequence of the last event of erasure, 0 if there is none.
 func (l *Log) ErasedUpTo(ctx context.Context) (uint64, error) {
 	return erasedUpTo(ctx, l.broker.JS)
 }
 
-// ErasedUpTo is the sequence of the last event of erasure on the log, 0 where
+// ErasedUpTo is the sequence of the last event of erasure on the log, 0 if
 // there is none: an older snapshot may hold what was erased.
 func (s *Snapshots) ErasedUpTo(ctx context.Context) (uint64, error) {
 	return erasedUpTo(ctx, s.js)
@@ -53,13 +53,13 @@ func erasedUpTo(ctx context.Context, js jetstream.JetStream) (uint64, error) {
 	return last, nil
 }
 
-// Standing is what stands on the log about one document.
+// Standing is what is on the log about one document.
 type Standing struct {
 	Entries  []workflow.ErasedEntry // all but the events of erasure, oldest first
 	Erasures []workflow.Entry       // oldest first
 }
 
-// Standing lists what stands on the log about a document, under any account.
+// Standing lists what is on the log about a document, under any account.
 func (l *Log) Standing(ctx context.Context, sid workflow.SID) (s Standing, err error) {
 	err = read(ctx, l.broker.JS, events.StreamName, Range{Subject: events.Prefix + "*." + string(sid) + ".>"}, func(m events.Message) error {
 		e := events.Decode(m)

@@ -24,32 +24,36 @@ type Position struct {
 	Stream     time.Time // when the stream was created, as Apply was told
 }
 
+// Batch is a run of entries, in the log's order, with holes if entries were
+// purged.
+type Batch struct {
+	Stream  time.Time        // when the stream was created
+	Entries []workflow.Entry // never empty
+
+	// Erasures are the events of erasure further on the log that explain the holes
+	// before the entries. A fold takes note of them first. Then it gets from a log
+	// without an erased document's entries to the state of a fold that applied
+	// those entries.
+	Erasures []workflow.Entry
+}
+
 // Fold is what follows the log.
 type Fold interface {
 	// Position answers with the last entry applied.
 	Position(ctx context.Context) (Position, error)
 
 	// Apply takes in a batch of entries and makes the last of them the
-	// position, both or neither. Sequences grow, with holes where entries were
-	// purged. A batch that has begun must be finished after the end of ctx; one
-	// that cannot begin yet is given up. After any other error nothing more is
-	// applied.
-	Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error
+	// position, both or neither. A batch that has begun must be finished after the
+	// end of ctx; one that cannot begin yet is given up. After any other error
+	// nothing more is applied.
+	Apply(ctx context.Context, b Batch) error
 
 	// Rewind is called when the log does not hold the position, because it
 	// lost its tail. It walks back through the entries applied, newest first,
 	// asks matches of each whether the log still holds it, makes the first that
-	// matches the position and answers with it. Where none does it changes
+	// matches the position and answers with it. If none does it changes
 	// nothing and answers with workflow.ErrConflict. An error of matches ends it.
 	Rewind(ctx context.Context, last uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error)
-}
-
-// Foresight is what a Fold may have besides, so that it folds a log from which
-// erased documents were taken to the state of one that met it all.
-type Foresight interface {
-	// Foresee is called with the events of erasure that explain a hole in the
-	// log, before an entry behind the hole is applied.
-	Foresee(ctx context.Context, erasures []workflow.Entry) error
 }
 
 const (
@@ -62,7 +66,7 @@ const (
 // Follow reads the log from the fold's position on and has it applied, in
 // order, in batches, until ctx ends; then it returns nil, once the batch in
 // hand is applied. Whatever happens to the connection or the servers, it takes
-// up again from the position. It returns an error where starting again would
+// up again from the position. It returns an error if starting again would
 // not help: Apply failed, the stream is unsafe (*UnsafeStreamError), the log and
 // the fold do not belong together (ErrGuard), or the connection was closed.
 func (l *Log) Follow(ctx context.Context, f Fold) error {
@@ -148,17 +152,13 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 		case err := <-ended:
 			return applied, fmt.Errorf("read the log: %w", err)
 		case b := <-slot:
+			b.Stream = created
 			if l.broker.Conn.Stats().Reconnects != connection {
 				return applied, errReconnected
 			}
-			if s, ok := f.(Foresight); ok && len(b.ahead) > 0 {
-				if err := s.Foresee(ctx, b.ahead); err != nil {
-					return applied, unlessEnded(ctx, err)
-				}
-			}
 			failpoint.Hit("batch-received")
-			first, last := b.entries[0], b.entries[len(b.entries)-1]
-			if err := f.Apply(ctx, created, b.entries); err != nil {
+			first, last := b.Entries[0], b.Entries[len(b.Entries)-1]
+			if err := f.Apply(ctx, b.Batch); err != nil {
 				return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
 			}
 			applied = true
@@ -168,7 +168,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 }
 
 // consume has the server send what comes after a sequence. It is what nats.go
-// calls an ordered consumer, but for one thing: that one makes itself anew
+// calls an ordered consumer, but for one thing: that one starts itself again
 // whenever it likes, and we want the guard to run first.
 func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64) (jetstream.MessagesContext, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
@@ -196,11 +196,10 @@ func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64
 	return msgs, nil
 }
 
-// batch is a run of entries, never empty on its way.
+// batch is a batch on its way to the fold.
 type batch struct {
-	ahead   []workflow.Entry // events of erasure further on, that explain holes
-	entries []workflow.Entry
-	bytes   int
+	Batch
+	bytes int
 }
 
 // read decodes messages into batches while the batch before is being applied.
@@ -254,15 +253,16 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 func put(ctx context.Context, slot chan batch, ahead []workflow.Entry, e workflow.Entry, size int) error {
 	select {
 	case b := <-slot:
-		if len(b.entries) < maxBatch && b.bytes+size <= maxBatchBytes {
-			slot <- batch{append(b.ahead, ahead...), append(b.entries, e), b.bytes + size}
+		if len(b.Entries) < maxBatch && b.bytes+size <= maxBatchBytes {
+			b.Erasures, b.Entries, b.bytes = append(b.Erasures, ahead...), append(b.Entries, e), b.bytes+size
+			slot <- b
 			return nil
 		}
 		slot <- b
 	default:
 	}
 	select {
-	case slot <- batch{ahead, []workflow.Entry{e}, size}:
+	case slot <- batch{Batch{Erasures: ahead, Entries: []workflow.Entry{e}}, size}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -227,8 +227,8 @@ type counter struct {
 
 func (*counter) Position(context.Context) (eventlog.Position, error) { return eventlog.Position{}, nil }
 
-func (c *counter) Apply(_ context.Context, _ time.Time, batch []workflow.Entry) error {
-	if batch[len(batch)-1].Sequence == c.want {
+func (c *counter) Apply(_ context.Context, b eventlog.Batch) error {
+	if b.Entries[len(b.Entries)-1].Sequence == c.want {
 		close(c.done)
 	}
 	return nil

@@ -19,7 +19,7 @@ var ErrGuard = errors.New("the log and the database do not belong together")
 // guard compares the fold's position with the log, and answers with the
 // sequence after which to follow. A log that lost its tail hands out the same
 // sequences again: whoever trusts the number alone skips events, silently. So
-// the entry itself is read back, and where it is another the fold goes back to
+// the entry itself is read back, and if it is another the fold goes back to
 // the newest entry that the log still holds.
 func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, error) {
 	pos, err := f.Position(context.WithoutCancel(ctx))
@@ -58,15 +58,15 @@ func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, erro
 	return stream, pos.Sequence, nil
 }
 
-// compare says how the log differs from the position; "" where it does not.
+// compare says how the log differs from the position; "" if it does not.
 func (l *Log) compare(ctx context.Context, stream jetstream.Stream, pos Position) (fault string, err error) {
 	info := stream.CachedInfo()
-	last, anew := info.State.LastSeq, !sameInstant(info.Created, pos.Stream)
+	last, recreated := info.State.LastSeq, !sameInstant(info.Created, pos.Stream)
 	switch {
 	case pos.Sequence == 0:
 		return "", nil
-	case pos.Sequence > last && anew:
-		return fmt.Sprintf("the stream was made anew and ends at entry %d", last), nil
+	case pos.Sequence > last && recreated:
+		return fmt.Sprintf("the stream was created again and ends at entry %d", last), nil
 	case pos.Sequence > last:
 		return fmt.Sprintf("the log lost its tail and ends at entry %d", last), nil
 	}
@@ -75,18 +75,18 @@ func (l *Log) compare(ctx context.Context, stream jetstream.Stream, pos Position
 	case err != nil:
 		return "", fmt.Errorf("read entry %d back: %w", pos.Sequence, err)
 	case same:
-		if anew {
-			l.log.Warn("the stream was made anew, and holds what the database has applied; going on",
+		if recreated {
+			l.log.Warn("the stream was created again, and holds what the database has applied; going on",
 				"position", pos.Sequence, "created", info.Created)
 		}
 		return "", nil
-	case !found && !anew:
+	case !found && !recreated:
 		// Purged by subject, or up to here: the stream is the same one, and a
 		// sequence is never given out again within it.
 		l.log.Debug("the entry at the position was purged; going on", "position", pos.Sequence)
 		return "", nil
-	case anew:
-		return "the stream was made anew and holds other entries", nil
+	case recreated:
+		return "the stream was created again and holds other entries", nil
 	}
 	return "the log lost its tail and has used its sequences again", nil
 }
@@ -147,11 +147,11 @@ func sameInstant(a, b time.Time) bool { return a.UnixMilli() == b.UnixMilli() }
 // somebody does to it makes no sound.
 const watchEvery = 2 * time.Second
 
-// errReplaced means that the stream was removed and made anew.
-var errReplaced = errors.New("the stream was made anew while it was followed")
+// errReplaced means that the stream was removed and created again.
+var errReplaced = errors.New("the stream was created again while it was followed")
 
 // watch looks at the stream until ctx ends, and answers when it is not what
-// it was: removed, made anew, or given settings that could lose events.
+// it was: removed, created again, or given settings that could lose events.
 func (l *Log) watch(ctx context.Context, created time.Time) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -173,7 +173,7 @@ func (l *Log) watch(ctx context.Context, created time.Time) error {
 	}
 }
 
-// begins fails where the log begins behind the entry after a sequence: what was
+// begins fails if the log begins behind the entry after a sequence: what was
 // between is gone, and cannot be passed over.
 func begins(stream jetstream.Stream, after uint64) error {
 	first := stream.CachedInfo().State.FirstSeq

@@ -119,7 +119,7 @@ func TestAStreamMadeAnewIsRefused(t *testing.T) {
 			log = eventstest.Open(t, nc, 1)
 			appendAll(t, log, 100, 100+n)
 			err := followToItsEnd(t, log, &f)
-			if !errors.Is(err, eventlog.ErrGuard) || !strings.Contains(err.Error(), "made anew") || !strings.Contains(err.Error(), "rebuild --from-log") {
+			if !errors.Is(err, eventlog.ErrGuard) || !strings.Contains(err.Error(), "created again") || !strings.Contains(err.Error(), "rebuild --from-log") {
 				t.Errorf("got %v, want ErrGuard and what to do", err)
 			}
 			if diff := cmp.Diff(createdIDs(0, 5), f.seen()); diff != "" {
@@ -139,7 +139,7 @@ func TestAStreamThatWasDeletedAndComesBackWhole(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	f.position.Stream = f.position.Stream.Add(-1 << 40) // as after a restore that made the stream anew
+	f.position.Stream = f.position.Stream.Add(-1 << 40) // as after a restore that created the stream again
 
 	appendAll(t, log, 5, 6)
 	follow(t, log, &f)

@@ -52,7 +52,7 @@ func (l *Log) PutLetter(ctx context.Context, name string, letter []byte) error {
 }
 
 // Letter reads a letter back, whole and as it was kept. It fails with
-// workflow.ErrNotFound where there is none of that name, and otherwise with
+// workflow.ErrNotFound if there is none of that name, and otherwise with
 // workflow.ErrUnavailable.
 func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, letterWait)
@@ -94,13 +94,13 @@ func (l *Log) RemoveLetters(ctx context.Context, document workflow.SID) error {
 	return sweep(ctx, l.broker.JS, LettersBucket)
 }
 
-// letters looks up the store, or makes it where it is missing.
+// letters looks up the store, or makes it if it is missing.
 func (l *Log) letters(ctx context.Context) (jetstream.ObjectStore, error) {
 	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		// Of several workers that do so at once all make the same.
 		store, err = l.broker.JS.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: LettersBucket, Description: "Signed letters of authorization: their bytes, for ever",
+			Bucket: LettersBucket, Description: "Signed letters of authorization: their bytes",
 			Storage: jetstream.FileStorage, Replicas: l.replicas,
 		})
 	}

@@ -47,10 +47,10 @@ type Stats struct {
 // again. An election takes 4 to 9 s, so some requests are made several times.
 const answerWait = 3 * time.Second
 
-// Open opens the log. It makes the stream where it is missing, and waits for
-// NATS as long as ctx lives. It fails with an *UnsafeStreamError where the
+// Open opens the log. It makes the stream if it is missing, and waits for
+// NATS as long as ctx lives. It fails with an *UnsafeStreamError if the
 // stream is there with settings that could lose events, and with
-// workflow.ErrUnavailable where ctx ends first. The connection stays the
+// workflow.ErrUnavailable if ctx ends first. The connection stays the
 // caller's, to be closed after the log's last use.
 func Open(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
 	broker, err := connected(nc)
@@ -101,7 +101,7 @@ func Find(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*
 	})
 }
 
-// open waits until the stream is there. missing is asked what to do where it
+// open waits until the stream is there. missing is asked what to do if it
 // is not.
 func open(ctx context.Context, l *Log, missing func(*Log, context.Context) error) (*Log, error) {
 	waiting := nag{log: l.log}
@@ -196,7 +196,7 @@ func (l *Log) create(ctx context.Context) error {
 	return err
 }
 
-// Tail answers with the sequence of the last entry on the log, 0 where there
+// Tail answers with the sequence of the last entry on the log, 0 if there
 // is none, and sets the log's clock. It asks once; what fails is
 // workflow.ErrUnavailable.
 func (l *Log) Tail(ctx context.Context) (uint64, error) {
@@ -214,7 +214,7 @@ func (l *Log) Tail(ctx context.Context) (uint64, error) {
 func (l *Log) Now() time.Time { return l.clock.now() }
 
 // Stamp is the time that the server would stamp an entry with by now, as far as
-// is known. Where Now stays with the newest entry, which a clock that was ahead
+// is known. If Now stays with the newest entry, which a clock that was ahead
 // has stamped, Stamp is behind it.
 func (l *Log) Stamp() time.Time { return l.clock.stamp() }
 
@@ -235,7 +235,7 @@ func (l *Log) newID(m *nats.Msg) string {
 	return rand.Text()
 }
 
-// saw takes note of an entry that stands on the log.
+// saw notes an entry that is on the log.
 func (l *Log) saw(seq uint64, at time.Time) {
 	l.clock.entry(at)
 	for {

@@ -90,7 +90,7 @@ func (f *fold) Position(context.Context) (eventlog.Position, error) {
 	return f.position, nil
 }
 
-func (f *fold) Apply(_ context.Context, stream time.Time, batch []workflow.Entry) error {
+func (f *fold) Apply(_ context.Context, b eventlog.Batch) error {
 	if f.onApply != nil {
 		if err := f.onApply(); err != nil {
 			return err
@@ -99,12 +99,12 @@ func (f *fold) Apply(_ context.Context, stream time.Time, batch []workflow.Entry
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.batches++
-	f.largest = max(f.largest, len(batch))
-	for _, e := range batch {
+	f.largest = max(f.largest, len(b.Entries))
+	for _, e := range b.Entries {
 		if e.Sequence <= f.position.Sequence {
 			return fmt.Errorf("entry %d after %d", e.Sequence, f.position.Sequence)
 		}
-		f.position = eventlog.Position{Sequence: e.Sequence, Time: e.Time.Truncate(time.Millisecond), ID: e.ID, Source: e.Source, Stream: stream}
+		f.position = eventlog.Position{Sequence: e.Sequence, Time: e.Time.Truncate(time.Millisecond), ID: e.ID, Source: e.Source, Stream: b.Stream}
 		f.history = append(f.history, f.position)
 		f.entries = append(f.entries, e)
 		if !slices.Contains(f.ids, e.ID) {

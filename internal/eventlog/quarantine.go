@@ -12,12 +12,13 @@ import (
 	"countersign/workflow"
 )
 
-// quarantineSubject is where it stands that an entry makes the program crash.
+// quarantineSubject begins the subjects of the events that name the entries which
+// make the program crash.
 const quarantineSubject = events.Prefix + events.Nobody + ".quarantined."
 
 // Quarantine says on the log that the entry at b.Sequence makes the program
 // crash; from then on Follow hands it out as a dead letter. at is the entry's
-// timestamp: where another entry stands in its place by now, nothing is said.
+// timestamp: if another entry is in its place by now, nothing is said.
 // It reports whether the entry is in quarantine, tries until ctx ends, and then
 // fails with workflow.ErrUnavailable.
 func (l *Log) Quarantine(ctx context.Context, at time.Time, b workflow.Quarantined) (bool, error) {

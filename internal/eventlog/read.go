@@ -22,7 +22,7 @@ type Range struct {
 	Bare    bool      // without payloads
 }
 
-// Read calls f with the messages that stand on a stream when it is called,
+// Read calls f with the messages that are on a stream when it is called,
 // oldest first. An error of f ends it.
 func Read(ctx context.Context, nc *nats.Conn, stream string, r Range, f func(events.Message) error) error {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
@@ -104,8 +104,8 @@ func message(ctx context.Context, msgs jetstream.MessagesContext, n uint64) (m e
 }
 
 // ReadEntry reads one message from the log. It makes no stream. It fails with
-// workflow.ErrNotFound where none stands at the sequence, and with
-// workflow.ErrUnavailable where the log does not answer before ctx ends.
+// workflow.ErrNotFound if none is at the sequence, and with
+// workflow.ErrUnavailable if the log does not answer before ctx ends.
 func ReadEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (events.Message, error) {
 	msg, err := rawEntry(ctx, nc, sequence)
 	switch {

@@ -12,10 +12,10 @@ import (
 	"countersign/workflow"
 )
 
-// AppendMended appends what Mend made, and returns its sequence. If it fails with
+// AppendRedriven appends what Redrive made, and returns its sequence. If it fails with
 // workflow.ErrUnavailable the message may be on the log or not, and appending it
 // again is safe.
-func AppendMended(ctx context.Context, nc *nats.Conn, m *nats.Msg) (uint64, error) {
+func AppendRedriven(ctx context.Context, nc *nats.Conn, m *nats.Msg) (uint64, error) {
 	l, err := writer(nc)
 	if err != nil {
 		return 0, err

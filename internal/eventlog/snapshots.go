@@ -50,7 +50,7 @@ func NewSnapshots(nc *nats.Conn, replicas int) (*Snapshots, error) {
 }
 
 // List lists the snapshots, the one that reaches furthest first. It fails with
-// workflow.ErrUnavailable where the server does not answer.
+// workflow.ErrUnavailable if the server does not answer.
 func (s *Snapshots) List(ctx context.Context) ([]Snapshot, error) {
 	infos, err := listObjects(ctx, s.js, SnapshotsBucket)
 	if err != nil {

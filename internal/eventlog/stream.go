@@ -32,11 +32,11 @@ const mostMessage = maxPullBytes - 1<<20
 // out of Countersign's own places, which are among the contract's; and whoever
 // misspells a subject would get no answer instead of a dead letter.
 
-// streamConfig is the log as it is made where it is missing.
+// streamConfig is the log as it is made if it is missing.
 func streamConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:               events.StreamName,
-		Description:        "Authorization Documents: everything that happened to them, for ever",
+		Description:        "Authorization Documents: everything that happened to them",
 		Subjects:           []string{streamSubjects},
 		Storage:            jetstream.FileStorage,
 		Retention:          jetstream.LimitsPolicy,
@@ -91,7 +91,7 @@ func (e *UnsafeStreamError) Error() string {
 	return b.String()
 }
 
-// checkStream answers with an *UnsafeStreamError where the configuration could
+// checkStream answers with an *UnsafeStreamError if the configuration could
 // lose events, or does not let the log do its work.
 func checkStream(c jetstream.StreamConfig, replicas int) error {
 	var unsafe []UnsafeSetting

@@ -31,7 +31,7 @@ func TestWhatIsDoneToTheStreamWhileItIsFollowed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"not safe", "max_msgs is 100", "nats stream edit AUTHDOCS --max-msgs=-1"}},
-		"removed and made anew": {func(t *testing.T, js jetstream.JetStream) {
+		"removed and created again": {func(t *testing.T, js jetstream.JetStream) {
 			config := look(t, js).CachedInfo().Config
 			if err := js.DeleteStream(t.Context(), events.StreamName); err != nil {
 				t.Fatal(err)
@@ -39,7 +39,7 @@ func TestWhatIsDoneToTheStreamWhileItIsFollowed(t *testing.T) {
 			if _, err := js.CreateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"made anew", "rebuild --from-log"}},
+		}, []string{"created again", "rebuild --from-log"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nc := eventstest.Connect(t, eventstest.Server(t))

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"golang.org/x/net/idna"
+	"countersign/events/emailaddr"
 )
 
 // Domain returns the domain of an address in lower case, or "" where it has
@@ -35,16 +35,16 @@ func recipient(s string) (*netmail.Address, error) {
 // ascii brings the domain of an address into ASCII (RFC 5891). go-mail would
 // send it raw. A local part cannot be brought into ASCII: it would take
 // SMTPUTF8 (RFC 6531) at each server on the way.
-func ascii(address string) (string, error) {
-	i := strings.LastIndexByte(address, '@')
-	local, domain := address[:i], address[i+1:]
+func ascii(written string) (string, error) {
+	i := strings.LastIndexByte(written, '@')
+	local, domain := written[:i], written[i+1:]
 	if strings.ContainsFunc(local, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return "", errors.New("the address has characters before the @ that are not ASCII, which mail servers do not reliably carry")
 	}
 	if !strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII }) {
-		return address, nil
+		return written, nil
 	}
-	domain, err := idna.Lookup.ToASCII(domain)
+	domain, err := emailaddr.Host(domain)
 	if err != nil {
 		return "", errors.New("the address has a domain that cannot exist")
 	}

@@ -31,7 +31,7 @@ type Redriven struct {
 // workflow.ErrConflict if the entry was discarded, and with
 // workflow.ErrUnavailable if the log or the worker does not answer. With dryRun
 // nothing is sent.
-func (o *Operator) Redrive(ctx context.Context, l db.Letter, how events.Mending, dryRun bool) (r Redriven, err error) {
+func (o *Operator) Redrive(ctx context.Context, l db.Letter, how events.Repair, dryRun bool) (r Redriven, err error) {
 	if l.Reason != "" {
 		return r, fmt.Errorf("%w: entry %d was discarded: %s", workflow.ErrConflict, l.Sequence, l.Reason)
 	}
@@ -44,7 +44,7 @@ func (o *Operator) Redrive(ctx context.Context, l db.Letter, how events.Mending,
 		if err != nil {
 			return err
 		}
-		r.Message, err = old.Mend(how)
+		r.Message, err = old.Redrive(how)
 		if p := (*workflow.Problem)(nil); errors.As(err, &p) {
 			return fmt.Errorf("it is no event yet, and was not sent: %s: %w", p.Code, err)
 		} else if err != nil {
@@ -54,7 +54,7 @@ func (o *Operator) Redrive(ctx context.Context, l db.Letter, how events.Mending,
 			return nil
 		}
 		of = events.Identity(r.Message)
-		r.Sequence, err = eventlog.AppendMended(ctx, nc, r.Message)
+		r.Sequence, err = eventlog.AppendRedriven(ctx, nc, r.Message)
 		return err
 	})
 	switch {

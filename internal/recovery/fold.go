@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"countersign/db"
 	"countersign/internal/eventlog"
@@ -45,18 +44,20 @@ type foldUntil struct {
 }
 
 // Apply implements eventlog.Fold.
-func (f *foldUntil) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
-	n := len(batch)
-	for n > 0 && batch[n-1].Sequence > f.target {
+func (f *foldUntil) Apply(ctx context.Context, b eventlog.Batch) error {
+	all := b.Entries
+	n := len(all)
+	for n > 0 && all[n-1].Sequence > f.target {
 		n--
 	}
-	if err := f.Fold.Apply(ctx, stream, batch[:n]); err != nil {
+	b.Entries = all[:n]
+	if err := f.Fold.Apply(ctx, b); err != nil {
 		return err
 	}
 	if f.bar != nil {
 		f.bar.To(int(f.store.Position().Sequence))
 	}
-	if n < len(batch) || f.store.Position().Sequence >= f.target {
+	if n < len(all) || f.store.Position().Sequence >= f.target {
 		f.stop()
 	}
 	return nil

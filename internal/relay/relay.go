@@ -32,21 +32,21 @@ func (f Fold) Position(context.Context) (eventlog.Position, error) {
 }
 
 // Apply implements eventlog.Fold.
-func (f Fold) Apply(ctx context.Context, stream time.Time, batch []workflow.Entry) error {
-	if err := f.Store.Apply(ctx, stream, batch); err != nil {
+func (f Fold) Apply(ctx context.Context, b eventlog.Batch) error {
+	if len(b.Erasures) > 0 {
+		if err := f.Store.Foresee(ctx, b.Erasures); err != nil {
+			return err
+		}
+	}
+	if err := f.Store.Apply(ctx, b.Stream, b.Entries); err != nil {
 		return err
 	}
-	f.sayQuarantined(context.WithoutCancel(ctx), batch)
-	f.sayFailedOrders(batch)
+	f.sayQuarantined(context.WithoutCancel(ctx), b.Entries)
+	f.sayFailedOrders(b.Entries)
 	if f.Work != nil {
-		f.Work.applied(batch)
+		f.Work.applied(b.Entries)
 	}
 	return nil
-}
-
-// Foresee implements eventlog.Foresight.
-func (f Fold) Foresee(ctx context.Context, erasures []workflow.Entry) error {
-	return f.Store.Foresee(ctx, erasures)
 }
 
 // Rewind implements eventlog.Fold.

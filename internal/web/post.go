@@ -8,8 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/net/idna"
-
+	"countersign/events/emailaddr"
 	"countersign/internal/httpd"
 )
 
@@ -35,7 +34,7 @@ func originOf(publicURL string) string {
 		return ""
 	}
 	host := u.Host
-	if name, err := idna.Lookup.ToASCII(u.Hostname()); err == nil {
+	if name, err := emailaddr.Host(u.Hostname()); err == nil {
 		host = name
 		if u.Port() != "" {
 			host += ":" + u.Port()

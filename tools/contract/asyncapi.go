@@ -43,11 +43,11 @@ func asyncAPI(all []schema) ([]byte, error) {
 		if messages[k.name], err = messageOf(s); err != nil {
 			return nil, err
 		}
-		channels[k.name] = channelOf(k, k.address)
+		channels[k.name] = channelOf(k, k.Subjects[0])
 		operations[k.name] = operationOf(k, s.root.Description)
 		if len(k.doors) > 0 {
 			own := k.name + "ByCountersign"
-			channels[own] = channelOf(k, strings.Replace(k.address, "{document}.", "{document}.by.{writer}.", 1))
+			channels[own] = channelOf(k, strings.Replace(k.Subjects[0], "{document}.", "{document}.by.{writer}.", 1))
 			operations[own] = doorsOf(k, own, s.root.Description)
 		}
 	}
@@ -82,7 +82,7 @@ var placeholder = regexp.MustCompile(`\{(\w+)\}`)
 func channelOf(k *kind, address string) object {
 	c := object{
 		"address":  events.Prefix + address,
-		"summary":  k.body.Type(),
+		"summary":  k.Type,
 		"messages": object{k.name: ref("components/messages/" + k.name)},
 	}
 	if names := placeholder.FindAllStringSubmatch(address, -1); names != nil {
@@ -99,15 +99,14 @@ func channelOf(k *kind, address string) object {
 // others write too, and sends the rest.
 func operationOf(k *kind, description string) object {
 	action := "send"
-	switch k.writers[0] {
-	case anyUpstream, orderService, bounceService:
+	if k.Upstream() {
 		action = "receive"
 	}
 	return object{
 		"action":      action,
 		"channel":     ref("channels/" + k.name),
 		"messages":    []object{ref("channels/" + k.name + "/messages/" + k.name)},
-		"summary":     "Written by " + strings.Join(k.writers, ", ") + ".",
+		"summary":     "Written by " + k.writers + ".",
 		"description": description,
 	}
 }

@@ -29,11 +29,15 @@ func makeSchemas() ([]schema, error) {
 	if err := r.AddGoComments("countersign/tools", "../workflow", jsonschema.WithFullComment()); err != nil {
 		return nil, fmt.Errorf("read comments: %w", err)
 	}
+	all, err := kinds()
+	if err != nil {
+		return nil, err
+	}
 	out := []schema{{name: envelopeName, root: envelope()}}
-	for _, k := range kinds() {
-		s := r.Reflect(k.body)
+	for _, k := range all {
+		s := r.Reflect(k.Body)
 		constrain(s, "")
-		whole(k.body, s)
+		whole(k.Body, s)
 		for _, e := range k.examples {
 			event, err := wire(e)
 			if err != nil {
@@ -41,7 +45,7 @@ func makeSchemas() ([]schema, error) {
 			}
 			s.Examples = append(s.Examples, event["data"])
 		}
-		out = append(out, schema{name: k.body.Type(), kind: &k, root: s})
+		out = append(out, schema{name: k.Type, kind: &k, root: s})
 	}
 	first, err := wire(out[1].kind.examples[0])
 	if err != nil {
@@ -130,9 +134,9 @@ func envelope() *jsonschema.Schema {
 		Description: "A CloudEvent 1.0 in the JSON format. Other attributes are allowed and ignored.",
 		Required:    []string{"specversion", "id", "source", "type", "data"},
 	}
-	types := make([]any, 0, len(kinds()))
-	for _, k := range kinds() {
-		types = append(types, k.body.Type())
+	var types []any
+	for _, k := range workflow.Kinds() {
+		types = append(types, k.Type)
 	}
 	identity := func(description string) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", MinLength: new(uint64(1)), MaxLength: new(uint64(events.MaxIdentity)), Pattern: onOneLine, Description: description}
@@ -144,12 +148,12 @@ func envelope() *jsonschema.Schema {
 	s.Properties.Set("source", source)
 	s.Properties.Set("type", &jsonschema.Schema{Type: "string", Enum: types, Description: "Must be the type that belongs on the subject."})
 	s.Properties.Set("time", &jsonschema.Schema{Type: "string", Format: "date-time", Description: "When it happened, by the publisher's clock. It decides nothing; the log's own time does."})
-	s.Properties.Set("datacontenttype", &jsonschema.Schema{Type: "string", Pattern: `^(application|text)/([^;]*\+)?json *(;.*)?$`, Description: "application/json, which is meant where it is left out."})
+	s.Properties.Set("datacontenttype", &jsonschema.Schema{Type: "string", Pattern: `^(application|text)/([^;]*\+)?json *(;.*)?$`, Description: "application/json, which is assumed if it is left out."})
 	s.Properties.Set("schemaversion", &jsonschema.Schema{
-		Enum: []any{events.SchemaVersion, json.Number(events.SchemaVersion)}, Description: "The version of this contract, which is meant where it is left out.",
+		Enum: []any{events.SchemaVersion, json.Number(events.SchemaVersion)}, Description: "The version of this contract, which is assumed if it is left out.",
 	})
-	s.Properties.Set("mends", &jsonschema.Schema{
-		Type: "string", Pattern: "^[1-9][0-9]*$", Description: "The sequence of an event of the same account that was turned down, which this one is sent in place of. It marks that one as done with, and decides nothing else.",
+	s.Properties.Set("redrives", &jsonschema.Schema{
+		Type: "string", Pattern: "^[1-9][0-9]*$", Description: "The sequence of a refused event or dead letter of the same account that this event is sent in place of. It closes that one and decides nothing else.",
 	})
 	s.Properties.Set("data", &jsonschema.Schema{Type: "object", Description: "What the event says; each type has a schema for it."})
 	return s

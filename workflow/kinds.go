@@ -1,0 +1,156 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Kind is one kind of event: a row of the table from which everything follows
+// that is done with an event because of its kind. A kind has a body type, this
+// row and a rule; package events has a reader of its data besides.
+type Kind struct {
+	Type string // CloudEvents type
+	Body Body   // its zero value
+
+	// Subjects are where the kind belongs, behind SubjectPrefix and without the
+	// door of a Writer; the usual one first. A word in braces stands for one
+	// token: account, document, order, status, timer, round or sequence.
+	Subjects []string
+	Writers  []Writer // who may write it
+	Once     bool     // it is on the log once at most: its id is its subject without SubjectPrefix
+	Owed     bool     // another entry owes it; then it is on the log once, too
+	Waits    bool     // it is parked until its document was created
+
+	decode func(data []byte) (Body, error)
+	rule   func(d *decider, e Entry) *Problem // nil if it says what the rules said before
+}
+
+// Upstream reports whether services other than Countersign may write the kind.
+// An event that they may write asks for something, and can be refused.
+func (k *Kind) Upstream() bool { return slices.Contains(k.Writers, WriterUpstream) }
+
+var (
+	countersign = []Writer{WriterCountersign}
+	upstream    = []Writer{WriterUpstream}
+)
+
+// kinds is the table. docs/schemas and docs/asyncapi.yaml follow its order.
+var kinds = []*Kind{
+	row((*decider).create, Kind{
+		Subjects: []string{"{account}.{document}.created"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row((*decider).update, Kind{
+		Subjects: []string{"{account}.{document}.updated"}, Waits: true,
+		Writers: []Writer{WriterUpstream, WriterAPI, WriterOperator},
+	}),
+	row((*decider).status, Kind{
+		Subjects: []string{"{account}.{document}.status"}, Waits: true,
+		Writers: []Writer{WriterUpstream, WriterPage, WriterAPI, WriterOperator},
+	}),
+	row((*decider).orderStatus, Kind{
+		Subjects: []string{"{account}.{document}.order.{order}.status"}, Waits: true,
+		Writers: upstream,
+	}),
+	row((*decider).resend, Kind{
+		Subjects: []string{"{account}.{document}.resend"},
+		Writers:  []Writer{WriterUpstream, WriterOperator},
+	}),
+	row((*decider).bounced, Kind{ // a mail's id does not tell its account
+		Subjects: []string{"{account}.{document}.bounced", "_.{document}.bounced"},
+		Writers:  []Writer{WriterUpstream, WriterBounce},
+	}),
+
+	row(always((*decider).registered), Kind{
+		Subjects: []string{"{account}.{document}.order.{order}.register"},
+		Writers:  countersign, Once: true, Owed: true,
+	}),
+	row[Became](nil, Kind{
+		Subjects: []string{"{account}.{document}.became.{status}.{round}"},
+		Writers:  countersign, Once: true, Owed: true,
+	}),
+	row[Refused](nil, Kind{ // the refused event's subject may name no account or no document
+		Subjects: []string{"{account}.{document}.refused.{sequence}", "_._.refused.{sequence}"},
+		Writers:  countersign, Once: true, Owed: true,
+	}),
+	row[Erased](nil, Kind{
+		Subjects: []string{"{account}.{document}.erased"},
+		Writers:  countersign,
+	}),
+	row(always((*decider).discarded), Kind{
+		Subjects: []string{"{account}.{document}.discarded.{sequence}", "_._.discarded.{sequence}"},
+		Writers:  countersign, Once: true,
+	}),
+	row((*decider).timer, Kind{
+		Subjects: []string{"{account}.{document}.due.{timer}.{round}"},
+		Writers:  countersign, Once: true, Owed: true,
+	}),
+	row[LetterStale](nil, Kind{
+		Subjects: []string{"{account}.{document}.stale.{round}"},
+		Writers:  countersign, Once: true, Owed: true,
+	}),
+	row(always((*decider).claim), Kind{
+		Subjects: []string{"_.mail.claimed"},
+		Writers:  countersign,
+	}),
+	row(always((*decider).settle), Kind{
+		Subjects: []string{"_.mail.settled"},
+		Writers:  countersign,
+	}),
+	row[RulesActivated](nil, Kind{
+		Subjects: []string{"_.rules.activated"},
+		Writers:  countersign,
+	}),
+	row[Quarantined](nil, Kind{
+		Subjects: []string{"_.quarantined.{sequence}"},
+		Writers:  countersign, Once: true,
+	}),
+}
+
+// row completes a row by what follows from the body type and the rule.
+func row[B Body](rule func(*decider, Entry, B) *Problem, k Kind) *Kind {
+	var zero B
+	k.Type, k.Body = zero.Type(), zero
+	k.decode = func(data []byte) (Body, error) {
+		var b B
+		err := json.Unmarshal(data, &b)
+		return b, err
+	}
+	if rule != nil {
+		k.rule = func(d *decider, e Entry) *Problem { return rule(d, e, e.Body.(B)) }
+	}
+	return &k
+}
+
+// always is a rule that refuses nothing.
+func always[B Body](apply func(*decider, Entry, B)) func(*decider, Entry, B) *Problem {
+	return func(d *decider, e Entry, b B) *Problem {
+		apply(d, e, b)
+		return nil
+	}
+}
+
+var kindByType = func() map[string]*Kind {
+	byType := make(map[string]*Kind, len(kinds))
+	for _, k := range kinds {
+		byType[k.Type] = k
+	}
+	return byType
+}()
+
+// Kinds lists every kind of event.
+func Kinds() []*Kind { return slices.Clone(kinds) }
+
+// KindOf returns the kind with a CloudEvents type, or nil if there is none.
+func KindOf(typ string) *Kind { return kindByType[typ] }
+
+// DecodeBody reads the JSON of a body of the given type. It fails if the type is
+// unknown or the JSON has another shape. It does not check the values.
+func DecodeBody(typ string, data []byte) (Body, error) {
+	k := KindOf(typ)
+	if k == nil {
+		return nil, fmt.Errorf("unknown type %q", typ)
+	}
+	return k.decode(data)
+}
