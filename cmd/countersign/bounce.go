@@ -13,7 +13,7 @@ import (
 	"countersign/db"
 	"countersign/internal/config"
 	"countersign/internal/eventlog"
-	"countersign/internal/mail"
+	"countersign/internal/mail/report"
 	"countersign/internal/operator"
 	"countersign/internal/session"
 	"countersign/workflow"
@@ -62,16 +62,16 @@ Exit codes: 0 it is on the log, or kept as unread, or there is nothing to do; 65
 	return c
 }
 
-func readReport(name string) (mail.Reading, error) {
+func readReport(name string) (report.Reading, error) {
 	f := os.Stdin
 	if name != "-" {
 		var err error
 		if f, err = os.Open(name); err != nil {
-			return mail.Reading{}, exitError{err, exitNoInput}
+			return report.Reading{}, exitError{err, exitNoInput}
 		}
 		defer f.Close()
 	}
-	read, err := mail.ReadReport(f)
+	read, err := report.Read(f)
 	if err != nil {
 		err = exitError{fmt.Errorf("%s: %w", name, err), exitNoInput}
 	}
@@ -79,7 +79,7 @@ func readReport(name string) (mail.Reading, error) {
 }
 
 // keepUnread keeps a message that was not understood, for an operator to see.
-func (a *app) keepUnread(ctx context.Context, cfg config.Config, u mail.Unread) error {
+func (a *app) keepUnread(ctx context.Context, cfg config.Config, u report.Unread) error {
 	err := session.Do(ctx, cfg, logger(a.err, cfg), func(ctx context.Context, nc *nats.Conn) error {
 		return eventlog.KeepUnread(ctx, nc, eventlog.Unread{
 			Digest: u.Digest, Reason: u.Reason, From: u.From, Subject: u.Subject, Mails: u.Mails, Text: u.Text,
@@ -92,7 +92,7 @@ func (a *app) keepUnread(ctx context.Context, cfg config.Config, u mail.Unread) 
 }
 
 // takeIn publishes what a message reports, and prints the outcome if it is known.
-func (a *app) takeIn(ctx context.Context, cfg config.Config, read mail.Reading, wait time.Duration) error {
+func (a *app) takeIn(ctx context.Context, cfg config.Config, read report.Reading, wait time.Duration) error {
 	if len(read.Reports) == 0 {
 		return a.out.Linef("an automatic reply that names no email from here: nothing to do")
 	}

@@ -13,9 +13,9 @@ import (
 	"countersign/workflow"
 )
 
-// report is a mail server's report on a mail that it was handed, in Postfix's
+// reportFile is a mail server's report on a mail that it was handed, in Postfix's
 // shape.
-func report(t *testing.T, m catcher.Mail, id, action, status, words string) string {
+func reportFile(t *testing.T, m catcher.Mail, id, action, status, words string) string {
 	t.Helper()
 	head, _, _ := strings.Cut(string(m.Raw), "\r\n\r\n")
 	raw := fmt.Sprintf("From MAILER-DAEMON  Mon Nov 23 15:04:07 2026\nFrom: MAILER-DAEMON@mx.example.com\nTo: %[1]s\nMessage-Id: <%[2]s>\n"+
@@ -58,14 +58,14 @@ func TestAMailThatComesBack(t *testing.T) {
 	if first.From != "bounces@countersign.example" {
 		t.Errorf("the sender of the envelope is %s", first.From)
 	}
-	delayed := report(t, first, "1@mx", "delayed", "4.4.1", "timed out")
+	delayed := reportFile(t, first, "1@mx", "delayed", "4.4.1", "timed out")
 	if out := x.must(dir, "bounce", delayed); !strings.Contains(out, ".signature.0: delayed, status 4.4.1") || !strings.Contains(out, "applied") {
 		t.Errorf("a delay: %s", out)
 	}
 	if doc := x.document(dir, testPX(0)); doc.Status != workflow.Signing {
 		t.Errorf("after a delay it is %s", doc.Status)
 	}
-	hard := report(t, first, "2@mx", "failed", "5.1.1", "550 5.1.1 <signer-0@example.com>: no such user")
+	hard := reportFile(t, first, "2@mx", "failed", "5.1.1", "550 5.1.1 <signer-0@example.com>: no such user")
 	x.must(dir, "bounce", hard)
 	if doc := x.document(dir, testPX(0)); doc.Status != workflow.Failed || doc.Reason != "the signature mail came back: 5.1.1 550 5.1.1 <…>: no such user" {
 		t.Errorf("it is %s: %s", doc.Status, doc.Reason)
@@ -78,7 +78,7 @@ func TestAMailThatComesBack(t *testing.T) {
 	if after := dump(t, dir); strings.Count(after, `["bounces",`) != 2 || strings.Count(after, `["journal",`) != strings.Count(before, `["journal",`) {
 		t.Error("a second copy of a report changes something")
 	}
-	x.pipes(dir, report(t, x.oneTo("signer-1@example.com", ".signature.0"), "3@mx", "failed", "5.2.1", "550 disabled"))
+	x.pipes(dir, reportFile(t, x.oneTo("signer-1@example.com", ".signature.0"), "3@mx", "failed", "5.2.1", "550 disabled"))
 	x.statuses(dir, workflow.Failed, 2)
 	show := x.must(dir, "documents", "show", string(testPX(0)))
 	for _, s := range []string{"REPORTED SINCE", "failed 5.1.1 550 5.1.1 <…>: no such user", "mail reported delayed"} {
@@ -118,9 +118,9 @@ func TestBounceTellsItsMailServer(t *testing.T) {
 	x.create(0, 1, "signer-%d@example.com")
 	x.statuses(dir, workflow.Signing, 1)
 	m := x.oneTo("signer-0@example.com", ".signature.0")
-	known := report(t, m, "1@mx", "delayed", "4.4.1", "")
+	known := reportFile(t, m, "1@mx", "delayed", "4.4.1", "")
 	m.Raw = bytes.ReplaceAll(m.Raw, []byte(testPX(0)), []byte(testPX(7)))
-	unknown := report(t, m, "2@mx", "failed", "5.1.1", "")
+	unknown := reportFile(t, m, "2@mx", "failed", "5.1.1", "")
 	letter := filepath.Join(t.TempDir(), "letter.eml")
 	if err := os.WriteFile(letter, []byte("From: a@example.com\n\nHello.\n"), 0o600); err != nil {
 		t.Fatal(err)

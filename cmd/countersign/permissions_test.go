@@ -208,7 +208,7 @@ func everyService(t *testing.T, broker secured) {
 		t.Errorf("the order service gets %s, want %s", register[0], want)
 	}
 	upstream(t, orders)(events.OrderStatusChanged("/orders", "done", deskAccount, testPX(0), testHR(0), workflow.OrderStatusChanged{Status: workflow.OrderCompleted}))
-	come := report(t, x.oneTo("signer@example.com", string(testPX(1))+".1.signature.0"), "1@mx", "failed", "5.1.1", "550 gone")
+	come := reportFile(t, x.oneTo("signer@example.com", string(testPX(1))+".1.signature.0"), "1@mx", "failed", "5.1.1", "550 gone")
 	unread := file(t, "From: a@example.com\n\nHello.\n")
 	x.call(dir, exitOK, "bounce", unread, "--nats-url", broker.as("reports"), "--nats-inbox-prefix", "_INBOX_reports")
 	x.must(dir, "bounces", "unread", "show", "1")

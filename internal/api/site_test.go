@@ -20,9 +20,11 @@ import (
 	"countersign/internal/accounts"
 	"countersign/internal/api"
 	"countersign/internal/catcher"
+	"countersign/internal/delivery"
 	"countersign/internal/eventlog"
 	"countersign/internal/mail"
 	"countersign/internal/relay"
+	"countersign/internal/smtpurl"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/ticket"
 	"countersign/workflow"
@@ -95,13 +97,13 @@ func (s *site) follower() (store *db.Store, dir string) {
 
 type sender struct{ *mail.Pool }
 
-func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
-	return relay.Result(s.Pool.Send(ctx, mail.Message{Mail: m}))
+func (s sender) Send(ctx context.Context, m workflow.Mail) delivery.Result {
+	return s.Pool.Send(ctx, mail.Message{Mail: m})
 }
 
 func (s *site) mails() *relay.Mails {
 	s.t.Helper()
-	server, err := mail.ParseURL("smtp://" + s.box.Addr() + "?tls=none")
+	server, err := smtpurl.Parse("smtp://" + s.box.Addr() + "?tls=none")
 	if err != nil {
 		s.t.Fatal(err)
 	}

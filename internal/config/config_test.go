@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/config"
-	"countersign/internal/mail"
+	"countersign/internal/smtpurl"
 	"countersign/workflow"
 
 	"github.com/google/go-cmp/cmp"
@@ -382,16 +382,9 @@ func TestBadValues(t *testing.T) {
 	}
 }
 
-// What config lets through, the mailer can read, and the other way round.
-func TestSMTPURLsAreThoseOfMail(t *testing.T) {
-	for _, url := range []string{
-		"smtp://h", "smtp://h/", "smtp://h:587", "smtp://[::1]:25", "smtps://h", "smtp://u:p@h", "smtp://u%40x:p%2F@h:2525/",
-		"smtp://h?tls=none", "smtp://h?tls=mandatory", "smtp://h?tls=opportunistic", "smtp://h?",
-		"h", "h:25", "http://h", "smtp://", "smtp://:25", "smtp://h:0", "smtp://h:65536", "smtp://h:x", "smtp://h/x", "smtp://h//",
-		"smtp://h#x", "smtp://u@h", "smtp://:p@h", "smtp://u:@h", "smtp://h?tls=", "smtp://h?tls=maybe", "smtp://h?tls=none&tls=none",
-		"smtp://h?tls=none&x=1", "smtp://h?x=1", "smtp://h?%zz", "smtps://h?tls=none", "smtps://h?tls=", "smtp://u:p%zz@h",
-	} {
-		_, err := mail.ParseURL(url)
+func TestLoad_SMTPURLIsReadByTheMailersGrammar(t *testing.T) {
+	for _, url := range []string{"smtp://h", "smtps://u:p@h", "smtp://h?tls=maybe", "smtp://:p@h", "h:25"} {
+		_, err := smtpurl.Parse(url)
 		_, faults := given{args: []string{"--smtp-url", url}}.load(t)
 		if (err == nil) != (faults == "") {
 			t.Errorf("%s: the mailer says %v, config says %q", url, err, faults)

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"net/mail"
 	"net/netip"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
+
+	"countersign/internal/smtpurl"
 )
 
 func mailbox(field *string) value {
@@ -71,41 +70,10 @@ func nonempty(s string) error {
 	return nil
 }
 
-// smtpModes are what a URL's tls may be.
-var smtpModes = []string{"mandatory", "opportunistic", "none"}
-
-// smtpURL takes the URLs that internal/mail can read, so that a bad one is
-// among the faults found at once; a test holds the two together.
+// smtpURL is the URL of a mail server. Its errors quote nothing of it.
 func smtpURL(field *Secret) value {
 	return hidden(field, "url", func(s string) error {
-		u, err := url.Parse(s)
-		if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
-			return errors.New("not a URL such as smtp://user:password@mail.example.com:587 (percent-encode special characters of user and password)")
-		}
-		password, _ := u.User.Password()
-		port, err := strconv.ParseUint(u.Port(), 10, 16)
-		switch {
-		case u.Path != "" && u.Path != "/" || u.Fragment != "":
-			return errors.New("something follows the host (percent-encode special characters of user and password)")
-		case u.User.Username() == "" && password != "":
-			return errors.New("user and password go together, and it has a password alone")
-		case u.Port() != "" && (err != nil || port == 0):
-			return errors.New("its port is not a number from 1 to 65535")
-		}
-		return smtpOptions(u)
+		_, err := smtpurl.Parse(s)
+		return err
 	})
-}
-
-func smtpOptions(u *url.URL) error {
-	options, err := url.ParseQuery(u.RawQuery)
-	modes, given := options["tls"]
-	switch {
-	case err != nil || len(options) > 1 || len(options) == 1 && !given:
-		return errors.New("what follows the question mark is not tls=" + strings.Join(smtpModes, ", tls="))
-	case given && u.Scheme == "smtps":
-		return errors.New("smtps:// is TLS from the start; leave out ?tls=")
-	case given && (len(modes) != 1 || !slices.Contains(smtpModes, modes[0])):
-		return errors.New("its tls is not one of " + strings.Join(smtpModes, ", "))
-	}
-	return nil
 }

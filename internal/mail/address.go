@@ -9,9 +9,9 @@ import (
 	"countersign/events/emailaddr"
 )
 
-// Domain returns the domain of an address in lower case, or "" where it has
+// domainOf returns the domain of an address in lower case, or "" if it has
 // none.
-func Domain(address string) string {
+func domainOf(address string) string {
 	i := strings.LastIndexByte(address, '@')
 	if i < 0 {
 		return ""

@@ -13,6 +13,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"countersign/internal/private"
+	"countersign/internal/smtpurl"
 )
 
 // mechanism is a way to log in (RFC 4954).
@@ -59,7 +60,7 @@ func (d *dialer) login(ctx context.Context, l *link) error {
 	}
 	_, list := l.client.Extension("AUTH")
 	offered := strings.Fields(strings.ToUpper(list))
-	safe := l.proven || d.server.Encryption == Plain || loopback(d.server.Host)
+	safe := l.proven || d.server.Encryption == smtpurl.Plain || d.server.Local()
 	var known []string
 	hidden := false // a mechanism is left out because the secret would be shown
 	for _, m := range mechanisms {

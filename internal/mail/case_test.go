@@ -17,14 +17,16 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"countersign/internal/delivery"
 	"countersign/internal/mail"
+	"countersign/internal/smtpurl"
 	"countersign/internal/test/certtest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 
 // sendTo sends a signature mail, the n-th document's, to an address.
-func sendTo(t testing.TB, p *mail.Pool, n int, to string) mail.Result {
+func sendTo(t testing.TB, p *mail.Pool, n int, to string) delivery.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -34,7 +36,7 @@ func sendTo(t testing.TB, p *mail.Pool, n int, to string) mail.Result {
 }
 
 // is compares what a result says of the mail and of the server.
-func is(t testing.TB, got mail.Result, outcome workflow.Outcome, server, unsure bool) {
+func is(t testing.TB, got delivery.Result, outcome workflow.Outcome, server, unsure bool) {
 	t.Helper()
 	if got.Outcome != outcome || got.Server != server || got.Unsure != unsure || server != (got.Alike != "") {
 		t.Errorf("got %+v, want %s, about the server: %t, unsure: %t", got, outcome, server, unsure)
@@ -45,24 +47,24 @@ func is(t testing.TB, got mail.Result, outcome workflow.Outcome, server, unsure 
 // their kind, each met by one mail alone.
 func TestPoolSend_RefusalAboutUsWaits(t *testing.T) {
 	for _, c := range []struct {
-		stage mail.Stage
+		stage delivery.Stage
 		verb  string
 		reply string
 	}{
-		{mail.AtRCPT, "RCPT", "504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname"},
-		{mail.AtRCPT, "RCPT", "501 5.5.2 <vm>: Helo command rejected: Invalid name"},
-		{mail.AtRCPT, "RCPT", "550 5.7.1 <vm.local>: Helo command rejected: Host not found"},
-		{mail.AtDot, ".", "550 5.7.0 Requested action not taken: too many mails a second"},
-		{mail.AtRCPT, "RCPT", "554 5.7.0 limit of outgoing mails exceeded, try again later"},
-		{mail.AtRCPT, "RCPT", "550 5.4.5 Daily user sending limit exceeded"},
-		{mail.AtDot, ".", "554 Message rejected: address is not verified: loa@countersign.example"},
-		{mail.AtRCPT, "RCPT", "553 5.7.1 <loa@countersign.example>: sender not owned by user countersign"},
-		{mail.AtRCPT, "RCPT", "554 5.7.1 <owner@example.com>: relaying denied"},
-		{mail.AtMAIL, "MAIL", "550 5.7.1 client host rejected: no reverse name"},
-		{mail.AtMAIL, "MAIL", "550 5.1.1 not you"},
-		{mail.AtRCPT, "RCPT", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"},
-		{mail.AtDATA, "DATA", "550 5.1.1 no"},
-		{mail.AtEHLO, "EHLO", "501 5.5.4 Invalid domain name"},
+		{delivery.AtRCPT, "RCPT", "504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname"},
+		{delivery.AtRCPT, "RCPT", "501 5.5.2 <vm>: Helo command rejected: Invalid name"},
+		{delivery.AtRCPT, "RCPT", "550 5.7.1 <vm.local>: Helo command rejected: Host not found"},
+		{delivery.AtDot, ".", "550 5.7.0 Requested action not taken: too many mails a second"},
+		{delivery.AtRCPT, "RCPT", "554 5.7.0 limit of outgoing mails exceeded, try again later"},
+		{delivery.AtRCPT, "RCPT", "550 5.4.5 Daily user sending limit exceeded"},
+		{delivery.AtDot, ".", "554 Message rejected: address is not verified: loa@countersign.example"},
+		{delivery.AtRCPT, "RCPT", "553 5.7.1 <loa@countersign.example>: sender not owned by user countersign"},
+		{delivery.AtRCPT, "RCPT", "554 5.7.1 <owner@example.com>: relaying denied"},
+		{delivery.AtMAIL, "MAIL", "550 5.7.1 client host rejected: no reverse name"},
+		{delivery.AtMAIL, "MAIL", "550 5.1.1 not you"},
+		{delivery.AtRCPT, "RCPT", "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"},
+		{delivery.AtDATA, "DATA", "550 5.1.1 no"},
+		{delivery.AtEHLO, "EHLO", "501 5.5.4 Invalid domain name"},
 	} {
 		t.Run(c.verb+" "+c.reply, func(t *testing.T) {
 			t.Parallel()
@@ -217,7 +219,7 @@ func TestPoolSend_OpportunisticTLSFallsBack(t *testing.T) {
 			s["EHLO"], s["."] = offered, "250 2.0.0 queued&" // each mail has a connection of its own
 			server := speak(t, s)
 			config, said := settings(t, server.addr), &logtest.Buffer{}
-			config.Server.Encryption, config.Logger = mail.Opportunistic, slog.New(slog.NewTextHandler(said, nil))
+			config.Server.Encryption, config.Logger = smtpurl.Opportunistic, slog.New(slog.NewTextHandler(said, nil))
 			config.Pool = 2
 			p := pool(t, config)
 			for range 2 {
@@ -251,14 +253,14 @@ func TestPoolSend_OpportunisticTLSTakesAnyCertificate(t *testing.T) {
 				return nil
 			})
 			config := settings(t, server.addr)
-			config.Server.Encryption = mail.Opportunistic
+			config.Server.Encryption = smtpurl.Opportunistic
 			if got := send(t, pool(t, config)); got.Outcome != workflow.Accepted || !secured {
 				t.Errorf("got %+v, encrypted %t", got, secured)
 			}
-			config.Server.Encryption = mail.Mandatory
+			config.Server.Encryption = smtpurl.Mandatory
 			got := send(t, pool(t, config))
 			is(t, got, workflow.Deferred, true, false)
-			if got.Stage != mail.AtSTARTTLS || !strings.Contains(got.Reply, "certificate") {
+			if got.Stage != delivery.AtSTARTTLS || !strings.Contains(got.Reply, "certificate") {
 				t.Errorf("mandatory says %q at %s", got.Reply, got.Stage)
 			}
 		})
@@ -274,7 +276,7 @@ func TestPoolSend_PasswordIsKeptFromUntrustedServers(t *testing.T) {
 			k.auth, s.TLSConfig = "PLAIN", &tls.Config{Certificates: []tls.Certificate{cert}}
 		})
 		c := settings(t, server.addr)
-		c.TLS, c.Server.Encryption, c.Server.User, c.Server.Password = config, mail.Opportunistic, "countersign", "open sesame"
+		c.TLS, c.Server.Encryption, c.Server.User, c.Server.Password = config, smtpurl.Opportunistic, "countersign", "open sesame"
 		c.Server.Host = "0.0.0.0" // leads here too, and is not called loopback
 		got := send(t, pool(t, c))
 		if name == "trusted" {
@@ -282,7 +284,7 @@ func TestPoolSend_PasswordIsKeptFromUntrustedServers(t *testing.T) {
 			continue
 		}
 		is(t, got, workflow.Deferred, true, false)
-		if got.Stage != mail.AtAUTH || !strings.Contains(got.Reply, "smtp-ca") || len(server.logins()) > 0 {
+		if got.Stage != delivery.AtAUTH || !strings.Contains(got.Reply, "smtp-ca") || len(server.logins()) > 0 {
 			t.Errorf("%s: it says %q at %s; logins %v", name, got.Reply, got.Stage, server.logins())
 		}
 	}
@@ -406,7 +408,7 @@ func TestPoolSend_NameInEHLO(t *testing.T) {
 func TestPoolSend_NothingAfterSTARTTLSIsBelieved(t *testing.T) {
 	server := speak(t, script{"EHLO": "250-raw.test\r\n250 STARTTLS", "STARTTLS": "220 go\r\n250-raw.test\r\n250 AUTH PLAIN"})
 	c := settings(t, server.addr)
-	c.Server.Encryption, c.Server.User, c.Server.Password = mail.Mandatory, "countersign", "open sesame"
+	c.Server.Encryption, c.Server.User, c.Server.Password = smtpurl.Mandatory, "countersign", "open sesame"
 	is(t, sendWithin(t, pool(t, c), 2*time.Second), workflow.Deferred, true, false)
 	if server.heard("AUTH") != 0 {
 		t.Error("the password was sent")

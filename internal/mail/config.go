@@ -14,12 +14,13 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"countersign/internal/smtpurl"
 	"countersign/workflow"
 )
 
 // Config says where mails go and what stands in them.
 type Config struct {
-	Server     Server
+	Server     smtpurl.Server
 	From       string      // "Hosting Team <loa@example.com>"
 	ReplyTo    string      // where answers go; empty: to From
 	ReturnPath string      // sender of the envelope, to whom mail servers report; empty: From

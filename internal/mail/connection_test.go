@@ -8,6 +8,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"countersign/internal/delivery"
 	"countersign/internal/mail"
 	"countersign/workflow"
 )
@@ -37,7 +38,7 @@ func TestDeadline(t *testing.T) {
 	}
 
 	t.Run("bounds the wait for a connection", func(t *testing.T) {
-		server, held, release, first := catch(t), make(chan struct{}), make(chan struct{}), make(chan mail.Result, 1)
+		server, held, release, first := catch(t), make(chan struct{}), make(chan struct{}), make(chan delivery.Result, 1)
 		server.on(func(_ int, at step, _ *smtp.Conn) error {
 			if at == atRcpt {
 				close(held)
@@ -58,7 +59,7 @@ func TestDeadline(t *testing.T) {
 	})
 
 	t.Run("no step can move it", func(t *testing.T) {
-		server, done := speak(t, script{"RCPT": hang}), make(chan mail.Result, 1)
+		server, done := speak(t, script{"RCPT": hang}), make(chan delivery.Result, 1)
 		p := pool(t, settings(t, server.addr))
 		go func() { done <- sendWithin(t, p, short) }()
 		select {

@@ -16,11 +16,15 @@ import (
 	"unicode"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"countersign/internal/delivery"
+	"countersign/internal/redact"
+	"countersign/internal/smtpurl"
 )
 
 // dialer opens connections.
 type dialer struct {
-	server Server
+	server smtpurl.Server
 	tls    *tls.Config
 	helo   string // empty: the host's own name, or its address
 	tokens *tokens
@@ -50,7 +54,7 @@ func newDialer(c Config) (*dialer, error) {
 		return nil, errors.New("a token logs in a user: put the user into the mail server's URL, as in smtp://user@host")
 	}
 	switch c.Server.Encryption {
-	case Implicit, Mandatory, Opportunistic, Plain:
+	case smtpurl.Implicit, smtpurl.Mandatory, smtpurl.Opportunistic, smtpurl.Plain:
 		return d, nil
 	}
 	return nil, fmt.Errorf("encryption %q: it can be mandatory, opportunistic, none or implicit", c.Server.Encryption)
@@ -71,12 +75,12 @@ var errTLS = errors.New("the connection cannot be encrypted")
 // dial opens a connection and brings it to where mails can be sent: greeting,
 // EHLO, TLS, AUTH. All of it ends by until. Its errors are stageErrors.
 //
-// Opportunistic encryption (RFC 7435) takes any certificate. If it fails, the
+// smtpurl.Opportunistic encryption (RFC 7435) takes any certificate. If it fails, the
 // mails go out in the clear over another connection, which is said once.
 func (d *dialer) dial(until time.Time) (*session, error) {
-	starttls := d.server.Encryption == Mandatory || d.server.Encryption == Opportunistic
+	starttls := d.server.Encryption == smtpurl.Mandatory || d.server.Encryption == smtpurl.Opportunistic
 	s, err := d.open(until, starttls)
-	if d.server.Encryption == Opportunistic && errors.Is(err, errTLS) {
+	if d.server.Encryption == smtpurl.Opportunistic && errors.Is(err, errTLS) {
 		d.sayClear(err)
 		return d.open(until, false)
 	}
@@ -86,9 +90,9 @@ func (d *dialer) dial(until time.Time) (*session, error) {
 func (d *dialer) open(until time.Time, starttls bool) (*session, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.server.address())
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.server.Address())
 	if err != nil {
-		return nil, stageError{AtConnect, err}
+		return nil, stageError{delivery.AtConnect, err}
 	}
 	l := &link{conn: conn}
 	if at, err := d.prepare(ctx, l, starttls); err != nil {
@@ -99,16 +103,16 @@ func (d *dialer) open(until time.Time, starttls bool) (*session, error) {
 }
 
 // prepare says how far it came.
-func (d *dialer) prepare(ctx context.Context, l *link, starttls bool) (Stage, error) {
+func (d *dialer) prepare(ctx context.Context, l *link, starttls bool) (delivery.Stage, error) {
 	until, _ := ctx.Deadline()
 	if err := l.conn.SetDeadline(until); err != nil {
-		return AtConnect, err
+		return delivery.AtConnect, err
 	}
 	l.wire = newWire(l.conn)
-	if d.server.Encryption == Implicit {
+	if d.server.Encryption == smtpurl.Implicit {
 		secure := tls.Client(l.conn, d.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return AtConnect, err
+			return delivery.AtConnect, err
 		}
 		state := secure.ConnectionState()
 		l.wire, l.state, l.proven = newWire(secure), &state, true
@@ -118,27 +122,27 @@ func (d *dialer) prepare(ctx context.Context, l *link, starttls bool) (Stage, er
 	}
 	if starttls {
 		if err := d.encrypt(ctx, l); err != nil {
-			return AtSTARTTLS, err
+			return delivery.AtSTARTTLS, err
 		}
 	}
-	return AtAUTH, d.login(ctx, l)
+	return delivery.AtAUTH, d.login(ctx, l)
 }
 
 // greet reads the greeting and says EHLO, or HELO if the server does not know EHLO.
-func (d *dialer) greet(l *link) (at Stage, err error) {
+func (d *dialer) greet(l *link) (at delivery.Stage, err error) {
 	if l.client, err = smtp.NewClient(l.wire, d.server.Host); err != nil {
-		return AtConnect, err
+		return delivery.AtConnect, err
 	}
 	l.client.SkipSMTPUTF8(true) // addresses are ASCII, see ascii
 	l.wire.ehlo = true
 	defer func() { l.wire.ehlo = false }()
-	return AtEHLO, l.client.Hello(d.name(l.conn))
+	return delivery.AtEHLO, l.client.Hello(d.name(l.conn))
 }
 
 // encrypt starts TLS (RFC 3207) if the server offers it. Its error is an errTLS if
 // the server offers what does not work.
 func (d *dialer) encrypt(ctx context.Context, l *link) error {
-	may := d.server.Encryption == Opportunistic
+	may := d.server.Encryption == smtpurl.Opportunistic
 	if offered, _ := l.client.Extension("STARTTLS"); !offered {
 		if may {
 			return nil
@@ -190,7 +194,7 @@ func (d *dialer) unverified(l *link) *tls.Config {
 func (d *dialer) sayClear(err error) {
 	d.clear.Do(func() {
 		d.logger.Warn("emails go to the mail server unencrypted: STARTTLS failed, and tls=opportunistic allows it; "+
-			"set tls=mandatory in smtp-url to forbid it", "host", d.server.Host, "port", d.server.Port, "err", blot(err.Error()))
+			"set tls=mandatory in smtp-url to forbid it", "host", d.server.Host, "port", d.server.Port, "err", redact.Reply(err.Error()))
 	})
 }
 

@@ -4,22 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-)
 
-// Stage is how far the dialogue with the mail server had come.
-type Stage = string
-
-// The stages, in order. A reply belongs to the command that it answers.
-const (
-	AtConnect  Stage = "connect" // TCP, TLS from the first byte, and the greeting
-	AtEHLO     Stage = "EHLO"
-	AtSTARTTLS Stage = "STARTTLS"
-	AtAUTH     Stage = "AUTH"
-	AtMAIL     Stage = "MAIL"
-	AtRCPT     Stage = "RCPT"
-	AtDATA     Stage = "DATA"
-	AtMessage  Stage = "message"   // between DATA and the dot, where nothing is answered
-	AtDot      Stage = "final dot" // the message is there; the reply decides
+	"countersign/internal/delivery"
+	"countersign/internal/redact"
 )
 
 // fault says whom a reply is about.
@@ -52,15 +39,15 @@ const (
 // the recipient's, 552 is temporary (RFC 5321 section 4.5.3.1.10), and so is a
 // code whose enhanced one begins with a 4. 554 ("transaction failed") says least
 // of all: it is about us, because a mail that waits can still go out.
-func blame(at Stage, code int, enhanced string, alike bool) fault {
+func blame(at delivery.Stage, code int, enhanced string, alike bool) fault {
 	switch {
-	case code/100 == 2 && at == AtDot:
+	case code/100 == 2 && at == delivery.AtDot:
 		return faultNone
-	case code < 400 && at == AtDot:
+	case code < 400 && at == delivery.AtDot:
 		return faultUnknown
 	case code/100 != 5:
 		return faultTemporary
-	case at != AtRCPT && at != AtDot:
+	case at != delivery.AtRCPT && at != delivery.AtDot:
 		return faultUs
 	}
 	if f := byEnhanced(code, enhanced); f != faultRecipient || !alike || plainly(code, enhanced) {
@@ -144,10 +131,10 @@ func enhancedOf(words string) string {
 // likeness is what two replies have in common if they say the same to different
 // recipients: code and words, without the recipient and whatever looks like an
 // address, a name of a host, a number, an id or a time.
-func likeness(at Stage, code int, words, to string) string {
+func likeness(at delivery.Stage, code int, words, to string) string {
 	local, domain, _ := strings.Cut(strings.ToLower(to), "@")
 	var kept []string
-	for _, w := range strings.Fields(blot(words)) {
+	for _, w := range strings.Fields(redact.Reply(words)) {
 		w = strings.ToLower(strings.Trim(w, `.,:;!?'"()[]<>{}`))
 		if w == "" || w == local || w == domain || strings.ContainsAny(w, "…0123456789.:/=@_<>") {
 			continue
@@ -159,7 +146,7 @@ func likeness(at Stage, code int, words, to string) string {
 
 // stageError is what ended the preparation of a connection.
 type stageError struct {
-	at  Stage
+	at  delivery.Stage
 	err error
 }
 

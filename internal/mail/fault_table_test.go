@@ -6,12 +6,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"countersign/internal/delivery"
 )
 
 // row is a line of testdata/replies.tsv.
 type row struct {
 	server, reply string
-	at            Stage
+	at            delivery.Stage
 	alike         bool
 	fault         fault
 }
@@ -64,7 +66,7 @@ func TestBlame_RealReplies(t *testing.T) {
 // TestBlame_No5xxBeforeRecipientIsRecipients has every 5xx at every stage before
 // RCPT and at DATA, with and without enhanced codes of recipients.
 func TestBlame_No5xxBeforeRecipientIsRecipients(t *testing.T) {
-	for _, at := range []Stage{AtConnect, AtEHLO, AtSTARTTLS, AtAUTH, AtMAIL, AtDATA, AtMessage} {
+	for _, at := range []delivery.Stage{delivery.AtConnect, delivery.AtEHLO, delivery.AtSTARTTLS, delivery.AtAUTH, delivery.AtMAIL, delivery.AtDATA, delivery.AtMessage} {
 		for code := 500; code < 600; code++ {
 			for _, enhanced := range []string{"", "5.1.1", "5.2.1", "5.1.10"} {
 				if got := blame(at, code, enhanced, false); got != faultUs {
@@ -93,13 +95,13 @@ func TestLikeness_IgnoresWhatDiffersFromMailToMail(t *testing.T) {
 		{"another enhanced code", "5.7.1 no", "5.7.26 no", "a@b.c", "d@e.f", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			one, two := likeness(AtRCPT, 550, c.one, c.toOne), likeness(AtRCPT, 550, c.two, c.toTwo)
+			one, two := likeness(delivery.AtRCPT, 550, c.one, c.toOne), likeness(delivery.AtRCPT, 550, c.two, c.toTwo)
 			if (one == two) != c.alike {
 				t.Errorf("%q and %q: alike %t, want %t", one, two, one == two, c.alike)
 			}
 		})
 	}
-	if likeness(AtRCPT, 550, "no", "a@b.c") == likeness(AtDot, 550, "no", "a@b.c") || likeness(AtRCPT, 550, "no", "a@b.c") == likeness(AtRCPT, 554, "no", "a@b.c") {
+	if likeness(delivery.AtRCPT, 550, "no", "a@b.c") == likeness(delivery.AtDot, 550, "no", "a@b.c") || likeness(delivery.AtRCPT, 550, "no", "a@b.c") == likeness(delivery.AtRCPT, 554, "no", "a@b.c") {
 		t.Error("stage and code must count")
 	}
 }

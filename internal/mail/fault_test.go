@@ -8,7 +8,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"countersign/internal/mail"
+	"countersign/internal/delivery"
+	"countersign/internal/smtpurl"
 	"countersign/internal/test/certtest"
 	"countersign/internal/test/proxytest"
 	"countersign/workflow"
@@ -77,7 +78,7 @@ func TestAByteASecond(t *testing.T) {
 	server := catch(t)
 	slow := proxytest.Start(t, server.addr)
 	slow.Set(proxytest.Down, proxytest.Fault{PerSecond: 1})
-	done := make(chan mail.Result, 1)
+	done := make(chan delivery.Result, 1)
 	p := pool(t, settings(t, slow.Addr()))
 	go func() { done <- sendWithin(t, p, short) }()
 	select {
@@ -105,7 +106,7 @@ func TestNothingGoesOutInTheClear(t *testing.T) {
 			t.Parallel()
 			server := speak(t, s)
 			config := settings(t, server.addr)
-			config.Server.Encryption, config.Server.User, config.Server.Password = mail.Mandatory, "countersign", "open sesame"
+			config.Server.Encryption, config.Server.User, config.Server.Password = smtpurl.Mandatory, "countersign", "open sesame"
 			got := sendWithin(t, pool(t, config), 2*time.Second)
 			if got.Outcome != workflow.Deferred || !got.Server {
 				t.Errorf("got %+v, want deferred, the server's trouble", got)
@@ -129,11 +130,11 @@ func TestAnExpiredCertificate(t *testing.T) {
 		s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 	})
 	config := settings(t, server.addr)
-	config.TLS, config.Server.Encryption = &tls.Config{RootCAs: roots}, mail.Mandatory
-	if got := send(t, pool(t, config)); got.Outcome != workflow.Deferred || !got.Server || got.Stage != mail.AtSTARTTLS || len(server.stored()) > 0 {
+	config.TLS, config.Server.Encryption = &tls.Config{RootCAs: roots}, smtpurl.Mandatory
+	if got := send(t, pool(t, config)); got.Outcome != workflow.Deferred || !got.Server || got.Stage != delivery.AtSTARTTLS || len(server.stored()) > 0 {
 		t.Errorf("mandatory: got %+v, want deferred at STARTTLS, the server's trouble; %d mails stored", got, len(server.stored()))
 	}
-	config.Server.Encryption = mail.Opportunistic
+	config.Server.Encryption = smtpurl.Opportunistic
 	if got := send(t, pool(t, config)); got.Outcome != workflow.Accepted || len(server.stored()) != 1 {
 		t.Errorf("opportunistic: got %+v, want accepted; %d mails stored", got, len(server.stored()))
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/delivery"
 	"countersign/workflow"
 )
 
@@ -46,8 +47,8 @@ const (
 )
 
 // judge completes a result, and learns from it.
-func (j *jury) judge(r Result, id workflow.MailID, to string) Result {
-	domain := Domain(to)
+func (j *jury) judge(r delivery.Result, id workflow.MailID, to string) delivery.Result {
+	domain := domainOf(to)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.sweep()
@@ -61,12 +62,12 @@ func (j *jury) judge(r Result, id workflow.MailID, to string) Result {
 	if r.Server {
 		r.Alike = key
 	}
-	if r.Code/100 != 5 || r.Stage == AtConnect || r.Stage == AtEHLO || r.Stage == AtSTARTTLS || r.Stage == AtAUTH {
+	if r.Code/100 != 5 || r.Stage == delivery.AtConnect || r.Stage == delivery.AtEHLO || r.Stage == delivery.AtSTARTTLS || r.Stage == delivery.AtAUTH {
 		return r
 	}
 	seen, met := j.replies[key]
 	others := j.accepted - j.byDomain[domain]
-	alone := met && !seen.more && seen.domain == domain && others > seen.others && (r.Stage == AtRCPT || r.Stage == AtDot)
+	alone := met && !seen.more && seen.domain == domain && others > seen.others && (r.Stage == delivery.AtRCPT || r.Stage == delivery.AtDot)
 	if !met {
 		seen.domain = domain
 	}

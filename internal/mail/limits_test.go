@@ -122,13 +122,3 @@ func TestLimits_WhoHasToWaitTakesNothing(t *testing.T) {
 		t.Errorf("%q has to wait", full)
 	}
 }
-
-func TestDomain(t *testing.T) {
-	for address, want := range map[string]string{
-		"owner@Example.COM": "example.com", `"a@b"@c.test`: "c.test", "owner": "", "": "", "owner@": "",
-	} {
-		if got := mail.Domain(address); got != want {
-			t.Errorf("Domain(%q) = %q, want %q", address, got, want)
-		}
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/delivery"
+	"countersign/internal/redact"
 	"countersign/workflow"
 )
 
@@ -74,14 +76,14 @@ func (p *Pool) Size() int { return cap(p.busy) }
 // with the server begins leaves the mail deferred and the network untouched;
 // one that is canceled later does not disturb the dialogue, because a mail cut
 // off at the wrong moment is a mail in doubt.
-func (p *Pool) Send(ctx context.Context, m Message) Result {
+func (p *Pool) Send(ctx context.Context, m Message) delivery.Result {
 	to, err := recipient(m.Mail.Recipient)
 	if err != nil {
-		return Result{Outcome: workflow.Rejected, Reply: err.Error()}
+		return delivery.Result{Outcome: workflow.Rejected, Reply: err.Error()}
 	}
 	out, err := p.letter.write(m, to)
 	if err != nil {
-		return Result{Outcome: workflow.Deferred, Reply: blot(err.Error())}
+		return delivery.Result{Outcome: workflow.Deferred, Reply: redact.Reply(err.Error())}
 	}
 	select {
 	case p.busy <- struct{}{}:
@@ -93,20 +95,20 @@ func (p *Pool) Send(ctx context.Context, m Message) Result {
 		until = time.Now().Add(patience)
 	}
 	if err := ctx.Err(); err != nil || !time.Now().Before(until) {
-		return Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"}
+		return delivery.Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"}
 	}
 	r := p.jury.judge(p.deliver(out, until), m.Mail.ID, m.Mail.Recipient)
-	r.Reply = blot(r.Reply, append(out.secrets, p.dialer.server.Password)...)
+	r.Reply = redact.Reply(r.Reply, append(out.secrets, p.dialer.server.Password)...)
 	return r
 }
 
 // deliver sends a mail over a kept connection or a new one. A kept one that
 // turns out to be gone, or that the server is tired of, costs the mail nothing: it
 // is tried once more on a new one.
-func (p *Pool) deliver(out outgoing, until time.Time) Result {
+func (p *Pool) deliver(out outgoing, until time.Time) delivery.Result {
 	s, err := p.take()
 	if err != nil {
-		return Result{Outcome: workflow.Deferred, Reply: err.Error()}
+		return delivery.Result{Outcome: workflow.Deferred, Reply: err.Error()}
 	}
 	limit := 0
 	if s != nil {
@@ -135,13 +137,13 @@ func (p *Pool) deliver(out outgoing, until time.Time) Result {
 // on a new one: the connection was gone before the server saw anything of the
 // message, or the server has had enough of it. Servers say that in many ways,
 // and nearly always in answer to MAIL or DATA.
-func tired(r Result) bool {
+func tired(r delivery.Result) bool {
 	switch r.Stage {
-	case AtMAIL, AtDATA:
+	case delivery.AtMAIL, delivery.AtDATA:
 		return r.Code/100 != 2
-	case AtRCPT:
+	case delivery.AtRCPT:
 		return gone(r) || r.Code == 452
-	case AtDot:
+	case delivery.AtDot:
 		return r.Code == 421 || r.Code == 452
 	}
 	return false
@@ -182,7 +184,7 @@ func (p *Pool) take() (*session, error) {
 
 // give keeps a connection for the next mail, unless the last one r left it in
 // no state to be used, or the pool was closed meanwhile.
-func (p *Pool) give(s *session, r Result) {
+func (p *Pool) give(s *session, r delivery.Result) {
 	if !s.reset(r) {
 		s.hangUp()
 		return

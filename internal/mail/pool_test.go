@@ -13,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"countersign/internal/delivery"
 	"countersign/internal/mail"
+	"countersign/internal/smtpurl"
 	"countersign/internal/test/certtest"
 	"countersign/workflow"
 )
@@ -49,7 +51,7 @@ func mailOf(kind workflow.MailKind, about *workflow.Document) workflow.Mail {
 // settings are those of a pool of one that talks to a server.
 func settings(t testing.TB, addr string) mail.Config {
 	t.Helper()
-	server, err := mail.ParseURL("smtp://" + addr + "?tls=none")
+	server, err := smtpurl.Parse("smtp://" + addr + "?tls=none")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,12 +74,12 @@ func pool(t testing.TB, c mail.Config) *mail.Pool {
 }
 
 // send sends a signature mail within a time that is enough.
-func send(t testing.TB, p *mail.Pool) mail.Result {
+func send(t testing.TB, p *mail.Pool) delivery.Result {
 	t.Helper()
 	return sendWithin(t, p, 20*time.Second)
 }
 
-func sendWithin(t testing.TB, p *mail.Pool, limit time.Duration) mail.Result {
+func sendWithin(t testing.TB, p *mail.Pool, limit time.Duration) delivery.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -85,7 +87,7 @@ func sendWithin(t testing.TB, p *mail.Pool, limit time.Duration) mail.Result {
 }
 
 // whatOnly leaves out how far the dialogue came, which TestPoolSend_RefusalAboutUsWaits has.
-var whatOnly = cmpopts.IgnoreFields(mail.Result{}, "Stage", "Alike")
+var whatOnly = cmpopts.IgnoreFields(delivery.Result{}, "Stage", "Alike")
 
 // short is a deadline for mails that a server leaves hanging.
 const short = 300 * time.Millisecond
@@ -110,18 +112,18 @@ func TestOutcomeByFault(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		fault  func(int, step, *smtp.Conn) error
-		want   mail.Result
+		want   delivery.Result
 		stored int
 	}{
-		{"none", nil, mail.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 OK: queued"}, 1},
-		{"451 to MAIL", fail(atMail, refuse(451, smtp.EnhancedCode{4, 3, 0}, "greylisted")), mail.Result{Outcome: workflow.Deferred, Code: 451, Reply: "4.3.0 greylisted"}, 0},
-		{"550 to MAIL", fail(atMail, refuse(550, smtp.EnhancedCode{5, 7, 1}, "not this sender")), mail.Result{Outcome: workflow.Deferred, Code: 550, Reply: "5.7.1 not this sender", Server: true}, 0},
-		{"450 to RCPT", fail(atRcpt, refuse(450, smtp.EnhancedCode{4, 2, 0}, "<owner@example.com>: mailbox busy")), mail.Result{Outcome: workflow.Deferred, Code: 450, Reply: "4.2.0 <…>: mailbox busy"}, 0},
-		{"550 to RCPT", fail(atRcpt, refuse(550, smtp.EnhancedCode{5, 1, 1}, "no such user owner@example.com here")), mail.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.1.1 no such user <…> here"}, 0},
-		{"554 after the message", fail(atData, refuse(554, smtp.EnhancedCode{5, 7, 1}, "spam: https://sign.example.com/s/"+token+" is listed")), mail.Result{Outcome: workflow.Deferred, Code: 554, Reply: "5.7.1 spam: https://sign.example.com/s/<…> is listed", Server: true}, 0},
-		{"421 after the message", fail(atData, refuse(421, smtp.EnhancedCode{4, 3, 2}, "shutting down")), mail.Result{Outcome: workflow.Deferred, Code: 421, Reply: "4.3.2 shutting down"}, 0},
-		{"connection lost before the message", cut(atRcpt), mail.Result{Outcome: workflow.Deferred, Reply: "no reply to RCPT: EOF"}, 0},
-		{"connection lost after the message", cut(atStored), mail.Result{Outcome: workflow.Unknown, Reply: "no reply to final dot: EOF"}, 1},
+		{"none", nil, delivery.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 OK: queued"}, 1},
+		{"451 to MAIL", fail(atMail, refuse(451, smtp.EnhancedCode{4, 3, 0}, "greylisted")), delivery.Result{Outcome: workflow.Deferred, Code: 451, Reply: "4.3.0 greylisted"}, 0},
+		{"550 to MAIL", fail(atMail, refuse(550, smtp.EnhancedCode{5, 7, 1}, "not this sender")), delivery.Result{Outcome: workflow.Deferred, Code: 550, Reply: "5.7.1 not this sender", Server: true}, 0},
+		{"450 to RCPT", fail(atRcpt, refuse(450, smtp.EnhancedCode{4, 2, 0}, "<owner@example.com>: mailbox busy")), delivery.Result{Outcome: workflow.Deferred, Code: 450, Reply: "4.2.0 <…>: mailbox busy"}, 0},
+		{"550 to RCPT", fail(atRcpt, refuse(550, smtp.EnhancedCode{5, 1, 1}, "no such user owner@example.com here")), delivery.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.1.1 no such user <…> here"}, 0},
+		{"554 after the message", fail(atData, refuse(554, smtp.EnhancedCode{5, 7, 1}, "spam: https://sign.example.com/s/"+token+" is listed")), delivery.Result{Outcome: workflow.Deferred, Code: 554, Reply: "5.7.1 spam: https://sign.example.com/s/<…> is listed", Server: true}, 0},
+		{"421 after the message", fail(atData, refuse(421, smtp.EnhancedCode{4, 3, 2}, "shutting down")), delivery.Result{Outcome: workflow.Deferred, Code: 421, Reply: "4.3.2 shutting down"}, 0},
+		{"connection lost before the message", cut(atRcpt), delivery.Result{Outcome: workflow.Deferred, Reply: "no reply to RCPT: EOF"}, 0},
+		{"connection lost after the message", cut(atStored), delivery.Result{Outcome: workflow.Unknown, Reply: "no reply to final dot: EOF"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := catch(t)
@@ -144,27 +146,27 @@ func TestOutcomeByReply(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		script script
-		want   mail.Result // an empty Reply matches any
+		want   delivery.Result // an empty Reply matches any
 	}{
-		{"421 greeting", script{"": "421 4.3.2 too busy&"}, mail.Result{Outcome: workflow.Deferred, Code: 421, Reply: "4.3.2 too busy", Server: true}},
-		{"554 greeting", script{"": "554 no mail from you&"}, mail.Result{Outcome: workflow.Deferred, Code: 554, Reply: "no mail from you", Server: true}},
-		{"no greeting", script{"": hang}, mail.Result{Outcome: workflow.Deferred, Server: true}},
-		{"closed before the greeting", script{"": drop}, mail.Result{Outcome: workflow.Deferred, Server: true}},
-		{"not SMTP", script{"": "HTTP/1.1 400 Bad Request"}, mail.Result{Outcome: workflow.Deferred, Server: true}},
-		{"421 to EHLO", script{"EHLO": "421 4.3.2 later&"}, mail.Result{Outcome: workflow.Deferred, Code: 421, Reply: "4.3.2 later", Server: true}},
-		{"550 to EHLO and HELO", script{"EHLO": "550 who", "HELO": "550 are you"}, mail.Result{Outcome: workflow.Deferred, Code: 550, Reply: "who", Server: true}},
-		{"HELO only", script{"EHLO": "502 what"}, mail.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 queued as 42"}},
-		{"530 to MAIL: authenticate first", script{"MAIL": "530 5.7.0 Authentication required"}, mail.Result{Outcome: workflow.Deferred, Code: 530, Reply: "5.7.0 Authentication required", Server: true}},
-		{"554 to DATA", script{"DATA": "554 5.5.1 no valid recipients"}, mail.Result{Outcome: workflow.Deferred, Code: 554, Reply: "5.5.1 no valid recipients", Server: true}},
-		{"451 to DATA", script{"DATA": "451 4.3.0 disk"}, mail.Result{Outcome: workflow.Deferred, Code: 451, Reply: "4.3.0 disk"}},
-		{"several lines", script{"RCPT": "550-5.1.1 The account owner@example.com\r\n550-5.1.1\tdoes not exist.\r\n550 5.1.1 See https://help.test/?p=NoSuchUser"}, mail.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.1.1 The account <…> 5.1.1 does not exist. 5.1.1 See https://help.test/?p=NoSuchUser"}},
-		{"no reply to MAIL", script{"MAIL": hang}, mail.Result{Outcome: workflow.Deferred}},
-		{"no reply to DATA", script{"DATA": hang}, mail.Result{Outcome: workflow.Deferred}},
-		{"no reply to the final dot", script{".": hang}, mail.Result{Outcome: workflow.Unknown}},
-		{"closed at the final dot", script{".": drop}, mail.Result{Outcome: workflow.Unknown}},
-		{"nonsense at the final dot", script{".": "certainly"}, mail.Result{Outcome: workflow.Unknown}},
-		{"accepted, then closed", script{".": "250 2.0.0 queued as 42&"}, mail.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 queued as 42"}},
-		{"accepted with an address", script{".": "250 2.6.0 <PX.1@mx.example.com> Queued mail for delivery"}, mail.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.6.0 <…> Queued mail for delivery"}},
+		{"421 greeting", script{"": "421 4.3.2 too busy&"}, delivery.Result{Outcome: workflow.Deferred, Code: 421, Reply: "4.3.2 too busy", Server: true}},
+		{"554 greeting", script{"": "554 no mail from you&"}, delivery.Result{Outcome: workflow.Deferred, Code: 554, Reply: "no mail from you", Server: true}},
+		{"no greeting", script{"": hang}, delivery.Result{Outcome: workflow.Deferred, Server: true}},
+		{"closed before the greeting", script{"": drop}, delivery.Result{Outcome: workflow.Deferred, Server: true}},
+		{"not SMTP", script{"": "HTTP/1.1 400 Bad Request"}, delivery.Result{Outcome: workflow.Deferred, Server: true}},
+		{"421 to EHLO", script{"EHLO": "421 4.3.2 later&"}, delivery.Result{Outcome: workflow.Deferred, Code: 421, Reply: "4.3.2 later", Server: true}},
+		{"550 to EHLO and HELO", script{"EHLO": "550 who", "HELO": "550 are you"}, delivery.Result{Outcome: workflow.Deferred, Code: 550, Reply: "who", Server: true}},
+		{"HELO only", script{"EHLO": "502 what"}, delivery.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 queued as 42"}},
+		{"530 to MAIL: authenticate first", script{"MAIL": "530 5.7.0 Authentication required"}, delivery.Result{Outcome: workflow.Deferred, Code: 530, Reply: "5.7.0 Authentication required", Server: true}},
+		{"554 to DATA", script{"DATA": "554 5.5.1 no valid recipients"}, delivery.Result{Outcome: workflow.Deferred, Code: 554, Reply: "5.5.1 no valid recipients", Server: true}},
+		{"451 to DATA", script{"DATA": "451 4.3.0 disk"}, delivery.Result{Outcome: workflow.Deferred, Code: 451, Reply: "4.3.0 disk"}},
+		{"several lines", script{"RCPT": "550-5.1.1 The account owner@example.com\r\n550-5.1.1\tdoes not exist.\r\n550 5.1.1 See https://help.test/?p=NoSuchUser"}, delivery.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.1.1 The account <…> 5.1.1 does not exist. 5.1.1 See https://help.test/?p=NoSuchUser"}},
+		{"no reply to MAIL", script{"MAIL": hang}, delivery.Result{Outcome: workflow.Deferred}},
+		{"no reply to DATA", script{"DATA": hang}, delivery.Result{Outcome: workflow.Deferred}},
+		{"no reply to the final dot", script{".": hang}, delivery.Result{Outcome: workflow.Unknown}},
+		{"closed at the final dot", script{".": drop}, delivery.Result{Outcome: workflow.Unknown}},
+		{"nonsense at the final dot", script{".": "certainly"}, delivery.Result{Outcome: workflow.Unknown}},
+		{"accepted, then closed", script{".": "250 2.0.0 queued as 42&"}, delivery.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.0.0 queued as 42"}},
+		{"accepted with an address", script{".": "250 2.6.0 <PX.1@mx.example.com> Queued mail for delivery"}, delivery.Result{Outcome: workflow.Accepted, Code: 250, Reply: "2.6.0 <…> Queued mail for delivery"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -240,11 +242,11 @@ func TestTLS(t *testing.T) {
 			config := settings(t, server.addr)
 			config.TLS = c.tls
 			var err error
-			if config.Server, err = mail.ParseURL(fmt.Sprintf(c.url, server.addr)); err != nil {
+			if config.Server, err = smtpurl.Parse(fmt.Sprintf(c.url, server.addr)); err != nil {
 				t.Fatal(err)
 			}
 			limit := 20 * time.Second
-			if config.Server.Encryption == mail.Implicit {
+			if config.Server.Encryption == smtpurl.Implicit {
 				limit = short // client and server each wait for the other to begin
 			}
 			got := sendWithin(t, pool(t, config), limit)
@@ -271,7 +273,7 @@ func TestImplicitTLS(t *testing.T) {
 
 	config := settings(t, l.Addr().String())
 	config.TLS = &tls.Config{RootCAs: roots}
-	if config.Server, err = mail.ParseURL("smtps://countersign:open%20sesame@" + l.Addr().String()); err != nil {
+	if config.Server, err = smtpurl.Parse("smtps://countersign:open%20sesame@" + l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
 	p := pool(t, config)
@@ -291,16 +293,16 @@ func TestAuth(t *testing.T) {
 		name, mechanism, user, password string
 		secure                          bool
 		mode                            string
-		want                            mail.Result // Reply and Code only where Code is set
+		want                            delivery.Result // Reply and Code only where Code is set
 	}{
-		{"PLAIN", "PLAIN", "countersign", "open sesame", true, "mandatory", mail.Result{Outcome: workflow.Accepted}},
-		{"LOGIN", "LOGIN", "countersign", "open sesame", true, "mandatory", mail.Result{Outcome: workflow.Accepted}},
-		{"PLAIN in the clear, where asked for", "PLAIN", "countersign", "open sesame", false, "none", mail.Result{Outcome: workflow.Accepted}},
-		{"LOGIN in the clear, where asked for", "LOGIN", "countersign", "open sesame", false, "none", mail.Result{Outcome: workflow.Accepted}},
-		{"PLAIN, wrong password", "PLAIN", "countersign", "sesame", true, "mandatory", mail.Result{Outcome: workflow.Deferred, Code: 535, Reply: "5.7.8 bad credentials", Server: true}},
-		{"LOGIN, wrong password", "LOGIN", "countersign", "sesame", true, "mandatory", mail.Result{Outcome: workflow.Deferred, Code: 535, Reply: "5.7.8 bad credentials", Server: true}},
-		{"not offered", "", "countersign", "open sesame", true, "mandatory", mail.Result{Outcome: workflow.Deferred, Server: true}},
-		{"a mechanism nobody knows", "X-RIDDLE", "countersign", "open sesame", true, "mandatory", mail.Result{Outcome: workflow.Deferred, Server: true}},
+		{"PLAIN", "PLAIN", "countersign", "open sesame", true, "mandatory", delivery.Result{Outcome: workflow.Accepted}},
+		{"LOGIN", "LOGIN", "countersign", "open sesame", true, "mandatory", delivery.Result{Outcome: workflow.Accepted}},
+		{"PLAIN in the clear, where asked for", "PLAIN", "countersign", "open sesame", false, "none", delivery.Result{Outcome: workflow.Accepted}},
+		{"LOGIN in the clear, where asked for", "LOGIN", "countersign", "open sesame", false, "none", delivery.Result{Outcome: workflow.Accepted}},
+		{"PLAIN, wrong password", "PLAIN", "countersign", "sesame", true, "mandatory", delivery.Result{Outcome: workflow.Deferred, Code: 535, Reply: "5.7.8 bad credentials", Server: true}},
+		{"LOGIN, wrong password", "LOGIN", "countersign", "sesame", true, "mandatory", delivery.Result{Outcome: workflow.Deferred, Code: 535, Reply: "5.7.8 bad credentials", Server: true}},
+		{"not offered", "", "countersign", "open sesame", true, "mandatory", delivery.Result{Outcome: workflow.Deferred, Server: true}},
+		{"a mechanism nobody knows", "X-RIDDLE", "countersign", "open sesame", true, "mandatory", delivery.Result{Outcome: workflow.Deferred, Server: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := catch(t, func(k *catcher, s *smtp.Server) {
@@ -312,7 +314,7 @@ func TestAuth(t *testing.T) {
 			config := settings(t, server.addr)
 			config.TLS = &tls.Config{RootCAs: roots}
 			config.Server.User, config.Server.Password = c.user, c.password
-			config.Server.Encryption = mail.Encryption(c.mode)
+			config.Server.Encryption = smtpurl.Encryption(c.mode)
 			got := send(t, pool(t, config))
 			if strings.Contains(got.Reply, c.password) {
 				t.Errorf("the reply holds the password: %s", got.Reply)

@@ -21,3 +21,13 @@ func TestPlain(t *testing.T) {
 		})
 	}
 }
+
+func TestDomainOf(t *testing.T) {
+	for address, want := range map[string]string{
+		"owner@Example.COM": "example.com", `"a@b"@c.test`: "c.test", "owner": "", "": "", "owner@": "",
+	} {
+		if got := domainOf(address); got != want {
+			t.Errorf("domainOf(%q) = %q, want %q", address, got, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
+	"countersign/internal/delivery"
 	"countersign/internal/failpoint"
 )
 
@@ -26,16 +27,16 @@ type session struct {
 const farewell = 2 * time.Second
 
 // send sends one mail until a moment.
-func (s *session) send(msg *gomail.Msg, until time.Time) Result {
+func (s *session) send(msg *gomail.Msg, until time.Time) delivery.Result {
 	if err := s.conn.SetDeadline(until); err != nil {
-		return result(AtMAIL, 0, "", err)
+		return result(delivery.AtMAIL, 0, "", err)
 	}
 	name(s.smtp, msg)
 	failpoint.Hit("dialogue")
 	at, words, err := s.transact(msg)
 	failpoint.Hit("answered")
 	r := result(at, 250, words, err)
-	if at == AtDot && r.Code/100 == 2 {
+	if at == delivery.AtDot && r.Code/100 == 2 {
 		s.taken++
 	}
 	return r
@@ -44,36 +45,36 @@ func (s *session) send(msg *gomail.Msg, until time.Time) Result {
 // transact takes a mail through MAIL, RCPT and DATA to the final dot (RFC 5321
 // section 3.3), and says how far it came. The words are those by which the server
 // accepted the mail.
-func (s *session) transact(msg *gomail.Msg) (at Stage, words string, err error) {
+func (s *session) transact(msg *gomail.Msg) (at delivery.Stage, words string, err error) {
 	from, err := msg.GetSender(false)
 	if err != nil {
-		return AtMAIL, "", err
+		return delivery.AtMAIL, "", err
 	}
 	to, err := msg.GetRecipients()
 	if err != nil || len(to) != 1 {
-		return AtMAIL, "", fmt.Errorf("the mail has %d recipients, and must have one: %w", len(to), err)
+		return delivery.AtMAIL, "", fmt.Errorf("the mail has %d recipients, and must have one: %w", len(to), err)
 	}
 	if err := positive(s.smtp.Mail(from)); err != nil {
-		return AtMAIL, "", err
+		return delivery.AtMAIL, "", err
 	}
 	if err := positive(s.smtp.Rcpt(to[0])); err != nil {
-		return AtRCPT, "", err
+		return delivery.AtRCPT, "", err
 	}
 	data, err := s.smtp.Data()
 	if err != nil {
-		return AtDATA, "", err
+		return delivery.AtDATA, "", err
 	}
 	// A message that breaks off is never ended with a dot.
 	if _, err := msg.WriteTo(data); err != nil {
-		return AtMessage, "", err
+		return delivery.AtMessage, "", err
 	}
 	if err := data.Close(); positive(err) != nil {
-		return AtDot, "", err
+		return delivery.AtDot, "", err
 	}
 	if dc, ok := data.(*smtp.DataCloser); ok {
 		words = dc.ServerResponse()
 	}
-	return AtDot, words, nil
+	return delivery.AtDot, words, nil
 }
 
 // positive drops the error of a reply that was another success than the
@@ -90,11 +91,11 @@ func positive(err error) error {
 // and reports whether it is. After an accepted mail it is (RFC 5321 section
 // 4.1.1.4); RSET would cost every mail a round trip. A server that is tired of the
 // connection stays so, whatever it answers to RSET.
-func (s *session) reset(last Result) bool {
+func (s *session) reset(last delivery.Result) bool {
 	switch {
 	case last.Code/100 == 2:
 		return true
-	case gone(last), last.Stage == AtDATA && last.Code/100 < 4:
+	case gone(last), last.Stage == delivery.AtDATA && last.Code/100 < 4:
 		return false
 	case tired(last):
 		s.quit()

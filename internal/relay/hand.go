@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/delivery"
 	"countersign/internal/eventlog"
 	"countersign/internal/failpoint"
 	"countersign/workflow"
@@ -60,7 +61,7 @@ func (r *Mails) wake() {
 }
 
 // outcome says what a result means for the mail.
-func (r *Mails) outcome(m workflow.Mail, result Result) workflow.MailOutcome {
+func (r *Mails) outcome(m workflow.Mail, result delivery.Result) workflow.MailOutcome {
 	o := workflow.MailOutcome{Mail: m.ID, Outcome: result.Outcome, Code: result.Code, Reply: result.Reply}
 	switch result.Outcome {
 	case workflow.Unknown:
@@ -243,7 +244,7 @@ func (r *Mails) abandoned(ctx context.Context, seq uint64) ([]workflow.MailID, e
 		case r.Hold:
 			over = append(over, workflow.MailOutcome{Mail: m.ID, Outcome: workflow.Held, Reply: "claimed, and no outcome"})
 		case m.Doubts > 0: // each try may have been another copy
-			over = append(over, r.outcome(m, Result{Outcome: workflow.Unknown, Reply: "claimed, and no outcome"}))
+			over = append(over, r.outcome(m, delivery.Result{Outcome: workflow.Unknown, Reply: "claimed, and no outcome"}))
 		default:
 			again = append(again, m.ID)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/db"
+	"countersign/internal/delivery"
 	"countersign/internal/eventlog"
 	"countersign/internal/failpoint"
 	"countersign/workflow"
@@ -24,18 +25,7 @@ type Sender interface {
 
 	// Send sends one mail and says what became of it. The deadline of ctx
 	// bounds the dialogue.
-	Send(ctx context.Context, m workflow.Mail) Result
-}
-
-// Result is what became of a mail.
-type Result struct {
-	Outcome workflow.Outcome // Accepted, Rejected, Deferred or Unknown
-	Code    int              // SMTP reply code, 0 where there was none
-	Reply   string           // the server's words, addresses blotted out
-	Stage   string           // how far the dialogue came: connect, EHLO, …, final dot
-	Server  bool             // the server is away or refuses us: every other mail would meet it too
-	Alike   string           // with Server: equal for replies that say the same
-	Unsure  bool             // with Deferred: try once more soon, to see whom the refusal is about
+	Send(ctx context.Context, m workflow.Mail) delivery.Result
 }
 
 // Limits bounds how fast mails may go out.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/db"
+	"countersign/internal/delivery"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
@@ -83,13 +84,13 @@ func (d *desk) settle(m workflow.Mail, o workflow.MailOutcome, later time.Durati
 }
 
 // comes is what a result comes to.
-func (d *desk) comes(m workflow.Mail, r Result) workflow.MailOutcome {
+func (d *desk) comes(m workflow.Mail, r delivery.Result) workflow.MailOutcome {
 	return d.mail.outcome(m, r)
 }
 
 var (
-	later = Result{Outcome: workflow.Deferred, Code: 451, Reply: "451 greylisted, come back later"}
-	lost  = Result{Outcome: workflow.Unknown, Reply: "no reply to the dot"}
+	later = delivery.Result{Outcome: workflow.Deferred, Code: 451, Reply: "451 greylisted, come back later"}
+	lost  = delivery.Result{Outcome: workflow.Unknown, Reply: "no reply to the dot"}
 )
 
 // TestAMailIsGivenUpAfterItsTries: a mail server that defers a mail which comes
@@ -176,9 +177,9 @@ type nobody struct{ t *testing.T }
 
 func (nobody) Size() int { return 1 }
 
-func (n nobody) Send(context.Context, workflow.Mail) Result {
+func (n nobody) Send(context.Context, workflow.Mail) delivery.Result {
 	n.t.Error("a mail was begun")
-	return Result{Outcome: workflow.Accepted}
+	return delivery.Result{Outcome: workflow.Accepted}
 }
 
 // handedOut is what becomes of a mail in hand that is not begun.

@@ -6,16 +6,17 @@ import (
 	"strconv"
 	"time"
 
+	"countersign/internal/delivery"
 	"countersign/workflow"
 )
 
 // server is how the mail server fares.
 type server struct {
-	failures int       // in a row
-	until    time.Time // no claim before
-	since    time.Time // of the first of them
-	last     Result    // the last of them
-	told     bool      // a warning told of them
+	failures int             // in a row
+	until    time.Time       // no claim before
+	since    time.Time       // of the first of them
+	last     delivery.Result // the last of them
+	told     bool            // a warning told of them
 
 	alike string    // of the last warning
 	said  time.Time // when that was; zero for never
@@ -60,7 +61,7 @@ func (r *Mails) Trouble() (Trouble, bool) {
 }
 
 // learn slows down while the mail server is away or refuses us.
-func (r *Mails) learn(result Result) {
+func (r *Mails) learn(result delivery.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, now := &r.server, time.Now()

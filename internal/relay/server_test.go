@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/delivery"
 	"countersign/internal/test/logtest"
 	"countersign/workflow"
 )
 
 // refused is what mails get from a server that refuses us.
-var refused = Result{
+var refused = delivery.Result{
 	Outcome: workflow.Deferred, Code: 504, Reply: "5.5.2 <vm>: Helo command rejected: need fully-qualified hostname",
 	Stage: "RCPT", Server: true, Alike: "RCPT 504 5.5.2 helo command rejected need fully-qualified hostname",
 }
@@ -21,7 +22,7 @@ var refused = Result{
 // met, and its time to give up begins with the first deferral after.
 func TestMailsOutcome_ServerThatRefusesUsDoesNotCountAsTry(t *testing.T) {
 	d := newDesk(t, 200*time.Hour)
-	wants := func(r Result, want workflow.Outcome, later time.Duration) {
+	wants := func(r delivery.Result, want workflow.Outcome, later time.Duration) {
 		t.Helper()
 		m := d.claim(workflow.MailSignature)
 		o := d.comes(m, r)
@@ -59,7 +60,7 @@ func TestMailsOutcome_ServerThatRefusesUsDoesNotCountAsTry(t *testing.T) {
 
 func TestMailsOutcome_UnsureIsTriedSoon(t *testing.T) {
 	d := newDesk(t, time.Hour)
-	o := d.comes(d.claim(workflow.MailSignature), Result{Outcome: workflow.Deferred, Code: 550, Reply: "no", Unsure: true})
+	o := d.comes(d.claim(workflow.MailSignature), delivery.Result{Outcome: workflow.Deferred, Code: 550, Reply: "no", Unsure: true})
 	if o.Outcome != workflow.Deferred || o.RetryAfterMs > unsureWait.Milliseconds() {
 		t.Errorf("%+v, want deferred for %s at most", o, unsureWait)
 	}
@@ -108,13 +109,13 @@ func TestMailsLearn_TellsTroubleOnceAnHourAndWhenItChanges(t *testing.T) {
 	passes(time.Minute)
 	r.learn(other)
 	want("other words", 3, 0)
-	r.learn(Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"})
+	r.learn(delivery.Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"})
 	want("a mail that was not begun", 3, 0)
 	trouble, is := r.Trouble()
 	if s := trouble.String(); !is || !strings.HasPrefix(s, "refused by mail.example.com:587 at MAIL since ") || !strings.HasSuffix(s, ": 504 client host rejected") {
 		t.Errorf("the trouble is %q, %t", s, is)
 	}
-	r.learn(Result{Outcome: workflow.Accepted, Code: 250})
+	r.learn(delivery.Result{Outcome: workflow.Accepted, Code: 250})
 	want("its end", 3, 1)
 	if _, is := r.Trouble(); is {
 		t.Error("the trouble is over, and is shown")
@@ -122,7 +123,7 @@ func TestMailsLearn_TellsTroubleOnceAnHourAndWhenItChanges(t *testing.T) {
 	for range 20 { // a limit of mails a second
 		passes(2 * time.Second)
 		r.learn(other)
-		r.learn(Result{Outcome: workflow.Accepted, Code: 250})
+		r.learn(delivery.Result{Outcome: workflow.Accepted, Code: 250})
 	}
 	want("coming and going", 3, 1)
 	passes(10 * time.Minute)
@@ -132,7 +133,7 @@ func TestMailsLearn_TellsTroubleOnceAnHourAndWhenItChanges(t *testing.T) {
 
 func TestTroubleString_ServerThatIsAway(t *testing.T) {
 	r := &Mails{Logger: slog.New(slog.DiscardHandler), Host: "::1", Port: 25}
-	r.learn(Result{Outcome: workflow.Deferred, Reply: "dial tcp [::1]:25: connect: connection refused", Stage: "connect", Server: true})
+	r.learn(delivery.Result{Outcome: workflow.Deferred, Reply: "dial tcp [::1]:25: connect: connection refused", Stage: "connect", Server: true})
 	trouble, _ := r.Trouble()
 	if s := trouble.String(); !strings.HasPrefix(s, "[::1]:25 cannot be used at connect since ") || !strings.Contains(s, "connection refused") {
 		t.Errorf("the trouble is %q", s)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/relay"
+	"countersign/internal/delivery"
 	"countersign/workflow"
 )
 
@@ -31,8 +31,8 @@ func (sender) Size() int { return poolSize }
 
 // Send implements relay.Sender: a dialogue of three steps, begin, dot and
 // reply.
-func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
-	w, r := s.run.w, relay.Result{Outcome: workflow.Deferred, Reply: "the connection broke"}
+func (s sender) Send(ctx context.Context, m workflow.Mail) delivery.Result {
+	w, r := s.run.w, delivery.Result{Outcome: workflow.Deferred, Reply: "the connection broke"}
 	c := &call{run: s.run, key: "send " + string(m.ID), ctx: ctx}
 	begun, dot := false, false
 	c.late = func() {
@@ -42,18 +42,18 @@ func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
 				w.accept(s.run, m) // frozen between the dot and its reply
 			}
 			w.faults++
-			r = relay.Result{Outcome: workflow.Unknown, Reply: "no reply to the dot"}
+			r = delivery.Result{Outcome: workflow.Unknown, Reply: "no reply to the dot"}
 		default:
-			r = relay.Result{Outcome: workflow.Deferred, Reply: "no time left"}
+			r = delivery.Result{Outcome: workflow.Deferred, Reply: "no time left"}
 		}
 	}
 	c.step = func() bool {
 		switch {
 		case dot && w.trouble(w.plan.lossy):
 			w.faults++
-			r = relay.Result{Outcome: workflow.Unknown, Reply: "no reply to the dot"}
+			r = delivery.Result{Outcome: workflow.Unknown, Reply: "no reply to the dot"}
 		case dot:
-			r = relay.Result{Outcome: workflow.Accepted, Code: 250, Reply: "OK"}
+			r = delivery.Result{Outcome: workflow.Accepted, Code: 250, Reply: "OK"}
 		case begun:
 			dot = true
 			w.accept(s.run, m)
@@ -62,14 +62,14 @@ func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
 			}
 			return false
 		case w.post.down && !w.calm.Load():
-			r = relay.Result{Outcome: workflow.Deferred, Reply: "connection refused", Server: true}
+			r = delivery.Result{Outcome: workflow.Deferred, Reply: "connection refused", Server: true}
 		default:
 			w.begins(s.run, m)
 			switch {
 			case strings.HasPrefix(m.Recipient, "nobody"):
-				r = relay.Result{Outcome: workflow.Rejected, Code: 550, Reply: "no such user"}
+				r = delivery.Result{Outcome: workflow.Rejected, Code: 550, Reply: "no such user"}
 			case w.trouble(w.plan.deferring):
-				r = relay.Result{Outcome: workflow.Deferred, Code: 451, Reply: "try again later"}
+				r = delivery.Result{Outcome: workflow.Deferred, Code: 451, Reply: "try again later"}
 			default:
 				begun = true
 				return false
@@ -79,7 +79,7 @@ func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
 		return true
 	}
 	if err := w.park(c); err != nil {
-		return relay.Result{Outcome: workflow.Deferred, Reply: err.Error()}
+		return delivery.Result{Outcome: workflow.Deferred, Reply: err.Error()}
 	}
 	return r
 }

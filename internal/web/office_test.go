@@ -17,6 +17,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/delivery"
 	"countersign/internal/eventlog"
 	"countersign/internal/loa"
 	"countersign/internal/relay"
@@ -66,8 +67,8 @@ type pliant struct{}
 
 func (pliant) Size() int { return 1 }
 
-func (pliant) Send(context.Context, workflow.Mail) relay.Result {
-	return relay.Result{Outcome: workflow.Accepted, Code: 250}
+func (pliant) Send(context.Context, workflow.Mail) delivery.Result {
+	return delivery.Result{Outcome: workflow.Accepted, Code: 250}
 }
 
 func (pliant) Allow(string, string, time.Time) (string, time.Duration) { return "", 0 }

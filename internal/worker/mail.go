@@ -8,14 +8,16 @@ import (
 	"os"
 
 	"countersign/internal/config"
+	"countersign/internal/delivery"
 	"countersign/internal/mail"
 	"countersign/internal/relay"
 	"countersign/internal/signing"
+	"countersign/internal/smtpurl"
 	"countersign/workflow"
 )
 
 func (w *Worker) mailPool() (*mail.Pool, error) {
-	server, err := mail.ParseURL(string(w.cfg.SMTPURL))
+	server, err := smtpurl.Parse(string(w.cfg.SMTPURL))
 	if err != nil {
 		return nil, fmt.Errorf("--smtp-url: %w", err)
 	}
@@ -66,12 +68,12 @@ type sender struct {
 }
 
 // Send implements relay.Sender.
-func (s sender) Send(ctx context.Context, m workflow.Mail) relay.Result {
+func (s sender) Send(ctx context.Context, m workflow.Mail) delivery.Result {
 	message, err := s.w.message(ctx, m)
 	if err != nil { // an email that was sent without its letter could not be corrected
-		return relay.Result{Outcome: workflow.Deferred, Reply: "the signed letter cannot be fetched: " + err.Error()}
+		return delivery.Result{Outcome: workflow.Deferred, Reply: "the signed letter cannot be fetched: " + err.Error()}
 	}
-	return relay.Result(s.Pool.Send(ctx, message))
+	return s.Pool.Send(ctx, message)
 }
 
 // message is an email with what goes with it: the signed letter, or a link to

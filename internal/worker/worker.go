@@ -26,6 +26,7 @@ import (
 	"countersign/internal/recovery"
 	"countersign/internal/relay"
 	"countersign/internal/signing"
+	"countersign/internal/smtpurl"
 )
 
 // Options say how a worker runs.
@@ -65,7 +66,7 @@ type Worker struct {
 	apiMetrics *api.Metrics
 
 	pool       *mail.Pool
-	mailServer mail.Server
+	mailServer smtpurl.Server
 	sending    atomic.Pointer[relay.Mails] // nil until the log has been read to its end
 	tls        *tls.Config                 // of public; nil: in clear
 	reloadTLS  func() error                // nil unless tls is from files

@@ -1,4 +1,4 @@
-package mail_test
+package report_test
 
 import (
 	"os"
@@ -28,9 +28,9 @@ func shapes(t testing.TB) (all []shape) {
 	return all
 }
 
-// TestReadReport_ShapesOfTheWorld reads more than a hundred messages of other
+// TestRead_ShapesOfTheWorld reads more than a hundred messages of other
 // shapes than our own mail server's. Each is read for what it says, or kept.
-func TestReadReport_ShapesOfTheWorld(t *testing.T) {
+func TestRead_ShapesOfTheWorld(t *testing.T) {
 	all := shapes(t)
 	if len(all) < 100 {
 		t.Fatalf("%d shapes are too few", len(all))

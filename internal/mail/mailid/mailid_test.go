@@ -1,21 +1,11 @@
-package mail_test
+package mailid
 
 import (
 	"strings"
 	"testing"
 
-	"countersign/internal/mail"
 	"countersign/workflow"
 )
-
-func verpOf(t testing.TB, id string) string {
-	t.Helper()
-	s := mail.VERP(workflow.MailID(id))
-	if s == "" {
-		t.Fatalf("%s has no place in an address", id)
-	}
-	return s
-}
 
 // TestVERP_SurvivesUpperAndLowerCase writes ids into addresses and reads them
 // back as servers bring them.
@@ -24,9 +14,9 @@ func TestVERP_SurvivesUpperAndLowerCase(t *testing.T) {
 		"PX0123456789abcdef0123456789abcdef.1.signature.0", "PX0123456789ABCDEF0123456789abcdef.1.sent.49", "PXFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF.999999999.reminder.12345678901",
 		"PX00000000000000000000000000000000.1.failed.0", "PX0123456789abcdef0123456789abcdeF.3.canceled.7", "PX0123456789abcdef0123456789abcdef.2.signed.18446744073709551615",
 	} {
-		s := mail.VERP(id)
+		s := verp(id)
 		for _, as := range []string{s, strings.ToUpper(s), strings.ToLower(s)} {
-			if got := mail.UnVERP(as); got != id {
+			if got := unverp(as); got != id {
 				t.Errorf("%s came back as %q from %s", id, got, as)
 			}
 		}
@@ -34,13 +24,13 @@ func TestVERP_SurvivesUpperAndLowerCase(t *testing.T) {
 			t.Errorf("%s does not fit into a local part", s)
 		}
 		for i := range len(s) {
-			if got := mail.UnVERP(s[:i]); got != "" {
+			if got := unverp(s[:i]); got != "" {
 				t.Errorf("%s, cut off, is read as %s", s[:i], got)
 			}
 		}
 	}
 	for _, id := range []workflow.MailID{"", "x", "PX0123456789abcdef0123456789abcdef.1.other.0", "PX0123456789abcdef0123456789abcdef.1.signature.99999999999999999999"} {
-		if s := mail.VERP(id); s != "" {
+		if s := verp(id); s != "" {
 			t.Errorf("%s: %s", id, s)
 		}
 	}

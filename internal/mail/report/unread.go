@@ -1,10 +1,11 @@
-package mail
+package report
 
 import (
 	"regexp"
 	"slices"
 	"strings"
 
+	"countersign/internal/redact"
 	"countersign/workflow"
 )
 
@@ -20,7 +21,7 @@ var addressed = []string{"to", "cc", "bcc", "from", "sender", "reply-to", "resen
 func (m *found) unread(digest, reason string) *Unread {
 	u := &Unread{Digest: digest, Reason: reason, Subject: fit(decodeWords(m.head.get("subject")))}
 	if from := addressIn.FindString(m.head.get("from")); from != "" {
-		u.From = fit(Domain(strings.Trim(from, "<>")))
+		u.From = fit(strings.ToLower(strings.Trim(from[strings.LastIndexByte(from, '@')+1:], "<>")))
 	}
 	u.Mails = m.anyMarks()
 	u.Mails = u.Mails[:min(len(u.Mails), maxMarks)]
@@ -98,5 +99,5 @@ func clean(line string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(line, "?"))
-	return address.ReplaceAllString(links.ReplaceAllString(line, "<…>"), "<…>")
+	return redact.Addresses(links.ReplaceAllString(line, redact.Gone))
 }

@@ -1,4 +1,4 @@
-package mail_test
+package report_test
 
 import (
 	"bytes"
@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/mail"
+	"countersign/internal/mail/mailid"
+	"countersign/internal/mail/report"
 	"countersign/workflow"
 )
 
 // comesTo is what a reading comes to, on one line.
-func comesTo(r mail.Reading) string {
+func comesTo(r report.Reading) string {
 	var list []string
 	for _, b := range r.Reports {
 		list = append(list, fmt.Sprintf("%s %s of %s", b.Action, b.Status, strings.TrimPrefix(string(b.Mail), reportedOn)))
@@ -27,13 +28,23 @@ func comesTo(r mail.Reading) string {
 	return strings.Join(list, ", ")
 }
 
-func readReport(t testing.TB, raw string) mail.Reading {
+func readReport(t testing.TB, raw string) report.Reading {
 	t.Helper()
-	got, err := mail.ReadReport(strings.NewReader(raw))
+	got, err := report.Read(strings.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return got
+}
+
+// verpOf is the id of an email as it is written into a return path.
+func verpOf(t testing.TB, id string) string {
+	t.Helper()
+	mark, _, _ := strings.Cut(mailid.ReturnPath(mailid.Placeholder+"@x", workflow.MailID(id)), "@")
+	if mark == "" {
+		t.Fatalf("%s has no place in an address", id)
+	}
+	return mark
 }
 
 func caseFile(t testing.TB, name string) string {
@@ -51,9 +62,9 @@ const (
 	oursAt    = "<" + thisMail + "@countersign.example>"
 )
 
-// TestReadReport_CasesFromTheField reads every case of its kind that was found in
+// TestRead_CasesFromTheField reads every case of its kind that was found in
 // use, and variants of each. A variant is the case with one string replaced.
-func TestReadReport_CasesFromTheField(t *testing.T) {
+func TestRead_CasesFromTheField(t *testing.T) {
 	const ses = "Message-ID: <0102018f00000000-11111111-2222-3333-4444-555555555555-000000@eu-west-1.amazonses.com>\n"
 	verp := verpOf(t, thisMail)
 	for _, tt := range []struct{ file, old, new, want string }{
@@ -153,8 +164,8 @@ func TestReadReport_CasesFromTheField(t *testing.T) {
 	}
 }
 
-// TestReadReport_EveryCaseIsHere holds that no case file goes untried.
-func TestReadReport_EveryCaseIsHere(t *testing.T) {
+// TestRead_EveryCaseIsHere holds that no case file goes untried.
+func TestRead_EveryCaseIsHere(t *testing.T) {
 	files, err := filepath.Glob("testdata/cases/e*.eml")
 	if err != nil || len(files) != 25 {
 		t.Fatalf("%d cases, %v", len(files), err)
@@ -170,9 +181,9 @@ func TestReadReport_EveryCaseIsHere(t *testing.T) {
 	}
 }
 
-// TestReadReport_EveryMarkIsTriedInItsOrder reads a report with all marks, each of
+// TestRead_EveryMarkIsTriedInItsOrder reads a report with all marks, each of
 // another email, and takes off one after the other.
-func TestReadReport_EveryMarkIsTriedInItsOrder(t *testing.T) {
+func TestRead_EveryMarkIsTriedInItsOrder(t *testing.T) {
 	id := func(n int) string { return fmt.Sprintf("%s.1.signature.%d", reportedOn, n) }
 	at := func(n int) string { return "<" + id(n) + "@countersign.example>" }
 	lines := []string{
@@ -206,9 +217,9 @@ func TestReadReport_EveryMarkIsTriedInItsOrder(t *testing.T) {
 	}
 }
 
-// TestReadReport_MarksOfSeveralDocuments makes a report for each document: an
+// TestRead_MarksOfSeveralDocuments makes a report for each document: an
 // event is about one, and the fold decides which email was sent.
-func TestReadReport_MarksOfSeveralDocuments(t *testing.T) {
+func TestRead_MarksOfSeveralDocuments(t *testing.T) {
 	const other = "PXffffffffffffffffffffffffffffffff.2.sent.1"
 	raw := strings.Replace(caseFile(t, "e0-control"), "Reporting-MTA:", "Original-Envelope-Id: "+other+"\nReporting-MTA:", 1)
 	got := readReport(t, raw)
@@ -217,8 +228,8 @@ func TestReadReport_MarksOfSeveralDocuments(t *testing.T) {
 	}
 }
 
-// TestReadReport_SeveralReportsForwardedTogether reads every one of them.
-func TestReadReport_SeveralReportsForwardedTogether(t *testing.T) {
+// TestRead_SeveralReportsForwardedTogether reads every one of them.
+func TestRead_SeveralReportsForwardedTogether(t *testing.T) {
 	second := strings.ReplaceAll(caseFile(t, "e9-mailbox-full-5.2.2"), "b1", "b2")
 	second = strings.ReplaceAll(second, reportedOn, "PXeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee")
 	raw := "From: postmaster@example.com\nSubject: Fw: two\nContent-Type: multipart/mixed; boundary=o\n\n--o\n\nSee below.\n" +
@@ -228,9 +239,9 @@ func TestReadReport_SeveralReportsForwardedTogether(t *testing.T) {
 	}
 }
 
-// TestReadReport_AStrangerGetsNoFurtherThanBefore reads what is no report, though
+// TestRead_AStrangerGetsNoFurtherThanBefore reads what is no report, though
 // it names an email of ours and speaks like a mail server.
-func TestReadReport_AStrangerGetsNoFurtherThanBefore(t *testing.T) {
+func TestRead_AStrangerGetsNoFurtherThanBefore(t *testing.T) {
 	for name, raw := range map[string]string{
 		"a person quotes a code":     "From: a@example.net\nSubject: hello\nIn-Reply-To: " + oursAt + "\n\nThe server said: 550 5.1.1 no such user\n",
 		"a person quotes a report":   "From: a@example.net\nSubject: Fw\n\n> Final-Recipient: rfc822; a@example.net\n> Action: failed\n> Status: 5.1.1\n> Message-ID: " + oursAt + "\n",

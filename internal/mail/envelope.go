@@ -1,10 +1,13 @@
 package mail
 
 import (
+	"encoding/hex"
 	"strings"
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
+
+	"countersign/internal/mail/mailid"
 )
 
 // envelope is what the envelope of an email says beside sender and recipient, to
@@ -13,7 +16,7 @@ type envelope struct{ id, recipient string }
 
 // envelopeOf reads the envelope of a message to one recipient.
 func envelopeOf(msg *gomail.Msg) (e envelope) {
-	if ids := msg.GetGenHeader(MarkHeader); len(ids) > 0 {
+	if ids := msg.GetGenHeader(mailid.Header); len(ids) > 0 {
 		e.id = ids[0]
 	}
 	if to, err := msg.GetRecipients(); err == nil && len(to) > 0 {
@@ -52,4 +55,18 @@ func name(c *smtp.Client, msg *gomail.Msg) {
 	e := envelopeOf(msg)
 	c.SetDSNMailReturnOption(e.mail())
 	c.SetDSNRcptNotifyOption(e.rcpt())
+}
+
+// xtext writes a value of an SMTP parameter (RFC 3461, section 4).
+func xtext(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < '!' || c > '~' || c == '+' || c == '=':
+			b.WriteString("+" + strings.ToUpper(hex.EncodeToString([]byte{c})))
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -1,4 +1,7 @@
-package mail
+// Package smtpurl reads the URL of a mail server: smtp://user:password@host:port
+// with the option tls, and smtps://. The settings and the mail client read it
+// by the same rules.
+package smtpurl
 
 import (
 	"errors"
@@ -40,38 +43,38 @@ func (s Server) String() string {
 	if s.User != "" {
 		user = url.User(s.User).String() + "@"
 	}
-	return scheme + "://" + user + s.address() + query
+	return scheme + "://" + user + s.Address() + query
 }
 
 // GoString does as String, for %#v.
 func (s Server) GoString() string { return s.String() }
 
-func (s Server) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+// Address is the server as net.Dial takes it: host:port.
+func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// ParseURL reads smtp://user:password@host:port?tls=mode and smtps://. The mode
-// is mandatory, opportunistic or none; where it is missing, mandatory, or
-// opportunistic for a server on this machine that needs no password. The port
-// is 587 with a user and 25 without; for smtps 465.
+// Parse reads smtp://user:password@host:port?tls=mode and smtps://. The mode
+// is mandatory, opportunistic or none. The default is mandatory, or opportunistic
+// for a server on this machine without a user. The default port is 587 with a user,
+// 25 without, and 465 for smtps.
 //
-// An error names what is wrong and quotes nothing: a password with a character
+// An error says what the URL must be and quotes nothing of it: a password with a character
 // that should have been percent-encoded can end up in any part of the URL.
-func ParseURL(s string) (Server, error) {
+func Parse(s string) (Server, error) {
 	u, err := url.Parse(s)
 	if err != nil {
-		return Server{}, errors.New("smtp url: not a URL such as smtp://user:password@mail.example.com:587; " +
-			"special characters of user and password need percent-encoding")
+		return Server{}, errors.New("must be a URL such as smtp://user:password@mail.example.com:587; percent-encode special characters of user and password")
 	}
 	password, _ := u.User.Password()
 	server := Server{Host: u.Hostname(), User: u.User.Username(), Password: password}
 	switch {
 	case u.Scheme != "smtp" && u.Scheme != "smtps":
-		return Server{}, errors.New("smtp url: it begins with neither smtp:// nor smtps://")
+		return Server{}, errors.New("must begin with smtp:// or smtps://")
 	case server.Host == "":
-		return Server{}, errors.New("smtp url: it names no host")
+		return Server{}, errors.New("must name a host, such as smtp://mail.example.com")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		return Server{}, errors.New("smtp url: something follows the host; special characters of the password need percent-encoding")
+		return Server{}, errors.New("must have nothing after the host and port except ?tls=; percent-encode special characters of user and password")
 	case server.User == "" && password != "":
-		return Server{}, errors.New("smtp url: user and password go together; it has a password alone")
+		return Server{}, errors.New("must have a user if it has a password")
 	}
 	if server.Encryption, err = encryption(u, server); err != nil {
 		return Server{}, err
@@ -85,31 +88,31 @@ func ParseURL(s string) (Server, error) {
 func encryption(u *url.URL, s Server) (Encryption, error) {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return "", errors.New("smtp url: what follows the question mark cannot be read")
+		return "", errors.New("must have a question mark only before tls=; percent-encode special characters of user and password")
 	}
 	modes, given := query["tls"]
 	for key := range query {
 		if key != "tls" {
-			return "", errors.New("smtp url: it has an option other than tls")
+			return "", errors.New("must have no option except tls; percent-encode special characters of user and password")
 		}
 	}
 	switch {
 	case u.Scheme == "smtps" && given:
-		return "", errors.New("smtp url: smtps is TLS from the start; leave out tls")
+		return "", errors.New("must have no tls option with smtps://, which is TLS from the start")
 	case u.Scheme == "smtps":
 		return Implicit, nil
-	case !given && s.User == "" && loopback(s.Host):
+	case !given && s.User == "" && s.Local():
 		return Opportunistic, nil
 	case !given:
 		return Mandatory, nil
 	}
 	switch mode := Encryption(modes[0]); {
 	case len(modes) > 1:
-		return "", errors.New("smtp url: tls is given twice")
+		return "", errors.New("must have the tls option only once")
 	case mode == Mandatory, mode == Opportunistic, mode == Plain:
 		return mode, nil
 	default:
-		return "", errors.New("smtp url: its tls is not mandatory, opportunistic or none")
+		return "", errors.New("must have mandatory, opportunistic or none as its tls option")
 	}
 }
 
@@ -118,7 +121,7 @@ func port(u *url.URL, s Server) (int, error) {
 	case u.Port() != "":
 		n, err := strconv.ParseUint(u.Port(), 10, 16)
 		if err != nil || n == 0 {
-			return 0, errors.New("smtp url: its port is not 1 to 65535")
+			return 0, errors.New("must have a port from 1 to 65535")
 		}
 		return int(n), nil
 	case s.Encryption == Implicit:
@@ -129,7 +132,8 @@ func port(u *url.URL, s Server) (int, error) {
 	return 25, nil
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+// Local reports whether the server is on this machine, by its name or address.
+func (s Server) Local() bool {
+	ip := net.ParseIP(s.Host)
+	return strings.EqualFold(s.Host, "localhost") || ip != nil && ip.IsLoopback()
 }

@@ -1,10 +1,11 @@
-package mail
+package report
 
 import (
 	"regexp"
 	"slices"
 	"strings"
 
+	"countersign/internal/redact"
 	"countersign/workflow"
 )
 
@@ -179,4 +180,4 @@ func diagnosticOf(group map[string]string) string {
 }
 
 // fit makes words fit to be kept: no address, no link of ours.
-func fit(words string) string { return blot(links.ReplaceAllString(words, "<…>")) }
+func fit(words string) string { return redact.Reply(links.ReplaceAllString(words, redact.Gone)) }

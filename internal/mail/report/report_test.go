@@ -1,4 +1,4 @@
-package mail_test
+package report_test
 
 import (
 	"bytes"
@@ -13,13 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"countersign/events"
-	"countersign/internal/mail"
+	"countersign/internal/mail/report"
 	"countersign/workflow"
 )
 
 const reportedOn = "PX0123456789abcdef0123456789abcdef"
 
-func report(t testing.TB, name string) []byte {
+func reportFile(t testing.TB, name string) []byte {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", "reports", name+".eml"))
 	if err != nil {
@@ -28,9 +28,9 @@ func report(t testing.TB, name string) []byte {
 	return raw
 }
 
-// TestReadReport reads reports in the shapes of the mail servers they are named
+// TestRead reads reports in the shapes of the mail servers they are named
 // for.
-func TestReadReport(t *testing.T) {
+func TestRead(t *testing.T) {
 	for _, tt := range []struct {
 		name, mail, id string
 		action         workflow.Action
@@ -48,8 +48,8 @@ func TestReadReport(t *testing.T) {
 		{"global", ".3.reminder.2", "utf8@mx.example.com", "failed", "5.0.0", "550 no <…> here"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			raw := report(t, tt.name)
-			got, err := mail.ReadReport(bytes.NewReader(raw))
+			raw := reportFile(t, tt.name)
+			got, err := report.Read(bytes.NewReader(raw))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +57,7 @@ func TestReadReport(t *testing.T) {
 			if diff := cmp.Diff(want, got.Reports); diff != "" || !strings.HasPrefix(got.ID, tt.id) {
 				t.Errorf("id %s, want %s; reports (-want +got):\n%s", got.ID, tt.id, diff)
 			}
-			again, err := mail.ReadReport(bytes.NewReader(raw))
+			again, err := report.Read(bytes.NewReader(raw))
 			if diff := cmp.Diff(got, again); err != nil || diff != "" {
 				t.Errorf("read again: %v\n%s", err, diff)
 			}
@@ -65,14 +65,14 @@ func TestReadReport(t *testing.T) {
 	}
 }
 
-// TestReadReport_KeepsWhatItDoesNotUnderstand reads messages that are no report on
+// TestRead_KeepsWhatItDoesNotUnderstand reads messages that are no report on
 // an email of ours. None is lost, and none counts.
-func TestReadReport_KeepsWhatItDoesNotUnderstand(t *testing.T) {
+func TestRead_KeepsWhatItDoesNotUnderstand(t *testing.T) {
 	for name, automatic := range map[string]bool{
 		"not-autoreply": true, "not-read-receipt": true, "not-ours": false,
 		"not-ours-answer": false, "not-ours-references": true, // somebody's answer to an email of ours came back
 	} {
-		got, err := mail.ReadReport(bytes.NewReader(report(t, name)))
+		got, err := report.Read(bytes.NewReader(reportFile(t, name)))
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -87,14 +87,14 @@ func TestReadReport_KeepsWhatItDoesNotUnderstand(t *testing.T) {
 			t.Errorf("%s: an address is kept:\n%+v", name, u)
 		}
 	}
-	if _, err := mail.ReadReport(strings.NewReader("\r\n")); !errors.Is(err, mail.ErrEmpty) {
+	if _, err := report.Read(strings.NewReader("\r\n")); !errors.Is(err, report.ErrEmpty) {
 		t.Errorf("nothing: %v", err)
 	}
 }
 
-// FuzzReadReport holds ReadReport to what it promises of any bytes: what it
+// FuzzRead holds ReadReport to what it promises of any bytes: what it
 // takes is an event that everybody can read, without an address in it.
-func FuzzReadReport(f *testing.F) {
+func FuzzRead(f *testing.F) {
 	for _, dir := range []string{"reports", "cases"} {
 		files, err := filepath.Glob(filepath.Join("testdata", dir, "*.eml"))
 		if err != nil || len(files) == 0 {
@@ -113,9 +113,9 @@ func FuzzReadReport(f *testing.F) {
 	}
 	status := regexp.MustCompile(events.StatusPattern)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := mail.ReadReport(bytes.NewReader(raw))
+		got, err := report.Read(bytes.NewReader(raw))
 		if err != nil {
-			if !errors.Is(err, mail.ErrEmpty) {
+			if !errors.Is(err, report.ErrEmpty) {
 				t.Errorf("an error of its own: %v", err)
 			}
 			return

@@ -1,4 +1,6 @@
-package mail
+// Package mailid writes the id of an email into its header and its return path,
+// and finds it in what mail servers send back.
+package mailid
 
 import (
 	"encoding/base32"
@@ -13,14 +15,14 @@ import (
 	"countersign/workflow"
 )
 
-// MarkHeader is the header field that holds the id of an email. Servers on the
+// Header is the header field that holds the id of an email. Servers on the
 // way replace a Message-ID, and leave this one.
-const MarkHeader = "X-Countersign-Mail"
+const Header = "X-Countersign-Mail"
 
-// ReturnPathMark is replaced in a return path by the id of an email, so that the
+// Placeholder is replaced in a return path by the id of an email, so that the
 // address of a report says which email it is about (VERP):
 // "bounces+{mail}@example.com".
-const ReturnPathMark = "{mail}"
+const Placeholder = "{mail}"
 
 const (
 	maxLocal = 64 // octets of a local part, RFC 5321 section 4.5.3.1.1
@@ -96,12 +98,12 @@ func unverp(s string) workflow.MailID {
 	return id
 }
 
-// returnPathOf is the return path of an email. If its id does not fit into the
+// ReturnPath is the return path of an email. If its id does not fit into the
 // local part, the address is what is before the mark, without a separator at
 // its end, and what is after it.
-func returnPathOf(address string, id workflow.MailID) string {
+func ReturnPath(address string, id workflow.MailID) string {
 	local, domain, _ := strings.Cut(address, "@")
-	before, after, ok := strings.Cut(local, ReturnPathMark)
+	before, after, ok := strings.Cut(local, Placeholder)
 	if !ok {
 		return address
 	}
@@ -123,9 +125,9 @@ var (
 // maxIDs is how many ids are looked for in one text.
 const maxIDs = 50
 
-// idsIn lists the ids of emails of ours that stand in a text, each once, in
+// Find lists the ids of emails of ours that stand in a text, each once, in
 // their order. The shape is strict: nothing else looks like one.
-func idsIn(text string) (ids []workflow.MailID) {
+func Find(text string) (ids []workflow.MailID) {
 	// Two ids may share the character between them, so matches may overlap.
 	for rest := text; len(ids) < maxIDs; {
 		at := markPattern.FindStringSubmatchIndex(rest)
@@ -151,18 +153,4 @@ func idsIn(text string) (ids []workflow.MailID) {
 func asWritten(s string) workflow.MailID {
 	sid, rest, _ := strings.Cut(s, ".")
 	return workflow.MailID("PX" + sid[2:] + "." + strings.ToLower(rest))
-}
-
-// xtext writes a value of an SMTP parameter (RFC 3461, section 4).
-func xtext(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c < '!' || c > '~' || c == '+' || c == '=':
-			b.WriteString("+" + strings.ToUpper(hex.EncodeToString([]byte{c})))
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

@@ -1,4 +1,4 @@
-package mail
+package report
 
 import (
 	"html"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/internal/mail/mailid"
 	"countersign/workflow"
 )
 
@@ -70,7 +71,7 @@ func splitCopy(text string) (before string, copied []field) {
 		header := parseEntity([]byte(rest)).header
 		known := 0
 		for _, f := range header {
-			if slices.Contains([]string{"message-id", "from", "to", "subject", "date", "received", "return-path", strings.ToLower(MarkHeader)}, f.name) {
+			if slices.Contains([]string{"message-id", "from", "to", "subject", "date", "received", "return-path", strings.ToLower(mailid.Header)}, f.name) {
 				known++
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"countersign/internal/loa"
+	"countersign/internal/mail/mailid"
 	"countersign/workflow"
 )
 
@@ -54,7 +55,7 @@ func newLetter(c Config) (letter, error) {
 			return letter{}, fmt.Errorf("return path: %w", err)
 		}
 	}
-	l.domain = Domain(l.from.Address)
+	l.domain = domainOf(l.from.Address)
 	if l.sender = plain(l.from.Name); l.sender == "" {
 		l.sender = l.domain
 	}
@@ -91,7 +92,7 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	msg.FromMailAddress(l.from)
 	msg.ToMailAddress(to)
 	if l.returnPath != nil {
-		if err := msg.EnvelopeFrom(returnPathOf(l.returnPath.Address, m.ID)); err != nil {
+		if err := msg.EnvelopeFrom(mailid.ReturnPath(l.returnPath.Address, m.ID)); err != nil {
 			return outgoing{}, fmt.Errorf("return path: %w", err)
 		}
 	}
@@ -132,7 +133,7 @@ func part(content []byte) func(io.Writer) (int64, error) {
 // common root groups all the same (RFC 5322 section 3.6.4).
 func (l letter) identify(msg *gomail.Msg, m workflow.Mail) {
 	msg.SetMessageIDWithValue(string(m.ID) + "@" + l.domain)
-	msg.SetGenHeader(MarkHeader, string(m.ID))
+	msg.SetGenHeader(mailid.Header, string(m.ID))
 	first, current := l.root(m.Document, 1), l.root(m.Document, m.Round)
 	switch own := "<" + string(m.ID) + "@" + l.domain + ">"; {
 	case own == first:

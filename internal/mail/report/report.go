@@ -1,4 +1,7 @@
-package mail
+// Package report reads what mail servers send back to the return path: delivery
+// status reports (RFC 3464), failures in words, and automatic replies (RFC 3834).
+// It says which emails of ours a message is about and what happened to them.
+package report
 
 import (
 	"crypto/sha256"
@@ -9,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/internal/mail/mailid"
 	"countersign/workflow"
 )
 
@@ -43,11 +47,11 @@ const (
 	maxID     = 200     // bytes of a Message-ID that is kept
 )
 
-// ReadReport reads a message as a mail server sends it to the return path: a
+// Read reads a message as a mail server sends it to the return path: a
 // delivery status report (RFC 3464) in any shape, the text of a mail server that
 // writes none, or an automatic reply. Whatever else it is comes back as unread.
 // It fails with ErrEmpty, and with an error of from.
-func ReadReport(from io.Reader) (Reading, error) {
+func Read(from io.Reader) (Reading, error) {
 	raw, err := io.ReadAll(io.LimitReader(from, maxReport))
 	if err == nil {
 		_, err = io.Copy(io.Discard, from) // a mail server takes a pipe that closes early for a failure
@@ -225,7 +229,7 @@ func byDocument(b workflow.Bounced, ids []workflow.MailID) (list []workflow.Boun
 func (m *found) marks() (ids []workflow.MailID) {
 	add := func(values ...string) {
 		for _, v := range values {
-			for _, id := range idsIn(v) {
+			for _, id := range mailid.Find(v) {
 				if !slices.Contains(ids, id) {
 					ids = append(ids, id)
 				}
@@ -236,13 +240,13 @@ func (m *found) marks() (ids []workflow.MailID) {
 	add(entity{header: status}.values("original-envelope-id", "x-original-envelope-id")...)
 	add(m.head.values(recipientFields...)...)
 	foreign := false // it brings back a mail that is none of ours
-	for _, names := range [][]string{{strings.ToLower(MarkHeader)}, {"message-id"}, nil} {
+	for _, names := range [][]string{{strings.ToLower(mailid.Header)}, {"message-id"}, nil} {
 		for _, header := range m.returned {
 			for _, f := range header {
 				if slices.Contains(names, f.name) || names == nil && !refers(f.name) {
 					add(f.value)
 				}
-				foreign = foreign || f.name == "message-id" && len(idsIn(f.value)) == 0
+				foreign = foreign || f.name == "message-id" && len(mailid.Find(f.value)) == 0
 			}
 		}
 	}

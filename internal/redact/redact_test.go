@@ -1,4 +1,4 @@
-package mail
+package redact
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestBlot(t *testing.T) {
+func TestReply(t *testing.T) {
 	for _, c := range []struct{ name, reply, want string }{
 		{"nothing to hide", "2.0.0 queued as 42", "2.0.0 queued as 42"},
 		{"in brackets", "<jose@example.com>: Recipient address rejected", "<…>: Recipient address rejected"},
@@ -28,28 +28,28 @@ func TestBlot(t *testing.T) {
 		{"empty", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := blot(c.reply, "s3cret", ""); got != c.want {
+			if got := Reply(c.reply, "s3cret", ""); got != c.want {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 		})
 	}
 }
 
-func FuzzBlot(f *testing.F) {
+func FuzzReply(f *testing.F) {
 	f.Add("<jose@example.com>: no such user", "s3cret")
 	f.Add(`"a b"@c %40 ＠ <>@<> "@"`, "@")
 	f.Add(strings.Repeat("é", 600)+"x@y", "é")
 	f.Add("\xff\xfe@\x80", "\xff")
 	f.Fuzz(func(t *testing.T, reply, secret string) {
-		got := blot(reply, secret)
+		got := Reply(reply, secret)
 		if !utf8.ValidString(got) || len(got) > maxReply+len("…") {
 			t.Errorf("%d bytes: %q", len(got), got)
 		}
 		if strings.ContainsAny(got, "@＠\r\n\t\x00") || strings.Contains(got, "%40") {
 			t.Errorf("left in: %q", got)
 		}
-		if again := blot(got); len(got) <= maxReply && again != got {
-			t.Errorf("blotted again it changes: %q, then %q", got, again)
+		if again := Reply(got); len(got) <= maxReply && again != got {
+			t.Errorf("redacted again it changes: %q, then %q", got, again)
 		}
 		if len(secret) > 3 && !strings.Contains("<…>", secret) && strings.Contains(got, secret) &&
 			!strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r >= 0x7f }) && !strings.ContainsAny(secret, "<>") {
