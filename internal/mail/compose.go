@@ -17,8 +17,8 @@ import (
 	"countersign/workflow"
 )
 
-// letter turns owed mails into messages.
-type letter struct {
+// composer writes the messages of pending emails.
+type composer struct {
 	from, replyTo *netmail.Address // replyTo may be nil
 	returnPath    *netmail.Address // of the envelope; nil: from
 	domain        string           // of from; Message-IDs end in it
@@ -36,39 +36,39 @@ type outgoing struct {
 	secrets []string // what a server that quotes the message must not bring into a log
 }
 
-func newLetter(c Config) (letter, error) {
-	l := letter{link: c.Link, dkim: c.DKIM, now: c.Now}
-	if l.now == nil {
-		l.now = time.Now
+func newComposer(c Config) (composer, error) {
+	p := composer{link: c.Link, dkim: c.DKIM, now: c.Now}
+	if p.now == nil {
+		p.now = time.Now
 	}
 	var err error
-	if l.from, err = mailbox(c.From); err != nil {
-		return letter{}, fmt.Errorf("sender: %w", err)
+	if p.from, err = mailbox(c.From); err != nil {
+		return composer{}, fmt.Errorf("sender: %w", err)
 	}
 	if c.ReplyTo != "" {
-		if l.replyTo, err = mailbox(c.ReplyTo); err != nil {
-			return letter{}, fmt.Errorf("reply-to: %w", err)
+		if p.replyTo, err = mailbox(c.ReplyTo); err != nil {
+			return composer{}, fmt.Errorf("reply-to: %w", err)
 		}
 	}
 	if c.ReturnPath != "" {
-		if l.returnPath, err = mailbox(c.ReturnPath); err != nil {
-			return letter{}, fmt.Errorf("return path: %w", err)
+		if p.returnPath, err = mailbox(c.ReturnPath); err != nil {
+			return composer{}, fmt.Errorf("return path: %w", err)
 		}
 	}
-	l.domain = domainOf(l.from.Address)
-	if l.sender = plain(l.from.Name); l.sender == "" {
-		l.sender = l.domain
+	p.domain = domainOf(p.from.Address)
+	if p.sender = plain(p.from.Name); p.sender == "" {
+		p.sender = p.domain
 	}
-	if l.key, err = c.DKIM.key(); err != nil {
-		return letter{}, err
+	if p.key, err = c.DKIM.key(); err != nil {
+		return composer{}, err
 	}
-	l.pages, err = parse()
-	return l, err
+	p.pages, err = parse()
+	return p, err
 }
 
 // write makes the message of a mail. It fails where the mail names no document
 // or is of a kind that there are no words for.
-func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
+func (c composer) write(message Message, to *netmail.Address) (outgoing, error) {
 	m := message.Mail
 	if m.About == nil {
 		return outgoing{}, errors.New("the mail says nothing of its document")
@@ -78,34 +78,34 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 	if !ok {
 		return outgoing{}, fmt.Errorf("there are no words for %q mails", m.Kind)
 	}
-	v := l.view(w, m)
+	v := c.view(w, m)
 	v.Attached = message.Letter != nil
 	if m.Kind == workflow.MailSigned && message.Download != "" {
 		v.Link, v.Expires = message.Download, loa.Moment(w.Language, message.Until)
 	}
 	said := say(v)
-	text, html, err := l.pages.render(content{v, said, w})
+	text, html, err := c.pages.render(content{v, said, w})
 	if err != nil {
 		return outgoing{}, err
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	msg.FromMailAddress(l.from)
+	msg.FromMailAddress(c.from)
 	msg.ToMailAddress(to)
-	if l.returnPath != nil {
-		if err := msg.EnvelopeFrom(mailid.ReturnPath(l.returnPath.Address, m.ID)); err != nil {
+	if c.returnPath != nil {
+		if err := msg.EnvelopeFrom(mailid.ReturnPath(c.returnPath.Address, m.ID)); err != nil {
 			return outgoing{}, fmt.Errorf("return path: %w", err)
 		}
 	}
-	if l.replyTo != nil {
-		msg.ReplyToMailAddress(l.replyTo)
+	if c.replyTo != nil {
+		msg.ReplyToMailAddress(c.replyTo)
 	}
 	msg.Subject(said.Subject)
-	msg.SetDateWithValue(l.now())
-	l.identify(msg, m)
+	msg.SetDateWithValue(c.now())
+	c.identify(msg, m)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834
 	// "All" would keep Exchange from reporting a mail that it cannot deliver.
 	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "DR, RN, NRN, OOF, AutoReply")
-	msg.SetGenHeader("List-Id", "<authorization."+l.domain+">") // RFC 2919; for filters
+	msg.SetGenHeader("List-Id", "<authorization."+c.domain+">") // RFC 2919; for filters
 	msg.SetBodyWriter(gomail.TypeTextPlain, part(text))
 	msg.AddAlternativeWriter(gomail.TypeTextHTML, part(html))
 	if message.Letter != nil {
@@ -113,8 +113,8 @@ func (l letter) write(message Message, to *netmail.Address) (outgoing, error) {
 			return outgoing{}, fmt.Errorf("attach the letter: %w", err)
 		}
 	}
-	if l.dkim != nil {
-		msg.SetDKIM(l.signer())
+	if c.dkim != nil {
+		msg.SetDKIM(c.signer())
 	}
 	return outgoing{msg: msg, secrets: secrets(v.Link)}, nil
 }
@@ -131,11 +131,11 @@ func part(content []byte) func(io.Writer) (int64, error) {
 // tried, and the references by which mail programs show the mails about one
 // document together. A cc never got the signature mail that these name; a
 // common root groups all the same (RFC 5322 section 3.6.4).
-func (l letter) identify(msg *gomail.Msg, m workflow.Mail) {
-	msg.SetMessageIDWithValue(string(m.ID) + "@" + l.domain)
+func (c composer) identify(msg *gomail.Msg, m workflow.Mail) {
+	msg.SetMessageIDWithValue(string(m.ID) + "@" + c.domain)
 	msg.SetGenHeader(mailid.Header, string(m.ID))
-	first, current := l.root(m.Document, 1), l.root(m.Document, m.Round)
-	switch own := "<" + string(m.ID) + "@" + l.domain + ">"; {
+	first, current := c.root(m.Document, 1), c.root(m.Document, m.Round)
+	switch own := "<" + string(m.ID) + "@" + c.domain + ">"; {
 	case own == first:
 	case own == current:
 		msg.SetGenHeader(gomail.HeaderReferences, first)
@@ -149,8 +149,8 @@ func (l letter) identify(msg *gomail.Msg, m workflow.Mail) {
 }
 
 // root is the Message-ID of a round's signature mail.
-func (l letter) root(document workflow.SID, round int) string {
-	return fmt.Sprintf("<%s.%d.%s.0@%s>", document, round, workflow.MailSignature, l.domain)
+func (c composer) root(document workflow.SID, round int) string {
+	return fmt.Sprintf("<%s.%d.%s.0@%s>", document, round, workflow.MailSignature, c.domain)
 }
 
 // signer makes a signer for one message: go-mail's keeps state of its own. The
@@ -159,8 +159,8 @@ func (l letter) root(document workflow.SID, round int) string {
 //
 // The list is as long as it can be: go-mail 0.8.1 folds a tag of more than
 // maxTag characters after it has signed it unfolded, and nobody can verify that.
-func (l letter) signer() *gomail.DKIMSigner {
-	s := gomail.NewDKIMSigner(l.dkim.Domain, l.dkim.Selector, l.key)
+func (c composer) signer() *gomail.DKIMSigner {
+	s := gomail.NewDKIMSigner(c.dkim.Domain, c.dkim.Selector, c.key)
 	s.SignHeaders("From", "To", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type")
 	s.OversignHeaders("From", "To", "Subject")
 	return s

@@ -123,3 +123,53 @@ func englishSigned(v view) said {
 		Facts: append(append(englishList(v), is("Signed by", v.Role), v.day("Signed on", v.Date)), v.digest("Digest of the letter")...),
 	}
 }
+
+func englishCanceled(v view) said {
+	s := said{
+		Subject:   "Canceled: " + englishAbout(v),
+		Preheader: "Canceled on " + v.Date + ". There is nothing for you to do.",
+		Badge:     "Canceled", Tone: "grey",
+		Heading: "The letter was canceled",
+	}
+	how := "The letter of authorization was canceled on " + v.Date + "."
+	if v.Declined {
+		s.Subject, s.Badge, s.Tone = "Declined: "+englishAbout(v), "Declined", "red"
+		s.Preheader = "Declined on " + v.Date + ". There is nothing for you to do."
+		s.Heading = "The letter was declined"
+		how = "The person who was asked to sign the letter of authorization declined on " + v.Date + "."
+	}
+	return englishEnded(v, s, how)
+}
+
+func englishFailed(v view) said {
+	s := said{
+		Subject:   "Not signed: " + englishAbout(v),
+		Preheader: "Ended on " + v.Date + ". There is nothing for you to do.",
+		Badge:     "Not signed", Tone: "red",
+		Heading: "The letter was not signed",
+	}
+	how := "The letter of authorization could not be signed, and ended on " + v.Date + "."
+	if v.Expired {
+		s.Subject, s.Badge, s.Tone = "Expired: "+englishAbout(v), "Expired", "amber"
+		s.Preheader = "Expired on " + v.Date + ". There is nothing for you to do."
+		s.Heading = "The letter has expired"
+		how = "The letter of authorization was not signed in time, and expired on " + v.Date + "."
+	}
+	return englishEnded(v, s, how)
+}
+
+// englishEnded is what the mails about a letter that ended unsigned have in common.
+func englishEnded(v view, s said, how string) said {
+	s.Body = []paragraph{
+		{Text: how + " It can no longer be signed, and the messaging of " + englishNumbers(v) + " will not be hosted by it. Voice service stays where it is."},
+		{"There is nothing for you to do.", "You are on copy."},
+	}
+	s.Facts = append(englishList(v), is("Asked to sign", v.Role), v.day("Ended on", v.Date))
+	if v.Reason != "" {
+		s.Facts = append(s.Facts, is("Reason", v.Reason))
+	}
+	if v.Person != "" {
+		s.Facts = append(s.Facts, is("Right person, they say", v.Person))
+	}
+	return s
+}

@@ -17,10 +17,10 @@ import (
 // as they are needed and keeps open while they are. All its methods may be
 // called at once.
 type Pool struct {
-	dialer *dialer
-	letter letter
-	jury   jury
-	idle   time.Duration
+	dialer   *dialer
+	composer composer
+	jury     jury
+	idle     time.Duration
 
 	busy chan struct{} // one for each mail in hand; its capacity is the pool's size
 
@@ -52,7 +52,7 @@ func New(c Config) (*Pool, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
-	letter, err := newLetter(c)
+	composer, err := newComposer(c)
 	if err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
@@ -60,7 +60,7 @@ func New(c Config) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
-	p := &Pool{dialer: dialer, letter: letter, idle: c.Idle, busy: make(chan struct{}, c.Pool)}
+	p := &Pool{dialer: dialer, composer: composer, idle: c.Idle, busy: make(chan struct{}, c.Pool)}
 	if p.idle == 0 {
 		p.idle = defaultIdle
 	}
@@ -81,7 +81,7 @@ func (p *Pool) Send(ctx context.Context, m Message) delivery.Result {
 	if err != nil {
 		return delivery.Result{Outcome: workflow.Rejected, Reply: err.Error()}
 	}
-	out, err := p.letter.write(m, to)
+	out, err := p.composer.write(m, to)
 	if err != nil {
 		return delivery.Result{Outcome: workflow.Deferred, Reply: redact.Reply(err.Error())}
 	}

@@ -105,10 +105,10 @@ const maxListed = 20
 
 // view gathers what a mail says. The link goes into the mails that ask for the
 // signature, and nowhere else: who reads it can sign.
-func (l letter) view(w *language, m workflow.Mail) view {
+func (c composer) view(w *language, m workflow.Mail) view {
 	d := m.About
 	v := view{
-		Sender: l.sender, Document: d.SID, Role: inert.Email(plain(d.Email)), Mine: strings.EqualFold(m.Recipient, d.Email),
+		Sender: c.sender, Document: d.SID, Role: inert.Email(plain(d.Email)), Mine: strings.EqualFold(m.Recipient, d.Email),
 		Date: loa.Date(w.Language, m.OwedAt), language: w,
 	}
 	if title := foreign(d.ContactTitle); title != "" {
@@ -119,7 +119,7 @@ func (l letter) view(w *language, m workflow.Mail) view {
 	switch m.Kind {
 	case workflow.MailSignature, workflow.MailReminder:
 		var expires time.Time
-		v.Link, expires = l.link(m)
+		v.Link, expires = c.link(m)
 		v.Expires = loa.Moment(w.Language, expires)
 	case workflow.MailCanceled, workflow.MailFailed:
 		v.Declined, v.Expired = d.CanceledBy == "signer", d.EndedBy == workflow.EndedExpired

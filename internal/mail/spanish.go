@@ -124,3 +124,53 @@ func spanishSigned(v view) said {
 		Facts: append(append(spanishList(v), is("Firmada por", v.Role), v.day("Firmada el", v.Date)), v.digest("Huella digital de la carta")...),
 	}
 }
+
+func spanishCanceled(v view) said {
+	s := said{
+		Subject:   "Cancelada: " + spanishAbout(v),
+		Preheader: "Cancelada el " + v.Date + ". No tiene que hacer nada.",
+		Badge:     "Cancelada", Tone: "grey",
+		Heading: "La carta fue cancelada",
+	}
+	how := "La carta de autorización fue cancelada el " + v.Date + "."
+	if v.Declined {
+		s.Subject, s.Badge, s.Tone = "Rechazada: "+spanishAbout(v), "Rechazada", "red"
+		s.Preheader = "Rechazada el " + v.Date + ". No tiene que hacer nada."
+		s.Heading = "La carta fue rechazada"
+		how = "Quien debía firmar la carta de autorización la rechazó el " + v.Date + "."
+	}
+	return spanishEnded(v, s, how)
+}
+
+func spanishFailed(v view) said {
+	s := said{
+		Subject:   "Sin firmar: " + spanishAbout(v),
+		Preheader: "Terminó el " + v.Date + ". No tiene que hacer nada.",
+		Badge:     "Sin firmar", Tone: "red",
+		Heading: "La carta quedó sin firmar",
+	}
+	how := "La carta de autorización no se pudo firmar, y terminó el " + v.Date + "."
+	if v.Expired {
+		s.Subject, s.Badge, s.Tone = "Caducada: "+spanishAbout(v), "Caducada", "amber"
+		s.Preheader = "Caducada el " + v.Date + ". No tiene que hacer nada."
+		s.Heading = "La carta está caducada"
+		how = "La carta de autorización no se firmó a tiempo, y caducó el " + v.Date + "."
+	}
+	return spanishEnded(v, s, how)
+}
+
+// spanishEnded is what the mails about a letter that ended unsigned have in common.
+func spanishEnded(v view, s said, how string) said {
+	s.Body = []paragraph{
+		{Text: how + " Ya no se puede firmar, y con ella no se alojarán los mensajes " + spanishNumbers(v) + ". El servicio de voz no cambia."},
+		{"No tiene que hacer nada.", "Recibe esta copia para su información."},
+	}
+	s.Facts = append(spanishList(v), is("Debía firmar", v.Role), v.day("Terminó el", v.Date))
+	if v.Reason != "" {
+		s.Facts = append(s.Facts, is("Motivo", v.Reason))
+	}
+	if v.Person != "" {
+		s.Facts = append(s.Facts, is("Persona indicada, según dice", v.Person))
+	}
+	return s
+}

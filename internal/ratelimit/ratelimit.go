@@ -4,6 +4,7 @@
 package ratelimit
 
 import (
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -16,10 +17,10 @@ import (
 // maxKept is how many keys there are in each half of a limiter.
 const maxKept = 10_000
 
-// Limiter limits how often something happens for each of many keys; one with
-// a rate of 0 limits nothing. It remembers at least the last 10,000 keys and
-// at most twice as many; a key that is forgotten begins anew. Its methods may
-// be called by several goroutines at once.
+// Limiter limits how often something happens for each of many keys. A rate of 0
+// is no limit. It remembers at least the last 10,000 keys and at most twice as
+// many; a key that is forgotten starts with its full burst. Its methods may be
+// called by several goroutines at once.
 type Limiter struct {
 	rate  rate.Limit
 	burst int
@@ -28,35 +29,65 @@ type Limiter struct {
 	young, aged map[string]*rate.Limiter
 }
 
-// New makes a limiter of so many a second, and burst, at least one, at once.
+// New makes a limiter that allows so many a second, and burst at once, which is
+// at least one.
 func New(perSecond, burst float64) *Limiter {
-	return &Limiter{rate: rate.Limit(perSecond), burst: max(1, int(burst)), young: map[string]*rate.Limiter{}}
+	return &Limiter{
+		rate: rate.Limit(perSecond), burst: int(min(max(1, burst), math.MaxInt32)), young: map[string]*rate.Limiter{},
+	}
 }
 
-// Take takes one for the key, and says how long to wait before it counts. A
-// wait longer than patience takes nothing.
+// Take takes one for the key, and returns how long to wait before it counts. If
+// the wait is longer than patience, Take takes nothing.
 func (l *Limiter) Take(key string, now time.Time, patience time.Duration) time.Duration {
 	if l.rate == 0 {
 		return 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	of, ok := l.young[key]
-	if !ok {
-		if of, ok = l.aged[key]; !ok {
-			of = rate.NewLimiter(l.rate, l.burst)
-		}
-		if len(l.young) >= maxKept {
-			l.aged, l.young = l.young, make(map[string]*rate.Limiter)
-		}
-		l.young[key] = of
-	}
-	r := of.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
+	r := l.of(key).ReserveN(now, 1)
+	wait := roundUp(r.DelayFrom(now))
 	if wait > patience {
 		r.CancelAt(now)
 	}
 	return wait
+}
+
+// Wait returns how long to wait until Take has one for the key. It takes nothing.
+func (l *Limiter) Wait(key string, now time.Time) time.Duration {
+	if l.rate == 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.of(key).ReserveN(now, 1)
+	defer r.CancelAt(now)
+	return roundUp(r.DelayFrom(now))
+}
+
+// of returns the key's limiter.
+func (l *Limiter) of(key string) *rate.Limiter {
+	of, ok := l.young[key]
+	if ok {
+		return of
+	}
+	if of, ok = l.aged[key]; !ok {
+		of = rate.NewLimiter(l.rate, l.burst)
+	}
+	if len(l.young) >= maxKept {
+		l.aged, l.young = l.young, make(map[string]*rate.Limiter)
+	}
+	l.young[key] = of
+	return of
+}
+
+// maxWait bounds a wait, so that a rate next to 0 does not overflow a time.
+const maxWait = 24 * time.Hour
+
+// roundUp makes a wait whole milliseconds, so that a caller who asks again at
+// exactly this time is not refused because of a rounding error.
+func roundUp(wait time.Duration) time.Duration {
+	return min(maxWait, (min(wait, maxWait)+time.Millisecond-1).Truncate(time.Millisecond))
 }
 
 // Seconds rounds a wait up, for Retry-After.
