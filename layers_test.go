@@ -30,9 +30,9 @@ var rooms = map[string]string{
 
 	"internal/api":      "db events events/emailaddr internal/httpd internal/phone internal/ratelimit internal/ticket workflow",
 	"internal/accounts": "internal/private workflow",
-	"internal/admin":    "db workflow",
+	"internal/admin":    "db internal/trouble workflow",
 	"internal/web":      "db events events/emailaddr internal/httpd internal/letter/fonts internal/loa internal/phone internal/ratelimit internal/ticket workflow",
-	"internal/relay":    "db events internal/delivery internal/eventlog internal/failpoint workflow",
+	"internal/relay":    "db events internal/delivery internal/eventlog internal/failpoint internal/trouble workflow",
 	"internal/mail":     "events/emailaddr internal/delivery internal/failpoint internal/inert internal/loa internal/mail/mailid internal/phone internal/private internal/ratelimit internal/redact internal/smtpurl workflow",
 	"internal/letter":   "internal/letter/fonts internal/loa internal/phone workflow",
 
@@ -56,7 +56,7 @@ var rooms = map[string]string{
 	"internal/datadir":   "internal/config internal/natsd internal/private workflow",
 	"internal/delivery":  "workflow",
 	"internal/failpoint": "",
-	"internal/httpd":     "internal/private",
+	"internal/httpd":     "internal/private internal/ratelimit",
 	"internal/inert":     "",
 	"internal/loa":       "",
 	"internal/natsd":     "internal/private workflow",
@@ -67,6 +67,7 @@ var rooms = map[string]string{
 	"internal/sim":       "", // all of it is tests
 	"internal/smtpurl":   "",
 	"internal/terminal":  "",
+	"internal/trouble":   "",
 	"internal/ticket":    "internal/private workflow",
 
 	"db":               "db/internal/sqlc db/migrations internal/failpoint workflow .",

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/internal/trouble"
 )
 
 // Check is something that a worker needs for its work.
@@ -81,26 +83,23 @@ type checked struct {
 	mu      sync.Mutex
 	outcome Outcome
 	why     string
-	since   time.Time // read for its monotonic part
-	began   time.Time // when it was last ok; the same
+	since   time.Time // when it got this outcome; read for its monotonic part
 	looking time.Time // when the Look that runs began; zero if none does
-	told    time.Time // when the log was last told of the trouble; zero if it was not
-	toldAs  Outcome
+	trouble trouble.Log
 }
 
-const (
-	tellAfter = 5 * time.Second // a trouble that is over sooner is not worth a line in the log
-	tellAgain = time.Hour
+// lookAgain is how soon a check in trouble is looked at again.
+const lookAgain = time.Second
 
-	lookAgain = time.Second // how soon a check in trouble is looked at again
-)
+// rules say how often the log mentions a check that is not ok.
+var rules = trouble.Rules{After: 5 * time.Second, Again: time.Hour}
 
 // NewChecks makes checks, which fail until Run has looked at them. now is the
 // log's time, or the best guess at it.
 func NewChecks(now func() time.Time, logger *slog.Logger, list ...Check) *Checks {
 	c := &Checks{now: now, logger: logger}
 	for _, check := range list {
-		c.list = append(c.list, &checked{Check: check, outcome: Failing, why: "not looked at yet", since: time.Now(), began: time.Now()})
+		c.list = append(c.list, &checked{Check: check, outcome: Failing, why: "not looked at yet", since: time.Now()})
 	}
 	return c
 }
@@ -195,30 +194,25 @@ func (c *checked) hangs() {
 // stands notes how the check stands from now on. The reason is one line: servers
 // have words in it.
 func (c *checked) stands(as Outcome, why string) {
-	if c.outcome == OK && as != OK {
-		c.began = time.Now()
-	}
 	if c.outcome != as {
 		c.since = time.Now()
 	}
 	c.outcome, c.why = as, strings.Join(strings.Fields(why), " ")
 }
 
-// tell says in the log which checks are in trouble: once it has lasted, every hour
-// while it lasts, and when it is over.
+// tell logs which checks are in trouble, and which are ok again.
 func (c *Checks) tell() {
 	for _, check := range c.list {
 		check.mu.Lock()
 		check.hangs()
-		lasted := time.Since(check.since)
-		switch {
-		case check.outcome == OK && !check.told.IsZero():
-			c.logger.Info("a check is ok again", "check", check.Name, "for", time.Since(check.began).Round(time.Second).String())
-			check.told = time.Time{}
-		case check.outcome != OK && lasted >= tellAfter && (check.told.IsZero() || check.toldAs != check.outcome || time.Since(check.told) >= tellAgain):
+		now := time.Now()
+		if check.outcome == OK {
+			if began, mention := check.trouble.Right(now); mention {
+				c.logger.Info("a check is ok again", "check", check.Name, "for", now.Sub(began).Round(time.Second).String())
+			}
+		} else if check.trouble.Wrong(string(check.outcome), rules, now) {
 			c.logger.Warn("a check is not ok; /readyz shows all of them", "check", check.Name, "state", string(check.outcome),
-				"for", time.Since(check.began).Round(time.Second).String(), "why", check.why)
-			check.told, check.toldAs = time.Now(), check.outcome
+				"for", now.Sub(check.trouble.Began()).Round(time.Second).String(), "why", check.why)
 		}
 		check.mu.Unlock()
 	}
