@@ -10,6 +10,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/httpd"
 	"countersign/internal/ratelimit"
 	"countersign/workflow"
 )
@@ -113,7 +115,7 @@ type handler struct {
 	failures  *ratelimit.Limiter // failed authentications of an address
 	slowed    chan struct{}      // one for each answer that is being held back
 	asking    asking             // requests on their way that ask somebody to sign
-	forms     *ratelimit.Room
+	forms     *httpd.Forms
 }
 
 // What forms hold in memory at once; those beyond it wait, and then get a 503.
@@ -128,9 +130,9 @@ const (
 // New makes the handler. It answers every path: those that are not the API's
 // with a 404 that clients can read.
 func New(c Config) http.Handler {
-	fallback(&c.AppendWait, defaultAppendWait)
-	fallback(&c.SigningWait, defaultSigningWait)
-	fallback(&c.SequenceWait, defaultSequenceWait)
+	c.AppendWait = cmp.Or(c.AppendWait, defaultAppendWait)
+	c.SigningWait = cmp.Or(c.SigningWait, defaultSigningWait)
+	c.SequenceWait = cmp.Or(c.SequenceWait, defaultSequenceWait)
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()
@@ -141,12 +143,6 @@ func New(c Config) http.Handler {
 		addresses: ratelimit.New(c.AddressRate, 2*c.AddressRate),
 		failures:  ratelimit.New(failureRate, 1),
 		slowed:    make(chan struct{}, maxSlowed),
-		forms:     ratelimit.NewRoom(allForms, formsOfAccount),
-	}
-}
-
-func fallback(v *time.Duration, d time.Duration) {
-	if *v == 0 {
-		*v = d
+		forms:     httpd.NewForms(allForms, formsOfAccount, maxBody, formWait),
 	}
 }

@@ -2,11 +2,9 @@ package api
 
 import (
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -16,10 +14,6 @@ import (
 // maxBody is how many bytes a form may have: more than an event can hold.
 const maxBody = 256 << 10
 
-func tooLarge() *fault {
-	return newFault(http.StatusRequestEntityTooLarge, codeRequest, "The post body has more than %d bytes", maxBody)
-}
-
 // params are the parameters of a request. The first fault found is kept; what
 // is asked after it does not matter.
 type params struct {
@@ -28,16 +22,8 @@ type params struct {
 	fault  *fault
 }
 
-// readParams reads the query or, of a POST, the form.
-func readParams(r *http.Request) (*params, error) {
-	text, where := r.URL.RawQuery, "query"
-	if r.Method == http.MethodPost {
-		var err error
-		if text, err = readForm(r); err != nil {
-			return nil, err
-		}
-		where = "post body"
-	}
+// parseParams reads parameters in form encoding; where says where they come from.
+func parseParams(text, where string) (*params, error) {
 	values, err := url.ParseQuery(text)
 	if err != nil {
 		return nil, bad(codeRequest, "The %s is not valid form encoding: a percent sign needs two hex digits, and pairs are separated by &", where)
@@ -52,28 +38,20 @@ func readParams(r *http.Request) (*params, error) {
 	return &params{values: values, where: where}, nil
 }
 
-// readForm reads the body of a POST. One without a Content-Type is taken for a
-// form.
-func readForm(r *http.Request) (string, error) {
-	if given := r.Header.Get("Content-Type"); given != "" {
-		kind, attributes, err := mime.ParseMediaType(given)
-		// The type has no parameters, so one that cannot be read says nothing.
-		readable := err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)
-		if !readable || kind != "application/x-www-form-urlencoded" || !isUTF8(attributes["charset"]) {
-			return "", newFault(http.StatusUnsupportedMediaType, codeRequest, "Content-Type must be application/x-www-form-urlencoded, in UTF-8")
-		}
+// checkType accepts the Content-Type of a form. A body without a Content-Type is
+// taken for a form.
+func checkType(header http.Header) error {
+	given := header.Get("Content-Type")
+	if given == "" {
+		return nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return "", tooLarge()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "", unavailable("the post body took long to arrive, and other requests wait")
-	case err != nil:
-		return "", bad(codeRequest, "The post body broke off")
+	kind, attributes, err := mime.ParseMediaType(given)
+	// The type has no parameters, so one that cannot be read says nothing.
+	readable := err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)
+	if !readable || kind != "application/x-www-form-urlencoded" || !isUTF8(attributes["charset"]) {
+		return newFault(http.StatusUnsupportedMediaType, codeRequest, "Content-Type must be application/x-www-form-urlencoded, in UTF-8")
 	}
-	return string(body), nil
+	return nil
 }
 
 // isUTF8 reports whether a charset is UTF-8 or a part of it: a label of UTF-8

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -148,28 +149,29 @@ func (h *handler) answer(r *request) (answer, error) {
 	return r.operation.do(h, r)
 }
 
-// receive reads the parameters, once there is room for the form that they come
-// in; leave makes room for others.
+// receive reads the parameters from the query or, of a POST, from the form, once
+// there is room for that; leave makes room for others.
 func (h *handler) receive(r *request) (leave func(), err error) {
-	length := r.http.ContentLength
+	if r.http.Method != http.MethodPost {
+		r.params, err = parseParams(r.http.URL.RawQuery, "query")
+		return func() {}, err
+	}
+	if err := checkType(r.http.Header); err != nil {
+		return nil, err
+	}
+	leave, err = h.forms.Receive(r.writer, r.http, string(r.account))
 	switch {
-	case r.http.Method != http.MethodPost:
-		length = 0
-	case length > maxBody:
-		return nil, tooLarge()
-	case length < 0: // it says nowhere how long it is
-		length = maxBody
+	case errors.Is(err, httpd.ErrFormTooLarge):
+		return nil, newFault(http.StatusRequestEntityTooLarge, codeRequest, "The post body has more than %d bytes", maxBody)
+	case errors.Is(err, httpd.ErrNoRoom), errors.Is(err, httpd.ErrFormTooSlow):
+		return nil, unavailable(err.Error())
+	case err != nil:
+		return nil, bad(codeRequest, "The post body broke off")
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, formWait)
-	defer cancel()
-	leave, ok := h.forms.Take(ctx, string(r.account), length)
-	if !ok {
-		return nil, unavailable("many large requests are being read")
+	body, err := io.ReadAll(r.http.Body)
+	if err == nil {
+		r.params, err = parseParams(string(body), "post body")
 	}
-	err = h.forms.Receive(r.writer, func() (err error) {
-		r.params, err = readParams(r.http)
-		return err
-	})
 	if err != nil {
 		leave()
 		return nil, err

@@ -3,6 +3,7 @@
 package httpd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -27,18 +28,14 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	fallback(&l.Header, 5*time.Second)
-	fallback(&l.Read, 30*time.Second)
-	fallback(&l.Write, time.Minute)
-	fallback(&l.Idle, 2*time.Minute)
-	fallback(&l.Grace, 5*time.Second)
-	fallback(&l.HeaderBytes, 32<<10)
-	return l
-}
+	return Limits{
+		Header: cmp.Or(l.Header, 5*time.Second),
+		Read:   cmp.Or(l.Read, 30*time.Second),
+		Write:  cmp.Or(l.Write, time.Minute),
+		Idle:   cmp.Or(l.Idle, 2*time.Minute),
+		Grace:  cmp.Or(l.Grace, 5*time.Second),
 
-func fallback[T time.Duration | int](v *T, d T) {
-	if *v == 0 {
-		*v = d
+		HeaderBytes: cmp.Or(l.HeaderBytes, 32<<10),
 	}
 }
 

@@ -87,7 +87,7 @@ const maxWait = 24 * time.Hour
 // roundUp makes a wait whole milliseconds, so that a caller who asks again at
 // exactly this time is not refused because of a rounding error.
 func roundUp(wait time.Duration) time.Duration {
-	return min(maxWait, (min(wait, maxWait)+time.Millisecond-1).Truncate(time.Millisecond))
+	return min(maxWait, (min(wait, maxWait) + time.Millisecond - 1).Truncate(time.Millisecond))
 }
 
 // Seconds rounds a wait up, for Retry-After.

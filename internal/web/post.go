@@ -1,11 +1,9 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"countersign/events/emailaddr"
@@ -58,53 +56,35 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.ContentLength > maxBody {
-		h.show(w, r, h.unreadable(visit.t, http.StatusRequestEntityTooLarge))
+		h.show(w, r, h.unread(visit.t, httpd.ErrFormTooLarge))
 		return
 	}
 	if wait := h.links.Take(visit.key(), h.Now(), 0); wait > 0 {
 		h.tooMany(w, r, wait)
 		return
 	}
-	leave, v := h.receive(w, r, visit)
-	if v != nil {
-		h.show(w, r, *v)
+	leave, err := h.forms.Receive(w, r, visit.key())
+	if err != nil {
+		h.show(w, r, h.unread(visit.t, err))
 		return
 	}
 	defer leave()
+	if err := r.ParseForm(); err != nil {
+		h.show(w, r, h.unread(visit.t, err))
+		return
+	}
 	a := answering{h, r, visit, read(r.PostForm)}
 	h.show(w, r, a.answer())
 }
 
-// receive reads the form, once there is room for it. The view says why it cannot
-// be read, if so; else leave makes room for other forms.
-func (h *handler) receive(w http.ResponseWriter, r *http.Request, visit *visit) (leave func(), v *view) {
-	length := r.ContentLength
-	if length < 0 { // it says nowhere how long it is
-		length = maxBody
+// unread says why a form was not read.
+func (h *handler) unread(t *texts, err error) view {
+	code := http.StatusBadRequest
+	switch {
+	case errors.Is(err, httpd.ErrNoRoom), errors.Is(err, httpd.ErrFormTooSlow):
+		return h.plain(t, http.StatusServiceUnavailable, t.Unavailable)
+	case errors.Is(err, httpd.ErrFormTooLarge):
+		code = http.StatusRequestEntityTooLarge
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), h.Wait)
-	defer cancel()
-	leave, ok := h.forms.Take(ctx, visit.key(), length)
-	if !ok {
-		return nil, new(h.plain(visit.t, http.StatusServiceUnavailable, visit.t.Unavailable))
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if err := h.forms.Receive(w, r.ParseForm); err != nil {
-		leave()
-		if errors.Is(err, os.ErrDeadlineExceeded) { // it took long, and others wait
-			return nil, new(h.plain(visit.t, http.StatusServiceUnavailable, visit.t.Unavailable))
-		}
-		var long *http.MaxBytesError
-		code := http.StatusBadRequest
-		if errors.As(err, &long) {
-			code = http.StatusRequestEntityTooLarge
-		}
-		return nil, new(h.unreadable(visit.t, code))
-	}
-	return leave, nil
-}
-
-// unreadable says that a form cannot be read.
-func (h *handler) unreadable(t *texts, code int) view {
 	return h.plain(t, code, say{Title: t.Unavailable.Title, Lead: t.BadDrawn})
 }

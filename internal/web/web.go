@@ -10,6 +10,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -27,6 +28,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"countersign/events"
+	"countersign/internal/httpd"
 	"countersign/internal/loa"
 	"countersign/internal/ratelimit"
 	"countersign/internal/ticket"
@@ -129,7 +131,7 @@ var policy = "default-src 'none'; style-src 'sha256-" + digest(string(pageCSS)) 
 type handler struct {
 	Config
 	addresses, links *ratelimit.Limiter
-	forms            *ratelimit.Room
+	forms            *httpd.Forms
 	drawings         *semaphore.Weighted // one for each that is being decoded
 	origin           string              // of PublicURL
 }
@@ -146,11 +148,9 @@ const (
 // Handler serves /sign/{token} and the letter below it, the signed letter at
 // /letter/{token}, a plain page at /, and a page that says so for every other path. No token reaches the log.
 func Handler(c Config) http.Handler {
-	fallback(&c.Wait, 5*time.Second)
-	fallback(&c.AddressRate, 20)
-	fallback(&c.LinkRate, 2)
+	c.Wait, c.AddressRate, c.LinkRate = cmp.Or(c.Wait, 5*time.Second), cmp.Or(c.AddressRate, 20), cmp.Or(c.LinkRate, 2)
 	h := &handler{
-		Config: c, origin: originOf(c.PublicURL), forms: ratelimit.NewRoom(allForms, formsOfLink), drawings: semaphore.NewWeighted(maxDrawings),
+		Config: c, origin: originOf(c.PublicURL), forms: httpd.NewForms(allForms, formsOfLink, maxBody, c.Wait), drawings: semaphore.NewWeighted(maxDrawings),
 		addresses: ratelimit.New(c.AddressRate, 20*c.AddressRate), links: ratelimit.New(c.LinkRate, 20*c.LinkRate),
 	}
 	mux := http.NewServeMux()
@@ -197,12 +197,6 @@ func (h *handler) rescue(w http.ResponseWriter, r *http.Request) {
 	h.Logger.ErrorContext(r.Context(), "a page failed", "panic", p, "stack", string(debug.Stack()))
 	_, t := h.speak(r, "")
 	h.show(w, r, h.plain(t, http.StatusInternalServerError, t.Unavailable))
-}
-
-func fallback[T time.Duration | float64](v *T, d T) {
-	if *v == 0 {
-		*v = d
-	}
 }
 
 // speak finds the visitor's language: what the address asks for, else the
