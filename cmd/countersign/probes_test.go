@@ -286,7 +286,7 @@ func TestReadyz_WhatPublishersDoWrong(t *testing.T) {
 	x.say(events.OrderStatusChanged("/orders", "failed", testAccount, testPX(1), "HR00000000000000000000000000000001", workflow.OrderStatusChanged{
 		Status: workflow.OrderFailed, FailureReason: "secret@example.com",
 	}))
-	w.says("the order service says that an order failed")
+	w.says("the order service reports a failed order")
 	if log := w.log.String(); !strings.Contains(log, string(testPX(1))) || strings.Contains(log, "secret@") {
 		t.Errorf("the log: %s", log)
 	}

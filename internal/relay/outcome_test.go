@@ -25,6 +25,8 @@ type desk struct {
 	seq  uint64
 	at   time.Time // of the next entry
 	mail *Mails
+
+	claimer *claimer
 }
 
 // newDesk has a store with a document that was created so long ago.
@@ -42,8 +44,10 @@ func newDesk(t *testing.T, ago time.Duration) *desk {
 	d := &desk{t: t, at: log.Now().Add(-ago), mail: &Mails{
 		Store: store, Log: log, Logger: eventstest.Logger(), Deadline: 30 * time.Second,
 		Retry:   Retry{First: time.Minute, Max: 4 * time.Hour, GiveUp: 48 * time.Hour},
-		results: make(chan result, 1), freed: make(chan struct{}, 1),
+		Sender: nobody{t},
 	}}
+	flight := newFlight(1, d.mail.Deadline)
+	d.claimer = newClaimer(d.mail, "w", flight, newSettler(d.mail, "w", flight))
 	d.fold(document, workflow.Created{AddressSID: "AD00000000000000000000000000000000", Email: "owner@example.com", CCEmails: []string{"cc@example.com"}})
 	return d
 }
@@ -61,7 +65,7 @@ func (d *desk) fold(doc workflow.SID, b workflow.Body) uint64 {
 	return d.seq
 }
 
-// claim takes a mail in hand.
+// claim claims an email.
 func (d *desk) claim(kind workflow.MailKind) workflow.Mail {
 	d.t.Helper()
 	seq := d.fold("", workflow.Claimed{Worker: "w", Mails: []workflow.MailID{d.id(kind)}})
@@ -93,10 +97,10 @@ var (
 	lost  = delivery.Result{Outcome: workflow.Unknown, Reply: "no reply to the dot"}
 )
 
-// TestAMailIsGivenUpAfterItsTries: a mail server that defers a mail which comes
+// TestMailsOutcome_GivenUpAfterItsTries: a mail server that defers a mail which comes
 // to it for the first time has not deferred it for two days, however long ago
 // the mail became owed.
-func TestAMailIsGivenUpAfterItsTries(t *testing.T) {
+func TestMailsOutcome_GivenUpAfterItsTries(t *testing.T) {
 	d := newDesk(t, 100*time.Hour) // no worker ran until now
 	m := d.claim(workflow.MailSignature)
 	o := d.comes(m, later)
@@ -109,9 +113,9 @@ func TestAMailIsGivenUpAfterItsTries(t *testing.T) {
 	}
 }
 
-// TestAMailThatWaitedBehindAnotherIsTried has the people in cc told days later,
+// TestMailsOutcome_WaitingBehindAnotherEmailIsNoTry has the people in cc told days later,
 // because a mail before theirs was deferred for so long.
-func TestAMailThatWaitedBehindAnotherIsTried(t *testing.T) {
+func TestMailsOutcome_WaitingBehindAnotherEmailIsNoTry(t *testing.T) {
 	d := newDesk(t, 100*time.Hour)
 	d.settle(d.claim(workflow.MailSignature), workflow.MailOutcome{Mail: d.id(workflow.MailSignature), Outcome: workflow.Accepted}, 0)
 	d.fold(document, workflow.StatusChanged{Status: workflow.Signed})
@@ -124,10 +128,10 @@ func TestAMailThatWaitedBehindAnotherIsTried(t *testing.T) {
 	}
 }
 
-// TestAMailThatIsInDoubtAgainAndAgain: a mail server that takes mails and never
+// TestMailsOutcome_DoubtAgainWaitsLongerAndEnds: a mail server that takes mails and never
 // says so gets copies ever more seldom, and none any more when the mail has been
 // tried for as long as it may.
-func TestAMailThatIsInDoubtAgainAndAgain(t *testing.T) {
+func TestMailsOutcome_DoubtAgainWaitsLongerAndEnds(t *testing.T) {
 	d := newDesk(t, time.Hour)
 	var waits []time.Duration
 	for range 12 {
@@ -153,17 +157,17 @@ func TestAMailThatIsInDoubtAgainAndAgain(t *testing.T) {
 	}
 }
 
-// TestNobodyIsToldThatMailsAreSentWhenTheyAreNot has a mail in doubt while the
+// TestClaimerStep_LogsNothingWhileTheServerIsAway has a mail in doubt while the
 // mail server is away: it is not sent again, and nobody says so at each look.
-func TestNobodyIsToldThatMailsAreSentWhenTheyAreNot(t *testing.T) {
+func TestClaimerStep_LogsNothingWhileTheServerIsAway(t *testing.T) {
 	d := newDesk(t, time.Hour)
 	m := d.claim(workflow.MailSignature)
 	var said logtest.Buffer
 	d.mail.Logger = slog.New(slog.NewTextHandler(&said, nil))
-	d.mail.seen = map[uint64]time.Time{m.Claim: time.Now().Add(-time.Hour)}
-	d.mail.server = server{failures: 1, until: time.Now().Add(time.Hour)}
+	d.claimer.seen = map[uint64]time.Time{m.Claim: time.Now().Add(-time.Hour)}
+	d.mail.server.failures, d.mail.server.until = 1, time.Now().Add(time.Hour)
 	for range 3 {
-		if wait, err := d.mail.step(t.Context()); err != nil || wait <= 0 {
+		if wait, err := d.claimer.step(t.Context()); err != nil || wait <= 0 {
 			t.Fatalf("a look while the server is away: %s, %v", wait, err)
 		}
 	}
@@ -182,36 +186,27 @@ func (n nobody) Send(context.Context, workflow.Mail) delivery.Result {
 	return delivery.Result{Outcome: workflow.Accepted}
 }
 
-// handedOut is what becomes of a mail in hand that is not begun.
-func (d *desk) handedOut(m workflow.Mail, b *claimed) workflow.MailOutcome {
+// sent is the outcome of a claimed email that must not be begun.
+func (d *desk) sent(m workflow.Mail, c *claim) workflow.MailOutcome {
 	d.t.Helper()
-	d.mail.Sender = nobody{d.t}
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		d.mail.send(d.t.Context(), job{m, b})
-	}()
-	got := <-d.mail.results
-	close(got.settled)
-	<-sent
-	return got.outcome
+	return d.mail.send(d.t.Context(), job{m, c}, d.claimer.flight).outcome
 }
 
-// TestAMachineThatSleptBeginsNoMail: its monotonic clock stood still, and its
+// TestMailsSend_MachineThatSleptBeginsNoEmail: its monotonic clock stood still, and its
 // claim is another's by now.
-func TestAMachineThatSleptBeginsNoMail(t *testing.T) {
+func TestMailsSend_MachineThatSleptBeginsNoEmail(t *testing.T) {
 	d := newDesk(t, time.Minute)
 	m := d.claim(workflow.MailSignature)
-	o := d.handedOut(m, &claimed{seq: m.Claim, start: time.Now(), wall: time.Now().Round(0).Add(-time.Hour)})
+	o := d.sent(m, &claim{seq: m.Claim, start: time.Now(), wall: time.Now().Round(0).Add(-time.Hour)})
 	if o.Outcome != workflow.Released {
 		t.Errorf("%+v", o)
 	}
 }
 
-// TestAMailThatWasWithdrawnIsNotBegun recalls a document when its mail is
+// TestMailsSend_WithdrawnEmailIsNotBegun recalls a document when its mail is
 // claimed and not read yet: the mail would have a dead link, and the words of
 // the next round.
-func TestAMailThatWasWithdrawnIsNotBegun(t *testing.T) {
+func TestMailsSend_WithdrawnEmailIsNotBegun(t *testing.T) {
 	d := newDesk(t, time.Minute)
 	m := d.claim(workflow.MailSignature)
 	d.fold(document, workflow.StatusChanged{Status: workflow.Opened})
@@ -219,7 +214,7 @@ func TestAMailThatWasWithdrawnIsNotBegun(t *testing.T) {
 	if err != nil || len(mails) != 1 {
 		t.Fatalf("%d mails are claimed: %v", len(mails), err)
 	}
-	d.settle(m, d.handedOut(mails[0], &claimed{seq: m.Claim, start: time.Now(), wall: time.Now().Round(0)}), 0)
+	d.settle(m, d.sent(mails[0], &claim{seq: m.Claim, start: time.Now(), wall: time.Now().Round(0)}), 0)
 	life, err := d.mail.Store.Life(t.Context(), document)
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"countersign/workflow"
 )
 
-// Quarantine puts the entry of which this worker died twice into quarantine,
-// so that nobody folds it again. It is called before the log is followed, tries
+// Quarantine puts the entry on which this worker crashed twice into quarantine, so
+// that no worker folds it again. Call it before the log is followed. It tries
 // until ctx ends, and fails then.
 func Quarantine(ctx context.Context, store *db.Store, log *eventlog.Log, logger *slog.Logger) error {
 	p := store.Poison()
@@ -24,13 +24,13 @@ func Quarantine(ctx context.Context, store *db.Store, log *eventlog.Log, logger 
 		return err
 	}
 	if in {
-		logger.Error("the program has crashed on an entry at two starts; it is a dead letter from now on, for every worker",
+		logger.Error("the program crashed on an entry at two starts; from now on the entry is a dead letter for every worker",
 			"sequence", p.Sequence, "see", "countersign dead show")
 	}
 	return nil
 }
 
-// sayQuarantined says so where this worker had applied what others could not.
+// sayQuarantined warns if this worker had applied an entry that crashes others.
 func (f Fold) sayQuarantined(ctx context.Context, batch []workflow.Entry) {
 	for _, e := range batch {
 		q, ok := e.Body.(workflow.Quarantined)
@@ -38,7 +38,7 @@ func (f Fold) sayQuarantined(ctx context.Context, batch []workflow.Entry) {
 			continue
 		}
 		if _, err := f.Store.Letter(ctx, q.Sequence); errors.Is(err, workflow.ErrNotFound) {
-			f.Logger.Error("another worker crashes on an entry that this one has applied, and has put it into quarantine: this database differs from one made from the log; to have them agree, stop this worker, run countersign rebuild --from-log and start it again",
+			f.Logger.Error("another worker crashed on an entry that this one has applied, and put it into quarantine: this database differs from one made from the log; stop this worker, run countersign rebuild --from-log and start it again",
 				"sequence", q.Sequence, "worker", q.Worker)
 		}
 	}

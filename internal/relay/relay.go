@@ -1,9 +1,9 @@
-// Package relay carries what the log says into the store, and what the store
-// owes out of it: owed events to the log, owed mails to the mail server.
+// Package relay carries the log into the store, and what is pending in the store
+// out of it: events to the log, emails to the mail server.
 //
-// Several workers may run side by side, each with a store of its own. What only
-// one may do is claimed on the log; who made the last claim works at once, and
-// the others stand by until something is overdue.
+// Several workers may run side by side, each with a store of its own. A worker
+// claims emails on the log before it sends them. The worker of the last claim is
+// active and works at once; the others stand by until something is overdue.
 package relay
 
 import (
@@ -22,7 +22,7 @@ import (
 type Fold struct {
 	Store  *db.Store
 	Logger *slog.Logger // may be nil
-	News   func() bool  // whether what is applied now is news to the operator; nil for never
+	News   func() bool  // whether to log what is applied now; nil for never
 	Work   *WorkLog     // is told what was applied; nil for nobody
 }
 
@@ -62,11 +62,11 @@ func wirePosition(p db.Position) eventlog.Position {
 	return eventlog.Position{Sequence: p.Sequence, Time: p.Time, ID: p.ID, Source: p.Source, Stream: p.Stream}
 }
 
-// overdue is how long a standby lets owed work lie before it takes it on.
+// overdue is how long a standby leaves pending work to the active worker.
 const overdue = 3 * time.Second
 
-// patience is overdue and up to half of it more, which follows from the
-// worker's name, so that two standbys do not act at once.
+// patience is overdue and up to half of it more. It depends on the worker's name,
+// so that two standbys do not act at once.
 func patience(worker string) time.Duration {
 	h := fnv.New32a()
 	h.Write([]byte(worker))
@@ -84,8 +84,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// tailWait is how long the end of the log is waited for before it is asked for
-// again: a log that has lost its tail ends earlier.
+// tailWait bounds the wait for the last known sequence. CatchUp then asks again,
+// because a log that lost its tail never reaches it.
 const tailWait = 5 * time.Second
 
 // CatchUp waits until the store has applied the log to its end, and returns the
@@ -94,7 +94,7 @@ func CatchUp(ctx context.Context, store *db.Store, log *eventlog.Log, logger *sl
 	for {
 		tail, err := log.Tail(ctx)
 		if err != nil && ctx.Err() == nil {
-			logger.Warn("the end of the log cannot be read", "err", err)
+			logger.Warn("the last sequence of the log cannot be read: the next try is in a second", "err", err)
 			pause(ctx, time.Second)
 		}
 		if ctx.Err() != nil {
@@ -106,18 +106,17 @@ func CatchUp(ctx context.Context, store *db.Store, log *eventlog.Log, logger *sl
 	}
 }
 
-// applied waits until the entry at seq has been applied, but no longer than
-// most: it may be one that the log has lost.
+// applied waits until the entry at seq has been applied, but no longer than most:
+// the log may have lost the entry.
 func applied(ctx context.Context, store *db.Store, seq uint64, most time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	return store.WaitApplied(ctx, seq)
 }
 
-// ActivateRules puts the settings that the rules decide by on the log, where
-// they differ from what the log says. All workers decide by them from then on.
-// The version of the rules stays as it is, whatever want says: an operator
-// activates a new one.
+// ActivateRules appends the settings that the rules decide by, if they differ from
+// those on the log. All workers decide by them from then on. It ignores want's
+// version of the rules: an operator activates a new one.
 func ActivateRules(ctx context.Context, store *db.Store, log *eventlog.Log, want workflow.RulesActivated, logger *slog.Logger) error {
 	p := store.Position()
 	want.Version = p.Rules
@@ -125,13 +124,13 @@ func ActivateRules(ctx context.Context, store *db.Store, log *eventlog.Log, want
 	if from == to {
 		return nil
 	}
-	logger.Info("the log gets new settings of the rules", "from", from, "to", to)
+	logger.Info("the rules get new settings, for every worker", "from", from, "to", to)
 	id := "rules." + p.Worker + "." + time.Now().UTC().Format(time.RFC3339Nano)
 	_, err := log.Append(ctx, eventlog.RulesActivated(id, log.Now(), want))
 	return err
 }
 
-// settings writes what is activated, to be compared and read.
+// settings writes the settings, so that they can be compared and logged.
 func settings(b workflow.RulesActivated) string {
 	text, err := json.Marshal(b)
 	if err != nil {

@@ -4,33 +4,45 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"countersign/internal/delivery"
+	"countersign/internal/trouble"
 	"countersign/workflow"
 )
 
-// server is how the mail server fares.
+// server is the state of the mail server, as it was met last.
 type server struct {
+	mu       sync.Mutex
 	failures int             // in a row
 	until    time.Time       // no claim before
-	since    time.Time       // of the first of them
-	last     delivery.Result // the last of them
-	told     bool            // a warning told of them
-
-	alike string    // of the last warning
-	said  time.Time // when that was; zero for never
-	ended time.Time // when the trouble before this one did
+	last     delivery.Result // the last failure
+	trouble  trouble.Log
 }
 
-const (
-	sayAgain = time.Hour   // how often a trouble that lasts is told
-	flapping = time.Minute // a trouble that comes back sooner, and ends sooner, is the same one
-)
+// rules say how often the log mentions that the mail server cannot be used. A
+// limit of emails a second makes a trouble that comes and goes.
+var rules = trouble.Rules{Again: time.Hour, Flapping: time.Minute}
 
-// Trouble is what keeps all mails waiting. It holds no address and no secret.
+// failed is how often the server has failed in a row.
+func (s *server) failed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures
+}
+
+// pause reports whether the server fails, and how long to wait before it is tried
+// again.
+func (s *server) pause(now time.Time) (wait time.Duration, failing bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.until.Sub(now), s.failures > 0
+}
+
+// Trouble is what keeps all emails waiting. It holds no address and no secret.
 type Trouble struct {
-	Since time.Time // when the mail server was first met so
+	Since time.Time // when the mail server first failed
 	Host  string    // of the mail server
 	Port  int
 	Stage string // how far the dialogue came
@@ -38,7 +50,7 @@ type Trouble struct {
 	Reply string // the server's words, or what went wrong
 }
 
-// String says it on one line.
+// String returns the trouble on one line.
 func (t Trouble) String() string {
 	where := net.JoinHostPort(t.Host, strconv.Itoa(t.Port))
 	since := t.Since.UTC().Format(time.RFC3339)
@@ -48,58 +60,41 @@ func (t Trouble) String() string {
 	return fmt.Sprintf("refused by %s at %s since %s: %d %s", where, t.Stage, since, t.Code, t.Reply)
 }
 
-// Trouble returns what keeps all mails waiting, as it was met at the last try,
+// Trouble returns what keeps all emails waiting, as it was met at the last try,
 // and false if nothing does.
 func (r *Mails) Trouble() (Trouble, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.server
+	s := &r.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.failures == 0 {
 		return Trouble{}, false
 	}
-	return Trouble{s.since, r.Host, r.Port, s.last.Stage, s.last.Code, s.last.Reply}, true
+	return Trouble{s.trouble.Began(), r.Host, r.Port, s.last.Stage, s.last.Code, s.last.Reply}, true
 }
 
 // learn slows down while the mail server is away or refuses us.
-func (r *Mails) learn(result delivery.Result) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s, now := &r.server, time.Now()
+func (r *Mails) learn(result delivery.Result, now time.Time) {
+	s := &r.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if result.Outcome == workflow.Deferred && !result.Server && result.Stage == "" {
 		return // the server was not asked
 	}
 	if !result.Server {
-		if s.told {
-			r.Logger.Info("the mail server is back", "host", r.Host, "port", r.Port, "for", now.Sub(s.since).Round(time.Second).String())
+		s.failures, s.until = 0, time.Time{}
+		if began, mention := s.trouble.Right(now); mention {
+			r.Logger.Info("the mail server is back", "host", r.Host, "port", r.Port, "for", now.Sub(began).Round(time.Second).String())
 		}
-		if s.failures > 0 {
-			s.ended = now
-		}
-		s.failures, s.until, s.told = 0, time.Time{}, false
 		return
 	}
 	if now.Before(s.until) {
 		return // the same trouble, met by another connection
 	}
-	if s.failures == 0 {
-		s.since = now
-	}
 	s.last = result
 	s.failures++
 	s.until = now.Add(min(time.Second<<min(s.failures-1, 5), 30*time.Second))
-	r.tell(now)
-}
-
-// tell warns of a trouble when it begins, when its words change, and every
-// hour. One that comes and goes within a minute is told once an hour.
-func (r *Mails) tell(now time.Time) {
-	s := &r.server
-	same := s.alike == s.last.Alike && now.Sub(s.said) < sayAgain
-	comesAndGoes := now.Sub(s.ended) < flapping && now.Sub(s.since) < flapping
-	if same && (s.told || comesAndGoes) {
-		return
+	if s.trouble.Wrong(result.Alike, rules, now) {
+		r.Logger.Warn("the mail server cannot be used; emails wait", "host", r.Host, "port", r.Port, "user", r.User,
+			"stage", s.last.Stage, "code", s.last.Code, "reply", s.last.Reply, "since", s.trouble.Began().UTC().Format(time.RFC3339))
 	}
-	s.told, s.alike, s.said = true, s.last.Alike, now
-	r.Logger.Warn("the mail server cannot be used; mails wait", "host", r.Host, "port", r.Port, "user", r.User,
-		"stage", s.last.Stage, "code", s.last.Code, "reply", s.last.Reply, "since", s.since.UTC().Format(time.RFC3339))
 }

@@ -76,64 +76,59 @@ func told(log *logtest.Buffer) (warnings, ends int) {
 func TestMailsLearn_TellsTroubleOnceAnHourAndWhenItChanges(t *testing.T) {
 	log := &logtest.Buffer{}
 	r := &Mails{Logger: slog.New(slog.NewTextHandler(log, nil)), Host: "mail.example.com", Port: 587, User: "countersign"}
-	passes := func(d time.Duration) {
-		s := &r.server
-		for _, at := range []*time.Time{&s.since, &s.until, &s.said, &s.ended} {
-			if !at.IsZero() {
-				*at = at.Add(-d)
-			}
-		}
-	}
+	now := time.Now()
+	passes := func(d time.Duration) { now = now.Add(d) }
+	learn := func(result delivery.Result) { r.learn(result, now) }
 	want := func(when string, warnings, ends int) {
 		t.Helper()
 		if w, e := told(log); w != warnings || e != ends {
 			t.Errorf("%s: %d warnings and %d ends, want %d and %d\n%s", when, w, e, warnings, ends, log)
 		}
 	}
-	r.learn(refused)
+	learn(refused)
 	want("at once", 1, 0)
 	for _, part := range []string{"host=mail.example.com", "port=587", "user=countersign", "stage=RCPT", "code=504", "Helo command rejected"} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the warning does not say %s: %s", part, log)
 		}
 	}
-	r.learn(refused)
+	learn(refused)
 	passes(2 * time.Minute)
-	r.learn(refused)
+	learn(refused)
 	want("the same again", 1, 0)
 	passes(59 * time.Minute)
-	r.learn(refused)
+	learn(refused)
 	want("an hour later", 2, 0)
 	other := refused
 	other.Stage, other.Alike, other.Reply = "MAIL", "MAIL 550 client host rejected", "client host rejected"
 	passes(time.Minute)
-	r.learn(other)
+	learn(other)
 	want("other words", 3, 0)
-	r.learn(delivery.Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"})
+	learn(delivery.Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"})
 	want("a mail that was not begun", 3, 0)
 	trouble, is := r.Trouble()
 	if s := trouble.String(); !is || !strings.HasPrefix(s, "refused by mail.example.com:587 at MAIL since ") || !strings.HasSuffix(s, ": 504 client host rejected") {
 		t.Errorf("the trouble is %q, %t", s, is)
 	}
-	r.learn(delivery.Result{Outcome: workflow.Accepted, Code: 250})
+	learn(delivery.Result{Outcome: workflow.Accepted, Code: 250})
 	want("its end", 3, 1)
 	if _, is := r.Trouble(); is {
 		t.Error("the trouble is over, and is shown")
 	}
 	for range 20 { // a limit of mails a second
 		passes(2 * time.Second)
-		r.learn(other)
-		r.learn(delivery.Result{Outcome: workflow.Accepted, Code: 250})
+		learn(other)
+		learn(delivery.Result{Outcome: workflow.Accepted, Code: 250})
 	}
 	want("coming and going", 3, 1)
 	passes(10 * time.Minute)
-	r.learn(other)
+	learn(other)
 	want("again, later", 4, 1)
 }
 
 func TestTroubleString_ServerThatIsAway(t *testing.T) {
 	r := &Mails{Logger: slog.New(slog.DiscardHandler), Host: "::1", Port: 25}
-	r.learn(delivery.Result{Outcome: workflow.Deferred, Reply: "dial tcp [::1]:25: connect: connection refused", Stage: "connect", Server: true})
+	r.learn(delivery.Result{Outcome: workflow.Deferred, Reply: "dial tcp [::1]:25: connect: connection refused", Stage: "connect", Server: true}, time.Now())
 	trouble, _ := r.Trouble()
 	if s := trouble.String(); !strings.HasPrefix(s, "[::1]:25 cannot be used at connect since ") || !strings.Contains(s, "connection refused") {
 		t.Errorf("the trouble is %q", s)
@@ -156,12 +151,12 @@ func TestMailsOutcome_DoubtAgainHasAFloor(t *testing.T) {
 	}
 }
 
-// TestMailsAbandoned_DoubtAgainHasAFloor has workers die at a mail again and
+// TestClaimerAbandoned_DoubtAgainHasAFloor has workers die at a mail again and
 // again: the first time it is sent again at once, then later and later.
-func TestMailsAbandoned_DoubtAgainHasAFloor(t *testing.T) {
+func TestClaimerAbandoned_DoubtAgainHasAFloor(t *testing.T) {
 	d := newDesk(t, time.Hour)
 	m := d.claim(workflow.MailSignature)
-	again, err := d.mail.abandoned(t.Context(), m.Claim)
+	again, err := d.claimer.abandoned(t.Context(), m.Claim)
 	if err != nil || len(again) != 1 {
 		t.Fatalf("a mail in doubt for the first time: %v, %v", again, err)
 	}
@@ -169,7 +164,7 @@ func TestMailsAbandoned_DoubtAgainHasAFloor(t *testing.T) {
 	if m.Doubts != 1 {
 		t.Fatalf("%d doubts", m.Doubts)
 	}
-	again, err = d.mail.abandoned(t.Context(), m.Claim)
+	again, err = d.claimer.abandoned(t.Context(), m.Claim)
 	if err != nil || len(again) != 0 {
 		t.Errorf("a mail in doubt for the second time is sent again at once: %v, %v", again, err)
 	}

@@ -11,14 +11,13 @@ import (
 	"countersign/workflow"
 )
 
-// WorkLog says in the log what ends a step of a document, for an operator: it
-// was sent, signed, canceled or failed, an event was refused, an email was given
-// up, another worker took over. It names documents, entries and the mail
-// server's words, and no address and no token: what people and services wrote is
-// left out.
+// WorkLog logs, for an operator, what ends a step of a document: it was sent,
+// signed, canceled or failed, an event was refused, an email was given up, another
+// worker took over. A line names documents, entries and the mail server's words.
+// It holds no address, no token, and nothing that people and services wrote.
 //
-// What the log held when the worker started is counted and said in one line, so
-// that a database that is made again does not say all of its past.
+// What was on the event log when the worker started is counted and logged in one
+// line, so that rebuilding a database does not repeat all of its past.
 type WorkLog struct {
 	logger   *slog.Logger
 	worker   string
@@ -27,7 +26,7 @@ type WorkLog struct {
 	old      uint64         // entries up to here are counted
 	counts   map[string]int // by step
 	counting bool
-	causes   map[end]cause // of what is not announced yet
+	causes   map[end]cause // of changes that are not announced yet
 }
 
 // end is what a document becomes.
@@ -71,11 +70,11 @@ func (w *WorkLog) applied(batch []workflow.Entry) {
 	}
 }
 
-// rewound has the entries after a sequence looked at again: the log has lost
-// them, and gives their sequences to others.
+// rewound makes the entries after a sequence count as not seen: the log has lost
+// them, and gives their sequences to other entries.
 func (w *WorkLog) rewound(to uint64) { w.seen = min(w.seen, to) }
 
-// endCount says what was counted.
+// endCount logs what was counted.
 func (w *WorkLog) endCount() {
 	if !w.counting {
 		return
@@ -91,7 +90,7 @@ func (w *WorkLog) endCount() {
 	w.logger.Info("what happened before this worker had read the log to its end", args...)
 }
 
-// say says that a step has ended, or counts it.
+// say logs that a step has ended, or counts it.
 func (w *WorkLog) say(step string, args ...any) {
 	if w.counting {
 		w.counts[step]++

@@ -11,11 +11,11 @@ import (
 	"countersign/internal/failpoint"
 )
 
-// most is how many owed events are read and appended at a time.
+// most is how many pending events are read and appended at a time.
 const most = 500
 
-// Events appends the events that the store owes. Each stands on the log once,
-// whoever appends it and however often; the store settles it when it is read
+// Events appends the events that are pending in the store. Each gets onto the log
+// once, whoever appends it and however often; it is done when the store reads it
 // back.
 type Events struct {
 	Store  *db.Store
@@ -23,12 +23,12 @@ type Events struct {
 	Logger *slog.Logger
 }
 
-// Run appends until ctx ends, and returns nil then. Trouble with the log is
-// waited out.
+// Run appends until ctx ends, and returns nil then. If the log cannot be written,
+// it retries every second.
 func (r *Events) Run(ctx context.Context) error {
-	var after int64          // places up to here have been appended, or left to the sweep
-	seen := map[int64]bool{} // owed at the last sweep
-	var next time.Time       // sweep; what is owed at two in a row is overdue
+	var after int64          // events up to this place have been appended, or are left to the sweep
+	seen := map[int64]bool{} // places that were pending at the last sweep
+	var next time.Time       // sweep; an event that is pending at two in a row is overdue
 	for ctx.Err() == nil {
 		changed := r.Store.Changed()
 		if !time.Now().Before(next) {
@@ -62,9 +62,8 @@ func (r *Events) Run(ctx context.Context) error {
 	return nil
 }
 
-// sweep appends what was owed at the last sweep and still is: a timer that
-// came due since, or what another worker, or this one before it was restarted,
-// has left.
+// sweep appends what was pending at the last sweep and still is: a timer that came
+// due since, or what another worker, or this one before a restart, has left.
 func (r *Events) sweep(ctx context.Context, seen map[int64]bool) map[int64]bool {
 	due, err := r.Store.DueEvents(ctx, r.Log.Now(), r.Log.Stamp(), 0, most)
 	if err != nil {
@@ -102,7 +101,7 @@ func (r *Events) append(ctx context.Context, due []db.PlacedEvent) error {
 
 func (r *Events) trouble(ctx context.Context, err error) {
 	if ctx.Err() == nil {
-		r.Logger.Warn("owed events wait", "err", err)
+		r.Logger.Warn("pending events wait: the next try is in a second", "err", err)
 		pause(ctx, time.Second)
 	}
 }

@@ -1,0 +1,108 @@
+package relay
+
+import (
+	"sync"
+	"time"
+)
+
+// flight counts the emails in flight: those that this run has claimed and that
+// have no outcome yet. The claimer, the senders and the settler share it.
+type flight struct {
+	size     int           // of the pool
+	deadline time.Duration // of a claim
+	freed    chan struct{} // an email is no longer in flight
+
+	mu      sync.Mutex
+	open    map[uint64]int // emails without an outcome, by claim
+	unbegun int
+	late    bool          // emails were not begun in time, and are released
+	pace    time.Duration // how long an email takes its connection, averaged
+}
+
+func newFlight(size int, deadline time.Duration) *flight {
+	return &flight{size: size, deadline: deadline, freed: make(chan struct{}, 1), open: map[uint64]int{}, pace: 20 * time.Millisecond}
+}
+
+// claimMost is the maximum number of emails of one claim.
+const claimMost = 500
+
+// room is how many emails may be claimed: no more than the pool can begin within
+// a quarter of the deadline. If it is none, wait says when to ask again. released
+// says that emails which this run has released are not pending again yet: later
+// emails would be sent before them.
+func (f *flight) room(released bool) (n int, wait time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.late && released {
+		return 0, idle
+	}
+	f.late = false
+	begin := f.size * int(f.deadline/4/max(f.pace, time.Microsecond))
+	room := max(1, min(begin, claimMost))
+	if f.unbegun > room/2 {
+		return 0, idle
+	}
+	return room - f.unbegun, 0
+}
+
+// idle is how long to wait if nothing is known to come.
+const idle = time.Second
+
+// hold sets how many emails of a claim have no outcome yet.
+func (f *flight) hold(seq uint64, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unbegun += n - f.open[seq]
+	f.open[seq] = n
+	if n == 0 {
+		delete(f.open, seq)
+	}
+}
+
+// begin notes that a sender has taken an email.
+func (f *flight) begin(late bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unbegun--
+	f.late = f.late || late
+}
+
+// waiting reports whether claimed emails wait for a sender.
+func (f *flight) waiting() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unbegun > 0
+}
+
+// has reports whether emails of a claim are in flight.
+func (f *flight) has(seq uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.open[seq]
+	return ok
+}
+
+// landed notes that n emails of a claim have their outcome.
+func (f *flight) landed(seq uint64, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open[seq] -= n; f.open[seq] <= 0 {
+		delete(f.open, seq)
+	}
+}
+
+// took averages how long an email takes its connection, to the end of the wait
+// for the outcome's entry.
+func (f *flight) took(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pace = (f.pace*15 + min(d, f.deadline)) / 16
+}
+
+// wake lets the claimer look again.
+func (f *flight) wake() {
+	select {
+	case f.freed <- struct{}{}:
+	default:
+	}
+}
