@@ -43,7 +43,7 @@ func newDesk(t *testing.T, ago time.Duration) *desk {
 	t.Cleanup(func() { store.Close() })
 	d := &desk{t: t, at: log.Now().Add(-ago), mail: &Mails{
 		Store: store, Log: log, Logger: eventstest.Logger(), Deadline: 30 * time.Second,
-		Retry:   Retry{First: time.Minute, Max: 4 * time.Hour, GiveUp: 48 * time.Hour},
+		Retry:  Retry{First: time.Minute, Max: 4 * time.Hour, GiveUp: 48 * time.Hour},
 		Sender: nobody{t},
 	}}
 	flight := newFlight(1, d.mail.Deadline)

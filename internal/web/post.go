@@ -50,9 +50,9 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 		h.show(w, r, h.plain(t, http.StatusForbidden, t.Foreign))
 		return
 	}
-	visit, v := h.visit(r)
-	if v != nil {
-		h.show(w, r, *v)
+	visit := h.visit(r)
+	if visit.access != signs {
+		h.show(w, r, visit.page)
 		return
 	}
 	if r.ContentLength > maxBody {

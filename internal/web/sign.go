@@ -15,8 +15,21 @@ import (
 	"countersign/workflow"
 )
 
-// visit is somebody with a link that is good.
+// access is what the holder of a link may do.
+type access int
+
+const (
+	refused access = iota // nothing: the link is not good
+	reads                 // read the letter, which has ended
+	signs                 // read the letter, and sign or decline it
+)
+
+// visit is a request with a link.
 type visit struct {
+	access access
+	page   view // if access is not signs: says why
+
+	// The rest is set if access is not refused.
 	token   string
 	doc     workflow.Document
 	expires time.Time
@@ -27,28 +40,23 @@ type visit struct {
 // key is what the limit of a link goes by.
 func (v *visit) key() string { return fmt.Sprintf("%s.%d", v.doc.SID, v.doc.Round) }
 
-// visit decides what the holder of a token may see. Whoever holds a link that
-// is not good any more learns nothing about the letter but where to look for the
-// newest mail: it may have been recalled because its link went to the wrong
-// person. The view is nil where the
-// letter can be signed; the visit is nil where the letter is not shown.
-func (h *handler) visit(r *http.Request) (*visit, *view) {
-	v, no := h.link(r, ticket.Sign)
-	switch {
-	case no != nil:
-		return nil, no
-	case v.doc.Status.Ended():
-		return v, new(h.ended(v.t, v.doc, v.token))
+// visit decides what the holder of a signing link may do. The holder of a link
+// that is not good any more learns nothing about the letter but where to look for
+// the newest email: the letter may have been recalled because its link went to the
+// wrong person.
+func (h *handler) visit(r *http.Request) *visit {
+	v := h.link(r, ticket.Sign)
+	if v.access != refused && v.doc.Status.Ended() {
+		v.access, v.page = reads, h.ended(v.t, v.doc, v.token)
 	}
-	return v, nil
+	return v
 }
 
-// link reads the token of a link. The view is nil where the link is good, and
-// else says what is wrong with it.
-func (h *handler) link(r *http.Request, purpose ticket.Purpose) (*visit, *view) {
+// link reads the token of a link. If the link is good, access is signs.
+func (h *handler) link(r *http.Request, purpose ticket.Purpose) *visit {
 	ctx, token := r.Context(), r.PathValue("token")
 	_, t := h.speak(r, "")
-	no := func(code int, s say) (*visit, *view) { return nil, new(h.plain(t, code, s)) }
+	no := func(code int, s say) *visit { return &visit{page: h.plain(t, code, s)} }
 	claims, err := h.Keys.Verify(token, purpose, h.Now())
 	switch {
 	case errors.Is(err, ticket.ErrExpired):
@@ -76,7 +84,7 @@ func (h *handler) link(r *http.Request, purpose ticket.Purpose) (*visit, *view) 
 	if s, ok := gone(t, doc, claims.Round); ok {
 		return no(http.StatusGone, s)
 	}
-	return &visit{token, doc, claims.Expires, words, t}, nil
+	return &visit{access: signs, token: token, doc: doc, expires: claims.Expires, words: words, t: t}
 }
 
 // gone says why a link of a round is not good for the document any more, if so.
@@ -222,9 +230,9 @@ func (a *answering) changed() view {
 // stillShown looks at the document once more, and returns what to show where it
 // is not as it was shown, or has ended.
 func (a *answering) stillShown(was string) *view {
-	visit, v := a.handler.visit(a.r)
-	if v != nil {
-		return v
+	visit := a.handler.visit(a.r)
+	if visit.access != signs {
+		return &visit.page
 	}
 	if a.visit = visit; shown(a.Provider, a.words, a.doc) != was {
 		return new(a.changed())
@@ -241,10 +249,10 @@ func (a *answering) waitForSigning() *view {
 	defer cancel()
 	for a.doc.Status != workflow.Signing {
 		changed := a.Documents.Changed()
-		visit, v := a.handler.visit(a.r.WithContext(ctx))
+		visit := a.handler.visit(a.r.WithContext(ctx))
 		switch {
-		case v != nil:
-			return v
+		case visit.access != signs:
+			return &visit.page
 		case visit.doc.Status == workflow.Signing:
 			a.visit = visit
 			return nil
@@ -316,13 +324,14 @@ func (a *answering) failed(err error) view {
 // outcome shows what the log made of the answer: another one may have come
 // first.
 func (a *answering) outcome() view {
-	visit, v := a.handler.visit(a.r)
-	switch {
-	case v == nil:
+	visit := a.handler.visit(a.r)
+	switch visit.access {
+	case signs:
 		return a.again(http.StatusServiceUnavailable, a.t.Busy)
-	case visit == nil:
-		return *v
+	case refused:
+		return visit.page
 	}
+	v := visit.page
 	declined := visit.doc.Status == workflow.Canceled && visit.doc.CanceledBy == "signer"
 	switch {
 	case visit.doc.Status == workflow.Signed && a.form.Action == "sign":
@@ -332,7 +341,7 @@ func (a *answering) outcome() view {
 	case declined && a.form.Action == "not-me":
 		v.set(a.t.NotYou)
 	}
-	return *v
+	return v
 }
 
 // append puts the answer on the log, and waits until the own database has it.

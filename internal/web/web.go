@@ -214,18 +214,19 @@ func (h *handler) tooMany(w http.ResponseWriter, r *http.Request, wait time.Dura
 }
 
 func (h *handler) get(w http.ResponseWriter, r *http.Request) {
-	visit, v := h.visit(r)
-	if v == nil {
-		v = new(h.ready(visit.t, visit.doc, visit.token, visit.expires))
+	visit := h.visit(r)
+	page := visit.page
+	if visit.access == signs {
+		page = h.ready(visit.t, visit.doc, visit.token, visit.expires)
 	}
-	h.show(w, r, *v)
+	h.show(w, r, page)
 }
 
 // pdf sends the letter: to be read, or the signed one once it is signed.
 func (h *handler) pdf(w http.ResponseWriter, r *http.Request) {
-	visit, v := h.visit(r)
-	if visit == nil {
-		h.show(w, r, *v)
+	visit := h.visit(r)
+	if visit.access == refused {
+		h.show(w, r, visit.page)
 		return
 	}
 	h.send(w, r, visit)
@@ -234,10 +235,10 @@ func (h *handler) pdf(w http.ResponseWriter, r *http.Request) {
 // download sends the signed letter to whoever has a link for that: a person in
 // cc, who must not be able to do anything else.
 func (h *handler) download(w http.ResponseWriter, r *http.Request) {
-	visit, v := h.link(r, ticket.Download)
+	visit := h.link(r, ticket.Download)
 	switch {
-	case v != nil:
-		h.show(w, r, *v)
+	case visit.access == refused:
+		h.show(w, r, visit.page)
 	case visit.doc.Status != workflow.Signed:
 		h.show(w, r, h.plain(visit.t, http.StatusNotFound, visit.t.Unknown))
 	default:
