@@ -68,7 +68,7 @@ func TestACrashAtEveryStepOfADialogue(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	w := newWork(x)
-	habits := catcher.Habits()
+	habits := catcher.ByRecipient()
 	one := t.TempDir()
 	phases := []catcher.Phase{catcher.Connect, catcher.MailFrom, catcher.RcptTo, catcher.Data, catcher.Stored}
 	hits := []int32{1, 4}

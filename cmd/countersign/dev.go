@@ -75,7 +75,7 @@ func (a *app) runDev(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	box.Script(catcher.Habits())
+	box.Script(catcher.ByRecipient())
 	dir, err := os.MkdirTemp("", "countersign-dev-")
 	if err != nil {
 		return err

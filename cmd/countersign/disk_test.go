@@ -147,7 +147,7 @@ func TestTheLogsDiskIsFull(t *testing.T) {
 	broker.up[0].kill()
 	broker.start(0)
 	<-published
-	x.box.Script(catcher.Habits())
+	x.box.Script(catcher.ByRecipient())
 	w.settle(8, dir)
 	a.kill()
 }

@@ -76,7 +76,7 @@ func (c *counts) sum() (n int) {
 // and other faults happen beside it, and checks everything in the end.
 func (s storm) rage(x *town, beside func(c *counts)) {
 	x.t.Helper()
-	habits := catcher.Habits()
+	habits := catcher.ByRecipient()
 	x.box.Script(func(step catcher.Step) error {
 		if step.Phase == catcher.Data {
 			<-time.After(15 * time.Millisecond) // a mail server far away: mails are in flight

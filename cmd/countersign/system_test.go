@@ -75,7 +75,7 @@ func townAt(t *testing.T, at interface{ URL() string }) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box.Script(catcher.Habits())
+	box.Script(catcher.ByRecipient())
 	x.box = box
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)

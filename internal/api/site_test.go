@@ -54,7 +54,7 @@ func newSite(t testing.TB, edit ...func(*api.Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box.Script(catcher.Habits())
+	box.Script(catcher.ByRecipient())
 	s.box = box
 	s.run(box.Run)
 	s.files = accounts.Open(filepath.Join(t.TempDir(), "accounts"), time.Now, eventstest.Logger())

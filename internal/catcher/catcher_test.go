@@ -212,9 +212,9 @@ func TestScriptBreaksTheConnection(t *testing.T) {
 	}
 }
 
-func TestHabits(t *testing.T) {
+func TestByRecipient(t *testing.T) {
 	c := start(t)
-	c.Script(catcher.Habits())
+	c.Script(catcher.ByRecipient())
 	client := dial(t, c)
 	for _, try := range []struct {
 		to   string
@@ -244,7 +244,7 @@ func TestHabits(t *testing.T) {
 		}
 	}
 	again := start(t)
-	again.Script(catcher.Habits())
+	again.Script(catcher.ByRecipient())
 	if err := deliver(dial(t, again), "", letter, "greylisted@example.com"); err == nil {
 		t.Error("another script knows what this one has tried")
 	}

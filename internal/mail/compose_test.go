@@ -181,9 +181,9 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestAReasonThatThePageGaveIsTranslated has a letter declined without a reason,
+// TestPoolSend_ReasonOfThePageIsTranslated has a letter declined without a reason,
 // and by somebody who is not the right person.
-func TestAReasonThatThePageGaveIsTranslated(t *testing.T) {
+func TestPoolSend_ReasonOfThePageIsTranslated(t *testing.T) {
 	const declined, wrong = workflow.EndedDeclined, workflow.EndedWrongPerson
 	for _, c := range []struct {
 		locale        string
@@ -196,6 +196,7 @@ func TestAReasonThatThePageGaveIsTranslated(t *testing.T) {
 		{"en", wrong, workflow.ReasonNotMe, "", "Reason: not the right person", "no es"},
 		{"es", wrong, workflow.ReasonNotMe, "", "Motivo: no es la persona indicada", "right person"},
 		{"es", declined, "Ya no.", "", "Motivo: Ya no.", "declined"},
+		{"en", "", workflow.ReasonDeclined, "", "Reason: declined", "no es"}, // an upstream service's words
 		{"en", wrong, "", "Jane Doe, CFO", "Reason: not the right person\nRight person, they say: Jane Doe, CFO\n", "person: Jane"},
 		{"es", wrong, "", "Jane Doe", "Motivo: no es la persona indicada\nPersona indicada, según dice: Jane Doe\n", "right person"},
 		{"en", wrong, "", strings.Repeat("é", 200), "Right person, they say: " + strings.Repeat("é", 200) + "\n", "…"},
@@ -206,13 +207,16 @@ func TestAReasonThatThePageGaveIsTranslated(t *testing.T) {
 	} {
 		d := ended(document(), workflow.Canceled, c.reason)
 		d.Locale, d.CanceledBy, d.EndedBy = c.locale, "signer", c.by
-		if c.right != "" {
-			d.Reason = workflow.ReasonRightPerson(c.right)
-			evidence, err := json.Marshal(map[string]string{"right_person": c.right})
-			if err != nil {
-				t.Fatal(err)
-			}
-			d.Evidence = evidence
+		evidence := map[string]string{}
+		switch {
+		case c.right != "":
+			d.Reason, evidence["right_person"] = workflow.ReasonRightPerson(c.right), c.right
+		case c.by == declined && c.reason != workflow.ReasonDeclined:
+			evidence["reason"] = c.reason
+		}
+		var err error
+		if d.Evidence, err = json.Marshal(evidence); err != nil {
+			t.Fatal(err)
 		}
 		if l := write(t, nil, mailOf(workflow.MailCanceled, d))[0]; !strings.Contains(l.text, c.says) || strings.Contains(l.text, c.hides) || strings.Contains(l.html, "<a href=x>") {
 			t.Errorf("%s, %q: want %q and not %q:\n%s", c.locale, c.reason, c.says, c.hides, l.text)

@@ -123,10 +123,12 @@ func (c composer) view(w *language, m workflow.Mail) view {
 		v.Expires = loa.Moment(w.Language, expires)
 	case workflow.MailCanceled, workflow.MailFailed:
 		v.Declined, v.Expired = d.CanceledBy == "signer", d.EndedBy == workflow.EndedExpired
-		switch {
-		case v.Expired, d.EndedBy == workflow.EndedDeclined && d.Reason == workflow.ReasonDeclined: // they gave no reason
+		switch typed := typedBy(*d); {
+		case v.Expired:
+		case d.EndedBy == workflow.EndedDeclined:
+			v.Reason = foreign(typed.Reason)
 		case d.EndedBy == workflow.EndedWrongPerson:
-			v.Reason, v.Person = w.notMe, plainUpTo(maxPerson, rightPerson(*d))
+			v.Reason, v.Person = w.notMe, plainUpTo(maxPerson, typed.RightPerson)
 		default:
 			v.Reason = foreign(d.Reason)
 		}
@@ -245,14 +247,17 @@ func plainUpTo(most int, s string) string {
 	return s
 }
 
-// rightPerson is who should be asked instead, as the signing page wrote it into
-// its evidence; empty if the signer did not say.
-func rightPerson(d workflow.Document) string {
-	var evidence struct {
-		RightPerson string `json:"right_person"`
+// typed is what a signer who did not sign typed on the signing page. A field is
+// empty if the signer left it so.
+type typed struct {
+	Reason      string `json:"reason"`
+	RightPerson string `json:"right_person"` // who should be asked instead
+}
+
+// typedBy reads what the signer typed from the evidence.
+func typedBy(d workflow.Document) (t typed) {
+	if json.Unmarshal(d.Evidence, &t) != nil {
+		return typed{}
 	}
-	if json.Unmarshal(d.Evidence, &evidence) != nil {
-		return ""
-	}
-	return evidence.RightPerson
+	return t
 }

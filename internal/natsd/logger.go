@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 )
@@ -40,7 +41,8 @@ func (l *logger) Fatalf(format string, v ...any) {
 	l.fatal = append(l.fatal, errors.New(line(format, v)))
 }
 
-// failure is why the server did not start, nil where it did.
+// failure is why the server did not start; nil if it did. The server's own words do
+// not decide what the error says.
 func (l *logger) failure(listen string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,10 +50,23 @@ func (l *logger) failure(listen string) error {
 	switch {
 	case err == nil:
 		return nil
-	case strings.Contains(err.Error(), "Error listening on port"):
+	case taken(listen):
 		return fmt.Errorf("the NATS server cannot listen on %s: set --nats-listen to another address, or to %q: %w", listen, Off, err)
 	}
 	return fmt.Errorf("start the NATS server: %w", err)
+}
+
+// taken reports whether this process cannot listen on an address.
+func taken(listen string) bool {
+	if listen == "" || listen == Off {
+		return false
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return true
+	}
+	_ = l.Close()
+	return false
 }
 
 func line(format string, v []any) string {

@@ -187,6 +187,7 @@ func TestPage_DecliningTakesATickAndAConfirmation(t *testing.T) {
 			doc := o.stands(workflow.Canceled)
 			var e struct {
 				Statements  []string
+				Reason      string
 				RightPerson string `json:"right_person"`
 				UserAgent   string `json:"user_agent"`
 				Language    string
@@ -197,6 +198,9 @@ func TestPage_DecliningTakesATickAndAConfirmation(t *testing.T) {
 			if wrong := c.person != "" || strings.Contains(c.reason, workflow.ReasonNotMe); doc.CanceledBy != "signer" || (doc.EndedBy == workflow.EndedWrongPerson) != wrong || doc.Reason != c.reason || e.RightPerson != c.person || len(e.Statements) != 1 || e.Statements[0] != c.states ||
 				e.UserAgent != "Browser/1.0" || e.Language != c.lang {
 				t.Errorf("canceled by %q, reason %q, evidence %s", doc.CanceledBy, doc.Reason, doc.Evidence)
+			}
+			if typed := strings.ReplaceAll(strings.TrimSpace(c.typed), "\r\n", "\n"); c.button == "decline" && e.Reason != typed {
+				t.Errorf("the evidence has the reason %q, and %q was typed", e.Reason, typed)
 			}
 			if log := o.log.String(); log != "" {
 				t.Errorf("the log: %s", log)

@@ -7,14 +7,14 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Habits returns a script with the habits of real mail servers, to be tried by
-// hand. The address of the recipient chooses:
+// ByRecipient returns a script that answers as real mail servers do. The address of
+// the recipient decides:
 //
-//	no-such-user@…   refused for good: 550 5.1.1
-//	greylisted…@…    put off at the first try: 450 4.7.1; taken from the second on
+//	no-such-user@…   is rejected: 550 5.1.1
+//	greylisted…@…    is deferred at the first try, 450 4.7.1, and accepted from the second on
 //
-// Every other mail is taken. What was tried before is the returned script's own.
-func Habits() func(Step) error {
+// Every other email is accepted. Each script counts its own tries.
+func ByRecipient() func(Step) error {
 	var mu sync.Mutex
 	tried := make(map[string]bool)
 	return func(s Step) error {
