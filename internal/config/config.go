@@ -1,10 +1,10 @@
-// Package config holds everything that can be set. One table (settings.go)
-// makes the flags, the names in the environment, the keys of the file and the
-// table in docs/configuration.md.
+// Package config reads the settings. One table (settings.go) makes the flags, the
+// names in the environment, the keys of the file and the table in
+// docs/configuration.md.
 //
-// A flag counts before the environment, the environment before the file, the
-// file before the default. What is unknown or cannot be is refused, all faults
-// at once, each with the name it was given by and the mend.
+// A flag overrides the environment, the environment overrides the file, and the file
+// overrides the default. Unknown settings and bad values are refused, all at once,
+// each with the name under which it was given and how to fix it.
 package config
 
 import (
@@ -28,7 +28,7 @@ type Config struct {
 	File    string // the file that was read; empty for none
 	DataDir string
 
-	NATSURL       Secret        // servers with commas between
+	NATSURL       Secret        // servers, separated by commas
 	NATSCreds     string        // credentials file
 	NATSContext   string        // name of a context of the nats command line
 	NATSCA        string        // PEM file
@@ -78,7 +78,7 @@ type Config struct {
 	RemindEvery  time.Duration // whole seconds; 0 is never
 	RemindMost   int
 	ExpireAfter  time.Duration     // whole seconds; 0 is never
-	FreshFor     time.Duration     // whole seconds; 0 is for ever
+	FreshFor     time.Duration     // whole seconds; 0: no limit
 	NotifyCC     []workflow.Status // of workflow.Notices, in that order
 	PublicURL    string            // an origin, without a slash at the end
 	Listen       string            // host:port
@@ -103,7 +103,7 @@ type Config struct {
 	LogFormat string // LogAuto, LogJSON or LogText
 }
 
-// What becomes of a mail whose outcome is not known.
+// What to do with an email whose outcome is not known.
 const (
 	Resend = "resend"
 	Hold   = "hold"
@@ -123,8 +123,8 @@ const (
 	LogText = "text"
 )
 
-// External reports whether the log is on somebody's NATS servers and not on
-// the embedded one.
+// External reports whether the log is on external NATS servers and not on the
+// embedded one.
 func (c Config) External() bool { return c.NATSURL != "" || c.NATSContext != "" }
 
 // String lists the settings as name=value, without secrets.
@@ -145,8 +145,8 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// Secret is text that may hold a password: the URL of a server, or several
-// with commas between. Convert it to a string to use it.
+// Secret is text that may hold a password: the URL of a server, or several URLs
+// separated by commas. Convert it to a string to use it.
 type Secret string
 
 // String is the secret's schemes and hosts, or "(hidden)".
@@ -171,11 +171,10 @@ func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
 // MarshalText keeps encoding/json from showing the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Load makes the settings from flags that Flags has registered and that were
-// parsed, from the environment ("NAME=value", as os.Environ has it; an empty
-// value counts as none) and from the file that one of these may name. The
-// settings named in need must not be empty. The error joins all faults found,
-// one a line; it holds no secret.
+// Load reads the settings from flags that Flags has registered and that were parsed,
+// from the environment ("NAME=value" as in os.Environ; an empty value counts as
+// none) and from the file that one of these may name. The settings in need must not
+// be empty. The error joins all faults, one a line; it holds no secret.
 func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 	var c Config
 	rows := table(&c)
@@ -206,8 +205,8 @@ func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 	return c, errors.Join(append(faults, c.clashes(given)...)...)
 }
 
-// Rules are the settings that documents are decided by, as they are put on the
-// log: all but the version.
+// Rules are the settings that the rules decide by, as an event on the log holds
+// them, without the version.
 func (c Config) Rules() workflow.RulesActivated {
 	b := workflow.RulesActivated{ParkingLimitSeconds: int64(c.ParkingLimit / oneSecond), NotifyCC: c.NotifyCC}
 	t := workflow.Timers{
@@ -223,8 +222,8 @@ func (c Config) Rules() workflow.RulesActivated {
 	return b
 }
 
-// clashes lists settings that are good one by one and not together. A setting
-// that could not be read is zero, and counts as given only.
+// clashes lists settings that are valid one by one and not together. A setting that
+// could not be read is zero, and counts as given.
 func (c *Config) clashes(given map[string]bool) []error {
 	var faults []error
 	clash := func(bad bool, format string, args ...any) {
@@ -240,28 +239,28 @@ func (c *Config) clashes(given map[string]bool) []error {
 		}
 		return n
 	}
-	clash(some("nats-url", "nats-context") == 2, "nats-url and nats-context both say where NATS is: leave one out")
+	clash(some("nats-url", "nats-context") == 2, "nats-url and nats-context both name NATS servers: set only one")
 	if some("nats-url", "nats-context") == 0 {
 		clash(some("nats-creds", "nats-ca", "nats-cert", "nats-key") > 0,
-			"nats-creds, nats-ca, nats-cert and nats-key are for NATS servers elsewhere: set nats-url or nats-context too, or leave them out")
-		clash(c.Replicas > 1, "replicas is %d and the embedded server can keep only 1: set nats-url or nats-context", c.Replicas)
+			"nats-creds, nats-ca, nats-cert and nats-key are for external NATS servers: set nats-url or nats-context too, or unset them")
+		clash(c.Replicas > 1, "replicas is %d, and the embedded server can keep only 1: set nats-url or nats-context", c.Replicas)
 	}
 	clash(some("smtp-oauth-token-file", "smtp-oauth-token-command") == 2,
-		"smtp-oauth-token-file and smtp-oauth-token-command both say where tokens come from: leave one out")
+		"smtp-oauth-token-file and smtp-oauth-token-command both give tokens: set only one")
 	clash(some("nats-cert", "nats-key") == 1, "nats-cert and nats-key go together: set both, or none")
 	clash(c.MailRetryMax != 0 && c.MailRetryFirst > c.MailRetryMax,
 		"mail-retry-first is %s, longer than mail-retry-max, which is %s: make it shorter", c.MailRetryFirst, c.MailRetryMax)
 	clash(c.MailGiveUpAfter != 0 && c.MailRetryFirst > c.MailGiveUpAfter,
 		"mail-retry-first is %s, longer than mail-give-up-after, which is %s: make it shorter", c.MailRetryFirst, c.MailGiveUpAfter)
 	clash(c.ExpireAfter != 0 && c.RemindMost > 0 && c.RemindAfter >= c.ExpireAfter,
-		"remind-after is %s, and a letter expires after expire-after, which is %s: make it shorter, or off", c.RemindAfter, c.ExpireAfter)
+		"remind-after is %s, and a letter expires after %s (expire-after): make remind-after shorter, or set it to off", c.RemindAfter, c.ExpireAfter)
 	dkim := some("dkim-domain", "dkim-selector", "dkim-key")
 	clash(dkim == 1 || dkim == 2, "dkim-domain, dkim-selector and dkim-key go together: set all three, or none")
 	clash(some("tls-cert", "tls-key") == 1, "tls-cert and tls-key go together: set both, or none")
 	clash(some("seal-cert", "seal-key") == 1, "seal-cert and seal-key go together: set both, or none")
-	clash(c.Autocert && given["tls-cert"], "autocert fetches certificates and tls-cert names one: leave one out")
-	clash(c.Autocert && !strings.HasPrefix(c.PublicURL, "https://"), "autocert is on and public-url is %s: say the https:// origin whose host the certificate is for", c.PublicURL)
+	clash(c.Autocert && given["tls-cert"], "autocert gets certificates and tls-cert names one: set only one")
+	clash(c.Autocert && !strings.HasPrefix(c.PublicURL, "https://"), "autocert is on and public-url is %s: set public-url to the https:// origin whose host the certificate is for", c.PublicURL)
 	clash(c.Listen != "" && c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0"),
-		"listen and admin-listen are both %s: give each its own", c.Listen)
+		"listen and admin-listen are both %s: set different addresses", c.Listen)
 	return faults
 }

@@ -247,36 +247,36 @@ func TestFaults(t *testing.T) {
 			env:  []string{"COUNTERSIGN_REPLICAS=many", "COUNTERSIGN_STMP_URL=x", "OTHER=1", "PATH=/bin"},
 			yaml: "public_url: x\nlog-level: loud\nmail-deadline: 30\n",
 		}, []string{
-			`COUNTERSIGN_STMP_URL: no such setting; did you mean COUNTERSIGN_SMTP_URL?`,
-			`public_url in DIR/c.yaml: no such setting; did you mean public-url?`,
-			`COUNTERSIGN_REPLICAS: not a whole number from 1 to 5: "many"`,
-			`--mail-pool: not a whole number from 1 to 256: "0"`,
-			`mail-deadline in DIR/c.yaml: not a time such as 30s, 1m30s or 720h: "30"`,
-			`--listen: not host:port, such as 127.0.0.1:8080: "8080"`,
-			`log-level in DIR/c.yaml: not debug, info, warn or error: "loud"`,
+			`COUNTERSIGN_STMP_URL: there is no such setting; did you mean COUNTERSIGN_SMTP_URL?`,
+			`public_url in DIR/c.yaml: there is no such setting; did you mean public-url?`,
+			`COUNTERSIGN_REPLICAS: must be a whole number from 1 to 5; it is "many"`,
+			`--mail-pool: must be a whole number from 1 to 256; it is "0"`,
+			`mail-deadline in DIR/c.yaml: must be a time such as 30s, 1m30s or 720h; it is "30"`,
+			`--listen: must be host:port, such as 127.0.0.1:8080; it is "8080"`,
+			`log-level in DIR/c.yaml: must be debug, info, warn or error; it is "loud"`,
 		}},
 		{"unlike any setting", given{env: []string{"COUNTERSIGN_SECRET_SAUCE=x"}}, []string{
-			`COUNTERSIGN_SECRET_SAUCE: no such setting; see countersign serve --help for all settings`,
+			`COUNTERSIGN_SECRET_SAUCE: there is no such setting; see countersign serve --help for all settings`,
 		}},
 		{"no secret, so no file", given{env: []string{"COUNTERSIGN_MAIL_FROM_FILE=x"}}, []string{
-			`COUNTERSIGN_MAIL_FROM_FILE: no such setting; see countersign serve --help for all settings`,
+			`COUNTERSIGN_MAIL_FROM_FILE: there is no such setting; see countersign serve --help for all settings`,
 		}},
 		{"levels in the file", given{yaml: "mail:\n  pool: 8\n"}, []string{
-			`mail.pool in DIR/c.yaml: no such setting; did you mean mail-pool?`,
+			`mail.pool in DIR/c.yaml: there is no such setting; did you mean mail-pool?`,
 		}},
 		{"a list in the file", given{yaml: "nats-url: [nats://a, nats://b]\n"}, []string{
-			`nats-url in DIR/c.yaml: not one value; write nats-url: VALUE`,
+			`nats-url in DIR/c.yaml: must be one value: write nats-url: VALUE`,
 		}},
-		{"nothing in the file", given{yaml: "listen:\n"}, []string{`listen in DIR/c.yaml: not one value; write listen: VALUE`}},
+		{"nothing in the file", given{yaml: "listen:\n"}, []string{`listen in DIR/c.yaml: must be one value: write listen: VALUE`}},
 		{"a file that names a file", given{yaml: "config: other.yaml\n"}, []string{
-			`config in DIR/c.yaml: no such setting; see countersign serve --help for all settings`,
+			`config in DIR/c.yaml: there is no such setting; see countersign serve --help for all settings`,
 		}},
 		{"the same key twice", given{yaml: "listen: a:1\nlisten: b:1\n"}, []string{
 			`DIR/c.yaml cannot be read: yaml: unmarshal errors: line 2: mapping key "listen" already defined at line 1`,
 		}},
 		{"no such file", given{args: []string{"--config=DIR/none.yaml", "--mail-rate=fast"}}, []string{
 			`DIR/none.yaml cannot be read: no such file or directory`,
-			`--mail-rate: not a number per second, 0 or more: "fast"`,
+			`--mail-rate: must be a number per second, 0 or more; it is "fast"`,
 		}},
 		{"secret twice", given{env: []string{"COUNTERSIGN_SMTP_URL=smtp://h", "COUNTERSIGN_SMTP_URL_FILE=DIR/secret"}}, []string{
 			`COUNTERSIGN_SMTP_URL and COUNTERSIGN_SMTP_URL_FILE: both are set; unset one`,
@@ -291,18 +291,18 @@ func TestFaults(t *testing.T) {
 			`dkim-domain, dkim-selector and dkim-key go together: set all three, or none`,
 		}},
 		{"DKIM whose key is gone is one fault", given{args: []string{"--dkim-domain=example.com", "--dkim-selector=a", "--dkim-key=DIR/none"}}, []string{
-			`--dkim-key: cannot be read (no such file or directory): "DIR/none"`,
+			`--dkim-key: cannot be read (no such file or directory); it is "DIR/none"`,
 		}},
 		{"no file, a directory", given{args: []string{"--nats-context=c", "--nats-creds=DIR/none", "--nats-ca=DIR"}}, []string{
-			`--nats-creds: cannot be read (no such file or directory): "DIR/none"`,
-			`--nats-ca: a directory, not a file: "DIR"`,
+			`--nats-creds: cannot be read (no such file or directory); it is "DIR/none"`,
+			`--nats-ca: must be a file, and is a directory; it is "DIR"`,
 		}},
 		{"two ways to NATS", given{args: []string{"--nats-url=nats://h", "--nats-context=c"}}, []string{
-			`nats-url and nats-context both say where NATS is: leave one out`,
+			`nats-url and nats-context both name NATS servers: set only one`,
 		}},
 		{"credentials for nobody, a cluster of one", given{args: []string{"--nats-creds=DIR/key.pem", "--replicas=3"}}, []string{
-			`nats-creds, nats-ca, nats-cert and nats-key are for NATS servers elsewhere: set nats-url or nats-context too, or leave them out`,
-			`replicas is 3 and the embedded server can keep only 1: set nats-url or nats-context`,
+			`nats-creds, nats-ca, nats-cert and nats-key are for external NATS servers: set nats-url or nats-context too, or unset them`,
+			`replicas is 3, and the embedded server can keep only 1: set nats-url or nats-context`,
 		}},
 		{"a certificate without its key", given{args: []string{"--nats-url=nats://h", "--nats-cert=DIR/key.pem"}}, []string{
 			`nats-cert and nats-key go together: set both, or none`,
@@ -315,14 +315,14 @@ func TestFaults(t *testing.T) {
 			`tls-cert and tls-key go together: set both, or none`,
 		}},
 		{"certificates from two places, for no name", given{args: []string{"--tls-cert=DIR/key.pem", "--tls-key=DIR/key.pem", "--autocert=on"}}, []string{
-			`autocert fetches certificates and tls-cert names one: leave one out`,
-			`autocert is on and public-url is http://127.0.0.1:8080: say the https:// origin whose host the certificate is for`,
+			`autocert gets certificates and tls-cert names one: set only one`,
+			`autocert is on and public-url is http://127.0.0.1:8080: set public-url to the https:// origin whose host the certificate is for`,
 		}},
 		{"a reminder of what has expired", given{args: []string{"--remind-after=48h", "--expire-after=24h"}}, []string{
-			`remind-after is 48h0m0s, and a letter expires after expire-after, which is 24h0m0s: make it shorter, or off`,
+			`remind-after is 48h0m0s, and a letter expires after 24h0m0s (expire-after): make remind-after shorter, or set it to off`,
 		}},
 		{"one address for two", given{args: []string{"--listen=:80", "--admin-listen=:80"}}, []string{
-			`listen and admin-listen are both :80: give each its own`,
+			`listen and admin-listen are both :80: set different addresses`,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

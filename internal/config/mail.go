@@ -20,7 +20,7 @@ func mailbox(field *string) value {
 func parseMailbox(s string) (*mail.Address, error) {
 	a, err := mail.ParseAddress(s)
 	if err != nil {
-		return nil, errors.New("neither an address nor a name with one, such as Hosting Team <loa@example.com>")
+		return nil, errors.New("must be an address or a name with an address, such as Hosting Team <loa@example.com>")
 	}
 	return a, nil
 }
@@ -37,9 +37,9 @@ func returnPath(field *string) value {
 		rest := strings.Replace(local, "{mail}", "", 1)
 		switch {
 		case rest == local || strings.ContainsAny(rest, "{}"):
-			return "", errors.New("braces can only stand in it as {mail}, once, before the @, such as bounces+{mail}@example.com")
+			return "", errors.New("must have braces only as {mail}, once, before the @, such as bounces+{mail}@example.com")
 		case rest == "" || len(rest) > maxReturnPath:
-			return "", fmt.Errorf("beside {mail}, 1 to %d characters must stand before the @, such as bounces+{mail}@example.com", maxReturnPath)
+			return "", fmt.Errorf("must have 1 to %d characters besides {mail} before the @, such as bounces+{mail}@example.com", maxReturnPath)
 		}
 		return s, nil
 	})

@@ -19,17 +19,17 @@ import (
 	"countersign/internal/private"
 )
 
-// sources is what was given, in three layers, and what was wrong with it
-// before anything is known about the values.
+// sources holds the settings that were given, in three layers, and the faults that
+// were found before the values are checked.
 type sources struct {
 	flags, env, file *koanf.Koanf
 	path             string            // of the file
-	variable         map[string]string // the environment variable that a setting came by
-	broken           map[string]bool   // settings that were given in a way that cannot be read
+	variable         map[string]string // the environment variable that gave a setting
+	broken           map[string]bool   // settings that were given and cannot be read
 	faults           []error
 }
 
-// read gathers what the flags, the environment and the file say.
+// read reads the flags, the environment and the file.
 func read(rows []setting, flags *pflag.FlagSet, environ []string) *sources {
 	const level = "." // none of our names has levels; a file might
 	src := &sources{
@@ -85,7 +85,7 @@ func (src *sources) load(what string, into *koanf.Koanf, p koanf.Provider, parse
 	}
 }
 
-// cause is the error without the path, which our message has already.
+// cause is the error without the path, which our message already has.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
@@ -95,8 +95,8 @@ func cause(err error) error {
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// environment returns the settings that the environment has; secrets may
-// stand in a file that it names.
+// environment returns the settings in the environment. A secret may be in a file
+// that the environment names.
 func (src *sources) environment(rows []setting, environ []string) map[string]any {
 	vars := map[string]string{}
 	for _, line := range environ {
@@ -118,7 +118,7 @@ func (src *sources) environment(rows []setting, environ []string) map[string]any
 	}
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		if !slices.Contains(known, name) {
-			src.fault("%s: no such setting; %s", name, nearest(name, known))
+			src.fault("%s: there is no such setting; %s", name, nearest(name, known))
 		}
 	}
 	return out
@@ -153,17 +153,17 @@ func (src *sources) secretFile(s setting, vars map[string]string, out map[string
 	src.broken[s.name] = true
 }
 
-// checkFile refuses what the file has and no setting can be.
+// checkFile refuses keys that are no setting, and values that are lists or maps.
 func (src *sources) checkFile(known []string) {
 	for _, key := range src.file.Keys() {
 		if !slices.Contains(known, key) {
-			src.fault("%s in %s: no such setting; %s", key, src.path, nearest(key, known))
+			src.fault("%s in %s: there is no such setting; %s", key, src.path, nearest(key, known))
 			continue
 		}
 		switch src.file.Get(key).(type) {
 		case string, bool, int, int64, float64:
 		default:
-			src.fault("%s in %s: not one value; write %s: VALUE", key, src.path, key)
+			src.fault("%s in %s: must be one value: write %s: VALUE", key, src.path, key)
 			src.broken[key] = true
 		}
 	}
@@ -174,7 +174,7 @@ func (src *sources) checkFile(known []string) {
 func (src *sources) checkPasswords(rows []setting) {
 	err := private.CheckFile(src.path)
 	if !errors.Is(err, private.ErrOpen) {
-		return // a file that is not there is a fault already
+		return // a missing file has been reported already
 	}
 	for _, s := range rows {
 		if s.secret && strings.Contains(src.file.String(s.name), "@") {
@@ -204,13 +204,13 @@ func Nearest(name string, known []string, limit int) string {
 	return best
 }
 
-// plain forgets how words are parted and whether they are shouted.
+// plain removes separators and lower-cases.
 func plain(name string) string {
 	return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(name))
 }
 
-// distance is the number of letters to put in, leave out or change on the way
-// from a to b (Levenshtein).
+// distance is the number of letters to insert, delete or change to get from a to b
+// (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

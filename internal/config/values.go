@@ -20,8 +20,8 @@ import (
 	"countersign/workflow"
 )
 
-// A value carries a setting between its text and its field. The errors of set
-// say what the text is not; they never quote it.
+// A value carries a setting between its text and its field. The errors of set say
+// what the text must be; they never quote it.
 type value struct {
 	kind   string // as --help shows it
 	secret bool
@@ -46,7 +46,7 @@ func into[T any](field *T, kind string, parse func(string) (T, error)) value {
 func word(field *string) value {
 	return into(field, "name", func(s string) (string, error) {
 		if s == "" || strings.ContainsAny(s, " \t\r\n/\\") {
-			return "", errors.New("not a name without spaces and slashes")
+			return "", errors.New("must not be empty or contain spaces or slashes")
 		}
 		return s, nil
 	})
@@ -54,8 +54,8 @@ func word(field *string) value {
 
 var inboxSubject = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
-// inboxPrefix begins the subjects of answers. On the log's own subjects the
-// answers would be stored as entries.
+// inboxPrefix begins the subjects of answers. It must not be one of the log's own
+// subjects, or the answers would be stored as entries.
 func inboxPrefix(field *string) value {
 	return into(field, "subject", func(s string) (string, error) {
 		log, _, _ := strings.Cut(workflow.SubjectPrefix, ".")
@@ -66,27 +66,27 @@ func inboxPrefix(field *string) value {
 	})
 }
 
-// name is what people call somebody, on one line.
+// name is the name of a person or company, on one line.
 func name(field *string) value {
 	return into(field, "text", func(s string) (string, error) {
 		if strings.TrimSpace(s) == "" || len(s) > 200 || !utf8.ValidString(s) || workflow.NameFault(s) != "" {
-			return "", errors.New("not a name on one line of at most 200 bytes, with visible characters and without hidden ones that turn the direction of text")
+			return "", errors.New("must be one line of at most 200 bytes, with visible characters and without hidden ones that change the direction of text")
 		}
 		return strings.TrimSpace(s), nil
 	})
 }
 
-// path is a file or directory that need not be there.
+// path is a file or directory that need not exist.
 func path(field *string) value {
 	return into(field, "path", func(s string) (string, error) {
 		if s == "" {
-			return "", errors.New("not a path")
+			return "", errors.New("must not be empty")
 		}
 		return s, nil
 	})
 }
 
-// readable is a file that has to be there.
+// readable is a file that must exist.
 func readable(field *string) value {
 	return into(field, "file", func(s string) (string, error) {
 		f, err := os.Open(s)
@@ -98,14 +98,14 @@ func readable(field *string) value {
 		case err != nil:
 			return "", fmt.Errorf("cannot be read (%w)", cause(err))
 		case info.IsDir():
-			return "", errors.New("a directory, not a file")
+			return "", errors.New("must be a file, and is a directory")
 		}
 		return s, nil
 	})
 }
 
-// secretFile is a file with a secret: it has to be there, and users other than
-// its owner must not read or change it.
+// secretFile is a file with a secret. It must exist, and users other than its owner
+// must not be able to read or change it.
 func secretFile(field *string) value {
 	v := readable(field)
 	read := v.set
@@ -122,7 +122,7 @@ func count(field *int, low, high int) value {
 	return into(field, "number", func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < low || n > high {
-			return 0, fmt.Errorf("not a whole number from %d to %d", low, high)
+			return 0, fmt.Errorf("must be a whole number from %d to %d", low, high)
 		}
 		return n, nil
 	})
@@ -132,7 +132,7 @@ func rate(field *float64) value {
 	return into(field, "per-second", func(s string) (float64, error) {
 		n, err := strconv.ParseFloat(s, 64)
 		if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
-			return 0, errors.New("not a number per second, 0 or more")
+			return 0, errors.New("must be a number per second, 0 or more")
 		}
 		return n, nil
 	})
@@ -150,9 +150,9 @@ func duration(field *time.Duration, least time.Duration) value {
 		d, err := time.ParseDuration(s)
 		switch {
 		case err != nil || d <= 0:
-			return 0, errors.New("not a time such as 30s, 1m30s or 720h")
+			return 0, errors.New("must be a time such as 30s, 1m30s or 720h")
 		case d < least:
-			return 0, fmt.Errorf("shorter than %s", least)
+			return 0, fmt.Errorf("must be at least %s", least)
 		}
 		return d, nil
 	})
@@ -166,7 +166,7 @@ func upTo(most time.Duration, field *time.Duration, least time.Duration) value {
 		before := *field
 		err := parse(s)
 		if err == nil && *field > most {
-			*field, err = before, fmt.Errorf("longer than %s", most)
+			*field, err = before, fmt.Errorf("must be at most %s", most)
 		}
 		return err
 	}
@@ -184,14 +184,14 @@ func durationOr(word string, field *time.Duration) value {
 			return nil
 		}
 		if parse(s) != nil {
-			return errors.New("neither " + word + " nor a time such as 30s or 2m")
+			return errors.New("must be " + word + " or a time such as 30s or 2m")
 		}
 		return nil
 	}
 	return v
 }
 
-// secondsOr is a time in whole seconds that an event can say, or the word for 0.
+// secondsOr is a time in whole seconds that an event can hold, or the word for 0.
 func secondsOr(word string, field *time.Duration) value {
 	v := durationOr(word, field)
 	parse := v.set
@@ -202,14 +202,14 @@ func secondsOr(word string, field *time.Duration) value {
 		}
 		if got := *field; s != word && (got < oneSecond || got%oneSecond != 0 || got > tenYears) {
 			*field = before
-			return fmt.Errorf("neither %s nor a time in whole seconds, up to ten years", word)
+			return fmt.Errorf("must be %s or a time in whole seconds, up to ten years", word)
 		}
 		return nil
 	}
 	return v
 }
 
-// statuses is a choice with commas between, or nothing.
+// statuses is one or more of some statuses, separated by commas.
 func statuses(field *[]workflow.Status, of []workflow.Status) value {
 	return into(field, "statuses", func(s string) (list []workflow.Status, err error) {
 		given := strings.Split(s, ",")
@@ -219,7 +219,7 @@ func statuses(field *[]workflow.Status, of []workflow.Status) value {
 			}
 		}
 		if len(list) != len(given) {
-			return nil, fmt.Errorf("not one or more of %s, each once, with commas and no spaces between", join(of))
+			return nil, fmt.Errorf("must be one or more of %s, each once, separated by commas without spaces", join(of))
 		}
 		return list, nil
 	})
@@ -236,7 +236,7 @@ func join(list []workflow.Status) string {
 func oneOf(field *string, words ...string) value {
 	return into(field, strings.Join(words, "|"), func(s string) (string, error) {
 		if !slices.Contains(words, s) {
-			return "", errors.New("not " + strings.Join(words, " or "))
+			return "", errors.New("must be " + strings.Join(words, " or "))
 		}
 		return s, nil
 	})
@@ -245,7 +245,7 @@ func oneOf(field *string, words ...string) value {
 func onOff(field *bool) value {
 	v := into(field, "on|off", func(s string) (bool, error) {
 		if s != "on" && s != "off" {
-			return false, errors.New("not on or off")
+			return false, errors.New("must be on or off")
 		}
 		return s == "on", nil
 	})
@@ -253,7 +253,7 @@ func onOff(field *bool) value {
 	return v
 }
 
-// prefixes are addresses and networks with commas between.
+// prefixes are addresses and networks, separated by commas.
 func prefixes(field *[]netip.Prefix) value {
 	return into(field, "networks", func(s string) (list []netip.Prefix, err error) {
 		for part := range strings.SplitSeq(s, ",") {
@@ -262,12 +262,12 @@ func prefixes(field *[]netip.Prefix) value {
 				p, err = netip.PrefixFrom(a, a.BitLen()), nil
 			}
 			if err != nil {
-				return nil, errors.New("not addresses or networks such as 127.0.0.1,10.1.0.0/16, with commas and no spaces between")
+				return nil, errors.New("must be addresses or networks such as 127.0.0.1,10.1.0.0/16, separated by commas without spaces")
 			}
 			if p.Addr().Is4In6() { // a peer's address is compared as IPv4
 				p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 				if !p.IsValid() {
-					return nil, errors.New("an IPv4-mapped network such as ::ffff:10.0.0.0/104 needs 96 bits or more; write it as IPv4, such as 10.0.0.0/8")
+					return nil, errors.New("must have 96 bits or more if it is an IPv4-mapped network such as ::ffff:10.0.0.0/104; write it as IPv4, such as 10.0.0.0/8")
 				}
 			}
 			list = append(list, p.Masked())
@@ -281,7 +281,7 @@ func level(field *slog.Level) value {
 	return into(field, "level", func(s string) (slog.Level, error) {
 		l, ok := levels[s]
 		if !ok {
-			return 0, errors.New("not debug, info, warn or error")
+			return 0, errors.New("must be debug, info, warn or error")
 		}
 		return l, nil
 	})
@@ -291,7 +291,7 @@ func address(field *string) value {
 	return into(field, "host:port", func(s string) (string, error) {
 		_, port, err := net.SplitHostPort(s)
 		if err != nil {
-			return "", errors.New("not host:port, such as 127.0.0.1:8080")
+			return "", errors.New("must be host:port, such as 127.0.0.1:8080")
 		}
 		return s, checkPort(port)
 	})
@@ -299,7 +299,7 @@ func address(field *string) value {
 
 func checkPort(port string) error {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return errors.New("its port is not a number from 0 to 65535")
+		return errors.New("must have a port from 0 to 65535")
 	}
 	return nil
 }
@@ -308,13 +308,13 @@ var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.
 
 func isHostName(s string) bool { return len(s) <= 253 && hostName.MatchString(s) }
 
-// hostNames are names of hosts with commas between, without ports.
+// hostNames are names of hosts without ports, separated by commas.
 func hostNames(field *[]string) value {
 	return into(field, "names", func(s string) ([]string, error) {
 		names := strings.Split(s, ",")
 		for _, name := range names {
 			if !isHostName(name) {
-				return nil, errors.New("not host names such as countersign.monitoring.svc, without a port, with commas and no spaces between")
+				return nil, errors.New("must be host names without a port, such as countersign.monitoring.svc, separated by commas without spaces")
 			}
 		}
 		return names, nil
@@ -340,7 +340,7 @@ func origin(field *string) value {
 	return into(field, "url", func(s string) (string, error) {
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || s != u.Scheme+"://"+u.Host {
-			return "", errors.New("not an origin such as https://sign.example.com, without a path or a slash at the end")
+			return "", errors.New("must be an origin such as https://sign.example.com, without a path or a slash at the end")
 		}
 		return s, nil
 	})
@@ -350,18 +350,18 @@ func webURL(field *string) value {
 	return into(field, "url", func(s string) (string, error) {
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" {
-			return "", errors.New("not a URL such as https://ca.example.com/directory")
+			return "", errors.New("must be an https URL such as https://ca.example.com/directory")
 		}
 		return s, nil
 	})
 }
 
-// tsaURL may be http: what comes back is signed.
+// tsaURL may be http, because the answer is signed.
 func tsaURL(field *string) value {
 	return into(field, "url", func(s string) (string, error) {
 		u, err := url.Parse(s)
 		if s != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https") {
-			return "", errors.New("not a URL such as http://tsa.example.com/tsr")
+			return "", errors.New("must be a URL such as http://tsa.example.com/tsr")
 		}
 		return s, nil
 	})
@@ -378,7 +378,7 @@ func natsURLs(field *Secret) value {
 		for part := range strings.SplitSeq(s, ",") {
 			u, err := url.Parse(part)
 			if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-				return errors.New("not URLs such as nats://nats1.example.com:4222, with commas and no spaces between (percent-encode special characters of a password)")
+				return errors.New("must be URLs such as nats://nats1.example.com:4222, separated by commas without spaces (percent-encode special characters of a password)")
 			}
 		}
 		return nil
