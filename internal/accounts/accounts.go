@@ -21,11 +21,11 @@ import (
 	"countersign/workflow"
 )
 
-// maxTokens is how many tokens of an account are good at a time: while one is
-// being replaced the old one goes on.
+// maxTokens is how many tokens of an account are valid at a time: the new one, and
+// the one that it replaces.
 const maxTokens = 2
 
-// maxFileLen bounds what is read where the path names something else by mistake.
+// maxFileLen bounds what is read if the path names something else by mistake.
 const maxFileLen = 64 << 20
 
 // Account is an account as an operator sees it. It holds no secret.
@@ -86,22 +86,21 @@ func Open(path string, now func() time.Time, logger *slog.Logger) *File {
 		return all.users(), nil
 	}
 	failed := func(err error) {
-		logger.Error("the accounts file cannot be read; what it said before counts", "err", err)
+		logger.Error("the accounts file cannot be read; the accounts read last stay in use", "err", err)
 	}
 	return &File{path: path, now: now, users: private.Watch(now, load, failed, path)}
 }
 
 // Authenticate returns the account that a user name and a secret belong to: an
 // account's sid with one of its tokens, or an API key's sid with its secret. It
-// fails with workflow.ErrNotFound where they belong to none, or to an account
-// that is disabled, and takes as long as where they belong to one.
+// fails with workflow.ErrNotFound if they belong to none, or to an account
+// that is disabled. It takes the same time in all cases.
 //
-// Where the file cannot be read it goes by what it read last, and says so in
-// the log.
+// If the file cannot be read, it uses what it read last, and logs the error.
 func (f *File) Authenticate(name, secret string) (workflow.SID, error) {
 	u, ok := f.users.Get()[name]
 	if good := matches(u.secrets, secret); !ok || !good {
-		return "", fmt.Errorf("%w: these credentials are nobody's", workflow.ErrNotFound)
+		return "", fmt.Errorf("%w: no account has these credentials", workflow.ErrNotFound)
 	}
 	return u.account, nil
 }
@@ -151,8 +150,7 @@ var (
 	keyPattern     = regexp.MustCompile(`^SK[0-9a-fA-F]{32}$`)
 )
 
-// read reads the file; where there is none it is empty. Its errors quote
-// nothing of it.
+// read reads the file; a missing file is empty. Its errors quote nothing of it.
 func read(path string) (all file, err error) {
 	defer func() {
 		if err != nil {
@@ -167,7 +165,7 @@ func read(path string) (all file, err error) {
 		return file{}, err
 	}
 	if err := json.Unmarshal(data, &all); err != nil {
-		return file{}, errors.New("it is no accounts file, or damaged; put a copy back, or move it away and add the accounts again")
+		return file{}, errors.New("the file is damaged, or is no accounts file: restore a copy, or move it away and add the accounts again")
 	}
 	return all, all.check()
 }
@@ -176,12 +174,12 @@ func (all file) check() error {
 	names := map[workflow.SID]bool{}
 	for _, a := range all.Accounts {
 		if a == nil || !accountPattern.MatchString(string(a.SID)) || names[a.SID] || len(a.Tokens) > maxTokens {
-			return errors.New("an account has a bad sid, stands there twice, or has more than two tokens; mend it by hand, or put a copy back")
+			return errors.New("an account has an invalid sid, is in the file twice, or has more than two tokens: correct the file, or restore a copy")
 		}
 		names[a.SID] = true
 		for _, k := range a.Keys {
 			if !keyPattern.MatchString(string(k.SID)) || names[k.SID] {
-				return fmt.Errorf("an API key of account %s has a bad sid or stands there twice; mend it by hand, or put a copy back", a.SID)
+				return fmt.Errorf("an API key of account %s has an invalid sid or is in the file twice: correct the file, or restore a copy", a.SID)
 			}
 			names[k.SID] = true
 		}
@@ -192,18 +190,18 @@ func (all file) check() error {
 func (all file) find(sid workflow.SID) (*account, error) {
 	i := slices.IndexFunc(all.Accounts, func(a *account) bool { return a.SID == sid })
 	if i < 0 {
-		return nil, fmt.Errorf("%w: account %s; countersign accounts list shows those that there are", workflow.ErrNotFound, sid)
+		return nil, fmt.Errorf("%w: account %s: countersign accounts list shows all accounts", workflow.ErrNotFound, sid)
 	}
 	return all.Accounts[i], nil
 }
 
-// checkSID says what is wrong with the sid of a new account.
+// checkSID checks the sid of a new account.
 func checkSID(sid workflow.SID) error {
 	if accountPattern.MatchString(string(sid)) {
 		return nil
 	}
 	if strings.HasPrefix(string(sid), "AC") {
-		return fmt.Errorf("%w: an account's sid is AC and 32 hex digits; this one has %d characters in all, or others than hex digits", workflow.ErrInvalid, len(sid))
+		return fmt.Errorf("%w: the sid of an account must be AC and 32 hex digits, and this one has %d characters", workflow.ErrInvalid, len(sid))
 	}
-	return fmt.Errorf("%w: an account's sid begins with AC, and 32 hex digits follow", workflow.ErrInvalid)
+	return fmt.Errorf("%w: the sid of an account must be AC and 32 hex digits", workflow.ErrInvalid)
 }

@@ -220,7 +220,7 @@ func TestChangesThatCannotBe(t *testing.T) {
 		tells string
 	}{
 		{"added twice", again, workflow.ErrConflict, "rotate"},
-		{"another sid", noSID, workflow.ErrInvalid, "begins with AC"},
+		{"another sid", noSID, workflow.ErrInvalid, "must be AC and 32"},
 		{"a short sid", shortSID, workflow.ErrInvalid, "32 hex digits"},
 		{"a short token", short, workflow.ErrInvalid, "letters and digits"},
 		{"a token that clients do not send", dash, workflow.ErrInvalid, "letters and digits"},
@@ -379,7 +379,7 @@ func TestFile_LockIsNoSymbolicLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Add(one, ""); err == nil || !strings.Contains(err.Error(), "is a symbolic link; remove it") {
+	if _, err := b.Add(one, ""); err == nil || !strings.Contains(err.Error(), "must not be a symbolic link") {
 		t.Errorf("an account is added behind a lock that is a symbolic link: %v", err)
 	}
 	info, err := os.Stat(victim)

@@ -15,9 +15,9 @@ import (
 	"countersign/workflow"
 )
 
-// Add adds an account and returns its token, which nothing will show again. An
-// empty token has one made. It fails with workflow.ErrConflict where the account
-// is there, and with workflow.ErrInvalid where the sid or the token is no good.
+// Add adds an account and returns its token, which nothing will show again.
+// Add makes the token if token is empty. It fails with workflow.ErrConflict if the
+// account exists, and with workflow.ErrInvalid if the sid or the token is invalid.
 func (f *File) Add(sid workflow.SID, token string) (string, error) {
 	if err := checkSID(sid); err != nil {
 		return "", err
@@ -33,7 +33,7 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 	}
 	err := f.change(func(all *file) error {
 		if _, err := all.find(sid); err == nil {
-			return fmt.Errorf("%w: account %s is there already; countersign accounts rotate gives it a new token", workflow.ErrConflict, sid)
+			return fmt.Errorf("%w: account %s exists: countersign accounts rotate gives it a new token", workflow.ErrConflict, sid)
 		}
 		now := f.now().UTC()
 		all.Accounts = append(all.Accounts, &account{SID: sid, Created: now, Tokens: []hashed{newHashed(token, now)}})
@@ -43,9 +43,8 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 }
 
 // Rotate gives an account a new token and returns it. The token before it
-// stays good until the next Rotate; one before that goes. Rotating twice
-// therefore shuts out whoever has learned a token. It fails with
-// workflow.ErrNotFound where there is no such account.
+// stays valid until the next Rotate. Rotating twice therefore shuts out whoever has
+// learned a token. It fails with workflow.ErrNotFound if there is no such account.
 func (f *File) Rotate(sid workflow.SID) (token string, err error) {
 	token = newSecret()
 	err = f.change(func(all *file) error {
@@ -60,9 +59,9 @@ func (f *File) Rotate(sid workflow.SID) (token string, err error) {
 	return token, err
 }
 
-// Disable shuts an account out, its API keys too, or lets it in again. Its
-// documents go on: only the REST API is closed to it. It fails with
-// workflow.ErrNotFound where there is no such account.
+// Disable closes the REST API to an account and its API keys, or opens it again.
+// The account's documents go on. It fails with workflow.ErrNotFound if there is no
+// such account.
 func (f *File) Disable(sid workflow.SID, disabled bool) error {
 	return f.change(func(all *file) error {
 		a, err := all.find(sid)
@@ -75,7 +74,7 @@ func (f *File) Disable(sid workflow.SID, disabled bool) error {
 }
 
 // AddKey gives an account an API key and returns its sid and its secret, which
-// nothing will show again. It fails with workflow.ErrNotFound where there is no
+// nothing will show again. It fails with workflow.ErrNotFound if there is no
 // such account.
 func (f *File) AddKey(sid workflow.SID) (key workflow.SID, secret string, err error) {
 	var b [16]byte
@@ -92,7 +91,7 @@ func (f *File) AddKey(sid workflow.SID) (key workflow.SID, secret string, err er
 	return key, secret, err
 }
 
-// RemoveKey ends an API key. It fails with workflow.ErrNotFound where there is
+// RemoveKey ends an API key. It fails with workflow.ErrNotFound if there is
 // no such key.
 func (f *File) RemoveKey(key workflow.SID) error {
 	return f.change(func(all *file) error {
@@ -103,7 +102,7 @@ func (f *File) RemoveKey(key workflow.SID) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("%w: API key %s; countersign accounts list shows those that there are", workflow.ErrNotFound, key)
+		return fmt.Errorf("%w: API key %s: countersign accounts list shows all keys", workflow.ErrNotFound, key)
 	})
 }
 
@@ -112,7 +111,7 @@ func (f *File) RemoveKey(key workflow.SID) error {
 func (f *File) change(edit func(*file) error) (err error) {
 	unlock, err := private.Lock(f.path + ".lock") // a file of its own, because the accounts file is replaced
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: there is no directory for the accounts file %s; is --data-dir, or --accounts-file, the worker's? countersign accounts add makes it", workflow.ErrNotFound, f.path)
+		return fmt.Errorf("%w: the directory of the accounts file %s does not exist: check that --data-dir or --accounts-file is the worker's; countersign accounts add creates it", workflow.ErrNotFound, f.path)
 	}
 	if err != nil {
 		return fmt.Errorf("lock the accounts file %s: %w", f.path, err)
@@ -130,7 +129,7 @@ func (f *File) change(edit func(*file) error) (err error) {
 		err = private.Replace(f.path, append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("write the accounts file %s: %w; check the directory's owner, permissions and room", f.path, err)
+		return fmt.Errorf("write the accounts file %s: %w: check the owner, the permissions and the free space of its directory", f.path, err)
 	}
 	_, err = f.users.Reload()
 	return err

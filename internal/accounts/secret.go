@@ -42,8 +42,8 @@ func sum(salt []byte, secret string) []byte {
 	return mac.Sum(nil)
 }
 
-// nobody's hash stands in where there are fewer than maxTokens: it matches no
-// secret, being no hash.
+// nobody's hash fills the place of a missing token. It matches no secret, because no
+// secret has this hash.
 var nobody = hashed{Salt: make([]byte, saltLen), Hash: make([]byte, sha256.Size)}
 
 // matches reports whether the secret is one of those hashed. It does the same
@@ -88,7 +88,7 @@ var secretPattern = regexp.MustCompile(`^[A-Za-z0-9]{32,128}$`)
 // quote it.
 func checkSecret(s string) error {
 	if !secretPattern.MatchString(s) {
-		return errors.New("a token is 32 to 128 letters and digits, because clients send no others; leave it out to have one made")
+		return errors.New("a token must be 32 to 128 letters and digits, because clients send no others; without --token one is made")
 	}
 	return nil
 }

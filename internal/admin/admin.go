@@ -19,7 +19,7 @@ import (
 	"countersign/db"
 )
 
-// Store is where the numbers come from; *db.Store is one.
+// Store has the numbers; *db.Store is one.
 type Store interface {
 	Counts(ctx context.Context, now time.Time) (db.Counts, error)
 }

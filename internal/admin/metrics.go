@@ -24,24 +24,24 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	connected   = desc("nats_connected", "1 while there is a connection to NATS.")
-	foreign     = desc("foreign_entries_total", "Entries read since the start that somebody else has put on subjects of Countersign's own. They count for nothing; see docs/security.md.")
+	foreign     = desc("foreign_entries_total", "Entries read since the start that somebody else has put on Countersign's own subjects. They are ignored; see docs/security.md.")
 	takenIDs    = desc("message_ids_taken_total", "Events appended again since the start because somebody else had used their Nats-Msg-Id.")
 	reconnects  = desc("nats_reconnects_total", "Reconnections to NATS since the start.")
 	logLast     = desc("log_last_sequence", "Sequence of the last entry on the log.")
 	applied     = desc("applied_sequence", "Sequence of the last entry applied to the database.")
 	lag         = desc("follower_lag_entries", "Entries on the log that are not applied yet.")
 	entries     = desc("entries_applied_total", "Entries applied since the start.")
-	duplicates  = desc("entries_duplicate_total", "Entries since the start whose identity had been met before.")
+	duplicates  = desc("entries_duplicate_total", "Entries since the start whose identity had been applied before.")
 	documents   = desc("documents", "Documents by status.", "status")
-	mails       = desc("mails", "Mails by kind and state.", "kind", "state")
-	doubt       = desc("mails_in_doubt", "Mails whose outcome was lost at least once.")
-	depth       = desc("outbox_depth", "What is owed and not settled, by channel (mail, event).", "channel")
-	oldest      = desc("outbox_oldest_seconds", "Age of the oldest thing owed, by channel; 0 where nothing is.", "channel")
-	registers   = desc("register_events", "Register events that stand on the log.")
+	mails       = desc("mails", "Emails by kind and state.", "kind", "state")
+	doubt       = desc("mails_in_doubt", "Emails whose outcome was lost at least once.")
+	depth       = desc("outbox_depth", "Pending emails and events, by channel (mail, event).", "channel")
+	oldest      = desc("outbox_oldest_seconds", "Age of the oldest pending email or event, by channel; 0 if none is pending.", "channel")
+	registers   = desc("register_events", "Register events on the log.")
 	deadLetters = desc("dead_letters", "Events kept as dead letters.")
 	openLetters = desc("dead_letters_open", "Dead letters that nobody has sent again or discarded.")
 	refused     = desc("refused_events", "Events that were refused, by code.", "code")
-	parkedNow   = desc("parked_events", "Events that wait for the one they build on.")
+	parkedNow   = desc("parked_events", "Events that wait for the event that they depend on.")
 	offset      = desc("clock_offset_seconds", "How far this machine's clock is ahead of the log's, negative if it is behind; missing until the log has been heard.")
 	active      = desc("active", "1 if this worker made the last claim, or nobody has.")
 )
@@ -80,7 +80,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	c, err := m.store.Counts(ctx, l.Now)
 	if err != nil {
-		m.logger.Error("metrics are missing", "err", err)
+		m.logger.Error("metrics that are read from the database are missing from this scrape", "err", err)
 		return
 	}
 	p := c.Position

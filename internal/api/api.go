@@ -26,18 +26,17 @@ import (
 	"countersign/workflow"
 )
 
-// Documents is where documents are read; *db.Store is one.
+// Documents reads documents; *db.Store is one.
 type Documents interface {
-	// Document returns workflow.ErrNotFound where no event has created it.
+	// Document returns workflow.ErrNotFound if no event has created it.
 	Document(ctx context.Context, sid workflow.SID) (workflow.Document, error)
 
-	// Page returns workflow.ErrNotFound where it is to begin at a document that
-	// the account does not have.
+	// Page returns workflow.ErrNotFound if q begins at a document that the account
+	// does not have.
 	Page(ctx context.Context, q db.PageQuery) ([]workflow.Document, error)
 
-	// AskedBefore returns when the email was owed that is the n-th newest of
-	// those by which the account asked one person to sign after since; zero if
-	// there are fewer.
+	// AskedBefore returns the time of the n-th newest email by which the account
+	// asked one person to sign after since; zero if there are fewer.
 	AskedBefore(ctx context.Context, account workflow.SID, email string, n int, since time.Time) (time.Time, error)
 
 	// Refusal returns why an event that was applied was refused, nil if it was
@@ -52,9 +51,9 @@ type Progress interface {
 	Changed() <-chan struct{} // closed when the next batch has been applied
 }
 
-// Log is where events are appended; *eventlog.Log is one. Append tries until ctx
-// ends; workflow.ErrUnavailable says that the event may stand or not, and a
-// *workflow.Problem that it can never be an event.
+// Log appends events; *eventlog.Log is one. Append tries until ctx ends. It fails
+// with workflow.ErrUnavailable if the event may be on the log or not, and with a
+// *workflow.Problem if it is no valid event.
 type Log interface {
 	Append(ctx context.Context, e events.Event) (sequence uint64, err error)
 }
@@ -62,7 +61,7 @@ type Log interface {
 // Accounts knows who may use the API.
 type Accounts interface {
 	// Authenticate returns the account that a user name (an account's or an API
-	// key's sid) and a secret belong to, workflow.ErrNotFound where they belong
+	// key's sid) and a secret belong to, workflow.ErrNotFound if they belong
 	// to none. Any other error is taken to be temporary.
 	Authenticate(user, secret string) (workflow.SID, error)
 }
@@ -74,8 +73,7 @@ type Keys interface {
 	MACs(data []byte) [][]byte
 }
 
-// Config is what the API needs. Waits that are 0 have the default that stands
-// with them.
+// Config is what the API needs. A wait of 0 has the default given with it.
 type Config struct {
 	Documents Documents
 	Progress  Progress
@@ -89,7 +87,7 @@ type Config struct {
 	Metrics   *Metrics // nil: nobody looks at them
 
 	// Proxies are the peers whose X-Forwarded-For says where a request comes
-	// from; from any other peer the header says nothing.
+	// from; the header of any other peer is ignored.
 	Proxies []netip.Prefix
 
 	AppendWait   time.Duration // for the log to take an event, and as long again to read it back: 4 s, 2 s
@@ -118,8 +116,8 @@ type handler struct {
 	forms     *httpd.Forms
 }
 
-// What forms hold in memory at once; those beyond it wait, and then get a 503.
-// While it is read and parsed a form takes about four times its length: 64 MiB in
+// How much memory forms may take at once. Further forms wait, and then get a 503.
+// A form takes about four times its length while it is read and parsed: 64 MiB in
 // all.
 const (
 	allForms       = 16 << 20 // bytes

@@ -12,9 +12,8 @@ import (
 	"countersign/workflow"
 )
 
-// asks reports whether a change of a document owes an email to its signer. A
-// document that is held is sent if that is asked for, one that is opened and
-// not held whenever it changes.
+// asks reports whether a change of a document sends an email to its signer: if the
+// document is held, only a change to signing does; if not, any change does.
 func asks(before workflow.Document, b workflow.Updated, status workflow.Status) bool {
 	if before.Status != workflow.Opened || status == workflow.Opened {
 		return false
@@ -25,8 +24,8 @@ func asks(before workflow.Document, b workflow.Updated, status workflow.Status) 
 	return b != (workflow.Updated{})
 }
 
-// ask appends events that ask the person at email to sign, if the account has
-// not asked that person too often of late. Else nothing is appended.
+// ask appends events that ask the person at email to sign. It fails and appends
+// nothing if the account has asked that person too often within 24 hours.
 func (h *handler) ask(r *request, email string, es ...events.Event) error {
 	if h.RecipientDay == 0 {
 		return h.append(r, es...)

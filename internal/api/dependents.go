@@ -30,8 +30,8 @@ func (h *handler) dependents(r *request) (answer, error) {
 		func(o workflow.Order) any { return r.route.generation.order(doc, o) }), nil
 }
 
-// orderFilter reads what orders are chosen by. No event tells an order's
-// names, nor the sid of its number: where one is asked for, none matches.
+// orderFilter reads the filters of a list of orders. No event holds the names of an
+// order or the sid of its number: a filter by these matches no order.
 func (r *request) orderFilter() (wanted func(workflow.Order) bool, filters []filter) {
 	p, g := r.params, r.route.generation
 	names := []string{"Status", "PhoneNumber", "IncomingPhoneNumberSid", "FriendlyName"}
@@ -57,8 +57,8 @@ func (r *request) orderFilter() (wanted func(workflow.Order) bool, filters []fil
 	}, filters
 }
 
-// orders cuts the page asked for, and one more where there is more, out of a
-// document's orders.
+// orders cuts the page out of a document's orders, with one order more if there is
+// one.
 func (g paging) orders(all []workflow.Order, wanted func(workflow.Order) bool) ([]workflow.Order, error) {
 	from, to := 0, len(all)
 	if anchor := g.after + g.before; anchor != "" {

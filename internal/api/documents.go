@@ -49,7 +49,7 @@ func (h *handler) create(r *request) (answer, error) {
 	}
 	doc, err := h.sent(r, sid)
 	if errors.Is(err, workflow.ErrNotFound) {
-		return answer{}, bad(codeRequest, "The request with this Idempotency-Key was refused before; take a new key to try again")
+		return answer{}, bad(codeRequest, "The request with this Idempotency-Key was refused before; use a new key to try again")
 	}
 	if err != nil {
 		return answer{}, err
@@ -57,8 +57,8 @@ func (h *handler) create(r *request) (answer, error) {
 	return answer{http.StatusCreated, h.document(r.route.generation, doc)}, nil
 }
 
-// update changes a document. A recall goes before the new content, sending it
-// again behind; where one is refused, what went before it has happened.
+// update changes a document: it appends a recall, then the new content, then the
+// request to send it again. If one is refused, those before it have happened.
 func (h *handler) update(r *request) (answer, error) {
 	before, err := h.own(r, r.document)
 	if err != nil {
@@ -143,7 +143,7 @@ func (h *handler) appendOne(r *request, e events.Event) error {
 	applied, done := context.WithTimeout(r.ctx, h.AppendWait/2)
 	defer done()
 	if err := h.Progress.WaitApplied(applied, sequence); err != nil {
-		return unavailable(fmt.Sprintf("the request stands on the log at %d, and this worker has not read so far yet", sequence))
+		return unavailable(fmt.Sprintf("the request is on the log at %d, and this worker has not read the log that far yet", sequence))
 	}
 	r.sequence = h.Progress.Position().Sequence
 	p, err := h.Documents.Refusal(r.ctx, e.Identity())
@@ -156,9 +156,9 @@ func (h *handler) appendOne(r *request, e events.Event) error {
 	return nil
 }
 
-// sent reads a document whose signature mail is owed, and waits a while for it
-// to leave: Twilio's answers say signing. Where mail is slow it is opened, and
-// the answer says so.
+// sent reads a document whose signature email is pending, and waits a while until it
+// is sent: Twilio's answers say signing. If that takes too long, the answer says
+// opened.
 func (h *handler) sent(r *request, sid workflow.SID) (workflow.Document, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, h.SigningWait)
 	defer cancel()

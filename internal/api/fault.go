@@ -109,7 +109,7 @@ func (h *handler) refused(r *request, p *workflow.Problem) error {
 	case workflow.CodeOrderTaken, workflow.CodeNumberTaken:
 		return bad(codeNotHostable, "HostedNumberOrderSids cannot be hosted: %s", p.Message)
 	case workflow.CodeExists:
-		return bad(codeRequest, "Idempotency-Key was used before, for another request; take a new key for a new document")
+		return bad(codeRequest, "Idempotency-Key was used before, for another request; use a new key for a new document")
 	case workflow.CodeTooManyEmails:
 		h.Metrics.limited.WithLabelValues("document").Inc()
 		return tooManyEmails(p.Message, p.Until.Sub(h.Now()))

@@ -15,9 +15,9 @@ const (
 )
 
 // slow holds the answer to a failed authentication back, longer the more often
-// the address fails, and reports false with the time to wait where that is too
-// long. Right credentials are never held back: secrets are too long to be
-// guessed, this only keeps the noise down.
+// the address fails. It reports false with the time to wait if that is too long.
+// Valid credentials are never held back: secrets are too long to be guessed, and
+// this only limits the noise.
 func (h *handler) slow(ctx context.Context, address string) (time.Duration, bool) {
 	wait := h.failures.Take(address, h.Now(), longestSlow)
 	switch {

@@ -59,19 +59,19 @@ func (p *params) paging(path, letters string, filters []filter) paging {
 	return g
 }
 
-var errToken = bad(codeRequest, "PageToken is not valid; take it from next_page_url")
+var errToken = bad(codeRequest, "PageToken is not valid; use the one in next_page_url")
 
-// number reads a number; one too large for its type is the largest.
+// number reads a number; one that is too large counts as the largest.
 func (p *params) number(name, s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		p.fail(bad(codeRequest, "%s is not valid: not a number", name))
+		p.fail(bad(codeRequest, "%s is not valid: it must be a number", name))
 	}
 	return n
 }
 
-// cut takes what was read, one more than the page holds where there is more,
-// and says whether there are items behind the page and in front of it.
+// cut returns the page and reports whether there are items behind it and in front of
+// it. items has one item more than the page if there are more.
 func cut[T any](g paging, items []T) (page []T, next, previous bool) {
 	more := len(items) > g.size
 	switch {

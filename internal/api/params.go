@@ -138,7 +138,7 @@ func (p *params) title(s string) string {
 	return s
 }
 
-// phone checks a ContactPhoneNumber; an event without one is another thing.
+// phone checks a ContactPhoneNumber. It is required here, and optional in events.
 func (p *params) phone(s string) string {
 	if s == "" {
 		p.fail(bad(codePhone, "ContactPhoneNumber is not valid: it is empty"))
@@ -146,8 +146,8 @@ func (p *params) phone(s string) string {
 	return s
 }
 
-// lostPlus says what to do if a value in which a plus sign may belong has a blank
-// in its place: whoever does not encode it sends a blank.
+// lostPlus explains what to do if a value has a blank that may have been a plus sign:
+// a plus sign that is not encoded is read as a blank.
 func (p *params) lostPlus(name string) string {
 	for _, value := range p.values[name] {
 		blank := strings.Contains(strings.TrimSpace(value), " ")
@@ -155,7 +155,7 @@ func (p *params) lostPlus(name string) string {
 			blank = strings.HasPrefix(value, " ")
 		}
 		if blank {
-			return "; a plus sign in a form is written %2B (curl: --data-urlencode), or else it is read as a blank"
+			return "; write a plus sign in a form as %2B (curl: --data-urlencode), or it is read as a blank"
 		}
 	}
 	return ""

@@ -16,14 +16,14 @@ import (
 	"countersign/workflow"
 )
 
-// request is a request on its way.
+// request is a request that is being answered.
 type request struct {
 	ctx       context.Context
 	http      *http.Request
 	writer    http.ResponseWriter
 	id        string
-	route     *route     // nil where the path is nobody's
-	operation *operation // nil where the method is not the route's
+	route     *route     // nil if no route has the path
+	operation *operation // nil if the method is not the route's
 	account   workflow.SID
 	user      workflow.SID // the account, or its API key, that the request was authenticated with
 	document  workflow.SID // that the path names
@@ -77,7 +77,7 @@ func (h *handler) write(w http.ResponseWriter, r *request, a answer) {
 	text := json.NewEncoder(&body)
 	text.SetEscapeHTML(false) // URLs keep their &, as Twilio's have it
 	if err := text.Encode(a.body); err != nil {
-		h.Logger.ErrorContext(r.ctx, "cannot write an answer", "request", r.id, "err", err)
+		h.Logger.ErrorContext(r.ctx, "an answer could not be encoded", "request", r.id, "err", err)
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
@@ -85,7 +85,7 @@ func (h *handler) write(w http.ResponseWriter, r *request, a answer) {
 	_, _ = w.Write(body.Bytes()) // the client may have left
 }
 
-// safely makes an error of a panic.
+// safely answers, and turns a panic into an error.
 func (h *handler) safely(r *request) (a answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -96,8 +96,8 @@ func (h *handler) safely(r *request) (a answer, err error) {
 	return h.answer(r)
 }
 
-// fault says what the client is told of an error. One that nobody named is our
-// own trouble, and taken to be temporary.
+// fault is what the client is told of an error. An error without a fault of its own
+// counts as temporary.
 func (h *handler) fault(r *request, err error) *fault {
 	var f *fault
 	switch {
@@ -106,7 +106,7 @@ func (h *handler) fault(r *request, err error) *fault {
 	case errors.Is(err, workflow.ErrNotFound):
 		return notFound(r.http.URL.Path)
 	case errors.Is(err, workflow.ErrUnavailable):
-		h.Logger.WarnContext(r.ctx, "a request cannot be answered now", "request", r.id, "err", err)
+		h.Logger.WarnContext(r.ctx, "a request cannot be answered now; the client gets a 503", "request", r.id, "err", err)
 		return unavailable("the log cannot be written to")
 	case r.ctx.Err() == nil:
 		h.Logger.ErrorContext(r.ctx, "a request failed", "request", r.id, "err", err)
@@ -214,12 +214,12 @@ func (h *handler) catchUp(r *request) error {
 	}
 	sequence, err := strconv.ParseUint(asked[0], 10, 64)
 	if err != nil || len(asked) > 1 {
-		return bad(codeRequest, "%s is not valid: one sequence, as %s gave it", headerMinSequence, headerSequence)
+		return bad(codeRequest, "%s is not valid: it must be one sequence, as in %s", headerMinSequence, headerSequence)
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, h.SequenceWait)
 	defer cancel()
 	if err := h.Progress.WaitApplied(ctx, sequence); err != nil {
-		return unavailable(fmt.Sprintf("this worker has read the log to %d and not to %d yet", h.Progress.Position().Sequence, sequence))
+		return unavailable(fmt.Sprintf("this worker has read the log up to %d and not yet up to %d", h.Progress.Position().Sequence, sequence))
 	}
 	r.sequence = h.Progress.Position().Sequence
 	return nil

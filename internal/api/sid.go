@@ -54,7 +54,7 @@ func (h *handler) identity(r *request, b workflow.Created) (sid workflow.SID, id
 		return sid, "create." + string(sid), err
 	}
 	if len(keys) > 1 || !isKey(keys[0]) {
-		return "", "", bad(codeRequest, "Idempotency-Key is not valid: one key of 1 to %d visible ASCII characters", maxKey)
+		return "", "", bad(codeRequest, "Idempotency-Key is not valid: it must be one key of 1 to %d visible ASCII characters", maxKey)
 	}
 	body, err := json.Marshal(b)
 	if err != nil {

@@ -185,7 +185,7 @@ type reply struct {
 	body   map[string]any
 }
 
-// code is the error code of a reply, 0 where it has none.
+// code is the error code of a reply, 0 if it has none.
 func (r reply) code() int {
 	n, _ := r.body["code"].(float64)
 	return int(n)

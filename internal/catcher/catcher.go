@@ -86,7 +86,7 @@ func (c *Catcher) Addr() string { return c.listener.Addr().String() }
 func (c *Catcher) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		_ = c.server.Close()
-		_ = c.listener.Close() // where the server had not yet begun to listen
+		_ = c.listener.Close() // if the server had not yet begun to listen
 	})
 	defer stop()
 	if err := c.server.Serve(c.listener); err != nil && ctx.Err() == nil {
@@ -96,7 +96,7 @@ func (c *Catcher) Run(ctx context.Context) error {
 }
 
 // Mails returns what is kept, the oldest mail first: the newest 10,000 mails,
-// fewer where they have more than 256 MiB.
+// fewer if they have more than 256 MiB.
 func (c *Catcher) Mails() []Mail {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,10 +128,10 @@ func (c *Catcher) Wait(ctx context.Context, n int) error {
 	}
 }
 
-// Script has f called at every step of every dialogue from now on, by several
-// goroutines at once. An *smtp.SMTPError it returns is the answer, any other
-// error is answered with 451, and on nil the dialogue goes on. It may take its
-// time, and it may close the connection. A nil f takes every mail again.
+// Script makes the catcher call f at every step of every dialogue, by several
+// goroutines at once. If f returns an *smtp.SMTPError, that is the answer; any other
+// error is answered with 451; on nil the dialogue goes on. f may block, and may close
+// the connection. A nil f accepts every email again.
 func (c *Catcher) Script(f func(Step) error) {
 	if f == nil {
 		f = func(Step) error { return nil }
@@ -141,7 +141,7 @@ func (c *Catcher) Script(f func(Step) error) {
 	c.script = f
 }
 
-// store keeps the mail, and lets go of the oldest ones where there are too many.
+// store keeps the email, and drops the oldest ones if there are too many.
 func (c *Catcher) store(m Mail) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

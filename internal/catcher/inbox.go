@@ -76,7 +76,7 @@ type list struct {
 	Query              string
 	Mails              []Mail // the newest first
 	Found, Kept, Count int
-	Newer, Older       string // links to the pages beside; empty where there is none
+	Newer, Older       string // links to the pages beside; empty if there is none
 }
 
 func (c *Catcher) showList(w http.ResponseWriter, r *http.Request) {
@@ -136,7 +136,7 @@ type letter struct {
 // field is a line of a header.
 type field struct{ Name, Value string }
 
-// piece is a stretch of text, and a link where URL is set.
+// piece is a stretch of text; it is a link if URL is set.
 type piece struct{ Text, URL string }
 
 func (c *Catcher) showMail(w http.ResponseWriter, r *http.Request) {

@@ -79,7 +79,7 @@ func decode(encoding, charset string, body io.Reader) string {
 	case "base64":
 		body = base64.NewDecoder(base64.StdEncoding, body)
 	}
-	b, _ := io.ReadAll(body) // up to where it is broken
+	b, _ := io.ReadAll(body) // as far as it can be read
 	text := valid(b)
 	if strings.EqualFold(charset, "iso-8859-1") {
 		text = latin1(b)
@@ -96,7 +96,7 @@ func latin1(b []byte) string {
 	return string(runes)
 }
 
-// decodeWords undoes RFC 2047, where it can.
+// decodeWords decodes the encoded words of RFC 2047, as far as it can.
 func decodeWords(s string) string {
 	var d mime.WordDecoder
 	if decoded, err := d.DecodeHeader(s); err == nil {

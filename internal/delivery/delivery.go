@@ -10,7 +10,7 @@ import (
 // Result is what became of a mail.
 type Result struct {
 	Outcome workflow.Outcome // Accepted, Rejected, Deferred or Unknown
-	Code    int              // the reply code of the server; 0 where it gave none
+	Code    int              // the reply code of the server; 0 if it gave none
 	Reply   string           // the server's words, or what went wrong; every address in it is "<…>"
 	Stage   Stage            // how far the dialogue came; empty if it did not begin
 
@@ -37,6 +37,6 @@ const (
 	AtMAIL     Stage = "MAIL"
 	AtRCPT     Stage = "RCPT"
 	AtDATA     Stage = "DATA"
-	AtMessage  Stage = "message"   // between DATA and the dot, where nothing is answered
+	AtMessage  Stage = "message"   // between DATA and the dot, when the server answers nothing
 	AtDot      Stage = "final dot" // the message is there; the reply decides
 )

@@ -27,8 +27,8 @@ import (
 // Format is the version of archives that this package writes and reads.
 const Format = "countersign evidence 1"
 
-// The files of an archive. A message of the log is two: Data has its payload as
-// it stands there, and Head what is around it.
+// The files of an archive. Each message of the log has two: Data, its payload, byte
+// for byte, and Head, what is around it.
 const (
 	ManifestFile  = "manifest.json"
 	SignatureFile = "manifest.p7s" // detached CMS (RFC 5652) over the manifest
@@ -70,10 +70,10 @@ type head struct {
 // Content is what goes into an archive.
 type Content struct {
 	Manifest                  // without Files
-	Life     any              // the document as it stands, as JSON; nil where it is erased
-	Mails    any              // the mail ledger, as JSON; nil where it is erased
-	Letter   []byte           // the signed letter, nil where there is none
-	Messages []events.Message // all that stands on the log about the document, oldest first
+	Life     any              // the document as it stands, as JSON; nil if it is erased
+	Mails    any              // the mail ledger, as JSON; nil if it is erased
+	Letter   []byte           // the signed letter, nil if there is none
+	Messages []events.Message // all messages on the log about the document, oldest first
 }
 
 // Write makes an archive. sign signs the manifest.
@@ -217,10 +217,10 @@ func unpack(archive []byte) (files []packed, err error) {
 	total := uint64(0)
 	for _, f := range r.File {
 		if !namePattern.MatchString(f.Name) || len(f.Name) > longestName {
-			return nil, fmt.Errorf("%s is not the name of a file that countersign evidence writes", terminal.Short(f.Name, longestName))
+			return nil, fmt.Errorf("%s: countersign evidence writes no file with this name", terminal.Short(f.Name, longestName))
 		}
 		if total += f.UncompressedSize64; f.Method != zip.Store || total > most || total > uint64(len(archive)) {
-			return nil, fmt.Errorf("%s: it is not stored as it is", f.Name)
+			return nil, fmt.Errorf("%s: it must be stored without compression", f.Name)
 		}
 		from, err := f.Open()
 		if err != nil {

@@ -277,14 +277,14 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 		{"another's signature of another manifest", forge(t, archive, func(f []packed) []packed {
 			f[1].data, _ = other.Sign([]byte("{}"))
 			return f
-		}), 0, "manifest.p7s", "not what was signed"},
+		}), 0, "manifest.p7s", "of other content"},
 		{"a line and its file are left out of the manifest, which is signed by nobody again", forge(t, archive, func(f []packed) []packed {
 			var m evidence.Manifest
 			_ = json.Unmarshal(f[0].data, &m)
 			m.Files = m.Files[:len(m.Files)-1]
 			f[0].data, _ = json.Marshal(m)
 			return f[:len(f)-1]
-		}), 0, "manifest.p7s", "not what was signed"},
+		}), 0, "manifest.p7s", "of other content"},
 		{"a line is left out of the manifest, and it is signed", forge(t, archive, func(f []packed) []packed {
 			var m evidence.Manifest
 			_ = json.Unmarshal(f[0].data, &m)
@@ -300,7 +300,7 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 		{"an entry of another document", write(t, elsewhere, seal), 6, "log/17.head.json", "another document"},
 		{"entries backwards", write(t, backwards, seal), 6, "log/17.head.json", "not between"},
 		{"another letter than the log's", write(t, unsealed, seal), 3, "letter.pdf", "the log says that the letter with " + sha256Of(c.Letter)},
-		{"a letter whose seal is broken", write(t, another, seal), 3, "letter.pdf", "its seal: it is not what was signed"},
+		{"a letter whose seal is broken", write(t, another, seal), 3, "letter.pdf", "its seal: the signature is of other content"},
 		{"packed otherwise", append(bytes.Clone(archive), 0), 0, "", ""},
 		{"no archive", []byte("PK"), 0, "", "not a valid zip file"},
 	} {

@@ -18,11 +18,11 @@ import (
 // Checker checks signatures.
 type Checker interface {
 	// Signature returns the certificate of the detached CMS signature over the
-	// content, and fails where it is none.
+	// content, and fails if it is none.
 	Signature(content, der []byte) (*x509.Certificate, error)
 
 	// Seal returns the certificate of the seal on a letter, and the time of its
-	// time stamp, zero where it has none. It fails where the letter is not as it
+	// time stamp, zero if it has none. It fails if the letter is not as it
 	// was sealed.
 	Seal(pdf []byte) (*x509.Certificate, time.Time, error)
 }
@@ -31,17 +31,17 @@ type Checker interface {
 type Report struct {
 	Manifest Manifest
 	Signer   *x509.Certificate // of the manifest
-	Seal     *x509.Certificate // of the letter, nil where there is none
-	Stamped  time.Time         // of the seal, by a time-stamp authority; zero where it has no time stamp
+	Seal     *x509.Certificate // of the letter, nil if there is none
+	Stamped  time.Time         // of the seal, by a time-stamp authority; zero if it has no time stamp
 	Entries  int               // of the log
 	Signed   workflow.Asked    // who asked for the signature, as the log proves it; zero if it is not signed
-	Letter   string            // the letter's digest as the log has it, "sha256:…"; empty where the log has none
+	Letter   string            // the letter's digest as the log has it, "sha256:…"; empty if the log has none
 }
 
 // Fault is what is wrong with an archive, at the first file that does not fit.
 type Fault struct {
 	Entry int    // its place in the manifest, from 1 on; 0 for the manifest, its signature and the archive itself
-	File  string // its name; empty where it is the archive itself
+	File  string // its name; empty if it is the archive itself
 	What  string
 }
 

@@ -29,7 +29,7 @@ var armed = sync.OnceValue(func() *point { return parse(os.Getenv(Variable)) })
 
 var form = regexp.MustCompile(`^([a-z-]+)(?::([1-9][0-9]*))?(?:=(kill|freeze|panic))?$`)
 
-// parse reads what the variable says; nil where it says nothing.
+// parse reads the variable; nil if it is empty.
 func parse(s string) *point {
 	if s == "" {
 		return nil

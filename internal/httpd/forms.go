@@ -15,7 +15,7 @@ import (
 
 // The errors of Forms.Receive. Any other says that the body broke off.
 var (
-	ErrFormTooLarge = errors.New("the form is larger than a form may be")
+	ErrFormTooLarge = errors.New("the form is too large")
 	ErrNoRoom       = errors.New("many large forms are being read: try again")
 	ErrFormTooSlow  = errors.New("the form took long to arrive, and other forms wait: try again")
 )

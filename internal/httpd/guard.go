@@ -60,7 +60,7 @@ func hostname(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// local reports whether no name server decides where the name leads.
+// local reports whether the name leads to an address without a name server.
 func local(name string) bool {
 	_, err := netip.ParseAddr(name)
 	return err == nil || name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost")

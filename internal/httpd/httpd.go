@@ -15,14 +15,13 @@ import (
 	"time"
 )
 
-// Limits bound what a client may take. What is 0 has the default that stands
-// with it.
+// Limits bound what a client may take. A limit of 0 has the default given with it.
 type Limits struct {
 	Header time.Duration // to read a request's header: 5 s
 	Read   time.Duration // to read a whole request: 30 s
 	Write  time.Duration // from the end of a request's header to the end of its answer: 1 min
 	Idle   time.Duration // between two requests of a connection: 2 min
-	Grace  time.Duration // for requests in hand, once the server is to end: 5 s
+	Grace  time.Duration // for requests that have begun, when the server ends: 5 s
 
 	HeaderBytes int // of a request's header: 32 KiB
 }
@@ -47,8 +46,8 @@ type Server struct {
 	Logger  *slog.Logger // gets what goes wrong with connections, at debug level
 }
 
-// Run serves until ctx ends, and gives requests in hand a moment more. It
-// fails where the listener does.
+// Run serves until ctx ends. Then requests that have begun get Limits.Grace to
+// finish. It fails if the listener fails.
 func (s Server) Run(ctx context.Context, l net.Listener) error {
 	limits := s.Limits.withDefaults()
 	protocols := new(http.Protocols)

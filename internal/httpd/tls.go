@@ -13,12 +13,12 @@ import (
 	"countersign/internal/private"
 )
 
-// FromFiles is TLS with a certificate and its key in PEM files. They are read
-// again when they change, within a second, without a restart: where what is
-// there then cannot be read the old certificate goes on, and the log says so.
-// It fails if they cannot be read now, and if other users can read the key or
-// change it (private.Check). reload reads them at once, without waiting for a
-// connection, and fails if they cannot be used.
+// FromFiles is TLS with a certificate and its key in PEM files. They are read again
+// within a second after a change, without a restart. If they cannot be read then, the
+// old certificate stays in use and the error is logged. FromFiles fails if they cannot
+// be read now, and if other users can read the key or change it (private.Check).
+// reload reads them at once, without waiting for a connection, and fails if they
+// cannot be used.
 func FromFiles(certFile, keyFile string, logger *slog.Logger) (c *tls.Config, reload func() error, err error) {
 	served := false
 	read := func() (*tls.Certificate, error) {
@@ -34,7 +34,7 @@ func FromFiles(certFile, keyFile string, logger *slog.Logger) (c *tls.Config, re
 	}
 	failed := func(err error) {
 		if served {
-			logger.Error("the new TLS certificate cannot be used; the old one goes on", "err", err)
+			logger.Error("the new TLS certificate cannot be used; the old one stays in use", "err", err)
 		}
 	}
 	pair := private.Watch(time.Now, read, failed, certFile, keyFile)
@@ -61,13 +61,13 @@ func readPair(certFile, keyFile string) (tls.Certificate, error) {
 }
 
 // FromACME is TLS with certificates for one host name that are fetched from a
-// certificate authority by ACME (RFC 8555), kept in dir, and fetched anew
-// before they expire. The authority proves the name by connecting to its port
-// 443 (TLS-ALPN-01, RFC 8737), which has to lead to this server. Whoever calls
-// it agrees to the authority's terms.
+// certificate authority by ACME (RFC 8555), kept in dir, and renewed before they
+// expire. The authority proves the name by connecting to its port 443 (TLS-ALPN-01,
+// RFC 8737), which must lead to this server. The caller agrees to the authority's
+// terms.
 func FromACME(host, dir, directoryURL string) (*tls.Config, error) {
 	if host == "" {
-		return nil, errors.New("fetch TLS certificates: no host name to fetch them for")
+		return nil, errors.New("fetch TLS certificates: the host name must not be empty")
 	}
 	m := &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(dir), HostPolicy: autocert.HostWhitelist(host),

@@ -14,20 +14,20 @@ import (
 // Sealed is what a seal says.
 type Sealed struct {
 	Certificate *x509.Certificate
-	Stamped     time.Time // when a time-stamp authority had the signature; zero where none was asked
+	Stamped     time.Time // when a time-stamp authority had the signature; zero if none was asked
 }
 
 // covers is the signature in a PDF as Apply writes it.
 var covers = regexp.MustCompile(`/ByteRange \[0 (\d{10}) (\d{10}) (\d{10})\]\n/Contents <`)
 
 // Check checks the seal on a letter: that it is the seal of the whole file, and
-// that no byte was changed since. Whether the certificate in it is to be
-// trusted is the caller's question. It fails with ErrOtherContent or
+// that no byte has changed since. The caller must decide whether to trust the
+// certificate in it. It fails with ErrOtherContent or
 // ErrNoSignature.
 func Check(pdf []byte) (Sealed, error) {
 	all := covers.FindAllSubmatchIndex(pdf, -1)
 	if len(all) == 0 {
-		return Sealed{}, fmt.Errorf("%w: the letter has no seal of ours", ErrNoSignature)
+		return Sealed{}, fmt.Errorf("%w: the letter has no seal of Countersign", ErrNoSignature)
 	}
 	at := all[len(all)-1]
 	number := func(i int) int {
@@ -36,7 +36,7 @@ func Check(pdf []byte) (Sealed, error) {
 	}
 	from, to := at[1]-1, number(2)
 	if number(1) != from || to < from+2 || to > len(pdf) || number(3) != len(pdf)-to || pdf[to-1] != '>' {
-		return Sealed{}, fmt.Errorf("%w: the seal is not of the whole letter", ErrOtherContent)
+		return Sealed{}, fmt.Errorf("%w: the seal must cover the whole letter", ErrOtherContent)
 	}
 	der, err := contents(pdf[from+1 : to-1])
 	if err != nil {
@@ -60,11 +60,11 @@ func contents(digits []byte) ([]byte, error) {
 	}
 	// The length of a DER value stands in its first bytes.
 	if len(raw) < 4 || raw[0] != 0x30 || raw[1] != 0x82 {
-		return nil, errors.New("it holds no signature")
+		return nil, errors.New("the seal holds no signature")
 	}
 	length := 4 + int(raw[2])<<8 + int(raw[3])
 	if length > len(raw) || len(bytes.Trim(raw[length:], "\x00")) > 0 {
-		return nil, errors.New("there is something behind the signature")
+		return nil, errors.New("the seal must hold nothing behind the signature")
 	}
 	return raw[:length], nil
 }

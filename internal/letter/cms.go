@@ -18,7 +18,7 @@ import (
 // certificate (RFC 5035, section 3), which PAdES demands.
 var idSigningCertificateV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
 
-// Both have SHA-256 where they leave the algorithm out.
+// Both mean SHA-256 if they leave the algorithm out.
 type (
 	signingCertificateV2 struct{ Certs []essCertIDv2 }
 	essCertIDv2          struct{ CertHash []byte }
@@ -103,14 +103,13 @@ func (unsigned) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 
 // What is wrong with a signature that was checked.
 var (
-	ErrOtherContent = errors.New("it is not what was signed") // the signature is of something else
+	ErrOtherContent = errors.New("the signature is of other content")
 	ErrNoSignature  = errors.New("the signature is broken")
 )
 
 // CheckSignature checks a signature that Sign made over the content, to the
-// last byte of it, and returns the signer's certificate. Whether that
-// certificate is to be trusted is the caller's question: whoever makes a
-// signature of their own passes with another certificate. It fails with
+// last byte of it, and returns the signer's certificate. The caller must decide
+// whether to trust that certificate: anybody can sign with another one. It fails with
 // ErrOtherContent or ErrNoSignature.
 func CheckSignature(content, der []byte) (*x509.Certificate, error) {
 	p, certificate, err := parseSignature(content, der)
@@ -119,7 +118,7 @@ func CheckSignature(content, der []byte) (*x509.Certificate, error) {
 	}
 	again, err := signature(content, p.Certificates, func([]byte) ([]byte, error) { return p.Signers[0].EncryptedDigest, nil }, nil)
 	if err != nil || !bytes.Equal(again, der) {
-		return nil, fmt.Errorf("%w: it is not written as it was made", ErrNoSignature)
+		return nil, fmt.Errorf("%w: its bytes are not those that Sign writes", ErrNoSignature)
 	}
 	return certificate, nil
 }
@@ -133,7 +132,7 @@ func parseSignature(content, der []byte) (*pkcs7.PKCS7, *x509.Certificate, error
 	}
 	certificate := p.GetOnlySigner()
 	if certificate == nil {
-		return nil, nil, fmt.Errorf("%w: it has not one signer with a certificate", ErrNoSignature)
+		return nil, nil, fmt.Errorf("%w: it must have exactly one signer with a certificate", ErrNoSignature)
 	}
 	p.Content = content
 	var other *pkcs7.MessageDigestMismatchError
@@ -145,7 +144,7 @@ func parseSignature(content, der []byte) (*pkcs7.PKCS7, *x509.Certificate, error
 	var tie signingCertificateV2
 	digest := sha256.Sum256(certificate.Raw)
 	if err := p.UnmarshalSignedAttribute(idSigningCertificateV2, &tie); err != nil || len(tie.Certs) != 1 || !bytes.Equal(tie.Certs[0].CertHash, digest[:]) {
-		return nil, nil, fmt.Errorf("%w: it is not tied to its certificate", ErrNoSignature)
+		return nil, nil, fmt.Errorf("%w: it does not belong to its certificate", ErrNoSignature)
 	}
 	return p, certificate, nil
 }

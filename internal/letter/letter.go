@@ -275,7 +275,7 @@ func (p *page) signature() {
 	p.fact(w.SignedAt, moment(s.At, s.Zone))
 }
 
-// moment writes a time in UTC and, where the zone is known here, in the
+// moment writes a time in UTC and, if the zone is known here, in the
 // signer's own.
 func moment(at time.Time, zone string) string {
 	const form = "2006-01-02 15:04:05"

@@ -79,7 +79,7 @@ func run(t *testing.T, pdf []byte, program string, args ...string) string {
 		}
 	}
 	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
-	if err != nil && program != "pdfsig" { // which also fails where it does not know the signer
+	if err != nil && program != "pdfsig" { // which also fails if it does not know the signer
 		t.Fatalf("%s: %v\n%s", program, err, out)
 	}
 	return string(out)

@@ -62,7 +62,7 @@ func (s Seal) Apply(pdf []byte, at time.Time, stamp func(signature []byte) (toke
 		return nil, fmt.Errorf("seal the letter: %w", err)
 	}
 	if hex.EncodedLen(len(der)) > room {
-		return nil, fmt.Errorf("seal the letter: the signature has %d bytes, more than there is room for; use a shorter certificate", len(der))
+		return nil, fmt.Errorf("seal the letter: the signature has %d bytes, more than fits into the PDF: use a shorter certificate chain", len(der))
 	}
 	hex.Encode(out[from+1:], der)
 	return out, nil
@@ -89,7 +89,7 @@ var (
 	catalogAt = regexp.MustCompile(`(?s)^\n\d+ 0 obj\s*<<(.*?)>>\s*endobj`)
 )
 
-var errNotOurs = errors.New("it is not a PDF that Write wrote")
+var errNotOurs = errors.New("the PDF was not written by Write")
 
 func newUpdate(pdf []byte) (*update, error) {
 	i := bytes.LastIndex(pdf, []byte("trailer"))
@@ -124,7 +124,7 @@ func newUpdate(pdf []byte) (*update, error) {
 	return u, nil
 }
 
-// object writes an object anew.
+// object writes a new version of an object.
 func (u *update) object(n int, format string, args ...any) {
 	u.offsets[n] = u.out.Len()
 	u.order = append(u.order, n)

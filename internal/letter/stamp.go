@@ -22,12 +22,11 @@ import (
 // there (RFC 3161, appendix A).
 var idTimeStampToken = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}
 
-// ErrNotStamped says that there is no time stamp to be had.
+// ErrNotStamped means that the authority gave no time stamp.
 var ErrNotStamped = errors.New("no time stamp")
 
 // Authority is a time-stamp authority (RFC 3161): its word is that a signature
-// was there at a time by its clock. Whether it is to be trusted is for whoever
-// reads the letter.
+// existed at a time by its clock. Readers of the letter decide whether they trust it.
 type Authority struct {
 	URL     string        // http or https
 	Try     time.Duration // for one question
@@ -84,7 +83,7 @@ func (a Authority) ask(ctx context.Context, signature []byte) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case len(reply) > mostStamp:
-		return nil, fmt.Errorf("the authority's answer has more than the %d bytes that there is room for", mostStamp)
+		return nil, fmt.Errorf("the answer of the authority has more than %d bytes, which is all that fits into the PDF", mostStamp)
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("the authority answers %s", resp.Status)
 	}
@@ -93,7 +92,7 @@ func (a Authority) ask(ctx context.Context, signature []byte) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the authority's answer: %w", err)
 	case said.Nonce == nil || said.Nonce.Cmp(nonce) != 0:
-		return nil, errors.New("the authority answers another question")
+		return nil, errors.New("the answer of the authority is for another request")
 	}
 	_, err = parseStamp(said.RawToken, signature)
 	return said.RawToken, err
@@ -108,14 +107,14 @@ func parseStamp(token, signature []byte) (*timestamp.Timestamp, error) {
 	digest := sha256.Sum256(signature)
 	switch {
 	case said.HashAlgorithm != crypto.SHA256 || !bytes.Equal(said.HashedMessage, digest[:]):
-		return nil, errors.New("the time stamp is of something else")
+		return nil, errors.New("the time stamp is of other content")
 	case len(said.Certificates) == 0:
-		return nil, errors.New("the time stamp has no certificate")
+		return nil, errors.New("the time stamp holds no certificate")
 	}
 	return said, nil
 }
 
-// stampOf is when the authority on a signature had it, zero where there is
+// stampOf is when the authority on a signature had it, zero if there is
 // none.
 func stampOf(p *pkcs7.PKCS7) (time.Time, error) {
 	for _, a := range p.Signers[0].UnauthenticatedAttributes {

@@ -149,7 +149,7 @@ func TestATimeStampOfSomethingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := letter.Check(sealed); !errors.Is(err, letter.ErrNoSignature) || !strings.Contains(err.Error(), "of something else") {
+	if _, err := letter.Check(sealed); !errors.Is(err, letter.ErrNoSignature) || !strings.Contains(err.Error(), "of other content") {
 		t.Errorf("it is taken: %v", err)
 	}
 }
@@ -209,7 +209,7 @@ func TestAStampThatIsTooLong(t *testing.T) {
 	t.Cleanup(srv.Close)
 	authority := letter.Authority{URL: srv.URL, Try: 10 * time.Second, Between: time.Millisecond}
 	_, err := seals(t, key).Apply(write(t, content("en", 1)), at, func(signature []byte) ([]byte, error) { return authority.Stamp(ctx, signature) })
-	if !errors.Is(err, letter.ErrNotStamped) || !strings.Contains(err.Error(), "more than the 16384 bytes") {
+	if !errors.Is(err, letter.ErrNotStamped) || !strings.Contains(err.Error(), "more than 16384 bytes") {
 		t.Errorf("%v", err)
 	}
 }

@@ -46,7 +46,7 @@ func Languages() []string { return []string{english.Language, spanish.Language} 
 
 var matcher = language.NewMatcher([]language.Tag{language.English, language.Spanish})
 
-// Language is the first language that can be served, English where none can.
+// Language returns the first language that can be served; English if none can.
 // A wish is a locale, "es" or "es-MX", or an Accept-Language header (RFC 9110,
 // section 12.5.4); an empty one is none.
 func Language(wishes ...string) string {

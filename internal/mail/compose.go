@@ -66,17 +66,17 @@ func newComposer(c Config) (composer, error) {
 	return p, err
 }
 
-// write makes the message of a mail. It fails where the mail names no document
-// or is of a kind that there are no words for.
+// write writes the message of an email. It fails if the email has no document or its
+// kind has no words.
 func (c composer) write(message Message, to *netmail.Address) (outgoing, error) {
 	m := message.Mail
 	if m.About == nil {
-		return outgoing{}, errors.New("the mail says nothing of its document")
+		return outgoing{}, errors.New("the email has no document")
 	}
 	w := of(m.About.Locale)
 	say, ok := w.kinds[m.Kind]
 	if !ok {
-		return outgoing{}, fmt.Errorf("there are no words for %q mails", m.Kind)
+		return outgoing{}, fmt.Errorf("there are no words for emails of the kind %q", m.Kind)
 	}
 	v := c.view(w, m)
 	v.Attached = message.Letter != nil

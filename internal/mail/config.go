@@ -18,28 +18,28 @@ import (
 	"countersign/workflow"
 )
 
-// Config says where mails go and what stands in them.
+// Config says how emails are sent and what they say.
 type Config struct {
 	Server     smtpurl.Server
 	From       string      // "Hosting Team <loa@example.com>"
-	ReplyTo    string      // where answers go; empty: to From
+	ReplyTo    string      // address for answers; empty: From
 	ReturnPath string      // sender of the envelope, to whom mail servers report; empty: From
 	Pool       int         // connections at most, at least 1
 	HELO       string      // the name given in EHLO; empty: the host's own if it is a full one, else the address literal
-	TLS        *tls.Config // nil: the system's roots; ServerName is the server's host unless set
+	TLS        *tls.Config // nil: the system's roots; ServerName is the server's host unless it is set
 	TokenFile  string      // holds an OAuth token, which logs in by XOAUTH2; read for each connection
 	// TokenCommand prints such a token; sh runs it, and a token is used for a minute.
 	TokenCommand string
 	DKIM         *DKIM // nil: mails are not signed
 
-	// Link answers with the address where the mail's document is signed, and with
-	// the day by which it asks to be. It is asked for the mails to the signer, and
-	// for no other, by several mails at once; for the same mail it says the same.
+	// Link returns the signing link of an email's document, and the time until which
+	// it is valid. It is called for emails to the signer only, by several goroutines
+	// at once, and must return the same for the same email.
 	Link func(m workflow.Mail) (url string, signBy time.Time)
 
 	Now    func() time.Time // for the Date of mails; nil: this machine's clock
 	Idle   time.Duration    // a connection unused for so long is closed; 0: 30 s
-	Logger *slog.Logger     // hears that mails go out in the clear; may be nil
+	Logger *slog.Logger     // is told if emails are sent in the clear; may be nil
 }
 
 // DKIM is the key that signs mails (RFC 6376). KeyFile holds it as PEM: RSA
@@ -55,17 +55,17 @@ const (
 	maxTag      = 70 // characters in a tag of a DKIM signature that survive go-mail's folding
 )
 
-// check finds what is wrong with the settings that New does not parse.
+// check checks the settings that New does not parse.
 func (c Config) check() error {
 	switch {
 	case c.Pool < 1:
-		return fmt.Errorf("a pool of %d connections: it needs at least one", c.Pool)
+		return fmt.Errorf("the pool must have at least one connection, and has %d", c.Pool)
 	case c.Idle < 0:
-		return fmt.Errorf("connections kept for %s: a time cannot be negative", c.Idle)
+		return fmt.Errorf("the time for which idle connections are kept must not be negative, and is %s", c.Idle)
 	case c.Link == nil:
-		return errors.New("no link to the signing page")
+		return errors.New("the function that makes signing links must be set")
 	case strings.ContainsFunc(c.HELO, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return fmt.Errorf("helo name %q is not a host name", c.HELO)
+		return fmt.Errorf("the helo name must be a host name, and is %q", c.HELO)
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (c Config) check() error {
 func mailbox(s string) (*netmail.Address, error) {
 	a, err := netmail.ParseAddress(s)
 	if err != nil {
-		return nil, errors.New("not a mailbox such as Hosting Team <loa@example.com>")
+		return nil, errors.New("must be a mailbox such as Hosting Team <loa@example.com>")
 	}
 	if a.Address, err = ascii(a.Address); err != nil {
 		return nil, err
@@ -82,16 +82,16 @@ func mailbox(s string) (*netmail.Address, error) {
 	return a, nil
 }
 
-// key reads the signing key, or nothing where mails are not signed.
+// key reads the signing key; nil if emails are not signed.
 func (d *DKIM) key() (crypto.Signer, error) {
 	if d == nil {
 		return nil, nil
 	}
 	if d.Domain == "" || d.Selector == "" || strings.ContainsFunc(d.Domain+d.Selector, notInTag) {
-		return nil, errors.New("dkim needs a domain and a selector, both plain names")
+		return nil, errors.New("dkim must have a domain and a selector, both plain names")
 	}
 	if len(d.Domain) > maxTag || len(d.Selector) > maxTag {
-		return nil, fmt.Errorf("dkim: domain and selector can have %d characters", maxTag)
+		return nil, fmt.Errorf("dkim: domain and selector must have at most %d characters each", maxTag)
 	}
 	pem, err := os.ReadFile(d.KeyFile)
 	if err != nil {

@@ -47,17 +47,17 @@ func newDialer(c Config) (*dialer, error) {
 	}
 	switch {
 	case c.Server.Host == "":
-		return nil, errors.New("the mail server has no host")
+		return nil, errors.New("the mail server's URL must have a host")
 	case c.Server.User != "" && c.Server.Password == "" && d.tokens == nil:
-		return nil, errors.New("the mail server's URL has a user and no password: give it one, or set smtp-oauth-token-file or smtp-oauth-token-command")
+		return nil, errors.New("the mail server's URL has a user and no password: add the password, or set smtp-oauth-token-file or smtp-oauth-token-command")
 	case c.Server.User == "" && d.tokens != nil:
-		return nil, errors.New("a token logs in a user: put the user into the mail server's URL, as in smtp://user@host")
+		return nil, errors.New("an OAuth token needs a user: put the user into the mail server's URL, as in smtp://user@host")
 	}
 	switch c.Server.Encryption {
 	case smtpurl.Implicit, smtpurl.Mandatory, smtpurl.Opportunistic, smtpurl.Plain:
 		return d, nil
 	}
-	return nil, fmt.Errorf("encryption %q: it can be mandatory, opportunistic, none or implicit", c.Server.Encryption)
+	return nil, fmt.Errorf("the encryption must be mandatory, opportunistic, none or implicit, and is %q", c.Server.Encryption)
 }
 
 // link is a connection while it is made ready.
@@ -72,8 +72,8 @@ type link struct {
 // errTLS says that a connection could not be encrypted.
 var errTLS = errors.New("the connection cannot be encrypted")
 
-// dial opens a connection and brings it to where mails can be sent: greeting,
-// EHLO, TLS, AUTH. All of it ends by until. Its errors are stageErrors.
+// dial opens a connection and makes it ready for emails: greeting, EHLO, TLS, AUTH.
+// It ends by until at the latest. Its errors are stageErrors.
 //
 // smtpurl.Opportunistic encryption (RFC 7435) takes any certificate. If it fails, the
 // mails go out in the clear over another connection, which is said once.

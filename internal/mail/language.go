@@ -61,7 +61,7 @@ func (f fact) Rows() [][]string {
 // is makes a fact of one value.
 func is(label, value string) fact { return fact{Label: label, Values: []string{value}} }
 
-// of returns the words for a locale, English where there are none for it.
+// of returns the words for a locale; English if it has none.
 func of(locale string) *language {
 	if loa.Language(locale) == "es" {
 		return &spanish

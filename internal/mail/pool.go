@@ -22,7 +22,7 @@ type Pool struct {
 	jury     jury
 	idle     time.Duration
 
-	busy chan struct{} // one for each mail in hand; its capacity is the pool's size
+	busy chan struct{} // one for each email that is being sent; its capacity is the pool's size
 
 	mu     sync.Mutex
 	kept   []*session // the open connections that no mail uses, last used last
@@ -33,13 +33,13 @@ type Pool struct {
 	ended   int // how many it took on the last connection that it ended
 }
 
-// Message is a mail that is to be sent. About must be set.
+// Message is an email to send. Mail.About must be set.
 type Message struct {
 	Mail   workflow.Mail
 	Letter []byte // the signed letter, a PDF to attach; nil for none
 
-	Download string    // where the signed letter can be had; empty for nowhere
-	Until    time.Time // from then on no longer
+	Download string    // URL of the signed letter; empty for none
+	Until    time.Time // until when Download is valid
 }
 
 // patience bounds the dialogue of a mail whose context has no deadline. RFC
@@ -95,7 +95,7 @@ func (p *Pool) Send(ctx context.Context, m Message) delivery.Result {
 		until = time.Now().Add(patience)
 	}
 	if err := ctx.Err(); err != nil || !time.Now().Before(until) {
-		return delivery.Result{Outcome: workflow.Deferred, Reply: "not begun: its time was over before a connection was free"}
+		return delivery.Result{Outcome: workflow.Deferred, Reply: "the email was not begun: its deadline passed before a connection was free"}
 	}
 	r := p.jury.judge(p.deliver(out, until), m.Mail.ID, m.Mail.Recipient)
 	r.Reply = redact.Reply(r.Reply, append(out.secrets, p.dialer.server.Password)...)
@@ -171,7 +171,7 @@ func (p *Pool) take() (*session, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, errors.New("not begun: the pool is closed")
+		return nil, errors.New("the email was not begun: the pool is closed")
 	}
 	if len(p.kept) == 0 {
 		return nil, nil

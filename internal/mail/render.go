@@ -66,7 +66,7 @@ func (p pages) render(c content) (text, html []byte, err error) {
 const usual = 16 << 10
 
 // Outlook draws with Word, which knows no greatest width and takes a serif
-// where it does not know a font. These comments are for it alone;
+// if it does not know a font. These comments are for it alone;
 // html/template would drop them.
 const (
 	outlookFont  = htmltemplate.HTML(`<!--[if mso]><style>body,table,td,p,h1,a{font-family:Arial,sans-serif !important;}</style><![endif]-->`)
@@ -91,7 +91,7 @@ type view struct {
 	Digest   string // of the letter; only once it is signed
 	Declined bool   // the signer has canceled it
 	Expired  bool   // nobody signed in time
-	Reason   string // why it was canceled or failed, where that is not said otherwise
+	Reason   string // why it was canceled or failed, unless other words say so
 	Person   string // who should be asked instead, as the signer typed it
 	Attached bool   // the signed letter is in the mail
 	Link     string // to sign, only for the signer; or to download the signed letter

@@ -100,7 +100,7 @@ func fields(t *testing.T, h netmail.Header) {
 	}
 }
 
-// loadsNothing fails where a page asks for anything, runs anything, leads to
+// loadsNothing fails if a page asks for anything, runs anything, leads to
 // more than one place, or says another address than the one it leads to.
 func loadsNothing(t *testing.T, page *html.Node) {
 	t.Helper()
@@ -145,7 +145,7 @@ func said(n *html.Node) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// alike fails where one part of a mail has a word that the other lacks, but for
+// alike fails if one part of a mail has a word that the other lacks, but for
 // what only the page needs: the line that a mailbox shows, how the letter
 // stands, and what to do where the button does not work.
 func alike(t *testing.T, text string, page *html.Node) {

@@ -388,7 +388,7 @@ func portOf(t testing.TB, addr string) int {
 	return a.Port
 }
 
-// await waits for a state, and fails the test where it does not come.
+// await waits for a state, and fails the test if it does not come.
 func await(t testing.TB, what string, reached func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

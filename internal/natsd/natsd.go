@@ -42,8 +42,8 @@ type Options struct {
 	Token      string // that clients must give if the server listens, those of this process too; "" for none
 	Name       string // the server's name, as clients and the nats CLI show it
 	SyncAlways bool   // sync each message to disk before it is acknowledged
-	// SyncInterval is the time between syncs where SyncAlways is not set; 0 is
-	// the server's own, 2 minutes.
+	// SyncInterval is the time between syncs if SyncAlways is false; 0 is the
+	// server's default, 2 minutes.
 	SyncInterval time.Duration
 	Logger       *slog.Logger // takes the server's warnings and errors; nil for nowhere
 }
@@ -117,7 +117,7 @@ func settings(o Options) (*server.Options, error) {
 		MaxPayload:        maxPayload,
 	}
 	if o.StoreDir == "" {
-		return nil, errors.New("the NATS server needs a directory for its store")
+		return nil, errors.New("the NATS server must have a directory for its store")
 	}
 	if o.Listen == "" || o.Listen == Off {
 		so.DontListen = true
@@ -126,11 +126,11 @@ func settings(o Options) (*server.Options, error) {
 	so.Authorization = o.Token
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("--nats-listen %q is not host:port: %w", o.Listen, err)
+		return nil, fmt.Errorf("--nats-listen must be host:port, and is %q: %w", o.Listen, err)
 	}
 	so.Host = host
 	if so.Port, err = strconv.Atoi(port); err != nil || so.Port < 0 || so.Port > 65535 {
-		return nil, fmt.Errorf("--nats-listen %q is not host:port: no such port", o.Listen)
+		return nil, fmt.Errorf("--nats-listen must be host:port with a port from 0 to 65535, and is %q", o.Listen)
 	}
 	if so.Port == 0 {
 		so.Port = server.RANDOM_PORT
@@ -158,15 +158,14 @@ func permitted(storeDir string) error {
 				os.Geteuid(), path, fs.ErrPermission, storeDir)
 		}
 		if err != nil {
-			return fmt.Errorf("look at the NATS server's store: %s: %w", path, err)
+			return fmt.Errorf("read the NATS server's store: %s: %w", path, err)
 		}
 		return nil
 	})
 }
 
-// damage reports the streams that stand in the store and were not recovered.
-// The server itself goes on without them, and a log that is missing would be
-// made anew.
+// damage fails with the streams that are in the store and were not recovered. The
+// server itself runs on without them, and the worker would create an empty log.
 func (s *Server) damage(storeDir string) error {
 	dirs, err := os.ReadDir(filepath.Join(storeDir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -192,19 +191,19 @@ func (s *Server) damage(storeDir string) error {
 	if len(damaged) == 0 {
 		return nil
 	}
-	return fmt.Errorf("damaged in the store %s: stream %s: what the server has logged says why. Keep a copy of the directory; restore the data directory from a backup, or move the stream's directory out of the store and restore the stream from a NATS backup (nats stream restore DIR)",
-		storeDir, strings.Join(damaged, ", "))
+	return fmt.Errorf("the NATS server could not recover stream %s in the store %s: the server's log lines above say why. Keep a copy of the directory; restore the data directory from a backup, or move the stream's directory out of the store and restore the stream from a NATS backup (nats stream restore DIR)",
+		strings.Join(damaged, ", stream "), storeDir)
 }
 
 // InProcessConn makes a connection that needs no port. It lets the server be
 // given to nats.InProcessServer.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
 
-// Addr is where the server listens, nil where it does not.
+// Addr is where the server listens, nil if it does not.
 func (s *Server) Addr() net.Addr { return s.nats.Addr() }
 
-// ClientURL is the URL that clients of other processes connect to, "" where
-// the server does not listen.
+// ClientURL is the URL that clients of other processes connect to, "" if the server
+// does not listen.
 func (s *Server) ClientURL() string {
 	if s.Addr() == nil {
 		return ""

@@ -58,8 +58,8 @@ func TestStartRefuses(t *testing.T) {
 		"a store that another server holds": {natsd.Options{StoreDir: held}, "--data-dir"},
 		"an address that is taken":          {natsd.Options{StoreDir: other, Listen: running.Addr().String()}, "--nats-listen"},
 		"an address without a port":         {natsd.Options{StoreDir: other, Listen: "localhost"}, "--nats-listen"},
-		"a port that is none":               {natsd.Options{StoreDir: other, Listen: "localhost:nats"}, "no such port"},
-		"a port out of range":               {natsd.Options{StoreDir: other, Listen: "localhost:70000"}, "no such port"},
+		"a port that is none":               {natsd.Options{StoreDir: other, Listen: "localhost:nats"}, "a port from 0 to 65535"},
+		"a port out of range":               {natsd.Options{StoreDir: other, Listen: "localhost:70000"}, "a port from 0 to 65535"},
 		"no store":                          {natsd.Options{}, "directory"},
 		"a store that is a file":            {natsd.Options{StoreDir: file(t)}, "not a directory"},
 	} {

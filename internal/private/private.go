@@ -63,9 +63,9 @@ func Read(path string, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a file; name a file, or a path where there is nothing yet")
+		return nil, errors.New("it must be a regular file, or not exist yet")
 	case info.Size() > most:
-		return nil, fmt.Errorf("it has %d bytes, more than the %d that are allowed; is the path right?", info.Size(), most)
+		return nil, fmt.Errorf("it has %d bytes and may have at most %d: check the path", info.Size(), most)
 	}
 	if err := Check(path, info); err != nil {
 		return nil, err

@@ -43,8 +43,8 @@ func TestRead_WhatIsNoSecretFileIsRefused(t *testing.T) {
 		path, says string
 		most       int64
 	}{
-		"too large":   {path, "more than the 5", 5},
-		"a directory": {filepath.Dir(path), "not a file", 100},
+		"too large":   {path, "at most 5", 5},
+		"a directory": {filepath.Dir(path), "must be a regular file", 100},
 		"no file":     {path + "x", "no such file", 100},
 	} {
 		if _, err := private.Read(c.path, c.most); err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), `"secret"`) {

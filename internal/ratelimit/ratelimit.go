@@ -1,6 +1,6 @@
-// Package ratelimit bounds how often something happens for each of many keys,
-// and how many bytes requests hold at once. It finds out from where a request
-// comes.
+// Package ratelimit bounds how often something happens for each of many keys, and
+// how many bytes requests hold at once. Address is the key of a request: the client's
+// address.
 package ratelimit
 
 import (
@@ -93,9 +93,8 @@ func roundUp(wait time.Duration) time.Duration {
 // Seconds rounds a wait up, for Retry-After.
 func Seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// Address is where a request comes from: the peer, or, where that is one of
-// the proxies, whom it says it speaks for. It is not valid where the peer has
-// no IP address.
+// Address is the address of the client: the peer's or, if the peer is one of the
+// proxies, the one in X-Forwarded-For. It is not valid if the peer has no IP address.
 func Address(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

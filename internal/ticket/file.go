@@ -35,7 +35,7 @@ func newFile(path string, now func() time.Time, logger *slog.Logger) *File {
 	}
 	failed := func(err error) {
 		if there || !errors.Is(err, ErrAbsent) {
-			logger.Error("the keys file cannot be read; the keys that it had count", "err", err)
+			logger.Error("the keys file cannot be read; the keys read last stay in use", "err", err)
 		}
 	}
 	spare := &Keys{now: now, keys: []key{newKey(newSecret())}}
@@ -45,7 +45,7 @@ func newFile(path string, now func() time.Time, logger *slog.Logger) *File {
 // ErrAbsent means that there is no keys file yet.
 var ErrAbsent = errors.New("the keys file is missing")
 
-// Open reads the keys file as LoadKeys does, and makes it where there is none.
+// Open reads the keys file as LoadKeys does, and makes it if there is none.
 func Open(path string, now func() time.Time, logger *slog.Logger) (*File, error) {
 	if _, err := LoadKeys(path); err != nil { // makes it
 		return nil, err
@@ -54,9 +54,9 @@ func Open(path string, now func() time.Time, logger *slog.Logger) (*File, error)
 	return f, f.Reload()
 }
 
-// OpenAbsent is Open for a file that is not there, and must not be made unless it
-// turns out that nobody needs the one that was. Until Make has made it, or somebody
-// has put it there, Issue and Verify fail with ErrAbsent.
+// OpenAbsent is Open for a file that is missing and must not be created before it is
+// known that no link needs the old one. Issue and Verify fail with ErrAbsent until
+// Make has created the file or somebody has restored it.
 func OpenAbsent(path string, now func() time.Time, logger *slog.Logger) *File {
 	return newFile(path, now, logger)
 }

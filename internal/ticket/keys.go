@@ -18,7 +18,7 @@ import (
 // bytes: the output of SHA-256, as RFC 2104 section 3 advises.
 const minKeyLen = 32
 
-// maxFileLen bounds what is read where the path names something else by mistake.
+// maxFileLen bounds what is read if the path names something else by mistake.
 const maxFileLen = 1 << 20
 
 // Keys holds the keys of the links. The first whose time has come signs; all of
@@ -45,20 +45,19 @@ type fileKey struct {
 	From    time.Time `json:"from,omitzero"`    // it signs from then on; left out: at once
 }
 
-// LoadKeys reads the keys file. Where there is none it makes one that only its
-// owner can read, with one fresh key; of several processes that do so at once
-// one makes the file and all of them read it. The directory must exist.
+// LoadKeys reads the keys file. If it does not exist, LoadKeys creates one with one
+// fresh key that only its owner can read. If several processes do so at once, one
+// creates the file and all of them read it. The directory must exist.
 //
 // The file is JSON, {"links": [{"key": "…", "created": "…"}]}. The first key
-// issues links, from its time "from" on where it has one, and the others verify
-// those that are still out: Rotate puts a new key in front, and Prune takes out
-// an old one when its last link has expired. Workers on the same log need the
+// issues links, if it has a time "from" only from then on. The others verify older
+// links: Rotate puts a new key in front, and Prune removes an old one when its last
+// link has expired. Workers on the same log need the
 // same keys.
 //
 // A file that other users can read or that its group can change is refused, as
 // is one without a key, with a key that is too short or twice in it, or with
-// anything but JSON. The error names the file and says the fix; it never
-// quotes a key.
+// anything but JSON. The error names the file and the fix; it never quotes a key.
 func LoadKeys(path string) (*Keys, error) {
 	data, err := private.Read(path, maxFileLen)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -81,21 +80,21 @@ func parseKeys(data []byte) (*Keys, error) {
 	const fix = "restore it from a backup, or remove it and start once with --new-keys (links that were sent stop working then)"
 	var f file
 	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("it is broken: %w; %s", err, fix)
+		return nil, fmt.Errorf("the file is damaged: %w; %s", err, fix)
 	}
 	if len(f.Links) == 0 {
-		return nil, fmt.Errorf(`it has no key under "links"; %s`, fix)
+		return nil, fmt.Errorf(`the file has no key under "links"; %s`, fix)
 	}
 	keys := &Keys{now: time.Now}
 	for i, l := range f.Links {
 		if len(l.Key) < minKeyLen {
-			return nil, fmt.Errorf("key %d under \"links\" has %d bytes, fewer than %d; replace it, for instance by the output of: openssl rand -base64 %d",
+			return nil, fmt.Errorf("key %d under \"links\" has %d bytes and must have at least %d: replace it, for instance by the output of: openssl rand -base64 %d",
 				i+1, len(l.Key), minKeyLen, minKeyLen)
 		}
 		k := newKey(l.Key)
 		k.from = l.From
 		if _, twice := keys.byID(k.id); twice {
-			return nil, fmt.Errorf("key %d under \"links\" stands there twice; take one of the two out", i+1)
+			return nil, fmt.Errorf("key %d under \"links\" is in the file twice: remove one of the two", i+1)
 		}
 		keys.keys = append(keys.keys, k)
 	}

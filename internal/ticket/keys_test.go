@@ -102,7 +102,7 @@ func TestLoadKeysRefuses(t *testing.T) {
 		{"no key", `{"links": []}`, 0o600, "restore it from a backup"},
 		{"another file", `{"log": {"level": "info"}}`, 0o600, "restore it from a backup"},
 		{"short key", short, 0o600, "openssl rand -base64 32"},
-		{"a key twice", string(keysFile(t, one, two, one)), 0o600, "take one of the two out"},
+		{"a key twice", string(keysFile(t, one, two, one)), 0o600, "remove one of the two"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keys")
@@ -151,7 +151,7 @@ func TestLoadKeysTakes(t *testing.T) {
 
 func TestLoadKeysWhereNoFileCanBe(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := ticket.LoadKeys(dir); err == nil || !strings.Contains(err.Error(), "not a file") {
+	if _, err := ticket.LoadKeys(dir); err == nil || !strings.Contains(err.Error(), "must be a regular file") {
 		t.Errorf("a directory: got %v", err)
 	}
 	if _, err := ticket.LoadKeys(filepath.Join(dir, "no", "keys")); !errors.Is(err, fs.ErrNotExist) {

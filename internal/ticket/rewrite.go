@@ -25,7 +25,7 @@ func rewrite(path string, edit func(kinds map[string]json.RawMessage) error) err
 	}
 	var kinds map[string]json.RawMessage
 	if err := json.Unmarshal(data, &kinds); err != nil {
-		return fmt.Errorf("it is broken: %w", err)
+		return fmt.Errorf("the file is damaged: %w", err)
 	}
 	if err := edit(kinds); err != nil {
 		return err

@@ -19,13 +19,13 @@ const pruneMargin = 24 * time.Hour
 // LinkKey is a key of the links as an operator sees it. It holds no secret.
 type LinkKey struct {
 	ID      string    `json:"id"`                    // 8 hex digits
-	Created time.Time `json:"date_created,omitzero"` // zero where the file does not say
+	Created time.Time `json:"date_created,omitzero"` // zero if the file does not say
 	From    time.Time `json:"date_from,omitzero"`    // it signs links from then on
-	Until   time.Time `json:"date_until,omitzero"`   // a newer one signs from then on; zero where none does, or its time is not known
+	Until   time.Time `json:"date_until,omitzero"`   // a newer one signs from then on; zero if none does, or its time is not known
 }
 
-// ListKeys lists the keys of the links, the newest first. The error names the
-// file and says the mend; it makes no file.
+// ListKeys lists the keys of the links, the newest first. It creates no file. The
+// error names the file and the fix.
 func ListKeys(path string) ([]LinkKey, error) {
 	data, err := private.Read(path, maxFileLen)
 	if err == nil {
@@ -37,7 +37,7 @@ func ListKeys(path string) ([]LinkKey, error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no keys file at %s; is --data-dir, or --keys-file, the worker's?", path)
+		return nil, fmt.Errorf("there is no keys file at %s: check that --data-dir or --keys-file is the worker's", path)
 	case err != nil:
 		return nil, fmt.Errorf("read the keys file %s: %w", path, err)
 	}
@@ -106,14 +106,14 @@ func ListPrunable(path string, now time.Time, lifetime time.Duration) ([]LinkKey
 	return slices.DeleteFunc(keys, func(k LinkKey) bool { return !Prunable(k, now, lifetime) }), err
 }
 
-// Prunable reports whether no link that is good can have been made with the key.
+// Prunable reports whether no valid link can have been made with the key.
 func Prunable(k LinkKey, now time.Time, lifetime time.Duration) bool {
 	return !k.Until.IsZero() && now.After(k.Until.Add(lifetime+pruneMargin))
 }
 
-// change has the keys of the links changed and writes the file anew.
+// change replaces the keys of the links in the file by what edit makes of them.
 func change(path string, edit func([]fileKey) ([]fileKey, error)) error {
-	if _, err := ListKeys(path); err != nil { // a file with a fault in it stays as it is
+	if _, err := ListKeys(path); err != nil { // do not change a file that is damaged
 		return err
 	}
 	err := rewrite(path, func(kinds map[string]json.RawMessage) error {
@@ -128,7 +128,7 @@ func change(path string, edit func([]fileKey) ([]fileKey, error)) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("change the keys file %s: %w; the file and its directory must be writable", path, err)
+		return fmt.Errorf("change the keys file %s: %w: the file and its directory must be writable", path, err)
 	}
 	return nil
 }

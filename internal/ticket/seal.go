@@ -30,8 +30,8 @@ type seal struct {
 var ErrNoSeal = errors.New("the key that seals letters is missing")
 
 // LoadSeal reads the key that seals letters, and its certificate, from the keys
-// file, in which they are under "seal" beside the links' keys. It fails with
-// ErrNoSeal if they are not there. The error names the file and says what to do.
+// file, under "seal". It fails with ErrNoSeal if they are missing. The error names
+// the file and says what to do.
 func LoadSeal(path string) (*x509.Certificate, crypto.Signer, error) {
 	s, err := readSeal(path)
 	if err == nil && s == nil {
@@ -42,22 +42,22 @@ func LoadSeal(path string) (*x509.Certificate, crypto.Signer, error) {
 	}
 	certificate, key, err := s.parse()
 	if err != nil {
-		return nil, nil, fmt.Errorf(`keys file %s: what is under "seal" is broken: %w; restore the file from a backup, or take "seal" out and start once with --new-keys`, path, err)
+		return nil, nil, fmt.Errorf(`keys file %s: the value of "seal" is damaged: %w: restore the file from a backup, or remove "seal" and start once with --new-keys`, path, err)
 	}
 	return certificate, key, nil
 }
 
 // MakeSeal adds a key that seals letters to the keys file, which must be there,
-// unless it has one; of several processes that do so at once one adds it. Its
-// certificate says the name.
+// unless it has one. If several processes do so at once, one adds it. Its certificate
+// holds the name.
 func MakeSeal(path, name string) error {
 	if err := addSeal(path, name); err != nil {
-		return fmt.Errorf("keys file %s: add a key that seals letters: %w; make the file and its directory writable for one start, or set seal-cert and seal-key", path, err)
+		return fmt.Errorf("keys file %s: add a key that seals letters: %w: make the file and its directory writable for one start, or set seal-cert and seal-key", path, err)
 	}
 	return nil
 }
 
-// readSeal returns nil where the file has no seal.
+// readSeal returns nil if the file has no seal.
 func readSeal(path string) (*seal, error) {
 	data, err := private.Read(path, maxFileLen)
 	if err != nil {
@@ -67,7 +67,7 @@ func readSeal(path string) (*seal, error) {
 		Seal *seal `json:"seal"`
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("it is broken: %w", err)
+		return nil, fmt.Errorf("the file is damaged: %w", err)
 	}
 	return f.Seal, nil
 }
@@ -84,12 +84,12 @@ func (s *seal) parse() (*x509.Certificate, crypto.Signer, error) {
 	key, ok := parsed.(crypto.Signer)
 	public, comparable := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !comparable || !public.Equal(key.Public()) {
-		return nil, nil, errors.New("the key is not the certificate's")
+		return nil, nil, errors.New("the key does not belong to the certificate")
 	}
 	return certificate, key, nil
 }
 
-// addSeal writes the file anew with a fresh seal in it, unless it has one.
+// addSeal adds a fresh seal to the file, unless it has one.
 func addSeal(path, name string) error {
 	return rewrite(path, func(kinds map[string]json.RawMessage) error {
 		if kinds["seal"] != nil {

@@ -98,7 +98,7 @@ func TestABrokenSealSaysTheMend(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := ticket.LoadSeal(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "take \"seal\" out") {
+		if _, _, err := ticket.LoadSeal(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove \"seal\"") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -66,8 +66,8 @@ const Length = ((bodyLen+macLen)*8 + 5) / 6
 var encoding = base64.RawURLEncoding.Strict()
 
 // Issue makes the token of the claims with the newest key. A fraction of a
-// second in Expires is dropped. It fails with ErrInvalid where the document is
-// not a PX sid, or where the round or the expiry cannot be written.
+// second in Expires is dropped. It fails with ErrInvalid if the document is not a
+// PX sid, or if the round or the expiry is out of range.
 func (k *Keys) Issue(c Claims) (string, error) {
 	sid, letters, err := packSID(c.Document)
 	if err != nil {
@@ -92,8 +92,8 @@ func (k *Keys) Issue(c Claims) (string, error) {
 }
 
 // Verify reads a token that one of the keys issued for the purpose. The error
-// is ErrInvalid for whatever Issue did not make so, and ErrExpired where now is
-// not before the expiry; the claims are true then, too.
+// is ErrInvalid for anything that Issue did not make, and ErrExpired if now is not
+// before the expiry; with ErrExpired the claims are valid, too.
 func (k *Keys) Verify(token string, p Purpose, now time.Time) (Claims, error) {
 	// The length is checked before decoding because the decoder skips line ends.
 	if len(token) != Length {
@@ -155,10 +155,10 @@ func (k key) codeOf(data []byte) []byte {
 func packSID(sid workflow.SID) (raw [16]byte, letters uint32, err error) {
 	digits, ok := strings.CutPrefix(string(sid), "PX")
 	if !ok || len(digits) != 32 {
-		return raw, 0, fmt.Errorf("document %q is not PX and 32 hex digits: %w", sid, ErrInvalid)
+		return raw, 0, fmt.Errorf("document %q: must be PX and 32 hex digits: %w", sid, ErrInvalid)
 	}
 	if _, err := hex.Decode(raw[:], []byte(digits)); err != nil {
-		return raw, 0, fmt.Errorf("document %q is not PX and 32 hex digits: %w", sid, ErrInvalid)
+		return raw, 0, fmt.Errorf("document %q: must be PX and 32 hex digits: %w", sid, ErrInvalid)
 	}
 	for i := range digits {
 		if 'A' <= digits[i] && digits[i] <= 'F' {

@@ -41,9 +41,8 @@ func originOf(publicURL string) string {
 	return u.Scheme + "://" + strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 }
 
-// post signs or declines. What is cheap to check comes first: where the request
-// comes from, the link, and how often the link was used. Only then is the form
-// read.
+// post signs or declines. It checks the origin of the request, the link, and how
+// often the link was used before it reads the form.
 func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 	if h.foreign(r) {
 		_, t := h.speak(r, "")

@@ -14,7 +14,7 @@ import (
 	"countersign/workflow"
 )
 
-// answering is a POST on its way.
+// answering is a POST that is being answered.
 type answering struct {
 	*handler
 	r *http.Request
@@ -61,7 +61,7 @@ func (a *answering) answer() view {
 			return *v
 		}
 		if e, err = a.signed(now); err == nil {
-			if v := a.stillShown(now); v != nil { // it takes seconds where a time stamp is waited for
+			if v := a.stillShown(now); v != nil { // a time stamp can take seconds
 				return *v
 			}
 		}
@@ -97,7 +97,7 @@ func (a *answering) draw() *view {
 	return nil
 }
 
-// unsignable returns what to show if no signature may be taken now.
+// unsignable returns what to show if no signature may be taken now; nil if one may.
 func (a *answering) unsignable() *view {
 	if a.Signable == nil {
 		return nil
@@ -118,8 +118,8 @@ func (a *answering) changed() view {
 	return a.again(http.StatusConflict, a.t.Changed)
 }
 
-// stillShown looks at the document once more, and returns what to show where it
-// is not as it was shown, or has ended.
+// stillShown reads the document once more. It returns what to show if the document
+// is not as it was shown, or has ended; nil if it is unchanged.
 func (a *answering) stillShown(was string) *view {
 	visit := a.handler.visit(a.r)
 	if visit.access != signs {
@@ -131,10 +131,9 @@ func (a *answering) stillShown(was string) *view {
 	return nil
 }
 
-// waitForSigning waits until the own database knows that the mail server took
-// the mail with the link, which the visitor must have read somewhere: what is
-// appended earlier would have to wait on the log. It returns what to show where
-// the letter has ended meanwhile, or the wait was too long.
+// waitForSigning waits until the own database knows that the mail server accepted
+// the email with the link: an answer that is appended earlier would be parked. It
+// returns what to show if the letter has ended meanwhile, or if the wait is too long.
 func (a *answering) waitForSigning() *view {
 	ctx, cancel := context.WithTimeout(a.r.Context(), a.Wait)
 	defer cancel()
@@ -200,11 +199,11 @@ func (a *answering) again(code int, notice string) view {
 	return v
 }
 
-// failed says that the answer may not be recorded, or is not.
+// failed is the page for an answer that is not, or may not be, recorded.
 func (a *answering) failed(err error) view {
 	if errors.Is(err, workflow.ErrUnavailable) {
 		if a.r.Context().Err() == nil {
-			a.Logger.WarnContext(a.r.Context(), "an answer to a letter waits", "document", a.doc.SID, "error", err)
+			a.Logger.WarnContext(a.r.Context(), "an answer to a letter could not be recorded; the visitor is asked to try again", "document", a.doc.SID, "error", err)
 		}
 		return a.again(http.StatusServiceUnavailable, a.t.Busy)
 	}
@@ -212,7 +211,7 @@ func (a *answering) failed(err error) view {
 	return a.again(http.StatusInternalServerError, a.t.Failed)
 }
 
-// outcome shows what the log made of the answer: another one may have come
+// outcome is the page after the answer was applied: another answer may have come
 // first.
 func (a *answering) outcome() view {
 	visit := a.handler.visit(a.r)

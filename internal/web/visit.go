@@ -113,7 +113,7 @@ func expired(doc workflow.Document) (at time.Time, ok bool) {
 	return doc.DateUpdated, true
 }
 
-// trouble logs what is our own fault, and nothing of a visitor who left.
+// trouble logs an error, unless the visitor has left.
 func (h *handler) trouble(ctx context.Context, what string, document workflow.SID, err error) {
 	if ctx.Err() == nil {
 		h.Logger.ErrorContext(ctx, what, "document", document, "error", err)

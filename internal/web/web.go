@@ -35,10 +35,10 @@ import (
 	"countersign/workflow"
 )
 
-// Documents is where documents are read, as far as the log was followed.
+// Documents reads documents, as far as the log was followed.
 type Documents interface {
-	// Document returns the document as it stands, or workflow.ErrNotFound. Any
-	// other error is taken to be temporary.
+	// Document returns the document, or workflow.ErrNotFound. Any other error counts
+	// as temporary.
 	Document(ctx context.Context, sid workflow.SID) (workflow.Document, error)
 
 	WaitApplied(ctx context.Context, sequence uint64) error
@@ -52,18 +52,18 @@ type Verifier interface {
 	Verify(token string, p ticket.Purpose, now time.Time) (ticket.Claims, error)
 }
 
-// Log is where events are appended. Append tries until ctx ends;
-// workflow.ErrUnavailable says that the event may stand or not, and a
-// *workflow.Problem that it can never be an event.
+// Log appends events. Append tries until ctx ends. It fails with
+// workflow.ErrUnavailable if the event may be on the log or not, and with a
+// *workflow.Problem if it is no valid event.
 type Log interface {
 	Append(ctx context.Context, e events.Event) (sequence uint64, err error)
 }
 
 // Letters writes letters, and keeps those that are signed.
 type Letters interface {
-	// PDF returns the document's letter: the signed one where it is kept, and
-	// otherwise one to be read, in these words. It fails with
-	// workflow.ErrNotFound where the document was signed with another letter.
+	// PDF returns the document's letter: the signed one if it is kept, and otherwise
+	// an unsigned one in these words. It fails with
+	// workflow.ErrNotFound if the document was signed with another letter.
 	PDF(ctx context.Context, doc workflow.Document, words loa.Words) ([]byte, error)
 
 	// Kept reports whether the document's signed letter is one of ours.
@@ -74,7 +74,7 @@ type Letters interface {
 	Sign(ctx context.Context, doc workflow.Document, s Signature) (digest, name string, err error)
 }
 
-// Signature is a letter being signed, and all that the visit tells.
+// Signature is what a visit gives to the signed letter.
 type Signature struct {
 	Words   loa.Words
 	Name    string
@@ -87,8 +87,7 @@ type Signature struct {
 	Shown   string // digest of what was shown
 }
 
-// Config is what the pages need. A rate of 0 has the default that stands with
-// it.
+// Config is what the pages need. A wait or rate of 0 has the default given with it.
 type Config struct {
 	Documents Documents
 	Keys      Verifier
@@ -136,9 +135,9 @@ type handler struct {
 	origin           string              // of PublicURL
 }
 
-// What requests hold in memory at once; those beyond it wait, for Config.Wait
-// at most. While a form is read and parsed it takes about four times its
-// length, and a drawing takes 8 MiB: 50 MiB in all.
+// How much memory requests may take at once. Further requests wait, for Config.Wait
+// at most. A form takes about four times its length while it is read and parsed, and
+// a drawing takes 8 MiB: 50 MiB in all.
 const (
 	allForms    = 8 << 20 // bytes of forms
 	formsOfLink = 1 << 20 // of one link
@@ -146,7 +145,8 @@ const (
 )
 
 // Handler serves /sign/{token} and the letter below it, the signed letter at
-// /letter/{token}, a plain page at /, and a page that says so for every other path. No token reaches the log.
+// /letter/{token}, a page at /, and a "not found" page for every other path. It never
+// logs a token.
 func Handler(c Config) http.Handler {
 	c.Wait, c.AddressRate, c.LinkRate = cmp.Or(c.Wait, 5*time.Second), cmp.Or(c.AddressRate, 20), cmp.Or(c.LinkRate, 2)
 	h := &handler{
@@ -187,14 +187,14 @@ func Handler(c Config) http.Handler {
 	})
 }
 
-// rescue answers where a page has panicked, and says so in the log: the server
-// would only break the connection off.
+// rescue answers and logs if a page has panicked: the server would only close the
+// connection.
 func (h *handler) rescue(w http.ResponseWriter, r *http.Request) {
 	p := recover()
 	if p == nil {
 		return
 	}
-	h.Logger.ErrorContext(r.Context(), "a page failed", "panic", p, "stack", string(debug.Stack()))
+	h.Logger.ErrorContext(r.Context(), "a page panicked", "panic", p, "stack", string(debug.Stack()))
 	_, t := h.speak(r, "")
 	h.show(w, r, h.plain(t, http.StatusInternalServerError, t.Unavailable))
 }
@@ -246,7 +246,7 @@ func (h *handler) download(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send sends the letter, as it stands.
+// send sends the letter.
 func (h *handler) send(w http.ResponseWriter, r *http.Request, visit *visit) {
 	if wait := h.links.Take(visit.key(), h.Now(), 0); wait > 0 {
 		h.tooMany(w, r, wait)
@@ -273,7 +273,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request, v view) {
 	v.CSS, v.Script = pageCSS, pageJS
 	var body bytes.Buffer
 	if err := page.Execute(&body, v); err != nil {
-		h.Logger.ErrorContext(r.Context(), "cannot write a page", "error", err)
+		h.Logger.ErrorContext(r.Context(), "a page could not be written", "error", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
