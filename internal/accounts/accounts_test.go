@@ -88,7 +88,7 @@ func (b *book) want(name, secret string, want workflow.SID) {
 	}
 }
 
-func TestTokensAndKeys(t *testing.T) {
+func TestAuthenticate_TokensAndKeys(t *testing.T) {
 	b := open(t)
 	b.want(string(one), given, "")
 	first := b.add(one)
@@ -139,7 +139,7 @@ func TestTokensAndKeys(t *testing.T) {
 	b.want(string(one), third, one)
 }
 
-func TestSecretsAreWhatClientsSendAndStayOutOfTheFile(t *testing.T) {
+func TestFile_SecretsStayOutOfTheFile(t *testing.T) {
 	b := open(t)
 	pattern := regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
 	seen := map[string]bool{}
@@ -173,7 +173,7 @@ func TestSecretsAreWhatClientsSendAndStayOutOfTheFile(t *testing.T) {
 	}
 }
 
-func TestList(t *testing.T) {
+func TestList_ShowsAccountsAndKeys(t *testing.T) {
 	b := open(t)
 	if list, err := b.List(); err != nil || len(list) != 0 {
 		t.Errorf("without a file: %v, %v", list, err)
@@ -203,7 +203,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-func TestChangesThatCannotBe(t *testing.T) {
+func TestFile_RefusesBadChanges(t *testing.T) {
 	b := open(t)
 	b.add(one)
 	_, again := b.Add(one, "")
@@ -238,9 +238,9 @@ func TestChangesThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestAnotherProcessChangesTheFile has a worker notice what the command line
+// TestAuthenticate_AnotherProcessChangesTheFile has a worker notice what the command line
 // does, within a second, and keep to what it knows where the file is damaged.
-func TestAnotherProcessChangesTheFile(t *testing.T) {
+func TestAuthenticate_AnotherProcessChangesTheFile(t *testing.T) {
 	worker := open(t)
 	command := accounts.Open(worker.path, worker.clock.Now, slog.New(slog.DiscardHandler))
 	worker.want(string(one), given, "")
@@ -286,9 +286,9 @@ func TestAnotherProcessChangesTheFile(t *testing.T) {
 	worker.want(string(one), token, "")
 }
 
-// TestManyProcessesChangeTheFileAtOnce adds accounts through files of their
+// TestFile_ManyProcessesChangeItAtOnce adds accounts through files of their
 // own, which know nothing of each other.
-func TestManyProcessesChangeTheFileAtOnce(t *testing.T) {
+func TestFile_ManyProcessesChangeItAtOnce(t *testing.T) {
 	b := open(t)
 	var group sync.WaitGroup
 	const n = 20

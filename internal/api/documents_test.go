@@ -27,9 +27,9 @@ import (
 
 var datePattern = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
 
-// TestADocumentAnswersItsNineKeys checks the answer in both generations, which
+// TestGet_DocumentHasItsNineKeys checks the answer in both generations, which
 // differ in URLs alone.
-func TestADocumentAnswersItsNineKeys(t *testing.T) {
+func TestGet_DocumentHasItsNineKeys(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	f := form()
@@ -56,7 +56,7 @@ func TestADocumentAnswersItsNineKeys(t *testing.T) {
 	}
 }
 
-func TestCreateNeedsWhatTheGenerationRequires(t *testing.T) {
+func TestCreate_NeedsWhatTheGenerationRequires(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	made := 0
@@ -129,8 +129,8 @@ func many(n int) []string {
 	return out
 }
 
-// TestTheLifeOfADocument goes through every move that a client can make.
-func TestTheLifeOfADocument(t *testing.T) {
+// TestUpdate_LifeOfADocument goes through every move that a client can make.
+func TestUpdate_LifeOfADocument(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	doc := u.created()
@@ -184,7 +184,7 @@ func TestTheLifeOfADocument(t *testing.T) {
 	}
 }
 
-func TestDeleteCancels(t *testing.T) {
+func TestDelete_Cancels(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	doc := u.created()
@@ -207,8 +207,8 @@ func TestDeleteCancels(t *testing.T) {
 	u.want(u.do("DELETE", v2Path+"/"+string(newSID("PX")), ""), 404, 20404)
 }
 
-// TestAnErasedDocumentIsNotFound by any request, as if it had never been.
-func TestAnErasedDocumentIsNotFound(t *testing.T) {
+// TestGet_ErasedDocumentIsNotFound by any request, as if it had never been.
+func TestGet_ErasedDocumentIsNotFound(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	doc := u.created()
@@ -224,9 +224,9 @@ func TestAnErasedDocumentIsNotFound(t *testing.T) {
 	}
 }
 
-// TestAnOrderGoesOnOneDocument also checks that a refusal does not tell one
+// TestCreate_OrderGoesOnOneDocument also checks that a refusal does not tell one
 // account of another's document.
-func TestAnOrderGoesOnOneDocument(t *testing.T) {
+func TestCreate_OrderGoesOnOneDocument(t *testing.T) {
 	s := newSite(t)
 	u, other := s.user(), s.user()
 	first := u.created("HostedNumberOrderSids", "HR000102030405060708090a0b0c0d0e0f")
@@ -246,7 +246,7 @@ func TestAnOrderGoesOnOneDocument(t *testing.T) {
 	}
 }
 
-func TestIdempotencyKey(t *testing.T) {
+func TestCreate_IdempotencyKey(t *testing.T) {
 	s := newSite(t)
 	u, other := s.user(), s.user()
 	f := form()
@@ -277,9 +277,9 @@ func TestIdempotencyKey(t *testing.T) {
 	u.want(u.post(previewPath, form(), "Idempotency-Key", "a", "Idempotency-Key", "b"), 400, 20001)
 }
 
-// TestIdempotencyKeyOutlastsTheLogsMemory repeats creates when the log has
+// TestCreate_IdempotencyKeyOutlastsTheLogsMemory repeats creates when the log has
 // forgotten their ids, which it does after some minutes: the store knows.
-func TestIdempotencyKeyOutlastsTheLogsMemory(t *testing.T) {
+func TestCreate_IdempotencyKeyOutlastsTheLogsMemory(t *testing.T) {
 	s := newSite(t)
 	js, err := jetstream.New(eventstest.Connect(t, s.nats))
 	if err != nil {
@@ -336,9 +336,9 @@ func (f forgetful) Append(ctx context.Context, e events.Event) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// TestSlowMailIsOpened has the mail server put the signature mail off: the
+// TestCreate_SlowEmailIsOpened has the mail server put the signature mail off: the
 // answer to a create waits for a while, and tells the truth.
-func TestSlowMailIsOpened(t *testing.T) {
+func TestCreate_SlowEmailIsOpened(t *testing.T) {
 	s := newSite(t, func(c *api.Config) { c.SigningWait = 50 * time.Millisecond })
 	u := s.user()
 	hold := make(chan struct{})
@@ -359,7 +359,7 @@ func TestSlowMailIsOpened(t *testing.T) {
 	})
 }
 
-func TestARejectedMailIsFailed(t *testing.T) {
+func TestCreate_RejectedEmailIsFailed(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	s.box.Script(func(step catcher.Step) error {
@@ -373,8 +373,8 @@ func TestARejectedMailIsFailed(t *testing.T) {
 	}
 }
 
-// TestUpstreamEventsAreSeen reads a document that an upstream service created.
-func TestUpstreamEventsAreSeen(t *testing.T) {
+// TestGet_UpstreamEventsAreSeen reads a document that an upstream service created.
+func TestGet_UpstreamEventsAreSeen(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sid := newSID("PX")

@@ -22,9 +22,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestEveryErrorHasTwiliosBody asks for what cannot be, on many paths and by
+// TestFault_EveryErrorHasTwiliosBody asks for what cannot be, on many paths and by
 // many methods.
-func TestEveryErrorHasTwiliosBody(t *testing.T) {
+func TestFault_EveryErrorHasTwiliosBody(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sid := string(s.upstream(u, 1, nil)[0])
@@ -97,7 +97,7 @@ func wantFault(t *testing.T, what string, r reply) {
 	}
 }
 
-func TestForms(t *testing.T) {
+func TestPost_Forms(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	good := func() string { return form().Encode() }
@@ -137,9 +137,9 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestABodyOfNoLengthIsBounded sends a body in chunks, which says nowhere how
+// TestPost_BodyOfUnknownLengthIsBounded sends a body in chunks, which says nowhere how
 // long it is.
-func TestABodyOfNoLengthIsBounded(t *testing.T) {
+func TestPost_BodyOfUnknownLengthIsBounded(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	req, err := http.NewRequest("POST", s.url+previewPath, struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", 300<<10))})
@@ -157,7 +157,7 @@ func TestABodyOfNoLengthIsBounded(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestHandler_EveryAnswerHasGuardHeaders(t *testing.T) {
 	s := newSite(t, func(c *api.Config) { c.PublicURL = "https://loa.example.com" })
 	u := s.user()
 	doc := u.created()
@@ -191,7 +191,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
-func TestCredentials(t *testing.T) {
+func TestAuthenticate_Credentials(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sid := string(s.upstream(u, 1, nil)[0])
@@ -258,9 +258,9 @@ func counted(t *testing.T, s *site, name string) (n float64) {
 	return n
 }
 
-// TestFailedAuthenticationsAreSlowed guesses from one address until that is
+// TestAuthenticate_FailuresAreSlowed guesses from one address until that is
 // refused; right credentials go through all the same.
-func TestFailedAuthenticationsAreSlowed(t *testing.T) {
+func TestAuthenticate_FailuresAreSlowed(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	guess := *u
@@ -285,7 +285,7 @@ func TestFailedAuthenticationsAreSlowed(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestHandler_RateLimits(t *testing.T) {
 	start, passed := time.Now(), atomic.Int64{}
 	clock := func() time.Time { return start.Add(time.Duration(passed.Load())) }
 	s := newSite(t, func(c *api.Config) { c.AccountRate, c.Now = 2, clock })
@@ -311,9 +311,9 @@ func TestLimits(t *testing.T) {
 	other.want(other.get(previewPath), 429, 20429)
 }
 
-// TestAddressesBehindAProxy has the limit see who is behind a proxy that is
+// TestHandler_AddressesBehindAProxy has the limit see who is behind a proxy that is
 // known, and nobody who claims to be behind another.
-func TestAddressesBehindAProxy(t *testing.T) {
+func TestHandler_AddressesBehindAProxy(t *testing.T) {
 	now := time.Now()
 	known := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
 	s := newSite(t, func(c *api.Config) {
@@ -345,8 +345,8 @@ func TestAddressesBehindAProxy(t *testing.T) {
 	u.want(u.get(previewPath, "X-Forwarded-For", "203.0.113.2"), 429, 20429)
 }
 
-// TestAccountsDoNotSeeEachOther tries everything on another account's document.
-func TestAccountsDoNotSeeEachOther(t *testing.T) {
+// TestHandler_AccountsDoNotSeeEachOther tries everything on another account's document.
+func TestHandler_AccountsDoNotSeeEachOther(t *testing.T) {
 	s := newSite(t)
 	u, other := s.user(), s.user()
 	doc := u.created()

@@ -62,7 +62,7 @@ func (u *user) walk(from, by string) (pages [][]workflow.SID, last string) {
 	return pages, last
 }
 
-func TestListsArePagedBothWays(t *testing.T) {
+func TestList_PagedBothWays(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sids := s.upstream(u, 7, nil)
@@ -87,7 +87,7 @@ func TestListsArePagedBothWays(t *testing.T) {
 	}
 }
 
-func TestMetaHasItsSevenKeys(t *testing.T) {
+func TestList_MetaHasItsSevenKeys(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	at := s.url + previewPath + "?Status=opened&Email=test%2Bhosted%40example.com&PageSize=2&Page="
@@ -112,7 +112,7 @@ func TestMetaHasItsSevenKeys(t *testing.T) {
 	}
 }
 
-func TestListsAreFiltered(t *testing.T) {
+func TestList_Filters(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sids := s.upstream(u, 4, func(i int, b *workflow.Created) {
@@ -138,7 +138,7 @@ func TestListsAreFiltered(t *testing.T) {
 	}
 }
 
-func TestListParameters(t *testing.T) {
+func TestList_Parameters(t *testing.T) {
 	s := newSite(t)
 	u, other := s.user(), s.user()
 	mine := s.upstream(u, 3, nil)
@@ -192,9 +192,9 @@ func TestListParameters(t *testing.T) {
 	}
 }
 
-// TestDependentOrders checks the fields of each generation, with and without
+// TestDependents_Orders checks the fields of each generation, with and without
 // what events tell.
-func TestDependentOrders(t *testing.T) {
+func TestDependents_Orders(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	doc := u.created("CcEmails", "ops@example.com", "AddressSid", "AD000102030405060708090a0b0c0d0e0f")
@@ -241,7 +241,7 @@ func TestDependentOrders(t *testing.T) {
 	}
 }
 
-func TestDependentsArePagedAndFiltered(t *testing.T) {
+func TestDependents_PagedAndFiltered(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	var orders []workflow.SID
@@ -326,9 +326,9 @@ func (c *metered) Refusal(ctx context.Context, of workflow.Identity) (*workflow.
 	return c.Store.Refusal(ctx, of)
 }
 
-// TestAGetIsOneReadAndNoWrite counts what GETs cost: each one read, and
+// TestGet_IsOneReadAndNoWrite counts what GETs cost: each one read, and
 // nothing is written, neither to the database nor to the log.
-func TestAGetIsOneReadAndNoWrite(t *testing.T) {
+func TestGet_IsOneReadAndNoWrite(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sids := s.upstream(u, 5, nil)

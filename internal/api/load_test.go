@@ -21,9 +21,9 @@ func waitFor(t testing.TB, what string, cond func() bool) {
 	eventstest.WaitFor(t, 20*time.Second, what, cond)
 }
 
-// TestManyWritersAtOnce has twenty clients of two accounts write at once, while
+// TestCreate_ManyWritersAtOnce has twenty clients of two accounts write at once, while
 // others read page by page: each document is in its account's list once.
-func TestManyWritersAtOnce(t *testing.T) {
+func TestCreate_ManyWritersAtOnce(t *testing.T) {
 	s := newSite(t, func(c *api.Config) { c.SigningWait = time.Millisecond })
 	users := []*user{s.user(), s.user()}
 	const writers, each = 20, 10
@@ -78,8 +78,8 @@ func TestManyWritersAtOnce(t *testing.T) {
 	}
 }
 
-// TestOneKeyAtOnce repeats one create from many clients at once.
-func TestOneKeyAtOnce(t *testing.T) {
+// TestCreate_OneIdempotencyKeyAtOnce repeats one create from many clients at once.
+func TestCreate_OneIdempotencyKeyAtOnce(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	f := form().Encode()

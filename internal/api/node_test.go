@@ -102,9 +102,9 @@ func (s *site) control(u *user) string {
 	return server.URL
 }
 
-// TestTwilioNode has the newest client of each generation of the library go
+// TestHandler_TwilioNode has the newest client of each generation of the library go
 // through a document's life.
-func TestTwilioNode(t *testing.T) {
+func TestHandler_TwilioNode(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct{ library, generation string }{
 		{"twilio", "preview"},
@@ -142,9 +142,9 @@ func samples(t *testing.T) map[string]string {
 	return all
 }
 
-// TestSamplesOfTheDocumentation runs the scripts as they stand, which only
+// TestHandler_SamplesOfTheDocumentation runs the scripts as they stand, which only
 // list allows, and with real values.
-func TestSamplesOfTheDocumentation(t *testing.T) {
+func TestHandler_SamplesOfTheDocumentation(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	doc := u.created("AddressSid", "AD000102030405060708090a0b0c0d0e0f")

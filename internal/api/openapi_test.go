@@ -131,7 +131,7 @@ func (c *contract) check(operation string, r reply) {
 	}
 }
 
-func TestOpenAPIHasWhatIsServed(t *testing.T) {
+func TestOpenAPI_HasWhatIsServed(t *testing.T) {
 	c := readContract(t)
 	got := c.operations()
 	want := api.Operations()
@@ -142,9 +142,9 @@ func TestOpenAPIHasWhatIsServed(t *testing.T) {
 	}
 }
 
-// TestOpenAPIAnswers has every operation give every answer that it can, and
+// TestOpenAPI_Answers has every operation give every answer that it can, and
 // compares them with the contract: no status more, and none less.
-func TestOpenAPIAnswers(t *testing.T) {
+func TestOpenAPI_Answers(t *testing.T) {
 	c := readContract(t)
 	s := newSite(t, func(x *api.Config) { x.SequenceWait = time.Millisecond })
 	_, panics := s.serve(s.store, func(x *api.Config) { x.Documents = broken{func() error { panic("on purpose") }} })
@@ -195,9 +195,9 @@ func TestOpenAPIAnswers(t *testing.T) {
 	}
 }
 
-// TestOpenAPIForms compares the fields that forms can have with those that the
+// TestOpenAPI_Forms compares the fields that forms can have with those that the
 // handler reads: each of them changes a document.
-func TestOpenAPIForms(t *testing.T) {
+func TestOpenAPI_Forms(t *testing.T) {
 	c := readContract(t)
 	for schema, want := range map[string][]string{
 		"CreatePreview": slices.Sorted(maps.Keys(form())), "CreateV2": slices.Sorted(maps.Keys(form())),

@@ -31,8 +31,8 @@ func (l late) Append(ctx context.Context, e events.Event) (uint64, error) {
 	return l.Log.Append(ctx, e)
 }
 
-// TestReadAfterWriteThroughAnotherWorker has a second worker that lags behind.
-func TestReadAfterWriteThroughAnotherWorker(t *testing.T) {
+// TestGet_ReadAfterWriteThroughAnotherWorker has a second worker that lags behind.
+func TestGet_ReadAfterWriteThroughAnotherWorker(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	second, err := db.Open(t.Context(), t.TempDir())
@@ -72,8 +72,8 @@ func TestReadAfterWriteThroughAnotherWorker(t *testing.T) {
 	u.want(u.get(at, "X-Min-Log-Sequence", "1", "X-Min-Log-Sequence", "2"), 400, 20001)
 }
 
-// TestWithoutNATS reads on, and says of writes that they have to wait.
-func TestWithoutNATS(t *testing.T) {
+// TestHandler_WithoutNATS reads on, and says of writes that they have to wait.
+func TestHandler_WithoutNATS(t *testing.T) {
 	s := newSite(t, func(c *api.Config) { c.AppendWait = 200 * time.Millisecond })
 	u := s.user()
 	doc := u.created()
@@ -113,9 +113,9 @@ func (b broken) Refusal(context.Context, workflow.Identity) (*workflow.Problem, 
 	return nil, b.fail()
 }
 
-// TestTroubleOfOurOwn has a request panic, and one fail for no reason that has
+// TestHandler_InternalErrors has a request panic, and one fail for no reason that has
 // a name.
-func TestTroubleOfOurOwn(t *testing.T) {
+func TestHandler_InternalErrors(t *testing.T) {
 	var log logtest.Buffer
 	for _, c := range []struct {
 		name         string
@@ -145,9 +145,9 @@ func TestTroubleOfOurOwn(t *testing.T) {
 	}
 }
 
-// TestClientsThatLeave gives up in the middle of a create, and finds that
+// TestHandler_ClientsThatLeave gives up in the middle of a create, and finds that
 // nothing hangs on.
-func TestClientsThatLeave(t *testing.T) {
+func TestHandler_ClientsThatLeave(t *testing.T) {
 	gate := make(chan struct{})
 	s := newSite(t, func(c *api.Config) { c.Log = late{c.Log, gate} })
 	u := s.user()

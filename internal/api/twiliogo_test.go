@@ -56,7 +56,7 @@ func wantRestError(t *testing.T, err error, status, code int) {
 	}
 }
 
-func TestTwilioGo(t *testing.T) {
+func TestHandler_TwilioGo(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	api := u.twilioGo().NumbersV2
@@ -153,9 +153,9 @@ func (s *site) seesSigned(u *user, sid string) {
 	}
 }
 
-// TestTwilioGoPreview goes through what is only in preview by twilio-go's
+// TestHandler_TwilioGoPreview goes through what is only in preview by twilio-go's
 // plain requests: no version of it that can be installed has its methods.
-func TestTwilioGoPreview(t *testing.T) {
+func TestHandler_TwilioGoPreview(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	plain := u.twilioGo().RequestHandler

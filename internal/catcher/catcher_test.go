@@ -28,7 +28,7 @@ const letter = "From: Hosting Team <loa@example.com>\r\n" +
 	"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+c2lnbjwvYj4=\r\n" +
 	"--b--\r\n"
 
-func TestMailIsCaughtWhole(t *testing.T) {
+func TestRun_EmailIsCaughtWhole(t *testing.T) {
 	c := start(t)
 	before := time.Now()
 	send(t, c, "loa@example.com", letter, "owner@example.com", "ops@example.com")
@@ -50,7 +50,7 @@ func TestMailIsCaughtWhole(t *testing.T) {
 	}
 }
 
-func TestMailsAreInOrderAndCounted(t *testing.T) {
+func TestMails_InOrderAndCounted(t *testing.T) {
 	c := start(t)
 	client := dial(t, c)
 	for _, to := range []string{"a@example.com", "b@example.com", "c@example.com"} {
@@ -73,7 +73,7 @@ func TestMailsAreInOrderAndCounted(t *testing.T) {
 	}
 }
 
-func TestWait(t *testing.T) {
+func TestWait_ReturnsWhenEnoughAreCaught(t *testing.T) {
 	c := start(t)
 	if err := c.Wait(t.Context(), 0); err != nil {
 		t.Errorf("for none: %v", err)
@@ -92,7 +92,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-func TestScriptIsAskedAtEachStep(t *testing.T) {
+func TestScript_IsCalledAtEachStep(t *testing.T) {
 	c := start(t)
 	type step struct {
 		Phase   string
@@ -141,7 +141,7 @@ func TestScriptIsAskedAtEachStep(t *testing.T) {
 	}
 }
 
-func TestScriptAnswers(t *testing.T) {
+func TestScript_Answers(t *testing.T) {
 	reply := func(code int) error {
 		return &gosmtp.SMTPError{Code: code, EnhancedCode: gosmtp.EnhancedCode{code / 100, 7, 1}, Message: "as told"}
 	}
@@ -184,7 +184,7 @@ func TestScriptAnswers(t *testing.T) {
 	}
 }
 
-func TestScriptBreaksTheConnection(t *testing.T) {
+func TestScript_BreaksTheConnection(t *testing.T) {
 	for phase, stored := range map[catcher.Phase]int{
 		catcher.Connect: 0, catcher.MailFrom: 0, catcher.RcptTo: 0, catcher.Data: 0, catcher.Stored: 1,
 	} {
@@ -212,7 +212,7 @@ func TestScriptBreaksTheConnection(t *testing.T) {
 	}
 }
 
-func TestByRecipient(t *testing.T) {
+func TestByRecipient_AnswersByAddress(t *testing.T) {
 	c := start(t)
 	c.Script(catcher.ByRecipient())
 	client := dial(t, c)
@@ -250,7 +250,7 @@ func TestByRecipient(t *testing.T) {
 	}
 }
 
-func TestManyClientsAtOnce(t *testing.T) {
+func TestRun_ManyClientsAtOnce(t *testing.T) {
 	c := start(t)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -272,7 +272,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 }
 
-func TestRunEndsWithItsContext(t *testing.T) {
+func TestRun_EndsWithItsContext(t *testing.T) {
 	for name, connect := range map[string]bool{"idle": false, "with a client": true} {
 		t.Run(name, func(t *testing.T) {
 			c, err := catcher.Listen("127.0.0.1:0")
@@ -303,7 +303,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestRunAfterItsContextEnded(t *testing.T) {
+func TestRun_AfterItsContextEnded(t *testing.T) {
 	c, err := catcher.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -315,7 +315,7 @@ func TestRunAfterItsContextEnded(t *testing.T) {
 	}
 }
 
-func TestListenOnATakenAddress(t *testing.T) {
+func TestListen_TakenAddress(t *testing.T) {
 	c := start(t)
 	if _, err := catcher.Listen(c.Addr()); err == nil || !strings.Contains(err.Error(), "listen for SMTP") {
 		t.Errorf("got %v", err)

@@ -18,7 +18,7 @@ import (
 	"countersign/internal/catcher"
 )
 
-func TestListShowsNewestFirst(t *testing.T) {
+func TestInbox_ListShowsNewestFirst(t *testing.T) {
 	c, url := inbox(t)
 	if _, page := get(t, url+"/"); !strings.Contains(page, "No mail yet") {
 		t.Errorf("empty:\n%s", page)
@@ -36,7 +36,7 @@ func TestListShowsNewestFirst(t *testing.T) {
 	}
 }
 
-func TestListFiltersAndPages(t *testing.T) {
+func TestInbox_ListFiltersAndPages(t *testing.T) {
 	c, url := inbox(t)
 	client := dial(t, c)
 	for i := range 120 {
@@ -80,7 +80,7 @@ func TestListFiltersAndPages(t *testing.T) {
 	}
 }
 
-func TestMailPage(t *testing.T) {
+func TestInbox_EmailPage(t *testing.T) {
 	c, url := inbox(t)
 	send(t, c, "loa@example.com", letter, "owner@example.com")
 	send(t, c, "", "Subject: text only\r\n\r\nsee https://example.com/a?b=1&c=2, (https://example.com/d) and http://x.\r\n", "owner@example.com")
@@ -116,7 +116,7 @@ func TestMailPage(t *testing.T) {
 	}
 }
 
-func TestMailHTMLIsShownInASandbox(t *testing.T) {
+func TestInbox_HTMLIsShownInASandbox(t *testing.T) {
 	const flags = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 	c, url := inbox(t)
 	for body, want := range map[string]string{
@@ -143,7 +143,7 @@ func TestMailHTMLIsShownInASandbox(t *testing.T) {
 	}
 }
 
-func TestHostileMailStaysText(t *testing.T) {
+func TestInbox_HostileEmailStaysText(t *testing.T) {
 	c, url := inbox(t)
 	const evil = `"><script>alert(1)</script>`
 	send(t, c, "", "Subject: "+evil+"\r\nX-Evil: "+evil+"\r\n\r\n"+evil+" javascript:alert(1) http://x\"onclick=alert(1)\r\n", "owner@example.com")
@@ -155,7 +155,7 @@ func TestHostileMailStaysText(t *testing.T) {
 	}
 }
 
-func TestEveryPageIsGuardedAndRelative(t *testing.T) {
+func TestInbox_EveryPageHasGuardHeadersAndRelativeLinks(t *testing.T) {
 	c, url := inbox(t)
 	send(t, c, "", letter, "owner@example.com")
 	hash := func(page, tag string) string {
@@ -186,7 +186,7 @@ func TestEveryPageIsGuardedAndRelative(t *testing.T) {
 	}
 }
 
-func TestAPI(t *testing.T) {
+func TestInbox_API(t *testing.T) {
 	c, url := inbox(t)
 	if _, body := get(t, url+"/api/mails"); strings.TrimSpace(body) != "[]" {
 		t.Errorf("without mails: %s", body)
@@ -223,7 +223,7 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-func TestInboxChangesNothing(t *testing.T) {
+func TestInbox_ChangesNothing(t *testing.T) {
 	_, url := inbox(t)
 	for _, path := range []string{"/", "/mails/1", "/api/mails"} {
 		resp, err := http.Post(url+path, "text/plain", nil)

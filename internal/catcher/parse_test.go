@@ -16,7 +16,7 @@ const mixed = "Subject: x\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\npr
 	"--o\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nattached\r\n" +
 	"--o\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERg==\r\n--o--\r\n"
 
-func TestParse(t *testing.T) {
+func TestParse_Parts(t *testing.T) {
 	for _, c := range []struct {
 		name, raw           string
 		subject, text, html string
@@ -52,7 +52,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseFollowsPartsSoFar(t *testing.T) {
+func TestParse_FollowsNestedPartsToALimit(t *testing.T) {
 	nested := func(depth int) string {
 		head, tail := "Content-Type: text/plain\r\n\r\ndeep\r\n", ""
 		for range depth {
@@ -112,7 +112,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestOldestMailsAreLetGo(t *testing.T) {
+func TestMails_OldestAreDropped(t *testing.T) {
 	megabytes := func(n int) []byte { return make([]byte, n<<20) }
 	for _, c := range []struct {
 		name        string

@@ -71,7 +71,7 @@ func (g given) mustLoad(t *testing.T) config.Config {
 	return c
 }
 
-func TestDefaults(t *testing.T) {
+func TestLoad_Defaults(t *testing.T) {
 	want := config.Config{
 		DataDir: "./data", NATSListen: "127.0.0.1:4222", NATSTokenFile: "data/nats-token", Replicas: 1,
 		MailPool: 8, MailDeadline: 30 * time.Second, MailRetryFirst: time.Minute, MailRetryMax: 4 * time.Hour,
@@ -88,7 +88,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestEverySettingIsRead(t *testing.T) {
+func TestLoad_EverySettingIsRead(t *testing.T) {
 	want := config.Config{
 		File: "DIR/c.yaml", DataDir: "/var/lib/countersign", NATSURL: "nats://n1:4222,tls://n2", NATSCreds: "DIR/key.pem",
 		NATSCA: "DIR/key.pem", NATSCert: "DIR/key.pem", NATSKey: "DIR/key.pem", NATSTokenFile: "/run/nats-token", NATSSync: 2 * time.Minute, Replicas: 3,
@@ -186,7 +186,7 @@ log-format: text
 	}
 }
 
-func TestPrecedence(t *testing.T) {
+func TestLoad_Precedence(t *testing.T) {
 	var (
 		yaml = "mail-pool: 1"
 		env  = []string{"COUNTERSIGN_MAIL_POOL=2"}
@@ -212,7 +212,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-func TestConfigFlagNamesTheFile(t *testing.T) {
+func TestLoad_ConfigFlagNamesTheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mine.yaml")
 	if err := os.WriteFile(file, []byte("mail-pool: 5\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -223,14 +223,14 @@ func TestConfigFlagNamesTheFile(t *testing.T) {
 	}
 }
 
-func TestSecretFromFile(t *testing.T) {
+func TestLoad_SecretFromFile(t *testing.T) {
 	c := given{env: []string{"COUNTERSIGN_SMTP_URL_FILE=DIR/secret"}, need: []string{"smtp-url"}}.mustLoad(t)
 	if got := string(c.SMTPURL); got != "smtp://u:from-file@h:25" {
 		t.Errorf("smtp-url is %q", got)
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestLoad_Faults(t *testing.T) {
 	const ways = `--mail-from, COUNTERSIGN_MAIL_FROM or mail-from in the --config file`
 	for _, tt := range []struct {
 		name  string
@@ -334,7 +334,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestBadValues(t *testing.T) {
+func TestLoad_BadValues(t *testing.T) {
 	for setting, texts := range map[string][]string{
 		"data-dir":         {""},
 		"nats-url":         {"n1:4222", "http://h", "nats://", "nats://a, nats://b", "nats://a,"},

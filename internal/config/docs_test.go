@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestSecretsStayHidden(t *testing.T) {
+func TestConfig_SecretsStayHidden(t *testing.T) {
 	c := given{args: []string{"--smtp-url=smtp://user:hunter2@mail.example.com:587?tls=none", "--nats-url=nats://hunter2@n1,nats://u:hunter2@n2:4222"}}.mustLoad(t)
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "config", c, "url", c.SMTPURL)

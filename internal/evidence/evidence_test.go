@@ -111,7 +111,7 @@ func write(t testing.TB, c evidence.Content, seal letter.Seal) []byte {
 	return archive
 }
 
-func TestAnArchiveIsWhatWasWritten(t *testing.T) {
+func TestWrite_ArchiveIsReadAsWritten(t *testing.T) {
 	seal := newSeal(t, "Example Messaging")
 	c := content(t, seal)
 	archive := write(t, c, seal)
@@ -135,9 +135,9 @@ func TestAnArchiveIsWhatWasWritten(t *testing.T) {
 	}
 }
 
-// TestEveryChangedByteIsNamed flips bytes of every file of an archive, and of
+// TestVerify_EveryChangedByteIsNamed flips bytes of every file of an archive, and of
 // what is between them.
-func TestEveryChangedByteIsNamed(t *testing.T) {
+func TestVerify_EveryChangedByteIsNamed(t *testing.T) {
 	seal := newSeal(t, "Example Messaging")
 	archive := write(t, content(t, seal), seal)
 	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
@@ -239,8 +239,8 @@ func forge(t testing.TB, archive []byte, change func([]packed) []packed) []byte 
 	return out.Bytes()
 }
 
-// TestWhatDoesNotFitIsNamed forges archives, with the right checksums.
-func TestWhatDoesNotFitIsNamed(t *testing.T) {
+// TestVerify_FileThatDoesNotFitIsNamed forges archives, with the right checksums.
+func TestVerify_FileThatDoesNotFitIsNamed(t *testing.T) {
 	seal, other := newSeal(t, "Example Messaging"), newSeal(t, "Example Messaging")
 	c := content(t, seal)
 	archive := write(t, c, seal)
@@ -314,7 +314,7 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 	}
 }
 
-func TestAnErasedDocument(t *testing.T) {
+func TestVerify_ErasedDocument(t *testing.T) {
 	seal := newSeal(t, "Example Messaging")
 	m, err := eventlog.Erased(at, workflow.Erased{DocumentSID: px, AccountSID: account, Status: workflow.Signed, Round: 1, Entries: []workflow.ErasedEntry{}}).Message()
 	if err != nil {
@@ -333,7 +333,7 @@ func TestAnErasedDocument(t *testing.T) {
 // golden is an archive of the first version; it must be good for ever.
 var golden = filepath.Join("testdata", "v1.zip")
 
-func TestAnOldArchiveIsStillGood(t *testing.T) {
+func TestVerify_OldArchiveIsStillValid(t *testing.T) {
 	if _, err := os.Stat(golden); *update && os.IsNotExist(err) {
 		seal := newSeal(t, "Example Messaging")
 		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(golden, write(t, content(t, seal), seal), 0o644)); err != nil {

@@ -17,9 +17,9 @@ import (
 	"countersign/internal/test/logtest"
 )
 
-// TestCertificatesAreFetched fetches one from a certificate authority on this
+// TestFromACME_CertificatesAreFetched fetches one from a certificate authority on this
 // machine, Pebble, which looks the name up and connects to prove it.
-func TestCertificatesAreFetched(t *testing.T) {
+func TestFromACME_CertificatesAreFetched(t *testing.T) {
 	dir := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-modfile=../../tools/go.mod", "-o", dir+string(filepath.Separator),
 		"github.com/letsencrypt/pebble/v2/cmd/pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv")

@@ -76,7 +76,7 @@ func get(t *testing.T, c *http.Client, url string) string {
 	return string(body)
 }
 
-func TestBothVersionsInClearAndOverTLS(t *testing.T) {
+func TestServerRun_BothVersionsInClearAndOverTLS(t *testing.T) {
 	certFile, keyFile, roots := certtest.Files(t, t.TempDir(), 1)
 	config, _, err := httpd.FromFiles(certFile, keyFile, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -105,9 +105,9 @@ func TestBothVersionsInClearAndOverTLS(t *testing.T) {
 	}
 }
 
-// TestSlowClientsAreCutOff has clients stop in the middle: each is left by the
+// TestServerRun_SlowClientsAreCutOff has clients stop in the middle: each is left by the
 // server, which a client that reads notices.
-func TestSlowClientsAreCutOff(t *testing.T) {
+func TestServerRun_SlowClientsAreCutOff(t *testing.T) {
 	const short = 50 * time.Millisecond
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -170,7 +170,7 @@ func waitClosed(t *testing.T, conn net.Conn) {
 	}
 }
 
-func TestAHeaderThatIsTooLarge(t *testing.T) {
+func TestServerRun_HeaderThatIsTooLarge(t *testing.T) {
 	addr := serve(t, httpd.Server{Handler: protocol, Limits: httpd.Limits{HeaderBytes: 1 << 10}})
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -188,7 +188,7 @@ func TestAHeaderThatIsTooLarge(t *testing.T) {
 	}
 }
 
-func TestEndFinishesRequestsInHand(t *testing.T) {
+func TestServerRun_EndFinishesRequestsThatHaveBegun(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})
 	addr, end := start(t, httpd.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(begun)
@@ -223,7 +223,7 @@ func TestEndFinishesRequestsInHand(t *testing.T) {
 	}
 }
 
-func TestANewCertificateIsTakenUp(t *testing.T) {
+func TestFromFiles_NewCertificateIsUsed(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile, _ := certtest.Files(t, dir, 1)
 	logged := &logtest.Buffer{}
@@ -256,7 +256,7 @@ func TestANewCertificateIsTakenUp(t *testing.T) {
 	wait(t, "the mended certificate", func() bool { return serial() == 3 })
 }
 
-func TestCertificatesThatCannotBeRead(t *testing.T) {
+func TestFromFiles_UnreadableCertificates(t *testing.T) {
 	certFile, keyFile, _ := certtest.Files(t, t.TempDir(), 1)
 	_, otherKey, _ := certtest.Files(t, t.TempDir(), 2)
 	logger := slog.New(slog.DiscardHandler)

@@ -23,8 +23,8 @@ import (
 	"countersign/internal/test/certtest"
 )
 
-// TestNoNameIsTheNumberOfPages has names that PDF libraries replace by it.
-func TestNoNameIsTheNumberOfPages(t *testing.T) {
+// TestWrite_NoNameIsTheNumberOfPages has names that PDF libraries replace by it.
+func TestWrite_NoNameIsTheNumberOfPages(t *testing.T) {
 	c := content("en", 1)
 	c.Signed.Name = "Zoë {n} {nb} Owner"
 	text := squeezed(run(t, write(t, c), "pdftotext", "PDF", "-"))
@@ -35,9 +35,9 @@ func TestNoNameIsTheNumberOfPages(t *testing.T) {
 	}
 }
 
-// TestADrawingCannotChangeTheLetter has a signer draw something whose bytes
+// TestWrite_DrawingCannotChangeTheLetter has a signer draw something whose bytes
 // look like the root of the PDF, with a script in it.
-func TestADrawingCannotChangeTheLetter(t *testing.T) {
+func TestWrite_DrawingCannotChangeTheLetter(t *testing.T) {
 	c := content("en", 1)
 	c.Signed.Drawn = drawn(t)
 	root := regexp.MustCompile(`/Root (\d+) 0 R`).FindSubmatch(write(t, c))
@@ -68,9 +68,9 @@ func TestADrawingCannotChangeTheLetter(t *testing.T) {
 	}
 }
 
-// TestTheChainIsInTheSeal has the seal's certificate from an authority under
+// TestApply_ChainIsInTheSeal has the seal's certificate from an authority under
 // another one, of which a reader knows the upper one alone.
-func TestTheChainIsInTheSeal(t *testing.T) {
+func TestApply_ChainIsInTheSeal(t *testing.T) {
 	dir := t.TempDir()
 	issue := func(name string, parent letter.Seal) letter.Seal {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -88,7 +88,7 @@ func run(t *testing.T, pdf []byte, program string, args ...string) string {
 // squeezed is text without line breaks, as a reader sees it.
 func squeezed(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-func TestTheLetterSaysEverything(t *testing.T) {
+func TestWrite_SaysEverything(t *testing.T) {
 	for _, language := range loa.Languages() {
 		c := content(language, 8)
 		text := squeezed(run(t, write(t, c), "pdftotext", "-layout", "PDF", "-"))
@@ -111,7 +111,7 @@ func TestTheLetterSaysEverything(t *testing.T) {
 	}
 }
 
-func TestAnUnsignedLetterSaysSo(t *testing.T) {
+func TestWrite_UnsignedLetterSaysSo(t *testing.T) {
 	c := content("en", 1)
 	c.Signed, c.Subscriber = nil, ""
 	text := run(t, write(t, c), "pdftotext", "PDF", "-")
@@ -125,7 +125,7 @@ func TestAnUnsignedLetterSaysSo(t *testing.T) {
 	}
 }
 
-func TestTheSameContentIsTheSameBytes(t *testing.T) {
+func TestWrite_SameContentIsTheSameBytes(t *testing.T) {
 	c := content("es", 200)
 	c.Signed.Drawn = drawn(t)
 	a, b := write(t, c), write(t, c)
@@ -141,7 +141,7 @@ func TestTheSameContentIsTheSameBytes(t *testing.T) {
 	}
 }
 
-func TestADrawingThatIsNone(t *testing.T) {
+func TestWrite_InvalidDrawingIsRefused(t *testing.T) {
 	c := content("en", 1)
 	c.Signed.Drawn = []byte("not a picture")
 	if _, err := letter.Write(c); err == nil || !strings.Contains(err.Error(), string(c.Document)) {
@@ -177,7 +177,7 @@ func seals(t *testing.T, key crypto.Signer) letter.Seal {
 	return letter.Seal{Certificate: cert, Key: key}
 }
 
-func TestTheSealIsValidAndBreaks(t *testing.T) {
+func TestCheck_SealIsValidAndBreaks(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
 			pdf := write(t, content("en", 12))
@@ -206,7 +206,7 @@ func TestTheSealIsValidAndBreaks(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoLetterIsNotSealed(t *testing.T) {
+func TestApply_RefusesWhatIsNoLetter(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -218,9 +218,9 @@ func TestWhatIsNoLetterIsNotSealed(t *testing.T) {
 	}
 }
 
-// TestEveryByteOfASignatureCounts flips each byte of a detached signature, and
+// TestCheckSignature_EveryByteCounts flips each byte of a detached signature, and
 // of what was signed.
-func TestEveryByteOfASignatureCounts(t *testing.T) {
+func TestCheckSignature_EveryByteCounts(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
 			s, content := seals(t, key), []byte("what is signed")
@@ -253,8 +253,8 @@ func TestEveryByteOfASignatureCounts(t *testing.T) {
 	}
 }
 
-// TestEveryByteOfASealedLetterCounts flips bytes all over a letter.
-func TestEveryByteOfASealedLetterCounts(t *testing.T) {
+// TestCheck_EveryByteCounts flips bytes all over a letter.
+func TestCheck_EveryByteCounts(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
 			s, pdf := seals(t, key), write(t, content("en", 1))

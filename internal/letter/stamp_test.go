@@ -91,9 +91,9 @@ func stamps(t *testing.T, url string, most time.Duration) func([]byte) ([]byte, 
 	}
 }
 
-// TestASealWithATimeStamp has a letter stamped by an authority that fails at
+// TestApply_SealWithATimeStamp has a letter stamped by an authority that fails at
 // first in each way that there is.
-func TestASealWithATimeStamp(t *testing.T) {
+func TestApply_SealWithATimeStamp(t *testing.T) {
 	reply := newAuthority(t)
 	var old []byte // a good answer to another question
 	if _, err := seals(t, keys(t)["ECDSA"]).Apply(write(t, content("en", 1)), at, func(s []byte) ([]byte, error) {
@@ -140,8 +140,8 @@ func TestASealWithATimeStamp(t *testing.T) {
 	}
 }
 
-// TestATimeStampOfSomethingElse puts a good time stamp on another signature.
-func TestATimeStampOfSomethingElse(t *testing.T) {
+// TestCheck_TimeStampOfOtherContentIsRefused puts a good time stamp on another signature.
+func TestCheck_TimeStampOfOtherContentIsRefused(t *testing.T) {
 	a, s := newAuthority(t), seals(t, keys(t)["ECDSA"])
 	sealed, err := s.Apply(write(t, content("en", 1)), at, func([]byte) ([]byte, error) {
 		return stamps(t, a.url, time.Minute)([]byte("another signature"))
@@ -154,8 +154,8 @@ func TestATimeStampOfSomethingElse(t *testing.T) {
 	}
 }
 
-// TestAnAuthorityThatIsAway ends in time, with an error that says so.
-func TestAnAuthorityThatIsAway(t *testing.T) {
+// TestStamp_AuthorityThatIsAway ends in time, with an error that says so.
+func TestStamp_AuthorityThatIsAway(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that the client leaves
 		<-r.Context().Done()
@@ -171,9 +171,9 @@ func TestAnAuthorityThatIsAway(t *testing.T) {
 	}
 }
 
-// TestAStampThatIsTooLong: the letter has no room for it, and is to be sealed
+// TestStamp_TooLongIsRefused: the letter has no room for it, and is to be sealed
 // without one.
-func TestAStampThatIsTooLong(t *testing.T) {
+func TestStamp_TooLongIsRefused(t *testing.T) {
 	key := keys(t)["ECDSA"]
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "Example Time"}, NotBefore: at.Add(-time.Hour), NotAfter: at.AddDate(10, 0, 0),

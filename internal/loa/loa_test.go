@@ -10,7 +10,7 @@ import (
 	"countersign/internal/loa"
 )
 
-func TestTheBestLanguageIsTaken(t *testing.T) {
+func TestLanguage_BestOneIsTaken(t *testing.T) {
 	for _, c := range []struct {
 		wishes []string
 		want   string
@@ -31,9 +31,9 @@ func TestTheBestLanguageIsTaken(t *testing.T) {
 	}
 }
 
-// TestEveryLanguageSaysEverything finds words that a language lacks, or has
+// TestOf_EveryLanguageSaysEverything finds words that a language lacks, or has
 // left in another's, and sentences that still name no provider.
-func TestEveryLanguageSaysEverything(t *testing.T) {
+func TestOf_EveryLanguageSaysEverything(t *testing.T) {
 	english := reflect.ValueOf(loa.Of("Example Messaging", "en"))
 	for _, tag := range loa.Languages() {
 		words := reflect.ValueOf(loa.Of("Example Messaging", tag))
@@ -56,7 +56,7 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 	}
 }
 
-func TestDatesAreInUTC(t *testing.T) {
+func TestDate_InUTC(t *testing.T) {
 	at := time.Date(2026, 3, 1, 23, 30, 0, 0, time.FixedZone("", -3600))
 	for language, want := range map[string][2]string{
 		"en": {"2 March 2026", "2 March 2026, 00:30 UTC"},

@@ -114,7 +114,7 @@ func several() *workflow.Document {
 	return d
 }
 
-func TestGolden(t *testing.T) {
+func TestPoolSend_EachEmailIsAsItsGoldenFile(t *testing.T) {
 	hostile := document()
 	hostile.ContactTitle = "<img src=x onerror=alert(1)>\r\nBcc: eve@example.net \"'&\u202egnp.exe"
 	many := document()
@@ -224,9 +224,9 @@ func TestPoolSend_ReasonOfThePageIsTranslated(t *testing.T) {
 	}
 }
 
-// TestGoldenLinks are the mails that say that a letter is signed and lead to
+// TestPoolSend_EmailsWithADownloadLinkAreAsTheirGoldenFiles are the mails that say that a letter is signed and lead to
 // it, in place of having it with them.
-func TestGoldenLinks(t *testing.T) {
+func TestPoolSend_EmailsWithADownloadLinkAreAsTheirGoldenFiles(t *testing.T) {
 	for _, c := range []struct{ name, to, locale string }{
 		{"signed_link", "ops@example.com", "en"},
 		{"signed_link_es", "ops@example.com", "es"},
@@ -277,7 +277,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func TestEveryKindIsWritten(t *testing.T) {
+func TestPoolSend_EveryKindIsWritten(t *testing.T) {
 	for _, kind := range workflow.MailKinds {
 		t.Run(string(kind), func(t *testing.T) {
 			m := mailOf(kind, signed(document()))
@@ -309,7 +309,7 @@ func TestEveryKindIsWritten(t *testing.T) {
 	}
 }
 
-func TestMailsAreInTheDocumentsLanguage(t *testing.T) {
+func TestPoolSend_EmailIsInTheDocumentsLanguage(t *testing.T) {
 	for locale, want := range map[string]string{"": "en", "es": "es", "es-MX": "es", "en-GB": "en", "fr": "en", "not a locale": "en"} {
 		d := document()
 		d.Locale = locale
@@ -346,8 +346,8 @@ func FuzzLetter(f *testing.F) {
 	})
 }
 
-// TestTheSignedLetterIsAttached attaches a PDF, byte for byte, and says so.
-func TestTheSignedLetterIsAttached(t *testing.T) {
+// TestPoolSend_SignedLetterIsAttached attaches a PDF, byte for byte, and says so.
+func TestPoolSend_SignedLetterIsAttached(t *testing.T) {
 	server := catch(t)
 	pdf := bytes.Repeat([]byte("%PDF \x00\xff\r\n."), 10_000)
 	m := mailOf(workflow.MailSigned, signed(document()))

@@ -12,7 +12,7 @@ import (
 	"countersign/internal/mail"
 )
 
-func TestNewRefuses(t *testing.T) {
+func TestNew_RefusesBadSettings(t *testing.T) {
 	noKey := filepath.Join(t.TempDir(), "none.pem")
 	badKey := filepath.Join(t.TempDir(), "bad.pem")
 	if err := os.WriteFile(badKey, []byte("not a key"), 0o600); err != nil {
@@ -55,7 +55,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestNewDialsNothing(t *testing.T) {
+func TestNew_DialsNothing(t *testing.T) {
 	server := catch(t)
 	p := pool(t, settings(t, server.addr))
 	if diff := cmp.Diff([]int{1, 0}, []int{p.Size(), server.connections()}); diff != "" {

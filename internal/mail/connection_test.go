@@ -13,7 +13,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestDeadline(t *testing.T) {
+func TestPoolSend_DeadlineBoundsTheDialogue(t *testing.T) {
 	expired := func(t *testing.T) context.Context {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 		t.Cleanup(cancel)
@@ -89,7 +89,7 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-func TestConnectionsAreReused(t *testing.T) {
+func TestPoolSend_ConnectionsAreReused(t *testing.T) {
 	server := catch(t)
 	c := settings(t, server.addr)
 	c.Pool = 4
@@ -122,7 +122,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-func TestConnectionAfterTrouble(t *testing.T) {
+func TestPoolSend_ConnectionAfterTrouble(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		first  script // of the first connection
@@ -157,7 +157,7 @@ func TestConnectionAfterTrouble(t *testing.T) {
 	}
 }
 
-func TestStaleConnection(t *testing.T) {
+func TestPoolSend_StaleConnectionIsReplaced(t *testing.T) {
 	once := func(reply string) func(int, step, *smtp.Conn) error {
 		return func(n int, at step, k *smtp.Conn) error {
 			switch {
@@ -225,7 +225,7 @@ func TestStaleConnection(t *testing.T) {
 	})
 }
 
-func TestIdleConnectionsAreClosed(t *testing.T) {
+func TestPool_IdleConnectionsAreClosed(t *testing.T) {
 	server := speak(t, script{})
 	c := settings(t, server.addr)
 	c.Idle = 20 * time.Millisecond
@@ -238,7 +238,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
-func TestClose(t *testing.T) {
+func TestPoolClose_QuitsEveryConnection(t *testing.T) {
 	server := speak(t, script{})
 	p := pool(t, settings(t, server.addr))
 	send(t, p)

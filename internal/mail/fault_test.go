@@ -15,10 +15,10 @@ import (
 	"countersign/workflow"
 )
 
-// TestOutcomeAtEachPhase has the server close the service, or the connection,
+// TestPoolSend_OutcomeAtEachPhase has the server close the service, or the connection,
 // at every moment of a dialogue. Only after the final dot can the mail be in
 // doubt, and only a 5xx that is about the recipient ends it.
-func TestOutcomeAtEachPhase(t *testing.T) {
+func TestPoolSend_OutcomeAtEachPhase(t *testing.T) {
 	for _, phase := range []string{"", "EHLO", "MAIL", "RCPT", "DATA", "."} {
 		for reply, want := range map[string]workflow.Outcome{
 			"421 4.3.2 closing&": workflow.Deferred, "452 4.3.1 no room": workflow.Deferred, drop: workflow.Deferred,
@@ -46,8 +46,8 @@ func TestOutcomeAtEachPhase(t *testing.T) {
 	}
 }
 
-// TestPartingThatFails has RSET and QUIT fail: neither is anything of a mail's.
-func TestPartingThatFails(t *testing.T) {
+// TestPoolSend_QuitThatFailsChangesNothing has RSET and QUIT fail: neither is anything of a mail's.
+func TestPoolSend_QuitThatFailsChangesNothing(t *testing.T) {
 	for name, s := range map[string]script{
 		"RSET is refused": {"RCPT": "450 4.7.1 later", "RSET": "421 bye&"}, "RSET is dropped": {"RCPT": "450 4.7.1 later", "RSET": drop},
 		"QUIT is refused": {"QUIT": "500 no"}, "QUIT is dropped": {"QUIT": drop},
@@ -72,9 +72,9 @@ func TestPartingThatFails(t *testing.T) {
 	}
 }
 
-// TestAByteASecond has the server's words arrive so slowly that no dialogue
+// TestPoolSend_ByteASecondEndsAtTheDeadline has the server's words arrive so slowly that no dialogue
 // ends in time, and a mail's deadline holds all the same.
-func TestAByteASecond(t *testing.T) {
+func TestPoolSend_ByteASecondEndsAtTheDeadline(t *testing.T) {
 	server := catch(t)
 	slow := proxytest.Start(t, server.addr)
 	slow.Set(proxytest.Down, proxytest.Fault{PerSecond: 1})
@@ -91,9 +91,9 @@ func TestAByteASecond(t *testing.T) {
 	}
 }
 
-// TestNothingGoesOutInTheClear strips STARTTLS from a server's offers, or has
+// TestPoolSend_NothingGoesOutInTheClear strips STARTTLS from a server's offers, or has
 // it fail, where TLS is mandatory: the server hears of no mail.
-func TestNothingGoesOutInTheClear(t *testing.T) {
+func TestPoolSend_NothingGoesOutInTheClear(t *testing.T) {
 	offered := "250-raw.test\r\n250 STARTTLS"
 	for name, s := range map[string]script{
 		"stripped":              {},
@@ -120,9 +120,9 @@ func TestNothingGoesOutInTheClear(t *testing.T) {
 	}
 }
 
-// TestAnExpiredCertificate is refused if encryption is mandatory, as one for
-// another name is (TestTLS), and taken if it is opportunistic.
-func TestAnExpiredCertificate(t *testing.T) {
+// TestPoolSend_ExpiredCertificateIsRefused is refused if encryption is mandatory, as one for
+// another name is (TestPoolSend_STARTTLS), and taken if it is opportunistic.
+func TestPoolSend_ExpiredCertificateIsRefused(t *testing.T) {
 	cert, roots := certtest.New(t, func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
 	})

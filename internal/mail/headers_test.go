@@ -24,7 +24,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestLinkIsAskedForTheSignerOnly(t *testing.T) {
+func TestPoolSend_LinkIsAskedForTheSignerOnly(t *testing.T) {
 	type ask struct {
 		Document workflow.SID
 		Round    int
@@ -48,7 +48,7 @@ func TestLinkIsAskedForTheSignerOnly(t *testing.T) {
 	}
 }
 
-func TestHeaders(t *testing.T) {
+func TestPoolSend_Headers(t *testing.T) {
 	const root = "<PX0123456789abcdef0123456789abcdef.1.signature.0@countersign.example>"
 	second := document()
 	second.Round = 2
@@ -99,7 +99,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func TestMessageIDIsTheSameEachTime(t *testing.T) {
+func TestPoolSend_MessageIDIsTheSameEachTime(t *testing.T) {
 	m := mailOf(workflow.MailSignature, document())
 	letters := write(t, nil, m, m)
 	if a, b := letters[0].header.Get("Message-Id"), letters[1].header.Get("Message-Id"); a != b {
@@ -107,7 +107,7 @@ func TestMessageIDIsTheSameEachTime(t *testing.T) {
 	}
 }
 
-func TestNoHeaderInjection(t *testing.T) {
+func TestPoolSend_NoHeaderInjection(t *testing.T) {
 	d := document()
 	d.ContactTitle, d.SID, d.LetterDigest = "x\r\nBcc: eve@example.net", "PX\r\nBcc: eve@example.net", "d\r\nBcc: eve@example.net"
 	d.Orders = []workflow.Order{{PhoneNumber: "+1\r\nBcc: eve@example.net\r\n\r\nbody"}}
@@ -118,7 +118,7 @@ func TestNoHeaderInjection(t *testing.T) {
 	}
 }
 
-func TestRecipients(t *testing.T) {
+func TestPoolSend_RecipientsAreChecked(t *testing.T) {
 	for _, c := range []struct {
 		name, address, to string // an empty to: rejected
 	}{
@@ -160,7 +160,7 @@ func TestRecipients(t *testing.T) {
 	}
 }
 
-func TestDKIM(t *testing.T) {
+func TestPoolSend_DKIMSignatureIsValid(t *testing.T) {
 	edPublic, edKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ var whatOnly = cmpopts.IgnoreFields(delivery.Result{}, "Stage", "Alike")
 // short is a deadline for mails that a server leaves hanging.
 const short = 300 * time.Millisecond
 
-func TestOutcomeByFault(t *testing.T) {
+func TestPoolSend_OutcomeByFault(t *testing.T) {
 	fail := func(where step, err error) func(int, step, *smtp.Conn) error {
 		return func(_ int, at step, _ *smtp.Conn) error {
 			if at == where {
@@ -142,7 +142,7 @@ func TestOutcomeByFault(t *testing.T) {
 	}
 }
 
-func TestOutcomeByReply(t *testing.T) {
+func TestPoolSend_OutcomeByReply(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		script script
@@ -191,7 +191,7 @@ func TestOutcomeByReply(t *testing.T) {
 	}
 }
 
-func TestNoServer(t *testing.T) {
+func TestPoolSend_NoServerDefers(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
-func TestConnectionThatCannotBeSetUpIsClosed(t *testing.T) {
+func TestPoolSend_ConnectionThatCannotBeSetUpIsClosed(t *testing.T) {
 	server := speak(t, script{"EHLO": "550 no", "HELO": "550 no"})
 	p := pool(t, settings(t, server.addr))
 	for n := 1; n <= 2; n++ {
@@ -215,7 +215,7 @@ func TestConnectionThatCannotBeSetUpIsClosed(t *testing.T) {
 	}
 }
 
-func TestTLS(t *testing.T) {
+func TestPoolSend_STARTTLS(t *testing.T) {
 	cert, roots := certtest.New(t)
 	_, strangers := certtest.New(t)
 	starttls := func(_ *catcher, s *smtp.Server) {
@@ -260,7 +260,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestImplicitTLS(t *testing.T) {
+func TestPoolSend_ImplicitTLS(t *testing.T) {
 	cert, roots := certtest.New(t)
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
 	if err != nil {
@@ -287,7 +287,7 @@ func TestImplicitTLS(t *testing.T) {
 	}
 }
 
-func TestAuth(t *testing.T) {
+func TestPoolSend_Auth(t *testing.T) {
 	cert, roots := certtest.New(t)
 	for _, c := range []struct {
 		name, mechanism, user, password string

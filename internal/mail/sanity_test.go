@@ -28,8 +28,8 @@ func kinds(locale string) []workflow.Mail {
 	return mails
 }
 
-// TestNothingLooksLikeSpam holds every mail to what mail servers look for.
-func TestNothingLooksLikeSpam(t *testing.T) {
+// TestPoolSend_NothingLooksLikeSpam holds every mail to what mail servers look for.
+func TestPoolSend_NothingLooksLikeSpam(t *testing.T) {
 	for _, locale := range []string{"en", "es"} {
 		for _, m := range kinds(locale) {
 			t.Run(locale+" "+string(m.Kind)+" "+m.Recipient, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"countersign/internal/test/logtest"
 )
 
-func TestServerKeepsItsStoreOverARestart(t *testing.T) {
+func TestStart_StoreOutlivesARestart(t *testing.T) {
 	options := natsd.Options{StoreDir: t.TempDir(), Listen: natsd.Off, Name: "test", SyncAlways: true}
 	srv := start(t, options)
 	publish(t, srv, 3)
@@ -33,7 +33,7 @@ func TestServerKeepsItsStoreOverARestart(t *testing.T) {
 	}
 }
 
-func TestClientsConnectOverTheNetwork(t *testing.T) {
+func TestStart_ClientsConnectOverTheNetwork(t *testing.T) {
 	srv := start(t, natsd.Options{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	nc, err := nats.Connect(srv.ClientURL())
 	if err != nil {
@@ -48,7 +48,7 @@ func TestClientsConnectOverTheNetwork(t *testing.T) {
 	}
 }
 
-func TestStartRefuses(t *testing.T) {
+func TestStart_RefusesBadOptions(t *testing.T) {
 	held, other := t.TempDir(), t.TempDir()
 	running := start(t, natsd.Options{StoreDir: held, Listen: "127.0.0.1:0"})
 	for name, test := range map[string]struct {
@@ -78,7 +78,7 @@ func TestStartRefuses(t *testing.T) {
 	start(t, natsd.Options{StoreDir: other})
 }
 
-func TestStartRefusesADamagedStore(t *testing.T) {
+func TestStart_RefusesADamagedStore(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, dir string){
 		"configuration overwritten": func(t *testing.T, dir string) { overwrite(t, filepath.Join(dir, "meta.inf")) },
 		"configuration removed":     func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "meta.inf")) },

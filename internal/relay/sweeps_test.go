@@ -9,9 +9,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestWhatAnErasureLeavesIsSwept erases a document under a worker, and one that
+// TestSweeps_RemovesWhatAnErasureLeaves erases a document under a worker, and one that
 // the worker ends before it comes to.
-func TestWhatAnErasureLeavesIsSwept(t *testing.T) {
+func TestSweeps_RemovesWhatAnErasureLeaves(t *testing.T) {
 	d := newDesk(t, time.Hour)
 	erase := func(sid workflow.SID) {
 		t.Helper()

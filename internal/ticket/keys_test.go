@@ -19,7 +19,7 @@ var (
 	two = bytes.Repeat([]byte{2}, 32)
 )
 
-func TestLoadKeysMakesTheFileOnce(t *testing.T) {
+func TestLoadKeys_CreatesTheFileOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	first, err := ticket.LoadKeys(path)
 	if err != nil {
@@ -59,7 +59,7 @@ func TestLoadKeysMakesTheFileOnce(t *testing.T) {
 	}
 }
 
-func TestLoadKeysStartedManyTimesAtOnce(t *testing.T) {
+func TestLoadKeys_ManyProcessesAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	tokens := make([]string, 32)
 	start := make(chan struct{})
@@ -84,7 +84,7 @@ func TestLoadKeysStartedManyTimesAtOnce(t *testing.T) {
 	}
 }
 
-func TestLoadKeysRefuses(t *testing.T) {
+func TestLoadKeys_RefusesBadFiles(t *testing.T) {
 	good := string(keysFile(t, one))
 	short := string(keysFile(t, one, two[:31]))
 	for _, c := range []struct {
@@ -126,7 +126,7 @@ func TestLoadKeysRefuses(t *testing.T) {
 	}
 }
 
-func TestLoadKeysTakes(t *testing.T) {
+func TestLoadKeys_AcceptsGoodFiles(t *testing.T) {
 	for _, c := range []struct {
 		name, content string
 		mode          fs.FileMode
@@ -149,7 +149,7 @@ func TestLoadKeysTakes(t *testing.T) {
 	}
 }
 
-func TestLoadKeysWhereNoFileCanBe(t *testing.T) {
+func TestLoadKeys_PathThatCannotBeAFile(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := ticket.LoadKeys(dir); err == nil || !strings.Contains(err.Error(), "must be a regular file") {
 		t.Errorf("a directory: got %v", err)

@@ -51,9 +51,9 @@ func (r *rotated) verify(token string) error {
 	return err
 }
 
-// TestRotate: a link of before stays good to its last second, a key that waits
+// TestRotate_NewKeySignsAndOldOneVerifies: a link of before stays good to its last second, a key that waits
 // verifies and does not sign, and a key goes when its links have ended.
-func TestRotate(t *testing.T) {
+func TestRotate_NewKeySignsAndOldOneVerifies(t *testing.T) {
 	r := newRotated(t)
 	c := claims
 	c.Expires = r.now.Add(lifetime)
@@ -114,9 +114,9 @@ func TestRotate(t *testing.T) {
 	}
 }
 
-// TestAKeyWithoutATimeKeepsThoseBehindIt: who wrote the file by hand is not
+// TestPrune_KeyWithoutATimeKeepsThoseBehindIt: who wrote the file by hand is not
 // punished for it.
-func TestAKeyWithoutATimeKeepsThoseBehindIt(t *testing.T) {
+func TestPrune_KeyWithoutATimeKeepsThoseBehindIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	write(t, path, []byte(`{"links": [{"key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="},
 		{"key": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=", "created": "2020-01-01T00:00:00Z"}]}`), 0o600)
@@ -125,8 +125,8 @@ func TestAKeyWithoutATimeKeepsThoseBehindIt(t *testing.T) {
 	}
 }
 
-// TestRotationsAtOnceAllStand: and so does the seal that stands beside the keys.
-func TestRotationsAtOnceAllStand(t *testing.T) {
+// TestRotate_ManyAtOnceAreAllKept: and so does the seal that stands beside the keys.
+func TestRotate_ManyAtOnceAreAllKept(t *testing.T) {
 	r := newRotated(t)
 	if _, _, err := sealed(r.path, "Provider"); err != nil {
 		t.Fatal(err)
@@ -152,9 +152,9 @@ func TestRotationsAtOnceAllStand(t *testing.T) {
 	}
 }
 
-// TestAFileThatCannotBeReadAnyMore: the keys that it had count, and the log says
+// TestFile_UnreadableFileKeepsTheKeysReadLast: the keys that it had count, and the log says
 // so once, until it can be read again. One that is gone is not made anew.
-func TestAFileThatCannotBeReadAnyMore(t *testing.T) {
+func TestFile_UnreadableFileKeepsTheKeysReadLast(t *testing.T) {
 	r := newRotated(t)
 	token := r.issue(claims)
 	write(t, r.path, []byte("{"), 0o600)
@@ -184,7 +184,7 @@ func TestAFileThatCannotBeReadAnyMore(t *testing.T) {
 	}
 }
 
-func TestRotateRefuses(t *testing.T) {
+func TestRotate_RefusesBadFiles(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := ticket.Rotate(filepath.Join(dir, "none"), now, now); err == nil {
 		t.Error("a file that is not there was made")

@@ -75,7 +75,7 @@ func TestMakeSeal_MakesOneForAll(t *testing.T) {
 	}
 }
 
-func TestABrokenSealSaysTheMend(t *testing.T) {
+func TestLoadSeal_DamagedSealNamesTheFix(t *testing.T) {
 	path, _ := withKeys(t)
 	other, _ := withKeys(t)
 	for _, p := range []string{path, other} {

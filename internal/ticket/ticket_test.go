@@ -23,7 +23,7 @@ var (
 	}
 )
 
-func TestTokenSaysWhatWasIssued(t *testing.T) {
+func TestVerify_ReturnsTheClaimsOfIssue(t *testing.T) {
 	keys := load(t, one)
 	for name, change := range map[string]func(*ticket.Claims){
 		"as it is":             func(*ticket.Claims) {},
@@ -50,7 +50,7 @@ func TestTokenSaysWhatWasIssued(t *testing.T) {
 	}
 }
 
-func TestSameClaimsSameToken(t *testing.T) {
+func TestIssue_SameClaimsMakeTheSameToken(t *testing.T) {
 	// A golden token: links that are out must outlive a new version.
 	const want = "fnegXnMAAQIDBAUGBwgJCgsMDQ4PAAAAAAAAAANrBWAgF7wdyf6ioz8MzGaPQTkqAJW6uUI"
 	first, second := load(t, one), load(t, one)
@@ -68,7 +68,7 @@ func TestSameClaimsSameToken(t *testing.T) {
 	}
 }
 
-func TestOtherClaimsOtherToken(t *testing.T) {
+func TestIssue_OtherClaimsMakeAnotherToken(t *testing.T) {
 	keys := load(t, one)
 	seen := map[string]string{issue(t, keys, claims): "the claims"}
 	for name, change := range map[string]func(*ticket.Claims){
@@ -88,7 +88,7 @@ func TestOtherClaimsOtherToken(t *testing.T) {
 	}
 }
 
-func TestIssueRefuses(t *testing.T) {
+func TestIssue_RefusesBadClaims(t *testing.T) {
 	keys := load(t, one)
 	for name, change := range map[string]func(*ticket.Claims){
 		"no document":         func(c *ticket.Claims) { c.Document = "" },
@@ -110,7 +110,7 @@ func TestIssueRefuses(t *testing.T) {
 	}
 }
 
-func TestVerifyLooksAtPurposeAndTime(t *testing.T) {
+func TestVerify_ChecksPurposeAndTime(t *testing.T) {
 	keys := load(t, one)
 	token := issue(t, keys, claims)
 	for _, c := range []struct {
@@ -142,7 +142,7 @@ func TestVerifyLooksAtPurposeAndTime(t *testing.T) {
 	}
 }
 
-func TestOldKeysOnlyVerify(t *testing.T) {
+func TestKeys_OldKeysOnlyVerify(t *testing.T) {
 	old, rotated, fresh := load(t, one), load(t, two, one), load(t, two)
 	sent := issue(t, old, claims)
 	if _, err := rotated.Verify(sent, ticket.Sign, now); err != nil {
@@ -156,7 +156,7 @@ func TestOldKeysOnlyVerify(t *testing.T) {
 	}
 }
 
-func TestEveryFlippedBitIsInvalid(t *testing.T) {
+func TestVerify_EveryFlippedBitIsInvalid(t *testing.T) {
 	keys := load(t, one)
 	token := issue(t, keys, claims)
 	for i := range token {

@@ -27,9 +27,9 @@ func (u untouched) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestOnlyAnAnswerIsRead sends bodies that have no limit with what is no
+// TestPost_OnlyAnAnswerIsRead sends bodies that have no limit with what is no
 // answer, as forms of both kinds.
-func TestOnlyAnAnswerIsRead(t *testing.T) {
+func TestPost_OnlyAnAnswerIsRead(t *testing.T) {
 	s := newSite(t, storeOf(letter()))
 	for _, path := range []string{"/", "/nowhere", "/sign/forged", "/sign/" + s.token(t, 2), "/sign/" + s.token(t, 2) + "/letter.pdf", "/letter/forged"} {
 		for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=b"} {
@@ -42,8 +42,8 @@ func TestOnlyAnAnswerIsRead(t *testing.T) {
 	}
 }
 
-// TestAFieldThatWasOnlyTouched has a drawing without a stroke.
-func TestAFieldThatWasOnlyTouched(t *testing.T) {
+// TestPost_BlankDrawingCountsAsNone has a drawing without a stroke.
+func TestPost_BlankDrawingCountsAsNone(t *testing.T) {
 	o := newOffice(t)
 	form := o.form()
 	var blank bytes.Buffer
@@ -58,8 +58,8 @@ func TestAFieldThatWasOnlyTouched(t *testing.T) {
 	}
 }
 
-// TestThanksPromisesNoLetterByMail: by the settings the mail may have none.
-func TestThanksPromisesNoLetterByMail(t *testing.T) {
+// TestPost_ThanksPromisesNoLetterByEmail: by the settings the mail may have none.
+func TestPost_ThanksPromisesNoLetterByEmail(t *testing.T) {
 	for lang, says := range map[string]string{"en": "a mail that confirms it is on its way", "es": "un correo que lo confirma va de camino"} {
 		o := newOffice(t)
 		_, body := o.get(t, "/sign/"+o.token(t, 2)+"?lang="+lang)
@@ -75,9 +75,9 @@ func TestThanksPromisesNoLetterByMail(t *testing.T) {
 	}
 }
 
-// TestATitleThatIsTooLong is the document's, which the signer has not typed: the
+// TestPage_TitleThatIsTooLongIsCut is the document's, which the signer has not typed: the
 // form as it comes can be sent.
-func TestATitleThatIsTooLong(t *testing.T) {
+func TestPage_TitleThatIsTooLongIsCut(t *testing.T) {
 	doc := letter()
 	doc.ContactTitle = strings.Repeat("Präsidentin ", 20)
 	s := newSite(t, storeOf(doc))
@@ -91,9 +91,9 @@ func TestATitleThatIsTooLong(t *testing.T) {
 	}
 }
 
-// TestAPageThatPanics has the letter's writer do so: the visitor gets a page,
+// TestHandler_PanicIsAnsweredAndLogged has the letter's writer do so: the visitor gets a page,
 // and the operator a line in the log, without the token.
-func TestAPageThatPanics(t *testing.T) {
+func TestHandler_PanicIsAnsweredAndLogged(t *testing.T) {
 	s := newSite(t, storeOf(letter()), func(c *web.Config) { c.Letters = panicking{} })
 	code, body := s.get(t, "/sign/"+s.token(t, 2)+"/letter.pdf?lang=es")
 	if code != 500 || !strings.Contains(body, "En este momento no se puede mostrar la carta") {
@@ -110,9 +110,9 @@ func (panicking) PDF(context.Context, workflow.Document, loa.Words) ([]byte, err
 	panic("no such glyph")
 }
 
-// TestALetterThatChangesWhileItIsSealed has a number of it changed, or the whole
+// TestPost_LetterThatChangesWhileItIsSealedIsNotSigned has a number of it changed, or the whole
 // taken back, while a time stamp is waited for: that letter is not signed.
-func TestALetterThatChangesWhileItIsSealed(t *testing.T) {
+func TestPost_LetterThatChangesWhileItIsSealedIsNotSigned(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(*office)
 		code int

@@ -10,9 +10,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestADownloadLinkDoesNothingElse opens links of each purpose where they
+// TestDownload_LinkDoesNothingElse opens links of each purpose where they
 // belong and where they do not.
-func TestADownloadLinkDoesNothingElse(t *testing.T) {
+func TestDownload_LinkDoesNothingElse(t *testing.T) {
 	signed := letter()
 	signed.Status, signed.LetterDigest, signed.Locale = workflow.Signed, pdfDigest, "es"
 	out, elsewhere := letter(), signed

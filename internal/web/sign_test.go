@@ -19,7 +19,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestSigning(t *testing.T) {
+func TestPost_Signing(t *testing.T) {
 	o := newOffice(t)
 	form := o.form()
 	form.Set("drawn", "data:image/png;base64,"+base64.StdEncoding.EncodeToString(line(t, 300, 100)))
@@ -59,7 +59,7 @@ func TestSigning(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongIsSaidAtItsField(t *testing.T) {
+func TestPost_FaultIsShownAtItsField(t *testing.T) {
 	o := newOffice(t)
 	long := strings.Repeat("x", 121)
 	for _, c := range []struct{ name, value, id, says string }{
@@ -113,7 +113,7 @@ func TestWhatIsWrongIsSaidAtItsField(t *testing.T) {
 	}
 }
 
-func TestALetterThatChangedIsShownAnew(t *testing.T) {
+func TestPost_ChangedLetterIsShownAgain(t *testing.T) {
 	o := newOffice(t)
 	form := o.form()
 	o.append(events.OrderStatusChanged("/carrier", "n", letter().AccountSID, sid, order, workflow.OrderStatusChanged{Status: workflow.OrderPendingLOA, PhoneNumber: "+14155550199"}))
@@ -130,7 +130,7 @@ func TestALetterThatChangedIsShownAnew(t *testing.T) {
 	o.stands(workflow.Signed)
 }
 
-func TestTheOthersAnswerIsShown(t *testing.T) {
+func TestPost_EarlierAnswerOfAnotherIsShown(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(o *office)
 		code int
@@ -157,7 +157,7 @@ func TestTheOthersAnswerIsShown(t *testing.T) {
 	}
 }
 
-func TestBusyAndFailed(t *testing.T) {
+func TestPost_BusyAndFailed(t *testing.T) {
 	o := newOffice(t, func(c *web.Config) { c.Wait = 300 * time.Millisecond })
 	form := o.form()
 	o.err = errors.New("no font")
@@ -184,7 +184,7 @@ func TestBusyAndFailed(t *testing.T) {
 	o.stands(workflow.Signed)
 }
 
-func TestAnAnswerGoesNoFasterThanTheMail(t *testing.T) {
+func TestPost_AnswerWaitsForTheEmail(t *testing.T) {
 	o := newOffice(t, func(c *web.Config) { c.Wait = 100 * time.Millisecond })
 	doc := o.stands(workflow.Signing)
 	doc.Status = workflow.Opened
@@ -195,7 +195,7 @@ func TestAnAnswerGoesNoFasterThanTheMail(t *testing.T) {
 	o.wants(code, 503, body, "Please try again")
 }
 
-func TestAnotherWebsiteCannotAnswer(t *testing.T) {
+func TestPost_AnotherWebsiteCannotAnswer(t *testing.T) {
 	o := newOffice(t)
 	form := o.form()
 	for _, headers := range [][]string{
@@ -211,7 +211,7 @@ func TestAnotherWebsiteCannotAnswer(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestHandler_RateLimits(t *testing.T) {
 	o := newOffice(t, func(c *web.Config) { c.LinkRate = 0.1 })
 	form := o.form()
 	form.Del("name")
@@ -233,7 +233,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestTheLetterAsAPDF(t *testing.T) {
+func TestPDF_LetterBeforeAndAfterSigning(t *testing.T) {
 	s := newSite(t, storeOf(letter()))
 	path := "/sign/" + s.token(t, 2) + "/letter.pdf"
 	code, body := s.get(t, path+"?lang=es")
@@ -253,7 +253,7 @@ func TestTheLetterAsAPDF(t *testing.T) {
 	}
 }
 
-func TestThePageSpeaksSpanish(t *testing.T) {
+func TestPage_SpeaksSpanish(t *testing.T) {
 	o := newOffice(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, o.url+"/sign/"+o.token(t, 2), http.NoBody)
 	if err != nil {
@@ -275,7 +275,7 @@ func TestThePageSpeaksSpanish(t *testing.T) {
 	}
 }
 
-func TestTheDocumentsLocaleComesBeforeTheBrowsers(t *testing.T) {
+func TestPage_LocaleOfTheDocumentComesBeforeTheBrowsers(t *testing.T) {
 	for _, tt := range []struct{ locale, query, accept, says string }{
 		{"es-MX", "", "en-US,en;q=0.9", "Carta de autorización"},
 		{"en", "", "es", "Letter of Authorization"},

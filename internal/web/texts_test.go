@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestEveryLanguageSaysEverything finds texts that a language lacks or has left
+// TestTexts_EveryLanguageHasEveryText finds texts that a language lacks or has left
 // in another's, and texts whose place for a name or a moment is missing.
-func TestEveryLanguageSaysEverything(t *testing.T) {
+func TestTexts_EveryLanguageHasEveryText(t *testing.T) {
 	walk(t, "texts", reflect.ValueOf(english), reflect.ValueOf(spanish))
 }
 

@@ -31,7 +31,7 @@ const (
 
 var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
-func TestLinkSaysHowTheLetterStands(t *testing.T) {
+func TestPage_LinkShowsTheStateOfTheLetter(t *testing.T) {
 	signed := now.Add(-time.Hour)
 	for _, c := range []struct {
 		name   string
@@ -155,7 +155,7 @@ func TestLinkSaysHowTheLetterStands(t *testing.T) {
 	}
 }
 
-func TestOtherPages(t *testing.T) {
+func TestHandler_OtherPages(t *testing.T) {
 	s := newSite(t, store{})
 	for path, want := range map[string]struct {
 		code int
@@ -176,7 +176,7 @@ func TestOtherPages(t *testing.T) {
 	}
 }
 
-func TestMethods(t *testing.T) {
+func TestHandler_Methods(t *testing.T) {
 	s := newSite(t, storeOf(letter()))
 	for _, path := range []string{"/", "/sign/" + s.token(t, 2)} {
 		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "PUT": 405, "PATCH": 405, "DELETE": 405, "OPTIONS": 405} {
@@ -195,7 +195,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestHandler_EveryAnswerHasGuardHeaders(t *testing.T) {
 	s := newSite(t, storeOf(letter()))
 	for name, path := range map[string]string{
 		"ready": "/sign/" + s.token(t, 2), "replaced": "/sign/" + s.token(t, 1), "forged": "/sign/x", "front": "/", "nowhere": "/x",
@@ -238,7 +238,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
-func TestUnavailable(t *testing.T) {
+func TestHandler_Unavailable(t *testing.T) {
 	s := newSite(t, broken{})
 	token := s.token(t, 2)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sign/"+token, http.NoBody)
@@ -257,7 +257,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-func TestNoTokenInTheLog(t *testing.T) {
+func TestHandler_NoTokenInTheLog(t *testing.T) {
 	s := newSite(t, storeOf(letter()))
 	for _, round := range []int{1, 2} {
 		s.get(t, "/sign/"+s.token(t, round))

@@ -50,7 +50,7 @@ func say(c net.Conn, text string) (string, error) {
 	return string(back[:n]), err
 }
 
-func TestCutAndHeal(t *testing.T) {
+func TestProxy_CutAndHeal(t *testing.T) {
 	p := Start(t, echo(t))
 	c := dial(t, p)
 	if got, err := say(c, "hello"); got != "hello" {
@@ -69,7 +69,7 @@ func TestCutAndHeal(t *testing.T) {
 	}
 }
 
-func TestSilenceInOneWay(t *testing.T) {
+func TestProxy_SilenceInOneWay(t *testing.T) {
 	for _, way := range []Way{Up, Down} {
 		p := Start(t, echo(t))
 		c := dial(t, p)
@@ -96,7 +96,7 @@ func errTimeout(err error) error {
 	return errors.ErrUnsupported
 }
 
-func TestResetInTheMiddle(t *testing.T) {
+func TestProxy_ResetInTheMiddle(t *testing.T) {
 	p := Start(t, echo(t))
 	c := dial(t, p)
 	p.Set(Down, Fault{ResetAfter: 3})
@@ -109,7 +109,7 @@ func TestResetInTheMiddle(t *testing.T) {
 	}
 }
 
-func TestLatencyAndSlowDrain(t *testing.T) {
+func TestProxy_LatencyAndSlowDrain(t *testing.T) {
 	for name, f := range map[string]Fault{"latency": {Latency: 200 * time.Millisecond}, "slow": {PerSecond: 20}} {
 		p := Start(t, echo(t))
 		c := dial(t, p)
@@ -124,7 +124,7 @@ func TestLatencyAndSlowDrain(t *testing.T) {
 	}
 }
 
-func TestFilter(t *testing.T) {
+func TestProxy_Filter(t *testing.T) {
 	p := Filter(t, echo(t), func(client io.Writer, _ io.Reader) error {
 		_, err := io.WriteString(client, "no!!!")
 		<-t.Context().Done()
