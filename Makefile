@@ -76,7 +76,7 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 # What reads bytes of strangers: events, forms, tokens, and a mail server's
 # replies. Each as often as takes about 30 s: a number of times comes to its end on
 # a busy machine too, where Go takes the end of a time for a failure (go.dev/issue/75804).
-SHORT := ./events:FuzzDecode:40000x ./internal/api:FuzzForms:20000x ./internal/ticket:FuzzVerify:500000x ./internal/mail:FuzzDialogue:10000x ./internal/mail/report:FuzzRead:30000x
+SHORT := ./events:FuzzDecode:40000x ./internal/api:FuzzHandler_Forms:20000x ./internal/ticket:FuzzVerify:500000x ./internal/mail:FuzzPoolSend_Dialogue:10000x ./internal/mail/report:FuzzRead:30000x
 
 fuzz-short: # those that read what strangers send, 30 s each
 	@set -e; for target in $(SHORT); do \

@@ -27,9 +27,9 @@ import (
 
 var datePattern = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
 
-// TestGet_DocumentHasItsNineKeys checks the answer in both generations, which
+// TestFetch_DocumentHasItsNineKeys checks the answer in both generations, which
 // differ in URLs alone.
-func TestGet_DocumentHasItsNineKeys(t *testing.T) {
+func TestFetch_DocumentHasItsNineKeys(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	f := form()
@@ -184,7 +184,7 @@ func TestUpdate_LifeOfADocument(t *testing.T) {
 	}
 }
 
-func TestDelete_Cancels(t *testing.T) {
+func TestRemove_Cancels(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	doc := u.created()
@@ -207,8 +207,8 @@ func TestDelete_Cancels(t *testing.T) {
 	u.want(u.do("DELETE", v2Path+"/"+string(newSID("PX")), ""), 404, 20404)
 }
 
-// TestGet_ErasedDocumentIsNotFound by any request, as if it had never been.
-func TestGet_ErasedDocumentIsNotFound(t *testing.T) {
+// TestFetch_ErasedDocumentIsNotFound by any request, as if it had never been.
+func TestFetch_ErasedDocumentIsNotFound(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	doc := u.created()
@@ -296,7 +296,7 @@ func TestCreate_IdempotencyKeyOutlastsTheLogsMemory(t *testing.T) {
 	u.want(u.post(previewPath, f, "Idempotency-Key", "k-2"), 400, 22110)
 }
 
-func TestIdempotencyKey_SidFollowsFromTheKeysFile(t *testing.T) {
+func TestCreate_SidFollowsFromTheKeysFile(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	f := form()
@@ -373,8 +373,8 @@ func TestCreate_RejectedEmailIsFailed(t *testing.T) {
 	}
 }
 
-// TestGet_UpstreamEventsAreSeen reads a document that an upstream service created.
-func TestGet_UpstreamEventsAreSeen(t *testing.T) {
+// TestFetch_UpstreamEventsAreSeen reads a document that an upstream service created.
+func TestFetch_UpstreamEventsAreSeen(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sid := newSID("PX")

@@ -97,7 +97,7 @@ func wantFault(t *testing.T, what string, r reply) {
 	}
 }
 
-func TestPost_Forms(t *testing.T) {
+func TestReceive_Forms(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	good := func() string { return form().Encode() }
@@ -137,9 +137,9 @@ func TestPost_Forms(t *testing.T) {
 	}
 }
 
-// TestPost_BodyOfUnknownLengthIsBounded sends a body in chunks, which says nowhere how
+// TestReceive_BodyOfUnknownLengthIsBounded sends a body in chunks, which says nowhere how
 // long it is.
-func TestPost_BodyOfUnknownLengthIsBounded(t *testing.T) {
+func TestReceive_BodyOfUnknownLengthIsBounded(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	req, err := http.NewRequest("POST", s.url+previewPath, struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", 300<<10))})
@@ -430,7 +430,7 @@ func (u untouched) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func TestPost_RefusedBeforeBodyIsRead(t *testing.T) {
+func TestAnswer_RefusedBeforeBodyIsRead(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	h := api.New(s.config)
@@ -463,10 +463,10 @@ func TestPost_RefusedBeforeBodyIsRead(t *testing.T) {
 	}
 }
 
-// TestPost_FormsOfOneAccountHaveBoundedRoom has as many forms of the greatest
+// TestReceive_FormsOfOneAccountHaveBoundedRoom has as many forms of the greatest
 // length on their way as an account gets: its next one has to come again, and
 // other accounts notice nothing.
-func TestPost_FormsOfOneAccountHaveBoundedRoom(t *testing.T) {
+func TestReceive_FormsOfOneAccountHaveBoundedRoom(t *testing.T) {
 	s := newSite(t)
 	u, other := s.user(), s.user()
 	h := api.New(s.config)

@@ -326,9 +326,9 @@ func (c *metered) Refusal(ctx context.Context, of workflow.Identity) (*workflow.
 	return c.Store.Refusal(ctx, of)
 }
 
-// TestGet_IsOneReadAndNoWrite counts what GETs cost: each one read, and
+// TestFetch_IsOneReadAndNoWrite counts what GETs cost: each one read, and
 // nothing is written, neither to the database nor to the log.
-func TestGet_IsOneReadAndNoWrite(t *testing.T) {
+func TestFetch_IsOneReadAndNoWrite(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	sids := s.upstream(u, 5, nil)

@@ -141,8 +141,8 @@ func sound(t *testing.T, r reply, err error) {
 	}
 }
 
-// FuzzForms posts bodies of any content, to create and to update.
-func FuzzForms(f *testing.F) {
+// FuzzHandler_Forms posts bodies of any content, to create and to update.
+func FuzzHandler_Forms(f *testing.F) {
 	for _, body := range []string{
 		form().Encode(), "", "&&&", "%", "%zz=1", "Status=opened", "Status=signing", "Email=a%40b.c&Email=d%40e.f", "CcEmails=&CcEmails=",
 		"HostedNumberOrderSids=HR1&AddressSid=AD", "ContactTitle=%00", "ContactPhoneNumber=%2B1415", "a=%ff", "Email=\xff", ";", "Email=a;b",
@@ -165,8 +165,8 @@ func FuzzForms(f *testing.F) {
 	})
 }
 
-// FuzzQueries asks for lists, and for paths of any kind.
-func FuzzQueries(f *testing.F) {
+// FuzzHandler_Queries asks for lists, and for paths of any kind.
+func FuzzHandler_Queries(f *testing.F) {
 	for _, query := range []string{
 		"", "PageSize=1", "PageSize=-1&Page=-1", "Page=1&PageToken=PA", "PageToken=PAPX000102030405060708090a0b0c0d0e0f&Page=7", "Status=signing",
 		"Email=a%40b", "%", "%zz", "&&&", "=", "Email=%ff", "PageSize=1e9", "Page=9223372036854775807&PageToken=PBPX000102030405060708090a0b0c0d0e0f",
@@ -190,8 +190,8 @@ func FuzzQueries(f *testing.F) {
 	})
 }
 
-// FuzzHeaders sends headers of any content, and credentials.
-func FuzzHeaders(f *testing.F) {
+// FuzzHandler_Headers sends headers of any content, and credentials.
+func FuzzHandler_Headers(f *testing.F) {
 	f.Add("Idempotency-Key", "k", "ACx", "y")
 	f.Add("Idempotency-Key", strings.Repeat("k", 300), "", "")
 	f.Add("X-Min-Log-Sequence", "1", "SKx", "")

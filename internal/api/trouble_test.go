@@ -31,8 +31,8 @@ func (l late) Append(ctx context.Context, e events.Event) (uint64, error) {
 	return l.Log.Append(ctx, e)
 }
 
-// TestGet_ReadAfterWriteThroughAnotherWorker has a second worker that lags behind.
-func TestGet_ReadAfterWriteThroughAnotherWorker(t *testing.T) {
+// TestFetch_ReadAfterWriteThroughAnotherWorker has a second worker that lags behind.
+func TestFetch_ReadAfterWriteThroughAnotherWorker(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	second, err := db.Open(t.Context(), t.TempDir())

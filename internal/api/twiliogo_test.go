@@ -56,18 +56,20 @@ func wantRestError(t *testing.T, err error, status, code int) {
 	}
 }
 
+// twilioGoParams creates a document with two orders and two people in cc.
+func twilioGoParams(email string) *numbers.CreateAuthorizationDocumentParams {
+	p := &numbers.CreateAuthorizationDocumentParams{}
+	return p.SetAddressSid(string(newSID("AD"))).SetEmail(email).SetContactPhoneNumber("+14155550100").
+		SetHostedNumberOrderSids([]string{string(newSID("HR")), string(newSID("HR"))}).SetCcEmails([]string{"ops@example.com", "legal@example.com"})
+}
+
 func TestHandler_TwilioGo(t *testing.T) {
 	s := newSite(t)
 	u := s.user()
 	api := u.twilioGo().NumbersV2
-	params := func(email string) *numbers.CreateAuthorizationDocumentParams {
-		p := &numbers.CreateAuthorizationDocumentParams{}
-		return p.SetAddressSid(string(newSID("AD"))).SetEmail(email).SetContactPhoneNumber("+14155550100").
-			SetHostedNumberOrderSids([]string{string(newSID("HR")), string(newSID("HR"))}).SetCcEmails([]string{"ops@example.com", "legal@example.com"})
-	}
 	var sids []string
 	for _, email := range []string{"a@example.com", "b@example.com", "a@example.com", "a@example.com", "a@example.com"} {
-		doc, err := api.CreateAuthorizationDocument(params(email))
+		doc, err := api.CreateAuthorizationDocument(twilioGoParams(email))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +109,20 @@ func TestHandler_TwilioGo(t *testing.T) {
 	if err != nil || len(page.Items) != 2 || *page.Items[0].Sid != sids[2] {
 		t.Errorf("page by token: %+v, %v", page, err)
 	}
+}
 
+func TestHandler_TwilioGoOrdersAndErrors(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	api := u.twilioGo().NumbersV2
+	var sids []string
+	for range 2 {
+		doc, err := api.CreateAuthorizationDocument(twilioGoParams("a@example.com"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sids = append(sids, *doc.Sid)
+	}
 	orders := func(sid string) []numbers.NumbersV2DependentHostedNumberOrder {
 		t.Helper()
 		orders, err := api.ListDependentHostedNumberOrder(sid, (&numbers.ListDependentHostedNumberOrderParams{}).SetPageSize(1))
@@ -131,9 +146,9 @@ func TestHandler_TwilioGo(t *testing.T) {
 	if doc, err := api.FetchAuthorizationDocument(sids[1]); err != nil || *doc.Status != "canceled" {
 		t.Errorf("deleted, and fetched as %+v, %v", doc, err)
 	}
-	_, err = api.FetchAuthorizationDocument(string(newSID("PX")))
+	_, err := api.FetchAuthorizationDocument(string(newSID("PX")))
 	wantRestError(t, err, 404, 20404)
-	_, err = api.CreateAuthorizationDocument(params("Email"))
+	_, err = api.CreateAuthorizationDocument(twilioGoParams("Email"))
 	wantRestError(t, err, 400, 22104)
 	wrong := *u
 	wrong.secret = strings.Repeat("x", 32)

@@ -320,7 +320,7 @@ func TestPoolSend_EmailIsInTheDocumentsLanguage(t *testing.T) {
 }
 
 // Whatever a document says, its mail can be written and sent.
-func FuzzLetter(f *testing.F) {
+func FuzzPoolSend_Emails(f *testing.F) {
 	server := catch(f)
 	p := pool(f, settings(f, server.addr))
 	f.Add("Owner", "+14155550100", "sha256:00", "owner@example.com", 1)

@@ -13,7 +13,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestPoolSend_DeadlineBoundsTheDialogue(t *testing.T) {
+func TestPoolSend_NothingBeginsAfterTheDeadline(t *testing.T) {
 	expired := func(t *testing.T) context.Context {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 		t.Cleanup(cancel)
@@ -36,8 +36,10 @@ func TestPoolSend_DeadlineBoundsTheDialogue(t *testing.T) {
 			}
 		})
 	}
+}
 
-	t.Run("bounds the wait for a connection", func(t *testing.T) {
+func TestPoolSend_DeadlineBoundsTheDialogue(t *testing.T) {
+	t.Run("for a connection", func(t *testing.T) {
 		server, held, release, first := catch(t), make(chan struct{}), make(chan struct{}), make(chan delivery.Result, 1)
 		server.on(func(_ int, at step, _ *smtp.Conn) error {
 			if at == atRcpt {
@@ -196,8 +198,10 @@ func TestPoolSend_StaleConnectionIsReplaced(t *testing.T) {
 			t.Errorf("got %+v, want accepted", got)
 		}
 	})
+}
 
-	t.Run("once, not for ever", func(t *testing.T) {
+func TestPoolSend_EmailIsNotTriedAgain(t *testing.T) {
+	t.Run("for the second time", func(t *testing.T) {
 		server := speak(t, script{".": "250 2.0.0 queued as 42&"}, script{"MAIL": "421 4.3.2 no"})
 		p := pool(t, settings(t, server.addr))
 		send(t, p)
@@ -209,7 +213,7 @@ func TestPoolSend_StaleConnectionIsReplaced(t *testing.T) {
 		}
 	})
 
-	t.Run("not after the message", func(t *testing.T) {
+	t.Run("after the message", func(t *testing.T) {
 		server := catch(t)
 		server.on(func(n int, at step, k *smtp.Conn) error {
 			if n == 2 && at == atStored {

@@ -331,7 +331,7 @@ func TestPoolSend_Auth(t *testing.T) {
 
 // The dialogue must end in an outcome whatever a server says, and in Accepted
 // only where the server took the message.
-func FuzzDialogue(f *testing.F) {
+func FuzzPoolSend_Dialogue(f *testing.F) {
 	f.Add("220 raw.test", "250 raw.test", "250 ok", "250 ok", "354 go", "250 ok")
 	f.Add("220 raw.test", "250-raw.test\r\n250 DSN", "250 ok", "550 5.1.1 owner@example.com?", "354 go", "250 ok")
 	f.Add("220 raw.test", "250 raw.test", "250 ok", "250 ok", "354 go", "354 more")

@@ -116,6 +116,6 @@ func expired(doc workflow.Document) (at time.Time, ok bool) {
 // trouble logs an error, unless the visitor has left.
 func (h *handler) trouble(ctx context.Context, what string, document workflow.SID, err error) {
 	if ctx.Err() == nil {
-		h.Logger.ErrorContext(ctx, what, "document", document, "error", err)
+		h.Logger.ErrorContext(ctx, what, "document", document, "err", err)
 	}
 }
