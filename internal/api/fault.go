@@ -91,7 +91,8 @@ var parameters = []struct {
 	{"data.contact_phone_number", "ContactPhoneNumber", codePhone},
 }
 
-// invalid says what is wrong with a form by what is wrong with its event.
+// invalid turns the fault of an event into the fault of the form that it was made
+// from.
 func invalid(form *params, p *workflow.Problem) *fault {
 	for _, x := range parameters {
 		if rest, ok := strings.CutPrefix(p.Field, x.field); ok && (rest == "" || rest[0] == '[') {

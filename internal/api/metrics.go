@@ -14,7 +14,7 @@ type Metrics struct {
 	limited  *prometheus.CounterVec
 }
 
-// NewMetrics makes metrics that stand at 0.
+// NewMetrics makes metrics that are 0.
 func NewMetrics() *Metrics {
 	return &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -168,8 +168,8 @@ func (s *site) seesSigned(u *user, sid string) {
 	}
 }
 
-// TestHandler_TwilioGoPreview goes through what is only in preview by twilio-go's
-// plain requests: no version of it that can be installed has its methods.
+// TestHandler_TwilioGoPreview uses twilio-go's plain requests for the preview: no
+// version that can be installed has methods for it.
 func TestHandler_TwilioGoPreview(t *testing.T) {
 	s := newSite(t)
 	u := s.user()

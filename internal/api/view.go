@@ -72,8 +72,7 @@ type capabilities struct {
 }
 
 // previewOrder is a dependent order in preview. Verification is not ours, so
-// its fields stand at what a new order has; clients decode the counts as
-// numbers.
+// its fields are those of a new order; clients decode the counts as numbers.
 type previewOrder struct {
 	order
 	UniqueName              *string  `json:"unique_name"`

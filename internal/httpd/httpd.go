@@ -72,7 +72,7 @@ func (s Server) Run(ctx context.Context, l net.Listener) error {
 	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	}
-	<-stopped // what is not finished by then is broken off
+	<-stopped // then the requests that have not finished are aborted
 	return nil
 }
 

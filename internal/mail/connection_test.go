@@ -256,3 +256,18 @@ func TestPoolClose_QuitsEveryConnection(t *testing.T) {
 		t.Errorf("after Close: got %+v over %d connections", got, server.connections())
 	}
 }
+
+// await waits for a state, and fails the test if it does not come.
+func await(t testing.TB, what string, reached func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(20 * time.Second)
+	for !reached() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func plainly(code int, enhanced string) bool {
 	return code == 556
 }
 
-// Enhanced codes stand at the beginning (RFC 2034 section 4), in some servers
+// Enhanced codes are the first word (RFC 2034 section 4), in some servers
 // after a number sign, and in qmail's family at the end: "(#5.1.1)".
 var (
 	enhancedFirst = regexp.MustCompile(`^#?([245]\.\d{1,3}\.\d{1,3})(?:[\s:;,]|$)`)

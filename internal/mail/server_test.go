@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -386,19 +385,4 @@ func portOf(t testing.TB, addr string) int {
 		t.Fatal(err)
 	}
 	return a.Port
-}
-
-// await waits for a state, and fails the test if it does not come.
-func await(t testing.TB, what string, reached func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(20 * time.Second)
-	for !reached() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
 }

@@ -90,7 +90,7 @@ func TestLoadKeys_RefusesBadFiles(t *testing.T) {
 	for _, c := range []struct {
 		name, content string
 		mode          fs.FileMode
-		want          string // in the error: the mend
+		want          string // in the error: the fix
 	}{
 		{"readable by others", good, 0o604, "chmod 600"},
 		{"readable by everybody", good, 0o644, "chmod 600"},

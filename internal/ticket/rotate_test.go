@@ -152,8 +152,9 @@ func TestRotate_ManyAtOnceAreAllKept(t *testing.T) {
 	}
 }
 
-// TestFile_UnreadableFileKeepsTheKeysReadLast: the keys that it had count, and the log says
-// so once, until it can be read again. One that is gone is not made anew.
+// TestFile_UnreadableFileKeepsTheKeysReadLast: the keys read last stay in
+// use, and the log says so once, until the file can be read again. A missing file is
+// not created.
 func TestFile_UnreadableFileKeepsTheKeysReadLast(t *testing.T) {
 	r := newRotated(t)
 	token := r.issue(claims)

@@ -171,7 +171,7 @@ func (a *answering) confirm(code int, notice string) view {
 	return v
 }
 
-// statement is what is ticked by somebody who does not sign.
+// statement is the sentence that a person who does not sign ticks.
 func (a *answering) statement() string {
 	if a.form.Action == "not-me" {
 		return a.t.WrongPerson

@@ -302,9 +302,9 @@ func TestPage_LocaleOfTheDocumentComesBeforeTheBrowsers(t *testing.T) {
 	}
 }
 
-// TestSign_NoneWhileTheClockIsOff has a signature refused in plain words, and
+// TestPost_NoSignatureWhileTheClockIsOff has a signature refused in plain words, and
 // taken once the clock is right. Who declines is heard all the same.
-func TestSign_NoneWhileTheClockIsOff(t *testing.T) {
+func TestPost_NoSignatureWhileTheClockIsOff(t *testing.T) {
 	var off atomic.Bool
 	off.Store(true)
 	o := newOffice(t, func(c *web.Config) {

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"countersign/internal/test/logtest"
 	"countersign/internal/ticket"
 	"countersign/internal/web"
@@ -195,49 +193,6 @@ func TestHandler_Methods(t *testing.T) {
 	}
 }
 
-func TestHandler_EveryAnswerHasGuardHeaders(t *testing.T) {
-	s := newSite(t, storeOf(letter()))
-	for name, path := range map[string]string{
-		"ready": "/sign/" + s.token(t, 2), "replaced": "/sign/" + s.token(t, 1), "forged": "/sign/x", "front": "/", "nowhere": "/x",
-	} {
-		t.Run(name, func(t *testing.T) {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, body := do(t, req)
-			script := ""
-			if inline := between(body, "<script>", "</script>"); inline != "" {
-				script = hash(inline)
-			} else if name == "ready" {
-				t.Error("no script")
-			}
-			want := map[string]string{
-				"Cache-Control":          "no-store",
-				"Content-Type":           "text/html; charset=utf-8",
-				"Referrer-Policy":        "no-referrer",
-				"X-Content-Type-Options": "nosniff",
-				"X-Robots-Tag":           "noindex",
-				"Content-Security-Policy": "default-src 'none'; style-src 'sha256-" + hash(between(body, "<style>", "</style>")) +
-					"'; script-src 'sha256-" + script + "'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-			}
-			got := make(map[string]string)
-			for name := range want {
-				got[name] = resp.Header.Get(name)
-			}
-			if script == "" { // the policy is the same on every page
-				want["Content-Security-Policy"] = got["Content-Security-Policy"]
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("header (-want +got):\n%s", diff)
-			}
-			if m := regexp.MustCompile(`(?i)(src|href|action)="(?:https?:|//)|[\s:]url\(|@import|<script\s|\son\w+="`).FindString(body); m != "" {
-				t.Errorf("loads or runs something: %q", m)
-			}
-		})
-	}
-}
-
 func TestHandler_Unavailable(t *testing.T) {
 	s := newSite(t, broken{})
 	token := s.token(t, 2)
@@ -254,17 +209,6 @@ func TestHandler_Unavailable(t *testing.T) {
 	}
 	if log := s.log.String(); !strings.Contains(log, "disk on fire") || !strings.Contains(log, string(sid)) || strings.Contains(log, token) {
 		t.Errorf("log: %s", log)
-	}
-}
-
-func TestHandler_NoTokenInTheLog(t *testing.T) {
-	s := newSite(t, storeOf(letter()))
-	for _, round := range []int{1, 2} {
-		s.get(t, "/sign/"+s.token(t, round))
-	}
-	s.get(t, "/sign/forged")
-	if log := s.log.String(); log != "" {
-		t.Errorf("visits that went well are in the log: %s", log)
 	}
 }
 
