@@ -49,7 +49,7 @@ func lock(path string, how int) (unlock func(), err error) {
 	f, err := openLock(path)
 	switch {
 	case errors.Is(err, syscall.ELOOP):
-		return nil, fmt.Errorf("%s is a symbolic link; remove it", path)
+		return nil, fmt.Errorf("%s must not be a symbolic link: remove it", path)
 	case err != nil:
 		return nil, err
 	}

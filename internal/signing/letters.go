@@ -184,7 +184,7 @@ func (l *Letters) apply(ctx context.Context, sid workflow.SID, pdf []byte, at ti
 		if !errors.Is(err, letter.ErrNotStamped) {
 			return sealed, err
 		}
-		l.logger.Warn("a letter is sealed without a time stamp", "document", sid, "error", err)
+		l.logger.Warn("a letter is sealed without a time stamp", "document", sid, "err", err)
 	}
 	return seal.Apply(pdf, at, nil)
 }

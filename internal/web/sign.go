@@ -203,7 +203,7 @@ func (a *answering) again(code int, notice string) view {
 func (a *answering) failed(err error) view {
 	if errors.Is(err, workflow.ErrUnavailable) {
 		if a.r.Context().Err() == nil {
-			a.Logger.WarnContext(a.r.Context(), "an answer to a letter could not be recorded; the visitor is asked to try again", "document", a.doc.SID, "error", err)
+			a.Logger.WarnContext(a.r.Context(), "an answer to a letter could not be recorded; the visitor is asked to try again", "document", a.doc.SID, "err", err)
 		}
 		return a.again(http.StatusServiceUnavailable, a.t.Busy)
 	}

@@ -273,7 +273,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request, v view) {
 	v.CSS, v.Script = pageCSS, pageJS
 	var body bytes.Buffer
 	if err := page.Execute(&body, v); err != nil {
-		h.Logger.ErrorContext(r.Context(), "a page could not be written", "error", err)
+		h.Logger.ErrorContext(r.Context(), "a page could not be written", "err", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
