@@ -118,7 +118,7 @@ func TestWhatCommandsAnswer(t *testing.T) {
 		t.Errorf("an erased document is sent again: %s", errs)
 	}
 	x.call(dir, exitUsage, "dead", "list", "--dead", "--refused")
-	if _, errs := x.call(t.TempDir(), exitFailure, "keys", "list", "--keys-file", filepath.Join(t.TempDir(), "keys")); !strings.Contains(errs, "is --data-dir, or --keys-file, the worker's?") {
+	if _, errs := x.call(t.TempDir(), exitFailure, "keys", "list", "--keys-file", filepath.Join(t.TempDir(), "keys")); !strings.Contains(errs, "check that --data-dir or --keys-file is the worker's") {
 		t.Errorf("keys list elsewhere: %s", errs)
 	}
 	w.end()

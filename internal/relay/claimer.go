@@ -160,7 +160,7 @@ func (c *claimer) limited(m db.DueMail) bool {
 func (c *claimer) block(full string, left time.Duration, m db.DueMail) {
 	c.blocked[full] = time.Now().Add(left)
 	if m.Asked != "" && full == m.Asked {
-		c.Logger.Warn("too many emails ask one person to sign: they wait; see mail-recipient-day",
+		c.Logger.Warn("emails that ask one person to sign wait: there are too many; see mail-recipient-day",
 			"mail", m.ID, "wait", left.Round(time.Second).String())
 	}
 }
