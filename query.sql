@@ -56,10 +56,7 @@ DELETE FROM closed WHERE sequence > @sequence;
 DELETE FROM parked WHERE sequence > @sequence;
 
 -- name: LoseAnswersAfter :exec
-DELETE FROM owed_events
-WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(@sequence AS INTEGER)
-  OR type = 'authorization_document.timer_due' AND body ->> 'timer' LIKE 'parked-%'
-    AND CAST(substr(body ->> 'timer', 8) AS INTEGER) > CAST(@sequence AS INTEGER);
+DELETE FROM owed_events WHERE answers > @sequence;
 
 -- name: GetDocument :one
 SELECT * FROM documents WHERE sid = @sid;
@@ -130,8 +127,8 @@ ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms,
   reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about);
 
 -- name: AddOwedEvent :exec
-INSERT INTO owed_events (subject, type, body, cause, at_ms, due_ms, settled_seq)
-VALUES (@subject, @type, @body, @cause, @at_ms, @due_ms, @settled_seq)
+INSERT INTO owed_events (subject, type, body, cause, at_ms, due_ms, answers, settled_seq)
+VALUES (@subject, @type, @body, @cause, @at_ms, @due_ms, @answers, @settled_seq)
 ON CONFLICT DO NOTHING;
 
 -- name: SettleOwedEvent :exec

@@ -113,6 +113,7 @@ CREATE TABLE owed_events (
   cause       INTEGER NOT NULL, -- the entry that owed it
   at_ms       INTEGER NOT NULL, -- that entry's time
   due_ms      INTEGER NOT NULL,
+  answers     INTEGER NOT NULL, -- of a refusal and of a parking limit: the entry that it is about, which changed nothing; 0 for all others
   settled_seq INTEGER NOT NULL  -- where it stands on the log; 0 while owed, -1 where it is not wanted any more
 ) STRICT;
 

@@ -212,7 +212,7 @@ func timer(r sqlc.Timer) workflow.Timer {
 func owedRow(o workflow.OwedEvent, settled int64) sqlc.AddOwedEventParams {
 	return sqlc.AddOwedEventParams{
 		Subject: o.Subject(), Type: o.Body.Type(), Body: encode(o.Body), Cause: int64(o.Cause),
-		AtMS: ms(o.At), DueMS: ms(o.Due), SettledSeq: settled,
+		AtMS: ms(o.At), DueMS: ms(o.Due), Answers: int64(o.Answers), SettledSeq: settled,
 	}
 }
 
@@ -225,7 +225,7 @@ func owedEvent(r sqlc.OwedEvent) (workflow.OwedEvent, error) {
 	sid, what, _ := strings.Cut(rest, ".")
 	return workflow.OwedEvent{
 		Account: workflow.SID(account), Document: workflow.SID(sid), What: what, Body: body,
-		Cause: uint64(r.Cause), At: fromMS(r.AtMS), Due: fromMS(r.DueMS),
+		Cause: uint64(r.Cause), At: fromMS(r.AtMS), Due: fromMS(r.DueMS), Answers: uint64(r.Answers),
 	}, nil
 }
 

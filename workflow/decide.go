@@ -49,6 +49,7 @@ type OwedEvent struct {
 	Cause    uint64    // sequence of the entry that owed it
 	At       time.Time // time of that entry
 	Due      time.Time // not to be appended before; At unless it is a timer
+	Answers  uint64    // of a refusal and of a parking limit: sequence of the entry that it is about, which changed nothing; 0 for all others
 }
 
 // Subject is where the event belongs on the log.
@@ -227,7 +228,7 @@ func (d *decider) turnDown(e Entry, p *Problem) Result {
 	}
 	d.out.Owed = append(d.out.Owed, OwedEvent{
 		Account: account, Document: document, What: fmt.Sprintf("refused.%d", e.Sequence), Body: r,
-		Cause: d.cause.Sequence, At: d.now, Due: d.now,
+		Cause: d.cause.Sequence, At: d.now, Due: d.now, Answers: e.Sequence,
 	})
 	if p.Code != CodeAccount && !foreign { // what others do is not the document's history
 		d.note(string(Turned), fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))

@@ -34,7 +34,7 @@ func (d *decider) park(e Entry) *Problem {
 func (d *decider) parkingTimer(p Parked, try int) OwedEvent {
 	timer := fmt.Sprintf("parked-%d", p.Entry.Sequence)
 	o := d.owed(fmt.Sprintf("due.%s.%d", timer, try), TimerDue{Timer: timer, Round: try, DueAt: p.Until}, p.Until)
-	o.Account = p.Entry.Account
+	o.Account, o.Answers = p.Entry.Account, p.Entry.Sequence
 	return o
 }
 

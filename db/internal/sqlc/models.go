@@ -120,6 +120,7 @@ type OwedEvent struct {
 	Cause      int64
 	AtMS       int64
 	DueMS      int64
+	Answers    int64
 	SettledSeq int64
 }
 

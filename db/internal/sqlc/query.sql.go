@@ -111,8 +111,8 @@ func (q *Queries) AddHolders(ctx context.Context, holders string) error {
 }
 
 const addOwedEvent = `-- name: AddOwedEvent :exec
-INSERT INTO owed_events (subject, type, body, cause, at_ms, due_ms, settled_seq)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+INSERT INTO owed_events (subject, type, body, cause, at_ms, due_ms, answers, settled_seq)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 ON CONFLICT DO NOTHING
 `
 
@@ -123,6 +123,7 @@ type AddOwedEventParams struct {
 	Cause      int64
 	AtMS       int64
 	DueMS      int64
+	Answers    int64
 	SettledSeq int64
 }
 
@@ -134,6 +135,7 @@ func (q *Queries) AddOwedEvent(ctx context.Context, arg AddOwedEventParams) erro
 		arg.Cause,
 		arg.AtMS,
 		arg.DueMS,
+		arg.Answers,
 		arg.SettledSeq,
 	)
 	return err
@@ -741,7 +743,7 @@ func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error)
 }
 
 const documentOwedEvents = `-- name: DocumentOwedEvents :many
-SELECT place, subject, type, body, cause, at_ms, due_ms, settled_seq FROM owed_events
+SELECT place, subject, type, body, cause, at_ms, due_ms, answers, settled_seq FROM owed_events
 WHERE subject > CAST(?1 AS TEXT) || '.' AND subject < CAST(?1 AS TEXT) || '/' ORDER BY place
 `
 
@@ -762,6 +764,7 @@ func (q *Queries) DocumentOwedEvents(ctx context.Context, prefix string) ([]Owed
 			&i.Cause,
 			&i.AtMS,
 			&i.DueMS,
+			&i.Answers,
 			&i.SettledSeq,
 		); err != nil {
 			return nil, err
@@ -860,7 +863,7 @@ func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.S
 }
 
 const dueEvents = `-- name: DueEvents :many
-SELECT place, subject, type, body, cause, at_ms, due_ms, settled_seq FROM owed_events
+SELECT place, subject, type, body, cause, at_ms, due_ms, answers, settled_seq FROM owed_events
 WHERE settled_seq = 0 AND due_ms <= ?1 AND +place > ?2
   AND (due_ms <= ?3 OR type <> 'authorization_document.timer_due')
 ORDER BY +place LIMIT ?4
@@ -896,6 +899,7 @@ func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEve
 			&i.Cause,
 			&i.AtMS,
 			&i.DueMS,
+			&i.Answers,
 			&i.SettledSeq,
 		); err != nil {
 			return nil, err
@@ -1601,10 +1605,7 @@ func (q *Queries) LoadUnsettledMails(ctx context.Context, sids string) ([]LoadUn
 }
 
 const loseAnswersAfter = `-- name: LoseAnswersAfter :exec
-DELETE FROM owed_events
-WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(?1 AS INTEGER)
-  OR type = 'authorization_document.timer_due' AND body ->> 'timer' LIKE 'parked-%'
-    AND CAST(substr(body ->> 'timer', 8) AS INTEGER) > CAST(?1 AS INTEGER)
+DELETE FROM owed_events WHERE answers > ?1
 `
 
 func (q *Queries) LoseAnswersAfter(ctx context.Context, sequence int64) error {
