@@ -258,8 +258,8 @@ func TestNoSettingsUndoAVersionOfTheRules(t *testing.T) {
 	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600})
 	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 0, ParkingLimitSeconds: 60}) // stands for an older version
 	apply(t, s, w.entries...)
-	if p := s.Position(); p.Rules != 1 || p.Parking != time.Minute {
-		t.Errorf("version %d is in force, and the limit is %s", p.Rules, p.Parking)
+	if p := s.Position(); p.Rules != 1 || p.ParkingLimit != time.Minute {
+		t.Errorf("version %d is in force, and the limit is %s", p.Rules, p.ParkingLimit)
 	}
 }
 

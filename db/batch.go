@@ -1,7 +1,6 @@
 package db
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -145,27 +144,15 @@ func (b *batch) settle(e workflow.Entry) {
 func (b *batch) decide(e workflow.Entry) error {
 	switch body := e.Body.(type) {
 	case workflow.RulesActivated:
-		if body.Version > workflow.RulesVersion() {
-			return fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
-				workflow.ErrUnavailable, body.Version, workflow.RulesVersion())
+		next, err := b.pos.Activate(body)
+		if err != nil {
+			return err
 		}
-		b.pos.Rules = max(b.pos.Rules, body.Version) // settings of a worker that had not read of a newer version do not undo it
-		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
-		b.pos.Timers, b.pos.MailLimits, b.pos.NotifyCC = workflow.Timers{}, workflow.MailLimits{}, body.NotifyCC
-		if body.Timers != nil {
-			b.pos.Timers = *body.Timers
-		}
-		if body.MailLimits != nil {
-			b.pos.MailLimits = *body.MailLimits
-		}
+		b.pos.Settings = next
 		b.result(e, workflow.Applied)
 	case workflow.Erased:
-		b.result(e, workflow.Applied)
 		b.erased = append(b.erased, e)
-		s := b.state(e.Document)
-		*s = workflow.State{Document: workflow.Document{SID: e.Document}, Erased: max(s.Erased, e.Sequence)}
-		detail := fmt.Sprintf("%d entries are off the log", len(body.Entries))
-		b.lines = append(b.lines, line{e.Document, e.Sequence, 0, e.Time, workflow.Note{What: body.Type(), Detail: detail}})
+		b.about(e.Document, e)
 	case workflow.Claimed:
 		b.result(e, workflow.Applied)
 		var by ordered[workflow.SID]
@@ -208,8 +195,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
 	d := workflow.Decide(*s, e, workflow.Facts{
-		Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules, Attempted: b.begun(e.Body),
-		Timers: b.pos.Timers, MailLimits: b.pos.MailLimits, NotifyCC: b.pos.NotifyCC,
+		Settings: b.pos.Settings, Holders: b.holders, Blocked: b.blocked, Attempted: b.begun(e.Body),
 	})
 	b.keepParked(before.Parked, d.State.Parked)
 	if !slices.Equal(before.Timers, d.State.Timers) {

@@ -88,7 +88,6 @@ func erase(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow
 // eraseDocument removes a document and its mails, and keeps that it was erased.
 func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased, met bool) error {
 	sid := e.Document
-	orders := encode(append([]workflow.SID{}, body.OrderSIDs...))
 	d, err := q.LoadDocuments(ctx, encode([]workflow.SID{sid}))
 	if err != nil {
 		return err
@@ -109,10 +108,14 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		func() error { return q.DeleteMails(ctx, string(sid)) },
 		func() error { return q.DeleteBounces(ctx, string(sid)) },
 		func() error {
-			if !met || body.Status.Released() {
-				return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: orders})
+			return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: encode(append([]workflow.SID{}, body.OrderSIDs...))})
+		},
+		func() error {
+			held := []workflow.SID{}
+			if met {
+				held = append(held, body.Holds()...)
 			}
-			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), AccountSID: string(e.Account), Keys: orders})
+			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), AccountSID: string(e.Account), Keys: encode(held)})
 		},
 		func() error {
 			return q.PutErased(ctx, sqlc.PutErasedParams{

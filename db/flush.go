@@ -226,7 +226,7 @@ func (b *batch) flushPosition(ctx context.Context) error {
 	p := b.pos
 	return b.q.PutPosition(ctx, sqlc.PutPositionParams{
 		Sequence: int64(p.Sequence), EntryNs: ns(p.Time), Source: p.Source, EventID: p.ID, StreamNs: ns(p.Stream),
-		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.Parking.Milliseconds(),
+		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.ParkingLimit.Milliseconds(),
 		Timers: encodeAny(p.Timers), MailLimits: encodeAny(p.MailLimits), NotifyCC: encodeAny(p.NotifyCC),
 	})
 }

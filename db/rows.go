@@ -76,8 +76,8 @@ func decodeAny(s string, into any) error {
 func position(p sqlc.Position) (Position, error) {
 	out := Position{
 		Sequence: uint64(p.Sequence), Time: fromNS(p.EntryNs), ID: p.EventID, Source: p.Source, Stream: fromNS(p.StreamNs),
-		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int(p.Rules),
-		Parking: time.Duration(p.ParkingMS) * time.Millisecond, Worker: p.Worker,
+		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Worker: p.Worker,
+		Settings: workflow.Settings{Rules: int(p.Rules), ParkingLimit: time.Duration(p.ParkingMS) * time.Millisecond},
 	}
 	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.MailLimits, &out.MailLimits), decodeAny(p.NotifyCC, &out.NotifyCC)); err != nil {
 		return out, fmt.Errorf("settings of the rules: %w", err)

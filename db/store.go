@@ -41,31 +41,13 @@ type Position struct {
 	Stream      time.Time // when the stream was created; zero before the first entry
 	Claim       uint64    // sequence of the last entry on the claims' subject, 0 before the first; it may be somebody else's
 	ClaimWorker string    // who made the last claim
-	Rules       int       // version of the rules in force
-	Parking     time.Duration
-	Timers      workflow.Timers     // of documents without their own
-	MailLimits  workflow.MailLimits // how often a document may ask its signer
-	NotifyCC    []workflow.Status   // those of workflow.Notices of which cc is told
-	Worker      string              // this file's own name on the log
+	Worker      string    // this file's own name on the log
+	workflow.Settings
 }
 
 // Active reports whether this worker made the last claim, or nobody has.
 func (p Position) Active() bool {
 	return p.Claim == 0 || p.ClaimWorker == "" || p.ClaimWorker == p.Worker
-}
-
-// InForce is what the log says of the rules, as it is put there.
-func (p Position) InForce() workflow.RulesActivated {
-	b := workflow.RulesActivated{
-		Version: p.Rules, ParkingLimitSeconds: int64(p.Parking / time.Second), NotifyCC: p.NotifyCC,
-	}
-	if p.Timers != (workflow.Timers{}) {
-		b.Timers = &p.Timers
-	}
-	if p.MailLimits != (workflow.MailLimits{}) {
-		b.MailLimits = &p.MailLimits
-	}
-	return b
 }
 
 // Store is the database: one connection that writes, and a pool that reads.

@@ -52,7 +52,7 @@ func (w *world) take(sid workflow.SID, e workflow.Entry) {
 	}
 	w.met[id] = true
 	before := w.states[sid].Document
-	d := workflow.Decide(w.states[sid], e, workflow.Facts{Holders: w.holders, ParkingLimit: 24 * time.Hour})
+	d := workflow.Decide(w.states[sid], e, workflow.Facts{Holders: w.holders, Settings: workflow.Settings{ParkingLimit: 24 * time.Hour}})
 	w.states[sid] = d.State
 	for _, key := range workflow.HeldKeys(before) {
 		delete(w.holders, key)

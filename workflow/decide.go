@@ -23,14 +23,10 @@ type Parked struct {
 
 // Facts is what the rules need to know beyond the document.
 type Facts struct {
-	Holders      map[string]Holder  // the live document that has a key, for every key that the entry or a parked event names (NamedKeys)
-	Blocked      map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
-	ParkingLimit time.Duration      // how long an event may stay parked
-	Timers       Timers             // of documents without their own
-	MailLimits   MailLimits         // how often a document may ask its signer
-	NotifyCC     []Status           // of Notices, those of which cc is told
-	Rules        int                // version of the rules in force; 0 stands for the first
-	Attempted    map[MailID]bool    // of the mails that a bounced event names: begun by a worker
+	Settings
+	Holders   map[string]Holder  // the live document that has a key, for every key that the entry or a parked event names (NamedKeys)
+	Blocked   map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
+	Attempted map[MailID]bool    // of the mails that a bounced event names: begun by a worker
 }
 
 // Holding is why an event was refused that another document stood in the way of.
@@ -110,8 +106,12 @@ func Decide(s State, e Entry, f Facts) Decision {
 	if d.state.Document.SID == "" {
 		d.state.Document.SID = e.Document
 	}
-	d.take(e)
-	d.unpark()
+	if b, ok := e.Body.(Erased); ok {
+		d.erase(e, b)
+	} else {
+		d.take(e)
+		d.unpark()
+	}
 	return d.decision()
 }
 
@@ -183,6 +183,30 @@ func (d *decider) take(e Entry) {
 	}
 	d.advance()
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p, Holder: d.holder})
+}
+
+// erase leaves nothing of a document but the sequence of the event that erased
+// it; if there are several, the last one's.
+//
+// An event of erasure always applies. Whether the document may be erased is
+// decided before the event is appended, by MayErase. It cannot be refused here,
+// because replicas would differ: the entries that show that the document's work
+// is done are taken off the log after this event. A replica that reads the log
+// while they are taken away, or later, meets the event without them.
+func (d *decider) erase(e Entry, b Erased) {
+	d.state = State{Document: Document{SID: e.Document}, Erased: max(d.state.Erased, e.Sequence)}
+	d.changed = true
+	d.note(b.Type(), fmt.Sprintf("%d entries are off the log", len(b.Entries)))
+	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: Applied})
+}
+
+// Holds lists the orders that the erased document still has. A signed document
+// keeps its orders; any other gave them up when it ended.
+func (b Erased) Holds() []SID {
+	if b.Status.Released() {
+		return nil
+	}
+	return b.OrderSIDs
 }
 
 // erased answers an event about a document that is no more. What Countersign

@@ -140,7 +140,8 @@ func (d *desk) from(account workflow.SID, b workflow.Body) workflow.Decision {
 	case workflow.Claimed, workflow.Settled:
 		e.Account, e.Document = "", ""
 	}
-	f := workflow.Facts{Holders: d.holders, ParkingLimit: 24 * time.Hour, Timers: d.facts.Timers, MailLimits: d.facts.MailLimits, NotifyCC: d.facts.NotifyCC}
+	f := workflow.Facts{Settings: d.facts.Settings, Holders: d.holders}
+	f.ParkingLimit = 24 * time.Hour
 	if b, ok := b.(workflow.Bounced); ok {
 		f.Attempted = make(map[workflow.MailID]bool)
 		for _, id := range b.Named() {

@@ -10,7 +10,7 @@ import (
 
 func TestDecide_ParkedEventsOfADocumentAreBounded(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	facts := workflow.Facts{ParkingLimit: time.Hour}
+	facts := workflow.Facts{Settings: workflow.Settings{ParkingLimit: time.Hour}}
 	var s workflow.State
 	seq := uint64(0)
 	say := func(account workflow.SID, b workflow.Body) workflow.Decision {

@@ -23,7 +23,7 @@ func TestTheVersionInForceDecides(t *testing.T) {
 			Sequence: d.seq + 1, Time: d.now.Add(time.Minute), Account: account, Document: document, ID: "x", Source: "/orders",
 			Body: workflow.StatusChanged{Status: workflow.Canceled},
 		}
-		got := workflow.Decide(d.state, e, workflow.Facts{Rules: version})
+		got := workflow.Decide(d.state, e, workflow.Facts{Settings: workflow.Settings{Rules: version}})
 		if got.Verdicts[0].Result != want {
 			t.Errorf("version %d: %s, want %s", version, got.Verdicts[0].Result, want)
 		}
