@@ -143,9 +143,9 @@ ON CONFLICT DO NOTHING;
 DELETE FROM parked WHERE sequence = @sequence;
 
 -- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
+INSERT INTO turned_down (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
 FROM json_each(CAST(@events AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: AddToJournal :exec
@@ -341,7 +341,7 @@ ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
 DELETE FROM turned_down WHERE document_sid = @document_sid AND sequence < @below;
 
 -- name: AccountsNaming :many
-SELECT CAST(substr(subject, 13, 34) AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = @document_sid
+SELECT CAST(t.account_sid AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = @document_sid
 UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid = @document_sid;
 
 -- name: DeleteOwedEvents :exec
@@ -375,10 +375,7 @@ SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > @s
 
 -- name: AddClosed :exec
 INSERT INTO closed (sequence, by_sequence, reason, at_ms)
-SELECT t.sequence, @by_sequence, @reason, @at_ms FROM turned_down AS t
-WHERE t.sequence = @sequence
-  AND (CAST(@account_sid AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(@account_sid AS TEXT) OR substr(t.subject, 13, 2) <> 'AC')
-ON CONFLICT DO NOTHING;
+VALUES (@sequence, @by_sequence, @reason, @at_ms) ON CONFLICT DO NOTHING;
 
 -- name: ListTurnedDown :many
 SELECT t.sequence, t.dead, t.subject, t.document_sid, t.source, t.event_id, t.code, t.message, t.field, t.at_ms,
@@ -386,7 +383,7 @@ SELECT t.sequence, t.dead, t.subject, t.document_sid, t.source, t.event_id, t.co
   CAST(COALESCE(c.at_ms, 0) AS INTEGER) AS closed_ms
 FROM turned_down AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
 WHERE (CAST(@sequence AS INTEGER) = 0 OR t.sequence = CAST(@sequence AS INTEGER))
-  AND (CAST(@account_sid AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(@account_sid AS TEXT))
+  AND (CAST(@account_sid AS TEXT) = '' OR t.account_sid = CAST(@account_sid AS TEXT))
   AND (CAST(@document_sid AS TEXT) = '' OR t.document_sid = CAST(@document_sid AS TEXT))
   AND (CAST(@code AS TEXT) = '' OR t.code = CAST(@code AS TEXT))
   AND (CAST(@dead AS INTEGER) < 0 OR t.dead = CAST(@dead AS INTEGER))

@@ -155,7 +155,8 @@ CREATE TABLE turned_down (
   sequence     INTEGER PRIMARY KEY,
   dead         INTEGER NOT NULL CHECK (dead IN (0, 1)),
   subject      TEXT    NOT NULL,
-  document_sid TEXT    NOT NULL, -- empty where the subject names none
+  account_sid  TEXT    NOT NULL, -- from the subject; empty if it names none
+  document_sid TEXT    NOT NULL, -- from the subject; empty if it names none
   source       TEXT    NOT NULL,
   event_id     TEXT    NOT NULL,
   code         TEXT    NOT NULL,

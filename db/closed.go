@@ -5,39 +5,52 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"countersign/db/internal/sqlc"
 	"countersign/workflow"
 )
 
-// closing says that an event which was turned down is done with.
+// closing is an entry that closes a refused event.
 type closing struct {
-	sequence, by uint64
-	account      workflow.SID // who may say so; empty for Countersign itself
-	reason       string
-	at           time.Time
+	by workflow.Entry
+	of *workflow.SID // account of the refused event, if this batch refused it before; nil if not
 }
 
-// close takes note of an entry that is sent in place of a turned down one, or
-// that discards one. The first to say so counts, and an account has a say in
-// its own events alone.
+// close takes note of an entry that closes a refused event.
 func (b *batch) close(e workflow.Entry) {
-	switch body := e.Body.(type) {
-	case workflow.Discarded:
-		b.closings = append(b.closings, closing{sequence: body.Sequence, by: e.Sequence, reason: body.Reason, at: e.Time})
-	default:
-		if e.Redrives > 0 && e.Redrives < e.Sequence {
-			b.closings = append(b.closings, closing{sequence: e.Redrives, by: e.Sequence, account: e.Account, at: e.Time})
-		}
+	sequence, _ := e.Closes()
+	if sequence == 0 {
+		return
 	}
+	c := closing{by: e}
+	if i := slices.IndexFunc(b.turned, func(t turn) bool { return t.verdict.Entry.Sequence == sequence }); i >= 0 {
+		c.of = &b.turned[i].verdict.Entry.Account
+	}
+	b.closings = append(b.closings, c)
 }
 
+// flushClosings writes which refused events the batch is done with. The first
+// entry that closes an event counts. It must run before the batch's refusals are
+// written: an event that is refused after the entry is not closed by it.
 func (b *batch) flushClosings(ctx context.Context) error {
 	for _, c := range b.closings {
-		p := sqlc.AddClosedParams{
-			Sequence: int64(c.sequence), BySequence: int64(c.by), Reason: c.reason, AtMS: ms(c.at), AccountSID: string(c.account),
+		sequence, reason := c.by.Closes()
+		if c.of == nil {
+			of, err := b.q.TurnedDownAt(ctx, int64(sequence))
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			c.of = &of.AccountSID
 		}
+		if !c.by.MayClose(*c.of) {
+			continue
+		}
+		p := sqlc.AddClosedParams{Sequence: int64(sequence), BySequence: int64(c.by.Sequence), Reason: reason, AtMS: ms(c.by.Time)}
 		if err := b.q.AddClosed(ctx, p); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"testing"
+	"time"
 
 	"countersign/db"
 	"countersign/workflow"
@@ -31,6 +32,9 @@ func TestWhoMayCloseATurnedDownEvent(t *testing.T) {
 			w.add(px(1), test.subject, no)
 			w.add(px(9), mine, workflow.StatusChanged{Status: workflow.Signed})
 			e := &w.entries[2]
+			if test.subject == nobodys {
+				w.entries[1].Account = ""
+			}
 			e.Account, e.Redrives = test.closing.Account, test.closing.Redrives
 			if test.closing.Body != nil {
 				e.Body = test.closing.Body
@@ -57,5 +61,26 @@ func TestWhoMayCloseATurnedDownEvent(t *testing.T) {
 				t.Errorf("%d dead letters, %d open: %v", c.DeadLetters, c.OpenLetters, err)
 			}
 		})
+	}
+}
+
+// TestStoreApply_EntryClosesOnlyWhatWasRefusedBefore has an entry sent in place
+// of an event that is parked, and refused later.
+func TestStoreApply_EntryClosesOnlyWhatWasRefusedBefore(t *testing.T) {
+	w := &writer{}
+	w.add(px(1), string(account)+"."+string(px(1))+".status", workflow.StatusChanged{Status: workflow.Signed})
+	w.created(2)
+	w.entries[1].Redrives = 1
+	w.add(px(1), string(account)+"."+string(px(1))+".due.parked-1.1", workflow.TimerDue{Timer: "parked-1", Round: 1})
+	w.entries[2].Time = start.Add(25 * time.Hour)
+	together, apart := open(t, t.TempDir()), open(t, t.TempDir())
+	apply(t, together, w.entries...)
+	for _, e := range w.entries {
+		apply(t, apart, e)
+	}
+	for name, s := range map[string]*db.Store{"in one batch": together, "one by one": apart} {
+		if l, err := s.Letter(t.Context(), 1); err != nil || l.Closed != 0 {
+			t.Errorf("%s: closed by %d, %v", name, l.Closed, err)
+		}
 	}
 }

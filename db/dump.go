@@ -47,7 +47,7 @@ var dumped = []dumpedTable{
 	{"owed_events", 1, "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject", "answers"},
 	{"parked", 1, "sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms", "ORDER BY sequence", ""},
 	{"timers", 2, "document_sid, timer, number, due_ms, every_ms, more", "ORDER BY document_sid, timer", "early"},
-	{"turned_down", 1, "sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence", "order_sid, holder_sid, until_ms"},
+	{"turned_down", 1, "sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence", "order_sid, holder_sid, until_ms"},
 	{"closed", 1, "sequence, by_sequence, reason, at_ms", "ORDER BY sequence", ""},
 	{"journal", 3, "document_sid, sequence, line, at_ms, what, detail", "ORDER BY document_sid, sequence, line", ""},
 	{"bounces", 2, "mail_id, sequence, at_ms, action, status, diagnostic", "ORDER BY mail_id, sequence", ""},

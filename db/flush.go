@@ -25,8 +25,8 @@ func (b *batch) flush(ctx context.Context) error {
 		{"owed events", b.flushOwed},
 		{"parked events", b.flushParked},
 		{"timers", b.flushTimers},
-		{"turned down events", b.flushTurned},
 		{"events that are done with", b.flushClosings},
+		{"turned down events", b.flushTurned},
 		{"journal", b.flushJournal},
 		{"tallies", b.flushTallies},
 		{"position", b.flushPosition},
@@ -195,7 +195,7 @@ func (b *batch) flushTurned(ctx context.Context) error {
 			id, source = body.EventID, body.Origin
 		}
 		list = append(list, []any{
-			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
+			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Account, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
 			p.Order, p.Document, t.verdict.Holder, ms(p.Until),
 		})
 	}

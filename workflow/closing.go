@@ -25,6 +25,27 @@ type Quarantined struct {
 	Worker   string `json:"worker"`   // which one
 }
 
+// Closes returns the sequence of the refused event that the entry is done with,
+// because it is sent in its place or discards it, and why it was discarded. The
+// sequence is 0 if the entry closes none.
+func (e Entry) Closes() (sequence uint64, reason string) {
+	if b, ok := e.Body.(Discarded); ok {
+		return b.Sequence, b.Reason
+	}
+	if e.Redrives < e.Sequence {
+		return e.Redrives, ""
+	}
+	return 0, ""
+}
+
+// MayClose reports whether the entry may close a refused event of an account. An
+// account closes its own events, and those of which the subject names no account.
+// Only Countersign writes discarded events, for an operator: they close any.
+func (e Entry) MayClose(account SID) bool {
+	_, discards := e.Body.(Discarded)
+	return discards || e.Account == account || e.Account == "" || account == ""
+}
+
 // Type implements Body.
 func (Discarded) Type() string { return TypeDiscarded }
 

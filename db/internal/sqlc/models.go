@@ -177,6 +177,7 @@ type TurnedDown struct {
 	Sequence    int64
 	Dead        bool
 	Subject     string
+	AccountSID  workflow.SID
 	DocumentSID workflow.SID
 	Source      string
 	EventID     string

@@ -12,7 +12,7 @@ import (
 )
 
 const accountsNaming = `-- name: AccountsNaming :many
-SELECT CAST(substr(subject, 13, 34) AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = ?1
+SELECT CAST(t.account_sid AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = ?1
 UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid = ?1
 `
 
@@ -76,27 +76,22 @@ func (q *Queries) AddBounces(ctx context.Context, bounces string) error {
 
 const addClosed = `-- name: AddClosed :exec
 INSERT INTO closed (sequence, by_sequence, reason, at_ms)
-SELECT t.sequence, ?1, ?2, ?3 FROM turned_down AS t
-WHERE t.sequence = ?4
-  AND (CAST(?5 AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(?5 AS TEXT) OR substr(t.subject, 13, 2) <> 'AC')
-ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
 `
 
 type AddClosedParams struct {
+	Sequence   int64
 	BySequence int64
 	Reason     string
 	AtMS       int64
-	Sequence   int64
-	AccountSID string
 }
 
 func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 	_, err := q.exec(ctx, q.addClosedStmt, addClosed,
+		arg.Sequence,
 		arg.BySequence,
 		arg.Reason,
 		arg.AtMS,
-		arg.Sequence,
-		arg.AccountSID,
 	)
 	return err
 }
@@ -235,9 +230,9 @@ func (q *Queries) AddToJournal(ctx context.Context, lines string) error {
 }
 
 const addTurnedDown = `-- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
+INSERT INTO turned_down (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
 FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
 `
 
@@ -821,7 +816,7 @@ func (q *Queries) DocumentParked(ctx context.Context, documentSid workflow.SID) 
 }
 
 const documentTurnedDown = `-- name: DocumentTurnedDown :many
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE document_sid = ?1 ORDER BY sequence
+SELECT sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE document_sid = ?1 ORDER BY sequence
 `
 
 func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.SID) ([]TurnedDown, error) {
@@ -837,6 +832,7 @@ func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.S
 			&i.Sequence,
 			&i.Dead,
 			&i.Subject,
+			&i.AccountSID,
 			&i.DocumentSID,
 			&i.Source,
 			&i.EventID,
@@ -1261,7 +1257,7 @@ SELECT t.sequence, t.dead, t.subject, t.document_sid, t.source, t.event_id, t.co
   CAST(COALESCE(c.at_ms, 0) AS INTEGER) AS closed_ms
 FROM turned_down AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
 WHERE (CAST(?1 AS INTEGER) = 0 OR t.sequence = CAST(?1 AS INTEGER))
-  AND (CAST(?2 AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(?2 AS TEXT))
+  AND (CAST(?2 AS TEXT) = '' OR t.account_sid = CAST(?2 AS TEXT))
   AND (CAST(?3 AS TEXT) = '' OR t.document_sid = CAST(?3 AS TEXT))
   AND (CAST(?4 AS TEXT) = '' OR t.code = CAST(?4 AS TEXT))
   AND (CAST(?5 AS INTEGER) < 0 OR t.dead = CAST(?5 AS INTEGER))
@@ -2828,7 +2824,7 @@ func (q *Queries) TracesOf(ctx context.Context, arg TracesOfParams) (int64, erro
 }
 
 const turnedDownAt = `-- name: TurnedDownAt :one
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE sequence = ?1
+SELECT sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE sequence = ?1
 `
 
 func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown, error) {
@@ -2838,6 +2834,7 @@ func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown,
 		&i.Sequence,
 		&i.Dead,
 		&i.Subject,
+		&i.AccountSID,
 		&i.DocumentSID,
 		&i.Source,
 		&i.EventID,
