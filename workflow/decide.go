@@ -241,6 +241,7 @@ func (d *decider) answer(e Entry) *Problem {
 
 // turnDown owes the refused event for an event that cannot apply.
 func (d *decider) turnDown(e Entry, p *Problem) Result {
+	p.Message = sentence(p.Message)
 	r := Refused{Sequence: e.Sequence, EventID: e.ID, Source: e.Source, Problem: *p}
 	foreign := false
 	if b, ok := e.Body.(Invalid); ok {
@@ -280,5 +281,5 @@ func (d *decider) owed(what string, b Body, due time.Time) OwedEvent {
 }
 
 func (d *decider) note(what, detail string) {
-	d.out.Notes = append(d.out.Notes, Note{What: what, Detail: detail})
+	d.out.Notes = append(d.out.Notes, Note{What: sentence(what), Detail: sentence(detail)})
 }

@@ -213,7 +213,7 @@ func (d *decider) end(e Entry, b StatusChanged) {
 
 // fail ends a document by our own doing.
 func (d *decider) fail(by Ending, reason string) {
-	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, EndedBy: by, Reason: reason})
+	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, EndedBy: by, Reason: sentence(reason)})
 }
 
 // Source is the CloudEvents source of what Countersign itself says.
