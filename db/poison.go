@@ -36,6 +36,12 @@ type Poison struct {
 // sequence, and of a batch whose reading or writing panics the range. A
 // process that is killed from outside while it waits for its disk leaves no
 // mark, for the entries in hand are not to blame.
+//
+// The mark is written for every entry, and not only after a panic was recovered:
+// the end of the memory, a full stack and a signal end the process without
+// running anything. It is written for one entry and not for a range: a worker
+// that is killed again and again from outside would soon be killed twice in a
+// range, and put an entry into quarantine that does no harm.
 type marker struct {
 	file *os.File
 	now  mark // what the file says

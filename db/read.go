@@ -70,13 +70,41 @@ type Turned struct {
 	Field    string        `json:"field,omitempty"`
 }
 
+// EventState says what became of an event that has to stand on the log.
+type EventState string
+
+// The states of an event in the outbox.
+const (
+	EventPending EventState = "pending" // it is not on the log yet
+	EventDone    EventState = "done"    // it is on the log
+	EventDropped EventState = "dropped" // it was not on the log yet, and is no longer needed
+)
+
+// OutboxEvent is an event that has to stand on the log, and what became of it.
+type OutboxEvent struct {
+	workflow.OwedEvent
+	State    EventState
+	Sequence uint64 // where it is on the log; 0 unless State is EventDone
+}
+
+func outboxEvent(r sqlc.OwedEvent) (OutboxEvent, error) {
+	o, err := owedEvent(r)
+	e := OutboxEvent{OwedEvent: o, State: EventPending}
+	switch {
+	case r.SettledSeq == mootSeq:
+		e.State = EventDropped
+	case r.SettledSeq > 0:
+		e.State, e.Sequence = EventDone, uint64(r.SettledSeq)
+	}
+	return e, err
+}
+
 // Life is all that is known of a document.
 type Life struct {
-	Document *workflow.Document   // nil where it has not been created
-	Mails    []workflow.Mail      // oldest first
-	Bounces  []Bounce             // what was reported of them, oldest first
-	Events   []workflow.OwedEvent // owed because of it, oldest first
-	Settled  []int64              // for each of Events: its sequence; 0 while owed, -1 where it is not wanted any more
+	Document *workflow.Document // nil where it has not been created
+	Mails    []workflow.Mail    // oldest first
+	Bounces  []Bounce           // what was reported of them, oldest first
+	Events   []OutboxEvent      // that have to stand on the log because of it, oldest first
 	Parked   []workflow.Parked
 	Timers   []workflow.Timer // that run, the soonest first
 	Turned   []Turned
@@ -118,9 +146,6 @@ func (s *Store) Life(ctx context.Context, sid workflow.SID) (l Life, err error) 
 
 func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) error {
 	events, err := s.rq.DocumentOwedEvents(ctx, workflow.SubjectPrefix+string(d.AccountSID)+"."+string(d.SID))
-	for _, e := range events {
-		l.Settled = append(l.Settled, e.SettledSeq)
-	}
 	if err != nil {
 		return err
 	}
@@ -131,7 +156,7 @@ func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) er
 	for _, r := range running {
 		l.Timers = append(l.Timers, timer(r))
 	}
-	l.Events, err = each(events, owedEvent)
+	l.Events, err = each(events, outboxEvent)
 	return err
 }
 

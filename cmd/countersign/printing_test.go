@@ -68,7 +68,7 @@ func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
 	life := db.Life{
 		Document: &document, Mails: []workflow.Mail{{ID: forged, Kind: forged, Recipient: forged, State: forged, Reply: forged}},
 		Bounces: []db.Bounce{{Bounced: workflow.Bounced{Mail: forged, Action: forged, Status: forged, Diagnostic: forged}}},
-		Events:  []workflow.OwedEvent{{Account: sid, Document: sid, What: forged, Body: workflow.Register{}}}, Settled: []int64{1},
+		Events:  []db.OutboxEvent{{OwedEvent: workflow.OwedEvent{Account: sid, Document: sid, What: forged, Body: workflow.Register{}}, State: db.EventDone, Sequence: 1}},
 		History: []db.Happening{{What: forged, Detail: forged}},
 	}
 	dead := db.Letter{Turned: db.Turned{

@@ -117,9 +117,9 @@ func (e *eraser) check(ctx context.Context, stand eventlog.Standing) error {
 		return fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, e.sid)
 	}
 	var pending []workflow.OwedEvent
-	for i, o := range life.Events {
-		if life.Settled[i] == 0 {
-			pending = append(pending, o)
+	for _, o := range life.Events {
+		if o.State == db.EventPending {
+			pending = append(pending, o.OwedEvent)
 		}
 	}
 	if p := workflow.MayErase(*d, life.Mails, pending, e.s.Log.Now()); p != nil {

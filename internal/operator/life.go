@@ -38,10 +38,11 @@ type LifeMail struct {
 
 // LifeEvent is an event that a document caused.
 type LifeEvent struct {
-	Subject  string    `json:"subject"`
-	Due      time.Time `json:"date_due"`
-	Sequence int64     `json:"sequence"` // 0 while pending, -1 if it is no longer wanted
-	Cause    uint64    `json:"cause"`
+	Subject  string        `json:"subject"`
+	Due      time.Time     `json:"date_due"`
+	State    db.EventState `json:"state"`
+	Sequence uint64        `json:"sequence,omitempty"` // left out unless it is on the log
+	Cause    uint64        `json:"cause"`
 }
 
 // LifeTimer is a timer that is running.
@@ -80,8 +81,8 @@ func LifeOf(l db.Life) Life {
 		}
 		out.Mails = append(out.Mails, j)
 	}
-	for i, e := range l.Events {
-		out.Events = append(out.Events, LifeEvent{e.Subject(), e.Due, l.Settled[i], e.Cause})
+	for _, e := range l.Events {
+		out.Events = append(out.Events, LifeEvent{e.Subject(), e.Due, e.State, e.Sequence, e.Cause})
 	}
 	for _, t := range l.Timers {
 		out.Timers = append(out.Timers, LifeTimer{t.Name(), t.Due, t.More})
