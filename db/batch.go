@@ -304,3 +304,17 @@ func (b *batch) count(t tally, n int) {
 	}
 	b.tallies[t] += n
 }
+
+// begun tells which of the mails that a bounced event names have been begun.
+func (b *batch) begun(body workflow.Body) map[workflow.MailID]bool {
+	bounced, ok := body.(workflow.Bounced)
+	if !ok {
+		return nil
+	}
+	begun := make(map[workflow.MailID]bool)
+	for _, id := range bounced.Named() {
+		m, touched := b.mails[id]
+		begun[id] = touched && m.Attempts > 0 || !touched && b.attempted[id]
+	}
+	return begun
+}

@@ -230,3 +230,11 @@ func (b *batch) flushPosition(ctx context.Context) error {
 		Timers: encodeAny(p.Timers), MailLimits: encodeAny(p.MailLimits), NotifyCC: encodeAny(p.NotifyCC),
 	})
 }
+
+func (b *batch) flushBounces(ctx context.Context) error {
+	var list [][]any
+	for _, x := range b.bounces {
+		list = append(list, []any{x.Mail, x.Entry.Sequence, ms(x.Entry.Time), x.Action, x.Status, x.Diagnostic})
+	}
+	return rows(ctx, b.q.AddBounces, list)
+}

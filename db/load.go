@@ -165,3 +165,23 @@ func (b *batch) loadHolders(ctx context.Context, entries []workflow.Entry) error
 	}
 	return err
 }
+
+// loadAttempted reads which of the mails that the entries report on have been
+// begun.
+func (b *batch) loadAttempted(ctx context.Context, entries []workflow.Entry) error {
+	var ids []workflow.MailID
+	for _, e := range entries {
+		if body, ok := e.Body.(workflow.Bounced); ok {
+			ids = append(ids, body.Named()...)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := b.q.AttemptedMails(ctx, encode(ids))
+	b.attempted = make(map[workflow.MailID]bool, len(rows))
+	for _, id := range rows {
+		b.attempted[id] = true
+	}
+	return err
+}

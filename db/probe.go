@@ -2,14 +2,11 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"countersign/workflow"
 )
 
 // roomNeeded is how much Probe writes beside the database, in bytes: SQLite often
@@ -56,27 +53,4 @@ func (s *Store) Probe(ctx context.Context) error {
 func writable(dir string) error {
 	name := filepath.Join(dir, ".probe")
 	return errors.Join(os.WriteFile(name, make([]byte, roomNeeded), 0o600), os.Remove(name))
-}
-
-// LinksOut counts the documents whose link to sign was mailed, or may have been,
-// and is still good.
-func (s *Store) LinksOut(ctx context.Context) (int, error) {
-	n, err := s.rq.LinksOut(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("count the documents whose link is out: %w", err)
-	}
-	return int(n), nil
-}
-
-// KeptLetter returns the oldest document whose signed letter is in the object store.
-// It fails with workflow.ErrNotFound if there is none.
-func (s *Store) KeptLetter(ctx context.Context) (workflow.Document, error) {
-	row, err := s.rq.KeptLetter(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
-		return workflow.Document{}, fmt.Errorf("%w: no letter has been signed", workflow.ErrNotFound)
-	}
-	if err != nil {
-		return workflow.Document{}, fmt.Errorf("look for a signed letter: %w", err)
-	}
-	return document(row)
 }

@@ -294,3 +294,46 @@ func (c *Counts) add(t sqlc.Tally) {
 		}
 	}
 }
+
+// Bounce is what a mail server reported of a mail that it had taken.
+type Bounce struct {
+	workflow.Bounced
+	Sequence uint64    `json:"sequence"` // the entry that says so
+	Time     time.Time `json:"time"`     // of that entry
+}
+
+// bounces lists what was reported of a document's mails, oldest first.
+func (s *Store) bounces(ctx context.Context, sid workflow.SID) ([]Bounce, error) {
+	rows, err := s.rq.DocumentBounces(ctx, string(sid))
+	var out []Bounce
+	for _, r := range rows {
+		out = append(out, Bounce{
+			Bounced:  workflow.Bounced{Mail: r.MailID, Action: r.Action, Status: r.Status, Diagnostic: r.Diagnostic},
+			Sequence: uint64(r.Sequence), Time: fromMS(r.AtMS),
+		})
+	}
+	return out, err
+}
+
+// LinksOut counts the documents whose link to sign was mailed, or may have been,
+// and is still good.
+func (s *Store) LinksOut(ctx context.Context) (int, error) {
+	n, err := s.rq.LinksOut(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count the documents whose link is out: %w", err)
+	}
+	return int(n), nil
+}
+
+// KeptLetter returns the oldest document whose signed letter is in the object store.
+// It fails with workflow.ErrNotFound if there is none.
+func (s *Store) KeptLetter(ctx context.Context) (workflow.Document, error) {
+	row, err := s.rq.KeptLetter(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return workflow.Document{}, fmt.Errorf("%w: no letter has been signed", workflow.ErrNotFound)
+	}
+	if err != nil {
+		return workflow.Document{}, fmt.Errorf("look for a signed letter: %w", err)
+	}
+	return document(row)
+}

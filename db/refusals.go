@@ -124,38 +124,27 @@ func (s *Store) Letter(ctx context.Context, sequence uint64) (Letter, error) {
 	return letters[0], nil
 }
 
-// WhatBecame returns the result of an event, and the sequence at which it was
-// met first. It fails with workflow.ErrNotFound where it was not met yet.
-func (s *Store) WhatBecame(ctx context.Context, of workflow.Identity) (workflow.Result, uint64, error) {
-	r, err := s.rq.WhatBecameOf(ctx, sqlc.WhatBecameOfParams{AccountSID: of.Account, Source: of.Source, EventID: of.ID})
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return "", 0, fmt.Errorf("%w: event %s of %s", workflow.ErrNotFound, of.ID, of.Source)
-	case err != nil:
-		return "", 0, fmt.Errorf("read what became of an event: %w", err)
-	}
-	return workflow.Result(r.Result), uint64(max(r.Sequence, -r.Sequence)), nil
-}
-
-// AppliedTo reads the sequence of the last entry applied from the file: of a
-// store that another process writes to, Position knows only how it was opened.
-func (s *Store) AppliedTo(ctx context.Context) (uint64, error) {
-	p, err := s.rq.GetPosition(ctx)
+// Refusal returns why an event was refused or became a dead letter, nil if it was
+// not. It fails with workflow.ErrNotFound if the event was not met yet.
+func (s *Store) Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error) {
+	_, sequence, err := s.WhatBecame(ctx, of)
 	if err != nil {
-		return 0, fmt.Errorf("read the position: %w", err)
+		return nil, err
 	}
-	return uint64(p.Sequence), nil
+	return s.RefusalAt(ctx, sequence)
 }
 
-// ResultAt returns what became of the entry at a sequence. It reads the whole
-// inbox, and fails with workflow.ErrNotFound where the entry was met before.
-func (s *Store) ResultAt(ctx context.Context, sequence uint64) (workflow.Result, error) {
-	r, err := s.rq.ResultAt(ctx, int64(sequence))
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return "", fmt.Errorf("%w: no event was met first at entry %d", workflow.ErrNotFound, sequence)
-	case err != nil:
-		return "", fmt.Errorf("read what became of entry %d: %w", sequence, err)
+// RefusalAt returns why the entry at a sequence was refused or became a dead
+// letter, nil if it was not.
+func (s *Store) RefusalAt(ctx context.Context, sequence uint64) (*workflow.Problem, error) {
+	r, err := s.rq.TurnedDownAt(ctx, int64(sequence))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
 	}
-	return workflow.Result(r), nil
+	if err != nil {
+		return nil, fmt.Errorf("read what became of entry %d: %w", sequence, err)
+	}
+	return &workflow.Problem{
+		Code: r.Code, Message: r.Message, Field: r.Field, Order: r.OrderSID, Document: r.OtherSID, Until: fromMS(r.UntilMS),
+	}, nil
 }

@@ -240,29 +240,6 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// OpenReader opens a store that another process may be writing to, for reading
-// alone. It fails with workflow.ErrNotFound if there is none. It needs no
-// right to write to the directory, unless a worker was killed there and its
-// journal is left.
-func OpenReader(ctx context.Context, dir string) (*Store, error) {
-	path := filepath.Join(dir, FileName)
-	s := &Store{path: path, changed: make(chan struct{})}
-	if !exists(path) {
-		return nil, fmt.Errorf("%w: no database at %s; is --data-dir the worker's?", workflow.ErrNotFound, path)
-	}
-	err := s.openReaders(ctx)
-	if unwritable(err) && journalIsEmpty(path) {
-		_ = s.read.Close() // it has read nothing
-		if s.frozen, err = os.Stat(path); err == nil {
-			err = s.openReaders(ctx)
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(explainReading(path, err), s.Close())
-	}
-	return s, nil
-}
-
 // Close closes the store, after the batch that is being applied. It fails
 // with workflow.ErrConflict if what was read cannot be trusted: the file could
 // only be read as one that nobody writes to, and somebody wrote to it.
