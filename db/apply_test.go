@@ -149,9 +149,9 @@ func day() []workflow.Entry {
 	return w.entries
 }
 
-// TestHoweverALogIsCutTheStateIsTheSame folds one log in batches of any size,
+// TestStoreApply_AnyBatchesGiveTheSameState folds one log in batches of any size,
 // with restarts, and finds the same state to the letter.
-func TestHoweverALogIsCutTheStateIsTheSame(t *testing.T) {
+func TestStoreApply_AnyBatchesGiveTheSameState(t *testing.T) {
 	log := day()
 	whole := open(t, t.TempDir())
 	apply(t, whole, log...)
@@ -189,9 +189,9 @@ func TestHoweverALogIsCutTheStateIsTheSame(t *testing.T) {
 	}
 }
 
-// TestAnEventMetTwiceChangesNothing replays the whole log behind itself, and
+// TestStoreApply_EventMetTwiceChangesNothing replays the whole log behind itself, and
 // applies a batch again.
-func TestAnEventMetTwiceChangesNothing(t *testing.T) {
+func TestStoreApply_EventMetTwiceChangesNothing(t *testing.T) {
 	log := day()
 	s := open(t, t.TempDir())
 	apply(t, s, log...)
@@ -232,7 +232,7 @@ func claims(log []workflow.Entry) (last uint64) {
 	return last
 }
 
-func TestABatchThatFailsLeavesNothing(t *testing.T) {
+func TestStoreApply_FailedBatchLeavesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.created(1)
@@ -250,9 +250,9 @@ func TestABatchThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestNoSettingsUndoAVersionOfTheRules: a worker that starts while a new version
+// TestStoreApply_SettingsKeepTheVersionOfTheRules: a worker that starts while a new version
 // is activated may put its settings behind it, with the version that it knew.
-func TestNoSettingsUndoAVersionOfTheRules(t *testing.T) {
+func TestStoreApply_SettingsKeepTheVersionOfTheRules(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600})
@@ -263,7 +263,7 @@ func TestNoSettingsUndoAVersionOfTheRules(t *testing.T) {
 	}
 }
 
-func TestWaitApplied(t *testing.T) {
+func TestStoreWaitApplied(t *testing.T) {
 	s := open(t, t.TempDir())
 	done := make(chan error)
 	go func() { done <- s.WaitApplied(t.Context(), 2) }()
@@ -287,7 +287,7 @@ func TestWaitApplied(t *testing.T) {
 	}
 }
 
-func TestLifeTellsEverything(t *testing.T) {
+func TestStoreLife(t *testing.T) {
 	s := open(t, t.TempDir())
 	apply(t, s, day()...)
 	l, err := s.Life(t.Context(), px(7))

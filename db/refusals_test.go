@@ -8,9 +8,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestWhoMayCloseATurnedDownEvent: the first entry that says so, of the account
+// TestStoreApply_WhoMayCloseARefusedEvent: the first entry that says so, of the account
 // whose event it was, or of Countersign.
-func TestWhoMayCloseATurnedDownEvent(t *testing.T) {
+func TestStoreApply_WhoMayCloseARefusedEvent(t *testing.T) {
 	no := workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "no"}}
 	mine, nobodys := string(account)+"."+string(px(1))+".created", "what.is.this"
 	other := workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")

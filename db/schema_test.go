@@ -15,8 +15,8 @@ import (
 	"countersign/workflow"
 )
 
-// TestMigrationsGiveTheSchema holds the migrations to what sqlc reads.
-func TestMigrationsGiveTheSchema(t *testing.T) {
+// TestOpen_MigrationsGiveTheSchema holds the migrations to what sqlc reads.
+func TestOpen_MigrationsGiveTheSchema(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(t.Context(), dir)
 	if err != nil {

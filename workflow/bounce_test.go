@@ -13,7 +13,7 @@ func mailOf(round int, kind workflow.MailKind, n int) workflow.MailID {
 	return workflow.MailID(fmt.Sprintf("%s.%d.%s.%d", document, round, kind, n))
 }
 
-func TestWhatABouncedMailMeans(t *testing.T) {
+func TestDecide_BouncedSignatureEmailEndsItsRound(t *testing.T) {
 	const words = "550 no such user"
 	for _, tt := range []struct {
 		name string
@@ -74,9 +74,9 @@ func TestWhatABouncedMailMeans(t *testing.T) {
 	}
 }
 
-// TestAReportThatOvertakesTheOutcome: a relay may send the mail back before its
+// TestDecide_ReportBeforeTheOutcomeCounts: a relay may send the mail back before its
 // acceptance stands on the log, or the worker may die in between.
-func TestAReportThatOvertakesTheOutcome(t *testing.T) {
+func TestDecide_ReportBeforeTheOutcomeCounts(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	id := d.state.Mails[0].ID

@@ -19,7 +19,7 @@ func want(t *testing.T, what, got, want string) {
 	}
 }
 
-func TestALifeFromCreatedToRegistered(t *testing.T) {
+func TestDecide_LifeFromCreatedToRegistered(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	want(t, "status before the mail server's word", string(d.state.Document.Status), "opened")
@@ -38,7 +38,7 @@ func TestALifeFromCreatedToRegistered(t *testing.T) {
 	want(t, "evidence", string(d.state.Document.Evidence), `{"name":"A \u003cB\u003e"}`)
 }
 
-func TestOnlyTheOldestMailOfADocumentIsOwed(t *testing.T) {
+func TestDecide_OnlyTheOldestEmailMayBeClaimed(t *testing.T) {
 	d := standing(t, workflow.Opened)
 	d.do(workflow.StatusChanged{Status: workflow.Signing})
 	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
@@ -53,7 +53,7 @@ func TestOnlyTheOldestMailOfADocumentIsOwed(t *testing.T) {
 	want(t, "a notice's rejection", string(d.state.Document.Status), "signing")
 }
 
-func TestOneMailOfAKindForAnAddress(t *testing.T) {
+func TestDecide_AddressGetsOneEmailOfAKind(t *testing.T) {
 	d := newDesk(t)
 	c := created()
 	c.CCEmails = []string{"A@example.com", "Signer@example.com", "a@example.com"}
@@ -64,7 +64,7 @@ func TestOneMailOfAKindForAnAddress(t *testing.T) {
 	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted A@, sent accepted Signer@, signed accepted signer@, signed accepted A@")
 }
 
-func TestTheMailServersLastWordEndsTheDocument(t *testing.T) {
+func TestDecide_RejectedSignatureEmailEndsTheDocument(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Code: 550, Reply: "550 5.1.1 no such user"})
@@ -73,7 +73,7 @@ func TestTheMailServersLastWordEndsTheDocument(t *testing.T) {
 	want(t, "events", d.owed(), "became.opened.1, became.failed.1")
 }
 
-func TestARecallKillsTheLinkAndBeginsARound(t *testing.T) {
+func TestDecide_RecallEndsTheLinkAndBeginsARound(t *testing.T) {
 	d := standing(t, workflow.Signing)
 	d.do(workflow.StatusChanged{Status: workflow.Opened})
 	want(t, "order", string(d.state.Document.Orders[0].Status), "received")
@@ -87,7 +87,7 @@ func TestARecallKillsTheLinkAndBeginsARound(t *testing.T) {
 		"sent accepted a@, sent accepted b@, signed owed right@, signed waiting a@, signed waiting b@")
 }
 
-func TestAnEditOfWhatIsBeingSentIsANewRound(t *testing.T) {
+func TestDecide_EditOfWhatIsBeingSentBeginsARound(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	first := d.state.Mails[0].ID
@@ -102,7 +102,7 @@ func TestAnEditOfWhatIsBeingSentIsANewRound(t *testing.T) {
 	want(t, "events", d.owed(), "became.opened.1, became.opened.2, became.signing.2")
 }
 
-func TestStatusOpenedHoldsADocumentThatIsBeingSent(t *testing.T) {
+func TestDecide_OpenedHoldsADocumentThatIsBeingSent(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	d.do(workflow.StatusChanged{Status: workflow.Opened})
@@ -117,7 +117,7 @@ func TestStatusOpenedHoldsADocumentThatIsBeingSent(t *testing.T) {
 	want(t, "status", string(d.state.Document.Status), "signing")
 }
 
-func TestEventsThatComeBeforeTheirCauseAreParked(t *testing.T) {
+func TestDecide_EventBeforeItsCauseIsParked(t *testing.T) {
 	d := newDesk(t)
 	d.do(workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderVerified})
 	d.do(workflow.StatusChanged{Status: workflow.Signed, Reason: "early"})
@@ -137,7 +137,7 @@ func TestEventsThatComeBeforeTheirCauseAreParked(t *testing.T) {
 	want(t, "timers taken back", fmt.Sprint(len(d.last.Moot)), "1")
 }
 
-func TestParkingHasALimitByTheLogsClock(t *testing.T) {
+func TestDecide_ParkingEndsByTheLogsClock(t *testing.T) {
 	d := newDesk(t)
 	d.do(workflow.StatusChanged{Status: workflow.Signed})
 	timer := d.events[0].Body.(workflow.TimerDue)
@@ -159,8 +159,8 @@ func TestParkingHasALimitByTheLogsClock(t *testing.T) {
 	want(t, "status", string(d.state.Document.Status), "signing")
 }
 
-// TestAParkingTimerOfAClockThatIsDaysAhead fills the log with few events.
-func TestAParkingTimerOfAClockThatIsDaysAhead(t *testing.T) {
+// TestDecide_ParkingTimerOfAClockDaysAhead fills the log with few events.
+func TestDecide_ParkingTimerOfAClockDaysAhead(t *testing.T) {
 	d := newDesk(t)
 	d.do(workflow.StatusChanged{Status: workflow.Signed})
 	until := d.events[0].Due
@@ -187,7 +187,7 @@ func results(d workflow.Decision) string {
 	return strings.Join(out, ", ")
 }
 
-func TestWhoseNumbersTheyAre(t *testing.T) {
+func TestDecide_OrderIsOnOneLiveDocument(t *testing.T) {
 	d := newDesk(t)
 	c := created()
 	c.Hold, c.Locale, c.Subscriber = true, "es-MX", "Bayview Law"
@@ -211,7 +211,7 @@ func TestWhoseNumbersTheyAre(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestDecide_Refusals(t *testing.T) {
 	other := workflow.SID("PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	for _, tt := range []struct {
 		name  string
@@ -284,7 +284,7 @@ func TestHeldKeys_NumberIsFreeForNewLetter(t *testing.T) {
 	want(t, "canceled", fmt.Sprint(workflow.HeldKeys(doc)), "[]")
 }
 
-func TestAnotherAccountsEventIsRefused(t *testing.T) {
+func TestDecide_OtherAccountsEventIsRefused(t *testing.T) {
 	d := standing(t, workflow.Signing)
 	stranger := workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	d.from(stranger, workflow.StatusChanged{Status: workflow.Signed})
@@ -296,10 +296,10 @@ func TestAnotherAccountsEventIsRefused(t *testing.T) {
 	}
 }
 
-// TestARefusalIsNotRefused: the refused event of another account's event stands
+// TestDecide_RefusalIsNotRefused: the refused event of another account's event stands
 // under that account. Refused in turn, there would be one after the other for
 // ever.
-func TestARefusalIsNotRefused(t *testing.T) {
+func TestDecide_RefusalIsNotRefused(t *testing.T) {
 	d := standing(t, workflow.Opened)
 	got := workflow.Decide(d.state, workflow.Entry{
 		Sequence: 100, Time: d.now, Account: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", Document: document, ID: "refused.99", Source: workflow.Source,
@@ -311,7 +311,7 @@ func TestARefusalIsNotRefused(t *testing.T) {
 	}
 }
 
-func TestOutcomesCountForTheLastClaimAlone(t *testing.T) {
+func TestDecide_OutcomeCountsForTheLastClaim(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	id := d.state.Mails[0].ID
@@ -335,7 +335,7 @@ func TestOutcomesCountForTheLastClaimAlone(t *testing.T) {
 	want(t, "an operator can send it anew", string(d.state.Document.Status), "signing")
 }
 
-func TestTimers(t *testing.T) {
+func TestDecide_Timers(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		from  workflow.Status
@@ -366,9 +366,9 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// TestARefusalOfAnotherAccountsEventIsTheLastWord: what Countersign says of it
+// TestDecide_RefusalOfOtherAccountsEventIsFinal: what Countersign says of it
 // stands on the other account's subjects, and is not refused in its turn.
-func TestARefusalOfAnotherAccountsEventIsTheLastWord(t *testing.T) {
+func TestDecide_RefusalOfOtherAccountsEventIsFinal(t *testing.T) {
 	const other = workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	d := newDesk(t)
 	d.from(other, workflow.StatusChanged{Status: workflow.Signed}) // parked, there is no document yet
@@ -388,10 +388,10 @@ func TestARefusalOfAnotherAccountsEventIsTheLastWord(t *testing.T) {
 	}
 }
 
-// TestASignatureIsForTheRoundThatWasSeen has a letter signed and declined whose
+// TestDecide_SignatureIsForTheRoundThatWasSeen has a letter signed and declined whose
 // document was recalled and sent anew meanwhile: neither counts for the new
 // round, and neither waits for it.
-func TestASignatureIsForTheRoundThatWasSeen(t *testing.T) {
+func TestDecide_SignatureIsForTheRoundThatWasSeen(t *testing.T) {
 	for _, status := range []workflow.Status{workflow.Signed, workflow.Canceled} {
 		d := standing(t, workflow.Signing)
 		d.do(workflow.StatusChanged{Status: workflow.Opened})

@@ -22,7 +22,7 @@ canceled  .        .        .        =        .
 failed    .        .        .        .        =
 `
 
-func TestDecideDrawsTheMachine(t *testing.T) {
+func TestDecide_Machine(t *testing.T) {
 	var got strings.Builder
 	fmt.Fprintf(&got, "\n%-10s%-9s%-9s%-9s%-9s%s\n", "", "opened", "signing", "signed", "canceled", "failed")
 	for _, from := range append([]workflow.Status{workflow.Unseen}, workflow.Statuses...) {

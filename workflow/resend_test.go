@@ -9,7 +9,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestResendOwesAMailOfTheSameRound(t *testing.T) {
+func TestDecide_ResendSendsInTheSameRound(t *testing.T) {
 	d := standing(t, workflow.Signing)
 	mails := len(d.order)
 	d.do(workflow.Resend{Round: 1})
@@ -32,7 +32,7 @@ func TestResendOwesAMailOfTheSameRound(t *testing.T) {
 	}
 }
 
-func TestResendOfWhatIsOnItsWay(t *testing.T) {
+func TestDecide_ResendOfAnEmailOnItsWay(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	d.settle(workflow.MailOutcome{Outcome: workflow.Deferred, RetryAfterMs: time.Hour.Milliseconds()})
@@ -48,7 +48,7 @@ func TestResendOfWhatIsOnItsWay(t *testing.T) {
 	want(t, "status", string(d.state.Document.Status), "signing")
 }
 
-func TestResendIsRefused(t *testing.T) {
+func TestDecide_ResendIsRefused(t *testing.T) {
 	for _, s := range []workflow.Status{workflow.Unseen, workflow.Opened, workflow.Signed, workflow.Canceled, workflow.Failed} {
 		d := standing(t, s)
 		mails := len(d.state.Mails)

@@ -7,11 +7,11 @@ import (
 	"countersign/workflow"
 )
 
-// TestTheVersionInForceDecides asks a document for the same under two versions
+// TestDecide_VersionInForceDecides asks a document for the same under two versions
 // of the rules that differ in one cell.
-func TestTheVersionInForceDecides(t *testing.T) {
+func TestDecide_VersionInForceDecides(t *testing.T) {
 	if workflow.RulesVersion() != 1 {
-		t.Fatalf("the program knows rules version %d: draw its machine in a test, as TestDecideDrawsTheMachine does, and a golden log", workflow.RulesVersion())
+		t.Fatalf("the program knows rules version %d: draw its machine in a test, as TestDecide_Machine does, and a golden log", workflow.RulesVersion())
 	}
 	defer workflow.AddRules(workflow.Signed, ".."+"="+"="+".")()
 	if workflow.RulesVersion() != 2 {

@@ -64,7 +64,7 @@ func (d *desk) count(kind workflow.MailKind) (n int) {
 	return n
 }
 
-func TestARoundIsRemindedAndExpires(t *testing.T) {
+func TestDecide_RoundIsRemindedAndExpires(t *testing.T) {
 	d := newDesk(t)
 	d.facts.Timers = fieldTimers
 	d.do(created())
@@ -90,7 +90,7 @@ func TestARoundIsRemindedAndExpires(t *testing.T) {
 	want(t, "cc is not told", fmt.Sprint(d.count(workflow.MailFailed)), "0")
 }
 
-func TestSeveralMissedRemindersAreOne(t *testing.T) {
+func TestDecide_MissedRemindersAreOne(t *testing.T) {
 	d := timed(t, fieldTimers, nil)
 	sent := d.state.Document.ExpiresAt.AddDate(0, 0, -30)
 	d.now = sent
@@ -102,7 +102,7 @@ func TestSeveralMissedRemindersAreOne(t *testing.T) {
 	want(t, "none is left", d.running(), "expiry 432h0m0s")
 }
 
-func TestNoReminderOfWhatHasExpired(t *testing.T) {
+func TestDecide_ExpiredRoundHasNoReminder(t *testing.T) {
 	d := timed(t, fieldTimers, nil)
 	d.now = d.state.Document.ExpiresAt.Add(time.Hour)
 	want(t, "due", d.pass(0), "reminder-1, expiry")
@@ -114,9 +114,9 @@ func TestNoReminderOfWhatHasExpired(t *testing.T) {
 	want(t, "no third", d.running(), "expiry 24h0m0s")
 }
 
-// TestWhateverEndsARoundStopsItsTimers has each end, and each recall, take the
+// TestDecide_EndOfARoundStopsItsTimers has each end, and each recall, take the
 // timers' events back; the next round has its own.
-func TestWhateverEndsARoundStopsItsTimers(t *testing.T) {
+func TestDecide_EndOfARoundStopsItsTimers(t *testing.T) {
 	for _, s := range []workflow.Status{workflow.Signed, workflow.Canceled, workflow.Failed, workflow.Opened} {
 		d := timed(t, workflow.Timers{RemindAfter: 3 * day, RemindMost: 1, ExpireAfter: 30 * day}, nil)
 		d.do(workflow.StatusChanged{Status: s})
@@ -140,7 +140,7 @@ func TestWhateverEndsARoundStopsItsTimers(t *testing.T) {
 	}
 }
 
-func TestATimerThatIsEarlyDoesNotCount(t *testing.T) {
+func TestDecide_EarlyTimerDoesNotCount(t *testing.T) {
 	d := timed(t, fieldTimers, nil)
 	expires := *d.state.Document.ExpiresAt
 	for _, timer := range []string{"reminder-1", "expiry"} {
@@ -164,10 +164,10 @@ func TestATimerThatIsEarlyDoesNotCount(t *testing.T) {
 	want(t, "expired", string(d.state.Document.Status), "failed")
 }
 
-// TestAClockFarAheadIsWaitedFor has the event of an expiry appended by a clock
+// TestDecide_TimerOfAClockFarAheadWaits has the event of an expiry appended by a clock
 // that is five minutes ahead, a minute before its time: it is owed again a
 // handful of times, and not without end.
-func TestAClockFarAheadIsWaitedFor(t *testing.T) {
+func TestDecide_TimerOfAClockFarAheadWaits(t *testing.T) {
 	d := timed(t, workflow.Timers{ExpireAfter: day}, nil)
 	expires := *d.state.Document.ExpiresAt
 	d.now = expires.Add(-2 * time.Minute)
@@ -182,7 +182,7 @@ func TestAClockFarAheadIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestADocumentsOwnTimers(t *testing.T) {
+func TestDecide_DocumentsOwnTimers(t *testing.T) {
 	d := timed(t, fieldTimers, &workflow.OwnTimers{RemindMost: new(0), ExpireAfter: new(7 * day)})
 	want(t, "running", d.running(), "expiry 167h56m0s")
 	d = timed(t, workflow.Timers{}, &workflow.OwnTimers{RemindAfter: new(day), RemindMost: new(1)})
@@ -204,7 +204,7 @@ func TestADocumentsOwnTimers(t *testing.T) {
 	}
 }
 
-func TestFreshness(t *testing.T) {
+func TestDecide_Freshness(t *testing.T) {
 	sign := func(own *workflow.OwnTimers) *desk {
 		d := timed(t, fieldTimers, own)
 		d.do(workflow.StatusChanged{Status: workflow.Signed})
@@ -243,7 +243,7 @@ func TestFreshness(t *testing.T) {
 	want(t, "once", fmt.Sprint(len(d.events)-owed), "0")
 }
 
-func TestNoticesToCC(t *testing.T) {
+func TestDecide_NoticesToCC(t *testing.T) {
 	for _, tt := range []struct {
 		on   []workflow.Status
 		ends workflow.Status

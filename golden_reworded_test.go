@@ -10,10 +10,10 @@ import (
 	"countersign/internal/test/reword"
 )
 
-// TestGoldenLogs_SentencesDecideNothing folds every golden log once as it is and
+// TestGolden_SentencesDecideNothing folds every golden log once as it is and
 // once with the words of every sentence in reverse order. The databases must be
 // the same apart from the sentences.
-func TestGoldenLogs_SentencesDecideNothing(t *testing.T) {
+func TestGolden_SentencesDecideNothing(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(golden, "*.jsonl"))
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("%d golden logs: %v", len(logs), err)
