@@ -55,7 +55,7 @@ CREATE TABLE documents (
   updated_ms           INTEGER NOT NULL,
   signed_ms            INTEGER NOT NULL, -- 0 while unsigned
   timers               TEXT    NOT NULL DEFAULT '', -- JSON: its own, in place of the settings'; empty for none
-  expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 where it never does
+  expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 if it never does
   fresh_ms             INTEGER NOT NULL DEFAULT 0,  -- until when the signed letter is fresh; 0 for no end
   details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address, asked_by, ended_by, letter_kept; empty if there is none
 ) STRICT;
@@ -114,7 +114,7 @@ CREATE TABLE owed_events (
   at_ms       INTEGER NOT NULL, -- that entry's time
   due_ms      INTEGER NOT NULL,
   answers     INTEGER NOT NULL, -- of a refusal and of a parking limit: the entry that it is about, which changed nothing; 0 for all others
-  settled_seq INTEGER NOT NULL  -- where it stands on the log; 0 while owed, -1 where it is not wanted any more
+  settled_seq INTEGER NOT NULL  -- where it is on the log; 0 while owed, -1 if it is no longer needed
 ) STRICT;
 
 CREATE INDEX owed_events_due ON owed_events (due_ms, place) WHERE settled_seq = 0;
@@ -143,13 +143,13 @@ CREATE TABLE timers (
   timer        TEXT    NOT NULL CHECK (timer IN ('reminder','expiry','freshness')),
   number       INTEGER NOT NULL, -- of its event
   due_ms       INTEGER NOT NULL,
-  every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 where none follows
+  every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 if none follows
   more         INTEGER NOT NULL, -- reminders that may follow
   early        INTEGER NOT NULL, -- how often its event stood on the log before its time
   PRIMARY KEY (document_sid, timer)
 ) STRICT, WITHOUT ROWID;
 
--- Events that were turned down: refused by the machine, or dead letters. Their
+-- Events that were refused; dead letters too. Their
 -- payload is on the log, at that sequence.
 CREATE TABLE turned_down (
   sequence     INTEGER PRIMARY KEY,
@@ -172,11 +172,11 @@ CREATE TABLE turned_down (
 CREATE INDEX turned_down_document ON turned_down (document_sid, sequence);
 CREATE INDEX turned_down_holder ON turned_down (holder_sid, sequence) WHERE holder_sid <> '';
 
--- Events that were turned down and are done with.
+-- Events that were refused and are done with.
 CREATE TABLE closed (
-  sequence    INTEGER PRIMARY KEY, -- of the event that was turned down
+  sequence    INTEGER PRIMARY KEY, -- of the event that was refused
   by_sequence INTEGER NOT NULL,    -- the entry that was sent in its place, or that discards it
-  reason      TEXT    NOT NULL,    -- why it was discarded; empty where it was sent again
+  reason      TEXT    NOT NULL,    -- why it was discarded; empty if it was sent again
   at_ms       INTEGER NOT NULL
 ) STRICT;
 
@@ -196,7 +196,7 @@ CREATE TABLE erased (
   document_sid TEXT    PRIMARY KEY,
   account_sid  TEXT    NOT NULL,
   status       TEXT    NOT NULL, -- where it stood
-  sequence     INTEGER NOT NULL  -- of its last erased event; beyond the position, where the log has a hole already
+  sequence     INTEGER NOT NULL  -- of its last erased event; beyond the position if the log has a hole already
 ) STRICT, WITHOUT ROWID;
 
 -- What erased documents had stood in the way of, for entries that are not

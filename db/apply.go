@@ -109,7 +109,7 @@ func (s *Store) applyRun(ctx context.Context, b *batch, entries []workflow.Entry
 const keepLately = 20_000
 
 // tx runs f in one transaction: all of it happens, or none. It does without
-// sql.Tx, which makes a statement anew each time it is used.
+// sql.Tx, which prepares a statement again each time it is used.
 func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
 	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -40,7 +40,7 @@ type batch struct {
 	bounces   []workflow.Bounce
 	attempted map[workflow.MailID]bool // of the mails that bounced events name: begun before this batch
 	lines     []line
-	lineNo    map[workflow.SID]int // lines written for the entry in hand
+	lineNo    map[workflow.SID]int // lines written for the entry that is being decided
 	tallies   map[tally]int
 	erased    []workflow.Entry // events of erasure
 	traces    bool             // one of them, of this batch, may have left some in the file

@@ -120,7 +120,7 @@ func DumpPosition(path string) (sequence uint64, err error) {
 }
 
 // Differing is one row that two dumps do not agree on. Want and Got are its
-// values by column; nil where a dump lacks the row.
+// values by column; nil if a dump lacks the row.
 type Differing struct {
 	Table, Key string
 	Want, Got  map[string]string
@@ -207,7 +207,7 @@ func Difference(want, got string) ([]Differing, error) {
 func parseLine(line []byte) (table, key string, row map[string]string, err error) {
 	var values []json.RawMessage
 	if err := json.Unmarshal(line, &values); err != nil || len(values) == 0 {
-		return "", "", nil, fmt.Errorf("not a line of a dump: %.60s", line)
+		return "", "", nil, fmt.Errorf("a line of a dump must be a JSON array that begins with a table's name, got %.60s", line)
 	}
 	_ = json.Unmarshal(values[0], &table) // a table that is not ours has no columns
 	columns := columnsOf(table)

@@ -9,9 +9,9 @@ import (
 )
 
 // Foresee takes in events of erasure that stand on the log beyond the
-// position, where what they erase has left holes in it: such a document goes
+// position, if what they erase has left holes in it: such a document goes
 // at once, entries about it up to its erasure are passed over, and what it had
-// stood in the way of is turned down although it is not here. The state at the
+// stood in the way of is refused although it is not here. The state at the
 // erasure and after is the one of a store that had met it all.
 func (s *Store) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 	return patiently(ctx, s.path, s.tell, func() error { return s.foresee(ctx, erasures) })
@@ -139,7 +139,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 		switch x.Type {
 		case workflow.TypeRegister:
 			registers = append(registers, x.Sequence)
-		case workflow.TypeBounced: // where it names no account, its refusal does not either
+		case workflow.TypeBounced: // if it names no account, its refusal does not either
 			nobodys = append(nobodys, fmt.Sprintf("%s_._.refused.%d", workflow.SubjectPrefix, x.Sequence))
 		}
 	}
@@ -177,7 +177,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 }
 
 // Erased returns the sequence of the last event that erased a document, 0
-// where none did.
+// if none did.
 func (s *Store) Erased(ctx context.Context, sid workflow.SID) (uint64, error) {
 	seq, err := s.rq.GetErased(ctx, sid)
 	if err != nil {
@@ -277,9 +277,9 @@ func (s *Store) mark(ctx context.Context, as int) error {
 // Unswept reports whether an erasure may have left traces in the file.
 func (s *Store) Unswept() bool { return s.unswept.Load() }
 
-// Sweep writes the file anew, without traces, where it is Unswept. It takes as
+// Sweep writes the file again, without traces, if it is Unswept. It takes as
 // much room on the disk again for as long, and nothing is applied meanwhile.
-// Where it fails or is cut off it is to be called again.
+// If it fails or is interrupted, it must be called again.
 func (s *Store) Sweep(ctx context.Context) error {
 	if !s.Unswept() {
 		return nil

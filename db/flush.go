@@ -26,7 +26,7 @@ func (b *batch) flush(ctx context.Context) error {
 		{"parked events", b.flushParked},
 		{"timers", b.flushTimers},
 		{"events that are done with", b.flushClosings},
-		{"turned down events", b.flushTurned},
+		{"refused events", b.flushTurned},
 		{"journal", b.flushJournal},
 		{"tallies", b.flushTallies},
 		{"position", b.flushPosition},
@@ -39,7 +39,7 @@ func (b *batch) flush(ctx context.Context) error {
 	return nil
 }
 
-// rows writes a list of rows with one statement, or nothing where it is empty.
+// rows writes a list of rows with one statement, or nothing if it is empty.
 func rows(ctx context.Context, put func(context.Context, string) error, list [][]any) error {
 	if len(list) == 0 {
 		return nil
@@ -131,7 +131,7 @@ func (b *batch) flushOwed(ctx context.Context) error {
 	}
 	if len(subjects) > 0 {
 		// After a log has lost its tail two replicas may owe an event at
-		// different entries: what was read back before it was owed stands already.
+		// different entries: what was read back before that is on the log already.
 		if err := b.q.SettleOwedEventsMet(ctx, encode(subjects)); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (b *batch) flushOwed(ctx context.Context) error {
 	return nil
 }
 
-// mootSeq settles an owed event that is not wanted any more.
+// mootSeq settles an owed event that is no longer needed.
 const mootSeq = -1
 
 func (b *batch) flushParked(ctx context.Context) error {

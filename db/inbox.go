@@ -10,7 +10,7 @@ import (
 	"countersign/workflow"
 )
 
-// Met reports of each entry whether its event was met before and still stands
+// Met reports of each entry whether its event was met before and is still
 // on the log.
 func (s *Store) Met(ctx context.Context, entries []workflow.Entry) ([]bool, error) {
 	keys := make([][3]string, len(entries))
@@ -33,7 +33,7 @@ func (s *Store) Met(ctx context.Context, entries []workflow.Entry) ([]bool, erro
 }
 
 // WhatBecame returns the result of an event, and the sequence at which it was
-// met first. It fails with workflow.ErrNotFound where it was not met yet.
+// met first. It fails with workflow.ErrNotFound if it was not met yet.
 func (s *Store) WhatBecame(ctx context.Context, of workflow.Identity) (workflow.Result, uint64, error) {
 	r, err := s.rq.WhatBecameOf(ctx, sqlc.WhatBecameOfParams{AccountSID: of.Account, Source: of.Source, EventID: of.ID})
 	switch {
@@ -56,7 +56,7 @@ func (s *Store) AppliedTo(ctx context.Context) (uint64, error) {
 }
 
 // ResultAt returns what became of the entry at a sequence. It reads the whole
-// inbox, and fails with workflow.ErrNotFound where the entry was met before.
+// inbox, and fails with workflow.ErrNotFound if the entry was met before.
 func (s *Store) ResultAt(ctx context.Context, sequence uint64) (workflow.Result, error) {
 	r, err := s.rq.ResultAt(ctx, int64(sequence))
 	switch {

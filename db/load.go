@@ -124,7 +124,7 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 	return nil
 }
 
-// state is the document's state in this batch; an unseen one where there is
+// state is the document's state in this batch; an unseen one if there is
 // none yet.
 func (b *batch) state(sid workflow.SID) *workflow.State {
 	s := b.states[sid]

@@ -60,7 +60,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, but []string, most 
 	return due, nil
 }
 
-// NextDueMail returns when the next owed mail is due; zero where none is owed.
+// NextDueMail returns when the next owed mail is due; zero if none is owed.
 func (s *Store) NextDueMail(ctx context.Context) (time.Time, error) {
 	due, err := s.rq.NextDueMail(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Store) NextDueMail(ctx context.Context) (time.Time, error) {
 	return fromMS(due), nil
 }
 
-// ClaimedMails lists the mails that the claim at seq has in hand, with what
+// ClaimedMails lists the mails that the claim at seq holds, with what
 // they are about.
 func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, error) {
 	rows, err := s.rq.ClaimedMails(ctx, int64(seq))
@@ -114,7 +114,7 @@ type PlacedEvent struct {
 
 // DueEvents lists at most most events that are owed and due at now, in places
 // after after. Timers have to be due at stamp too, which is what the log would
-// stamp them with: one that stands there too early does not count.
+// stamp them with: one that is there too early does not count.
 func (s *Store) DueEvents(ctx context.Context, now, stamp time.Time, after int64, most int) ([]PlacedEvent, error) {
 	rows, err := s.rq.DueEvents(ctx, sqlc.DueEventsParams{NowMS: ms(now), StampMS: ms(stamp), After: after, Most: int64(most)})
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Store) DueEvents(ctx context.Context, now, stamp time.Time, after int64
 }
 
 // NextDueEvent returns when the next event that is not due at now will be;
-// zero where there is none.
+// zero if there is none.
 func (s *Store) NextDueEvent(ctx context.Context, now time.Time) (time.Time, error) {
 	due, err := s.rq.NextDueEvent(ctx, ms(now))
 	if err != nil {

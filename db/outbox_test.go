@@ -121,7 +121,7 @@ func TestStoreCounts_TimerIsAsOldAsItIsDue(t *testing.T) {
 	}
 }
 
-// A timer that came early, and then is not wanted any more.
+// A timer that came early, and then is no longer needed.
 func TestStoreApply_EndOfATimerDoesNotDependOnTheBatch(t *testing.T) {
 	w := &writer{}
 	w.status(1, workflow.Canceled) // parked

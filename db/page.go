@@ -25,7 +25,7 @@ type PageQuery struct {
 
 // Page lists documents of an account, the newest first. A page stays what it
 // is while documents arrive, and costs the same wherever it lies. It fails
-// with workflow.ErrNotFound where After or Before is not a document of the
+// with workflow.ErrNotFound if After or Before is not a document of the
 // account.
 func (s *Store) Page(ctx context.Context, q PageQuery) ([]workflow.Document, error) {
 	rows, err := s.page(ctx, q)

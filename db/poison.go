@@ -35,7 +35,7 @@ type Poison struct {
 // not the machine. Of an entry whose decision kills the process it holds the
 // sequence, and of a batch whose reading or writing panics the range. A
 // process that is killed from outside while it waits for its disk leaves no
-// mark, for the entries in hand are not to blame.
+// mark, for the entries are not to blame.
 //
 // The mark is written for every entry, and not only after a panic was recovered:
 // the end of the memory, a full stack and a signal end the process without
@@ -45,7 +45,7 @@ type Poison struct {
 type marker struct {
 	file *os.File
 	now  mark // what the file says
-	left mark // what the process before left behind; First is 0 where it left nothing
+	left mark // what the process before left behind; First is 0 if it left nothing
 }
 
 // mark is what the marker holds.
@@ -103,7 +103,7 @@ func (m *marker) entry(e workflow.Entry) {
 	}
 }
 
-// panicked marks the entries in hand, unless the mark is on one of them.
+// panicked marks the entries of the batch, unless the mark is on one of them.
 func (m *marker) panicked(entries []workflow.Entry) {
 	if m == nil || m.now.First > 0 {
 		return
@@ -143,7 +143,7 @@ func (m *marker) close() error {
 }
 
 // Poison returns the entry that this worker must not fold again, having died
-// of it before; nil where there is none.
+// of it before; nil if there is none.
 func (s *Store) Poison() *Poison {
 	if s.marker == nil {
 		return nil

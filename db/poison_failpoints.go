@@ -9,7 +9,7 @@ import (
 )
 
 // In test builds the event whose id is POISON kills the process that folds it:
-// by a panic, or where POISON_KILLS is set as the kernel does when memory is
+// by a panic, or if POISON_KILLS is set as the kernel does when memory is
 // short.
 func init() {
 	id := os.Getenv("POISON")

@@ -17,7 +17,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// Document reads one document. It fails with workflow.ErrNotFound where no
+// Document reads one document. It fails with workflow.ErrNotFound if no
 // event has created it.
 func (s *Store) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
 	r, err := s.rq.GetDocument(ctx, sid)
@@ -101,7 +101,7 @@ func outboxEvent(r sqlc.OwedEvent) (OutboxEvent, error) {
 
 // Life is all that is known of a document.
 type Life struct {
-	Document *workflow.Document // nil where it has not been created
+	Document *workflow.Document // nil if it has not been created
 	Mails    []workflow.Mail    // oldest first
 	Bounces  []Bounce           // what was reported of them, oldest first
 	Events   []OutboxEvent      // that have to stand on the log because of it, oldest first
@@ -112,7 +112,7 @@ type Life struct {
 }
 
 // Life reads all that is known of a document. It fails with
-// workflow.ErrNotFound where no event has named it.
+// workflow.ErrNotFound if no event has named it.
 func (s *Store) Life(ctx context.Context, sid workflow.SID) (l Life, err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, workflow.ErrNotFound) {
@@ -229,8 +229,8 @@ type Counts struct {
 	InDoubt     int // mails whose outcome was lost at least once, settled since or not
 	OwedEvents  int // due and not on the log yet
 	Parked      int
-	OldestMail  time.Time // when the oldest unsettled mail became owed; zero where there is none
-	OldestEvent time.Time // when the first of OwedEvents was due; zero where there is none
+	OldestMail  time.Time // when the oldest unsettled mail became owed; zero if there is none
+	OldestEvent time.Time // when the first of OwedEvents was due; zero if there is none
 	Duplicates  uint64    // met by this process since it started
 	Applied     uint64    // entries that this process applied since it started
 }

@@ -58,14 +58,14 @@ func (b *batch) flushClosings(ctx context.Context) error {
 	return nil
 }
 
-// TurnedFilter chooses turned down events. An empty field matches all.
+// TurnedFilter chooses refused events. An empty field matches all.
 type TurnedFilter struct {
 	Sequence uint64
 	Account  workflow.SID // of the subject
 	Document workflow.SID
 	Code     workflow.Code
 	Only     TurnedKind
-	Since    time.Time // of the entry that turned it down, by the log's clock
+	Since    time.Time // of the entry that refused it, by the log's clock
 	Closed   bool      // those that are done with, too
 	Limit    int       // at most so many
 }
@@ -73,25 +73,25 @@ type TurnedFilter struct {
 // TurnedKind tells dead letters from refusals.
 type TurnedKind int
 
-// The kinds of turned down events.
+// The kinds of refused events.
 const (
 	DeadOrRefused TurnedKind = iota
 	OnlyDead
 	OnlyRefused
 )
 
-// Letter is a turned down event with its place on the log, and what became of
+// Letter is a refused event with its place on the log, and what became of
 // it since.
 type Letter struct {
 	Turned
 	Subject  string
-	Document workflow.SID // empty where the subject names none
+	Document workflow.SID // empty if the subject names none
 	Closed   uint64       // the entry that was sent in its place or discards it; 0 while it is open
-	Reason   string       // why it was discarded; empty where it was sent again
+	Reason   string       // why it was discarded; empty if it was sent again
 	ClosedAt time.Time
 }
 
-// Letters lists turned down events, the newest first.
+// Letters lists refused events, the newest first.
 func (s *Store) Letters(ctx context.Context, f TurnedFilter) ([]Letter, error) {
 	rows, err := s.rq.ListTurnedDown(ctx, sqlc.ListTurnedDownParams{
 		Sequence: int64(f.Sequence), AccountSID: string(f.Account), DocumentSID: string(f.Document), Code: string(f.Code),
@@ -99,7 +99,7 @@ func (s *Store) Letters(ctx context.Context, f TurnedFilter) ([]Letter, error) {
 		ClosedToo: int64(bit(f.Closed)), Most: int64(f.Limit),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list turned down events: %w", err)
+		return nil, fmt.Errorf("list refused events: %w", err)
 	}
 	letters := make([]Letter, len(rows))
 	for i, r := range rows {
@@ -111,8 +111,8 @@ func (s *Store) Letters(ctx context.Context, f TurnedFilter) ([]Letter, error) {
 	return letters, nil
 }
 
-// Letter reads one turned down event, open or not. It fails with
-// workflow.ErrNotFound where the entry at the sequence was not turned down.
+// Letter reads one refused event, open or not. It fails with
+// workflow.ErrNotFound if the entry at the sequence was not refused.
 func (s *Store) Letter(ctx context.Context, sequence uint64) (Letter, error) {
 	letters, err := s.Letters(ctx, TurnedFilter{Sequence: sequence, Closed: true, Limit: 1})
 	switch {

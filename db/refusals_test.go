@@ -22,7 +22,7 @@ func TestStoreApply_WhoMayCloseARefusedEvent(t *testing.T) {
 		"its account":                   {mine, workflow.Entry{Account: account, Redrives: 2}, 3},
 		"another account":               {mine, workflow.Entry{Account: other, Redrives: 2}, 0},
 		"an account, of nobody's":       {nobodys, workflow.Entry{Account: other, Redrives: 2}, 3},
-		"what was not turned down":      {mine, workflow.Entry{Account: account, Redrives: 1}, 0},
+		"what was not refused":          {mine, workflow.Entry{Account: account, Redrives: 1}, 0},
 		"what has not happened yet":     {mine, workflow.Entry{Account: account, Redrives: 9}, 0},
 		"Countersign, for the operator": {mine, workflow.Entry{Body: workflow.Discarded{Sequence: 2, Reason: "why"}}, 3},
 	} {

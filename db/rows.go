@@ -162,7 +162,7 @@ func document(r sqlc.Document) (workflow.Document, error) {
 }
 
 // mailRow is a mail as its table keeps it. What it is about is left as it is
-// there, where the mail does not say.
+// there if the mail does not say.
 func mailRow(m workflow.Mail) sqlc.PutMailParams {
 	_, domain, _ := strings.Cut(m.Recipient, "@")
 	r := sqlc.PutMailParams{

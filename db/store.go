@@ -33,7 +33,7 @@ const FileName = "countersign.db"
 var migrations embed.FS
 
 // Position is how far the log is folded into the store, and what identifies
-// the entry that stands there.
+// the entry that is there.
 type Position struct {
 	Sequence    uint64    // of the last entry applied, 0 before the first
 	Time        time.Time // that entry's timestamp
@@ -71,7 +71,7 @@ type Store struct {
 }
 
 // Open opens the store in the directory dir, which must exist, and brings its
-// tables up to this program's version. It fails where the file is damaged, or
+// tables up to this program's version. It fails if the file is damaged, or
 // was written by a newer version. While another process has locked the file, Open
 // waits until ctx ends, and so does what later applies entries.
 func Open(ctx context.Context, dir string) (*Store, error) { return OpenTelling(ctx, dir, nil) }
@@ -114,7 +114,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
-	// The DSN has no word for it. Were the one connection ever made anew, it
+	// The DSN has no word for it. Were the one connection ever opened again, it
 	// would be slower and no less safe.
 	if _, err := s.write.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 16384"); err != nil {
 		return err
@@ -145,7 +145,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 
 // OpenOn opens a store on a database that is open already and has this
 // program's tables, a file's or one in memory: all reads and writes go through
-// it. worker is the file's own name on the log, where it has none yet.
+// it. worker is the file's own name on the log if it has none yet.
 func OpenOn(ctx context.Context, database *sql.DB, worker string) (*Store, error) {
 	s := &Store{changed: make(chan struct{}), write: database, read: database}
 	err := s.prepareWriter(ctx, worker)

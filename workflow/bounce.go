@@ -18,7 +18,7 @@ const (
 	ActionFailed    Action = "failed"    // it was given up
 	ActionDelayed   Action = "delayed"   // it is still being tried
 	ActionDelivered Action = "delivered" // it is in the mailbox
-	ActionRelayed   Action = "relayed"   // it went on to where no reports are written
+	ActionRelayed   Action = "relayed"   // it went on to a server that writes no reports
 	ActionExpanded  Action = "expanded"  // it went on to several addresses
 	ActionReplied   Action = "replied"   // a program of the recipient's replied (RFC 3834), such as a vacation notice; not of RFC 3464
 )
@@ -53,10 +53,10 @@ func (b Bounced) Hard() bool {
 // Named lists the emails that the report may be about, the likeliest first.
 func (b Bounced) Named() []MailID { return append([]MailID{b.Mail}, b.Candidates...) }
 
-// words is the status, and the mail server's words where there are any.
+// words is the status, and the mail server's words if there are any.
 func (b Bounced) words() string { return strings.TrimSpace(b.Status + " " + b.Diagnostic) }
 
-// Bounce is what was reported of one mail by one entry.
+// Bounce is one entry's report about one email.
 type Bounce struct {
 	Bounced
 	Entry Entry

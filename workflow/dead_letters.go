@@ -12,7 +12,7 @@ const (
 // Discarded says that the event at Sequence, which was refused or became a
 // dead letter, is done with: nobody will send it again.
 type Discarded struct {
-	Sequence uint64 `json:"sequence"` // where the event stands on the log
+	Sequence uint64 `json:"sequence"` // where the event is on the log
 	Reason   string `json:"reason"`   // why it is not needed, in the operator's words
 }
 
@@ -20,7 +20,7 @@ type Discarded struct {
 // then on every worker takes it for a dead letter, wherever it meets it, and
 // looks for these entries before it reads any other.
 type Quarantined struct {
-	Sequence uint64 `json:"sequence"` // where the entry stands on the log
+	Sequence uint64 `json:"sequence"` // where the entry is on the log
 	Crashes  int    `json:"crashes"`  // how often a worker died of it
 	Worker   string `json:"worker"`   // which one
 }

@@ -1,3 +1,11 @@
+// Package workflow decides how an Authorization Document moves from the day it
+// is opened to the day it is signed, and what is owed on the way.
+//
+// It has no clock, no database and no network. Decide takes a document as it
+// stands and one entry of the log, and answers with the document as it stands
+// from then on, with the mails and events that are owed because of it, and with
+// a verdict on the entry. The rest of the program carries entries to Decide and
+// carries its answers away; two replicas that fold the same log decide the same.
 package workflow
 
 import (
@@ -38,8 +46,8 @@ type Holding struct {
 
 // OwedEvent is an event that has to be appended to the log, once ever.
 type OwedEvent struct {
-	Account  SID    // "_" where the cause names none
-	Document SID    // "_" where the cause names none
+	Account  SID    // "_" if the cause names none
+	Document SID    // "_" if the cause names none
 	What     string // the rest of the subject: "became.signed.1"
 	Body     Body
 	Cause    uint64    // sequence of the entry that owed it
@@ -72,8 +80,8 @@ const (
 	Duplicate Result = "duplicate" // its identity was met before
 )
 
-// Verdict is what the rules say of one event: what became of it and, where it
-// was turned down, why. A parked event gets a second verdict later.
+// Verdict is what the rules say of one event: what became of it and, if it
+// was refused, why. A parked event gets a second verdict later.
 type Verdict struct {
 	Entry   Entry
 	Result  Result
@@ -86,7 +94,7 @@ type Decision struct {
 	State     State       // from now on
 	Mails     []Mail      // the mails that are new or changed, settled ones too
 	Owed      []OwedEvent // to be appended
-	Moot      []OwedEvent // timers owed before that are not wanted any more; only their subjects count
+	Moot      []OwedEvent // timers owed before that are no longer needed; only their subjects count
 	Bounces   []Bounce    // what was reported of mails
 	Notes     []Note      // for the document's history
 	Verdicts  []Verdict   // on the entry, and on parked events that it let through
@@ -121,7 +129,7 @@ type decider struct {
 	facts   Facts
 	cause   Entry
 	now     time.Time
-	same    bool // the event in hand asked for what already is
+	same    bool // the event that is being decided asked for what already is
 	holder  SID  // the document that stands in its way
 	out     Decision
 	touched []MailID
@@ -150,7 +158,7 @@ func (d *decider) decision() Decision {
 	return d.out
 }
 
-// take decides one event, the entry in hand or a parked one.
+// take decides one event, the entry itself or a parked one.
 func (d *decider) take(e Entry) {
 	doc := &d.state.Document
 	status, round := doc.Status, doc.Round

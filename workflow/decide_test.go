@@ -94,7 +94,7 @@ func TestDecide_EditOfWhatIsBeingSentBeginsARound(t *testing.T) {
 	d.do(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{first}})
 	claim := d.seq
 	d.do(workflow.Updated{Email: new("right@example.com")})
-	want(t, "mails while the first is in hand", d.mails(), "signature claimed signer@, signature waiting right@")
+	want(t, "mails while the first is in flight", d.mails(), "signature claimed signer@, signature waiting right@")
 	d.do(workflow.Settled{Claim: claim, Outcomes: []workflow.MailOutcome{{Mail: first, Outcome: workflow.Accepted}}})
 	want(t, "status: the first round's acceptance says nothing of the second", string(d.state.Document.Status), "opened")
 	want(t, "mails", d.mails(), "signature accepted signer@, signature owed right@")

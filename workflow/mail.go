@@ -17,8 +17,8 @@ const (
 	MailReminder  MailKind = "reminder"  // to the signer: still waiting for the signature
 	MailSent      MailKind = "sent"      // to each cc: it has been sent to the signer
 	MailSigned    MailKind = "signed"    // to each cc and the signer: it has been signed
-	MailCanceled  MailKind = "canceled"  // to each cc, where the settings say so: it was declined or withdrawn
-	MailFailed    MailKind = "failed"    // to each cc, where the settings say so: it expired, or could not be sent
+	MailCanceled  MailKind = "canceled"  // to each cc, if the settings say so: it was declined or withdrawn
+	MailFailed    MailKind = "failed"    // to each cc, if the settings say so: it expired, or could not be sent
 )
 
 // MailKinds lists every kind of mail.
@@ -38,7 +38,7 @@ var mailIDPattern = regexp.MustCompile(MailIDPattern)
 // Valid reports whether the id has the shape of one of ours.
 func (id MailID) Valid() bool { return mailIDPattern.MatchString(string(id)) }
 
-// Document returns the sid of the document that the mail is about, or "" where
+// Document returns the sid of the document that the mail is about, or "" if
 // the id is not one of ours.
 func (id MailID) Document() SID {
 	sid, rest, ok := strings.Cut(string(id), ".")
@@ -48,7 +48,7 @@ func (id MailID) Document() SID {
 	return SID(sid)
 }
 
-// Round returns the round of the document that the mail is about, or 0 where
+// Round returns the round of the document that the mail is about, or 0 if
 // the id is not one of ours.
 func (id MailID) Round() int {
 	_, rest, _ := strings.Cut(string(id), ".")
@@ -57,7 +57,7 @@ func (id MailID) Round() int {
 	return n
 }
 
-// Kind returns the kind of the mail, or "" where the id is not one of ours.
+// Kind returns the kind of the mail, or "" if the id is not one of ours.
 func (id MailID) Kind() MailKind {
 	parts := strings.Split(string(id), ".")
 	if len(parts) != 4 {
@@ -92,7 +92,7 @@ func (s MailState) Settled() bool {
 	return s == MailAccepted || s == MailRejected || s == MailHeld || s == MailWithdrawn
 }
 
-// Outcome is what became of a mail that a worker had in hand.
+// Outcome is what became of an email that a worker had claimed.
 type Outcome string
 
 // The outcomes. What happens after a deferral is the settling worker's word,
@@ -113,7 +113,7 @@ var Outcomes = []Outcome{Accepted, Rejected, Deferred, Unknown, Held, Released}
 type MailOutcome struct {
 	Mail         MailID  `json:"mail"`                     // which mail
 	Outcome      Outcome `json:"outcome"`                  // what became of it
-	Code         int     `json:"code,omitempty"`           // SMTP reply code; 0 where there was none
+	Code         int     `json:"code,omitempty"`           // SMTP reply code; 0 if there was none
 	Reply        string  `json:"reply,omitempty"`          // SMTP reply or error, addresses blotted out
 	RetryAfterMs int64   `json:"retry_after_ms,omitempty"` // from this event's time on
 }

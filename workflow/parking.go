@@ -76,7 +76,7 @@ func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 		return nil
 	}
 	p := d.unparked(i)
-	reason := problem(CodeParkedTooLong, "", "document %s was %s for %s, where a %s event cannot apply",
+	reason := problem(CodeParkedTooLong, "", "document %s was %s for %s, and a %s event cannot apply then",
 		p.Entry.Document, standing(d.state.Document.Status), d.facts.ParkingLimit, p.Entry.Body.Type())
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: p.Entry, Result: d.turnDown(p.Entry, reason), Problem: reason})
 	return nil

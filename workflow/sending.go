@@ -17,7 +17,7 @@ func (d *decider) mail(kind MailKind, n int, to string) {
 	d.touched = append(d.touched, m.ID)
 }
 
-// advance lets the oldest unsettled mail go, where it waited for others.
+// advance lets the oldest unsettled mail go, if it waited for others.
 func (d *decider) advance() {
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
@@ -33,7 +33,7 @@ func (d *decider) advance() {
 }
 
 // withdraw takes back the mails that carry the round's link. One that a worker
-// has in hand cannot be taken back, but is not tried again.
+// is sending cannot be taken back, but is not tried again.
 func (d *decider) withdraw() {
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]

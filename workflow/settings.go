@@ -55,7 +55,7 @@ func (o *OwnTimers) same(other *OwnTimers) bool {
 // Settings is what the log says about how the rules decide. An entry is decided
 // by the settings that the last RulesActivated before it left.
 type Settings struct {
-	Rules        int           // version of the rules; 0 stands for the first
+	Rules        int           // version of the rules; 0 means the first
 	ParkingLimit time.Duration // how long an event may stay parked
 	Timers       Timers        // of documents without their own
 	MailLimits   MailLimits    // how often a document may ask its signer
