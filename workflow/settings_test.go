@@ -26,7 +26,8 @@ func TestSettingsActivate(t *testing.T) {
 		},
 		"what the event leaves out is off": {
 			workflow.RulesActivated{Version: known, ParkingLimitSeconds: 60, MailLimits: &limits},
-			workflow.Settings{Rules: known, ParkingLimit: time.Minute, MailLimits: limits}, nil,
+			workflow.Settings{Rules: known, ParkingLimit: time.Minute, MailLimits: limits},
+			nil,
 		},
 		"an unknown version fails and changes nothing": {
 			workflow.RulesActivated{Version: known + 1, ParkingLimitSeconds: 60}, before, workflow.ErrUnavailable,
