@@ -77,7 +77,6 @@ const (
 	Parking   Result = "parked"
 	Turned    Result = "refused"
 	Dead      Result = "dead_letter"
-	Duplicate Result = "duplicate" // its identity was met before
 )
 
 // Verdict is what the rules say of one event: what became of it and, if it

@@ -21,6 +21,7 @@ import (
 // database. The log has the refusals; about the other events it only shows that
 // a worker has gone on to later entries.
 const (
+	Duplicate  workflow.Result = "duplicate"   // its identity was met before
 	NotRefused workflow.Result = "not_refused" // applied, unchanged or parked
 	Unknown    workflow.Result = "unknown"     // no worker has shown that it has read the event
 )
@@ -155,7 +156,7 @@ func duplicateOf(first workflow.Result) workflow.Result {
 	if first == workflow.Turned || first == workflow.Dead {
 		return first
 	}
-	return workflow.Duplicate
+	return Duplicate
 }
 
 const (

@@ -24,7 +24,7 @@ func Outcomes(out *terminal.Printer, list []publish.Outcome, count map[workflow.
 		}
 	}
 	var parts []string
-	for _, r := range []workflow.Result{workflow.Applied, workflow.Unchanged, workflow.Parking, workflow.Duplicate, publish.NotRefused, workflow.Turned, workflow.Dead, publish.Unknown} {
+	for _, r := range []workflow.Result{workflow.Applied, workflow.Unchanged, workflow.Parking, publish.Duplicate, publish.NotRefused, workflow.Turned, workflow.Dead, publish.Unknown} {
 		if n := count[r]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, resultWords(r, n)))
 		}
@@ -34,7 +34,7 @@ func Outcomes(out *terminal.Printer, list []publish.Outcome, count map[workflow.
 
 func resultWords(r workflow.Result, n int) string {
 	text := strings.ReplaceAll(string(r), "_", " ")
-	if n > 1 && (r == workflow.Dead || r == workflow.Duplicate) {
+	if n > 1 && (r == workflow.Dead || r == publish.Duplicate) {
 		text += "s"
 	}
 	return text
