@@ -17,7 +17,7 @@ type batch struct {
 	holders    map[string]workflow.Holder  // by order sid or telephone number
 	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
-	applied    uint64                      // by the runs before this one
+	applied    uint64                      // by the batches before this one
 	duplicates uint64
 
 	met       []meeting // new events, for the inbox
@@ -29,13 +29,13 @@ type batch struct {
 	timed     ordered[workflow.SID] // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
 	mailOrder ordered[workflow.MailID]
-	owed      []workflow.OwedEvent
-	owedAt    map[string]int
-	settled   map[string]uint64
-	moot      []string
+	pending   []workflow.PendingEvent
+	pendingAt map[string]int
+	done      map[string]uint64
+	dropped   []string
 	parked    []workflow.Parked
 	unparked  []uint64
-	turned    []turn
+	refusals  []refusal
 	closings  []closing
 	bounces   []workflow.Bounce
 	attempted map[workflow.MailID]bool // of the mails that bounced events name: begun before this batch
@@ -52,7 +52,7 @@ type tally struct{ what, kind, more string }
 const (
 	tallyDocuments = "documents"
 	tallyMails     = "mails"
-	tallyTurned    = "turned_down"
+	tallyRefusals  = "refusals"
 	tallyRegisters = "registers"
 )
 
@@ -63,7 +63,7 @@ type meeting struct {
 	result   workflow.Result
 }
 
-type turn struct {
+type refusal struct {
 	verdict workflow.Verdict
 	at      time.Time
 }
@@ -92,8 +92,8 @@ func (o *ordered[K]) add(k K) {
 	}
 }
 
-// fold applies one entry to what was loaded.
-func (b *batch) fold(e workflow.Entry) error {
+// apply applies one entry to what was loaded.
+func (b *batch) apply(e workflow.Entry) error {
 	if e.Sequence <= b.pos.Sequence {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (b *batch) fold(e workflow.Entry) error {
 		return nil
 	}
 	b.lineNo = make(map[workflow.SID]int)
-	b.settle(e)
+	b.finish(e)
 	key := e.Identity()
 	if _, twice := b.metAt[key]; twice {
 		b.duplicates++
@@ -119,15 +119,15 @@ func (b *batch) fold(e workflow.Entry) error {
 		b.count(tally{tallyRegisters, "", ""}, 1)
 	}
 	b.metAt[key] = len(b.met)
-	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.Unchanged})
+	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.ResultUnchanged})
 	b.close(e)
 	return b.decide(e)
 }
 
-// settle records an owed event that is on the log, and the last entry on the
+// finish records a pending event that is on the log, and the last entry on the
 // claims' subject. Somebody else's entry there is no claim, but whoever claims
 // next must know its sequence.
-func (b *batch) settle(e workflow.Entry) {
+func (b *batch) finish(e workflow.Entry) {
 	if e.Subject == workflow.ClaimsSubject {
 		b.pos.Claim = e.Sequence
 		if c, ok := e.Body.(workflow.Claimed); ok {
@@ -135,8 +135,8 @@ func (b *batch) settle(e workflow.Entry) {
 		}
 	}
 	if k := workflow.KindOf(e.Body.Type()); k != nil && k.Owed {
-		if _, ok := b.settled[e.Subject]; !ok && !slices.Contains(b.moot, e.Subject) {
-			b.settled[e.Subject] = e.Sequence
+		if _, ok := b.done[e.Subject]; !ok && !slices.Contains(b.dropped, e.Subject) {
+			b.done[e.Subject] = e.Sequence
 		}
 	}
 }
@@ -149,12 +149,12 @@ func (b *batch) decide(e workflow.Entry) error {
 			return err
 		}
 		b.pos.Settings = next
-		b.result(e, workflow.Applied)
+		b.result(e, workflow.ResultApplied)
 	case workflow.Erased:
 		b.erased = append(b.erased, e)
 		b.about(e.Document, e)
 	case workflow.Claimed:
-		b.result(e, workflow.Applied)
+		b.result(e, workflow.ResultApplied)
 		var by ordered[workflow.SID]
 		mails := make(map[workflow.SID][]workflow.MailID)
 		for _, id := range body.Mails {
@@ -166,7 +166,7 @@ func (b *batch) decide(e workflow.Entry) error {
 			b.about(sid, e)
 		}
 	case workflow.Settled:
-		b.result(e, workflow.Applied)
+		b.result(e, workflow.ResultApplied)
 		var by ordered[workflow.SID]
 		outcomes := make(map[workflow.SID][]workflow.MailOutcome)
 		for _, o := range body.Outcomes {
@@ -213,15 +213,15 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 		b.mails[m.ID] = m
 		b.mailOrder.add(m.ID)
 	}
-	for _, o := range d.Owed {
-		if _, twice := b.owedAt[o.Subject()]; !twice {
-			b.owedAt[o.Subject()] = len(b.owed)
-			b.owed = append(b.owed, o)
+	for _, o := range d.Pending {
+		if _, twice := b.pendingAt[o.Subject()]; !twice {
+			b.pendingAt[o.Subject()] = len(b.pending)
+			b.pending = append(b.pending, o)
 		}
 	}
-	for _, o := range d.Moot {
-		if subject := o.Subject(); b.settled[subject] == 0 { // what came first stays, as it would from batch to batch
-			b.moot = append(b.moot, subject)
+	for _, o := range d.Dropped {
+		if subject := o.Subject(); b.done[subject] == 0 { // what came first stays, as it would from batch to batch
+			b.dropped = append(b.dropped, subject)
 		}
 	}
 	b.bounces = append(b.bounces, d.Bounces...)
@@ -237,15 +237,15 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 func (b *batch) keepVerdict(v workflow.Verdict, at time.Time) {
 	key := v.Entry.Identity()
 	if i, ok := b.metAt[key]; ok {
-		if m := &b.met[i]; m.result == workflow.Unchanged || m.result == workflow.Parking {
+		if m := &b.met[i]; m.result == workflow.ResultUnchanged || m.result == workflow.ResultParked {
 			m.result = v.Result
 		}
 	} else {
 		b.verdicts[key] = string(v.Result)
 	}
 	if v.Problem != nil {
-		b.turned = append(b.turned, turn{v, at})
-		b.count(tally{tallyTurned, string(v.Problem.Code), ""}, 1)
+		b.refusals = append(b.refusals, refusal{v, at})
+		b.count(tally{tallyRefusals, string(v.Problem.Code), ""}, 1)
 	}
 }
 

@@ -45,14 +45,14 @@ var dumped = []dumpedTable{
 	{"documents", 1, "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
 		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "timers, expires_ms, fresh_ms, details"},
 	{"holders", 1, "key, document_sid", "ORDER BY key", ""},
-	{"mails", 1, "id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, " +
-		"code, reply, settled_ms, about", "ORDER BY id", ""},
-	{"owed_events", 1, "subject, type, body, cause, at_ms, due_ms, settled_seq", "ORDER BY subject", "answers"},
+	{"mails", 1, "id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, " +
+		"code, reply, done_ms, about", "ORDER BY id", ""},
+	{"outbox_events", 1, "subject, type, body, cause, at_ms, due_ms, done_seq", "ORDER BY subject", "answers"},
 	{"parked", 1, "sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms", "ORDER BY sequence", ""},
 	{"timers", 2, "document_sid, timer, number, due_ms, every_ms, more", "ORDER BY document_sid, timer", "early"},
-	{"turned_down", 1, "sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence", "order_sid, holder_sid, until_ms"},
+	{"refusals", 1, "sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence", "order_sid, holder_sid, until_ms"},
 	{"closed", 1, "sequence, by_sequence, reason, at_ms", "ORDER BY sequence", ""},
-	{"journal", 3, "document_sid, sequence, line, at_ms, what, detail", "ORDER BY document_sid, sequence, line", ""},
+	{"history", 3, "document_sid, sequence, line, at_ms, what, detail", "ORDER BY document_sid, sequence, line", ""},
 	{"bounces", 2, "mail_id, sequence, at_ms, action, status, diagnostic", "ORDER BY mail_id, sequence", ""},
 	{"erased", 1, "document_sid, account_sid, status, sequence", "ORDER BY document_sid", ""},
 	{"tallies", 3, "what, kind, more, n", "WHERE n <> 0 ORDER BY what, kind, more", ""},

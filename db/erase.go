@@ -18,8 +18,8 @@ func (s *Store) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 }
 
 func (s *Store) foresee(ctx context.Context, erasures []workflow.Entry) error {
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	s.lately = nil
 	position := s.Position().Sequence
 	ctx = context.WithoutCancel(ctx)
@@ -149,25 +149,25 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 		return err
 	}
 	for _, account := range append(accounts, string(e.Account)) {
-		p := sqlc.DeleteOwedEventsParams{Prefix: workflow.SubjectPrefix + account + "." + string(sid), Below: below}
-		if err := q.DeleteOwedEvents(ctx, p); err != nil {
+		p := sqlc.DeleteOutboxEventsParams{Prefix: workflow.SubjectPrefix + account + "." + string(sid), Below: below}
+		if err := q.DeleteOutboxEvents(ctx, p); err != nil {
 			return err
 		}
 	}
 	for _, step := range []func() error{
-		func() error { return q.DeleteOwedSubjects(ctx, encode(nobodys)) },
+		func() error { return q.DeleteOutboxSubjects(ctx, encode(nobodys)) },
 		func() error { return q.TakeRegisters(ctx, encode(registers)) },
 		func() error { return q.DeleteInbox(ctx, encode(all)) },
 		func() error {
-			return q.TakeTurnedDown(ctx, sqlc.TakeTurnedDownParams{DocumentSID: sid, Below: below})
+			return q.TakeRefusals(ctx, sqlc.TakeRefusalsParams{DocumentSID: sid, Below: below})
 		},
 		func() error { return q.DeleteClosed(ctx, sqlc.DeleteClosedParams{DocumentSID: sid, Below: below}) },
 		func() error {
-			return q.DeleteTurnedDown(ctx, sqlc.DeleteTurnedDownParams{DocumentSID: sid, Below: below})
+			return q.DeleteRefusals(ctx, sqlc.DeleteRefusalsParams{DocumentSID: sid, Below: below})
 		},
 		func() error { return q.DeleteDocumentParked(ctx, sid) },
 		func() error { return q.DeleteTimers(ctx, encode([]workflow.SID{sid})) },
-		func() error { return q.DeleteJournal(ctx, sqlc.DeleteJournalParams{DocumentSID: sid, Below: below}) },
+		func() error { return q.DeleteHistory(ctx, sqlc.DeleteHistoryParams{DocumentSID: sid, Below: below}) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -229,9 +229,9 @@ func erases(e workflow.Entry) bool {
 	return ok
 }
 
-// runs cuts a batch so that each event of erasure is a run of its own: it
+// batches cuts entries so that each event of erasure is a batch of its own: it
 // takes away what the entries before it have written.
-func runs(entries []workflow.Entry) (out [][]workflow.Entry) {
+func batches(entries []workflow.Entry) (out [][]workflow.Entry) {
 	from := 0
 	for i, e := range entries {
 		if !erases(e) {
@@ -284,8 +284,8 @@ func (s *Store) Sweep(ctx context.Context) error {
 	if !s.Unswept() {
 		return nil
 	}
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	ctx = context.WithoutCancel(ctx)
 	_, err := s.conn.ExecContext(ctx, "VACUUM")
 	if err == nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // load reads what the entries may touch: documents with their orders,
-// unsettled mails and parked events, the holders of orders, and which of the
+// pending mails and parked events, the holders of orders, and which of the
 // entries were met before.
 func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	if b.states == nil {
@@ -16,7 +16,7 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	}
 	b.metAt, b.verdicts = make(map[workflow.Identity]int, len(entries)), make(map[workflow.Identity]string)
 	b.mails, b.tallies = make(map[workflow.MailID]workflow.Mail), make(map[tally]int)
-	b.owedAt, b.settled = make(map[string]int), make(map[string]uint64)
+	b.pendingAt, b.done = make(map[string]int), make(map[string]uint64)
 	sids := slices.DeleteFunc(touched(entries), func(sid workflow.SID) bool { return b.states[sid] != nil })
 	if err := b.loadKnown(ctx, entries); err != nil {
 		return err
@@ -85,13 +85,13 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		}
 		b.states[d.SID] = &workflow.State{Document: d}
 	}
-	mails, err := b.q.LoadUnsettledMails(ctx, sids)
+	mails, err := b.q.LoadPendingMails(ctx, sids)
 	if err != nil {
 		return err
 	}
 	for _, r := range mails {
 		s := b.state(r.ID.Document())
-		s.Mails = append(s.Mails, unsettledMail(r))
+		s.Mails = append(s.Mails, pendingMail(r))
 	}
 	asked, err := b.q.LoadAsked(ctx, sids)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 	}
 	for _, r := range asked {
 		s := b.state(r.ID.Document())
-		s.Asked = append(s.Asked, fromMS(r.OwedMS))
+		s.Asked = append(s.Asked, fromMS(r.CausedMS))
 	}
 	waiting, err := b.q.LoadParked(ctx, sids)
 	if err != nil {

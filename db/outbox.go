@@ -109,7 +109,7 @@ func (s *Store) OpenClaims(ctx context.Context) ([]uint64, error) {
 // greater places.
 type PlacedEvent struct {
 	Place int64
-	workflow.OwedEvent
+	workflow.PendingEvent
 }
 
 // DueEvents lists at most most events that are owed and due at now, in places
@@ -120,8 +120,8 @@ func (s *Store) DueEvents(ctx context.Context, now, stamp time.Time, after int64
 	if err != nil {
 		return nil, fmt.Errorf("read due events: %w", err)
 	}
-	return each(rows, func(r sqlc.OwedEvent) (PlacedEvent, error) {
-		o, err := owedEvent(r)
+	return each(rows, func(r sqlc.OutboxEvent) (PlacedEvent, error) {
+		o, err := pendingEvent(r)
 		return PlacedEvent{r.Place, o}, err
 	})
 }
@@ -180,9 +180,9 @@ func (s *Store) AskedBefore(ctx context.Context, account workflow.SID, email str
 
 // Owing is what entries made the store owe, and what they were refused.
 type Owing struct {
-	Mails  map[workflow.MailKind]int `json:"mails"`
-	Events map[string]int            `json:"events"` // by type
-	Turned map[workflow.Code]int     `json:"turned_down"`
+	Mails    map[workflow.MailKind]int `json:"mails"`
+	Events   map[string]int            `json:"events"` // by type
+	Refusals map[workflow.Code]int     `json:"refusals"`
 }
 
 // OwingSince tells what the entries after a sequence made the store owe.
@@ -193,16 +193,16 @@ func (s *Store) OwingSince(ctx context.Context, sequence uint64) (o Owing, err e
 		o.Mails[r.Kind] = int(r.N)
 	}
 	if err == nil {
-		events, errEvents := s.rq.OwedEventsSince(ctx, int64(sequence))
+		events, errEvents := s.rq.OutboxEventsSince(ctx, int64(sequence))
 		for _, r := range events {
 			o.Events[r.Type] = int(r.N)
 		}
 		err = errEvents
 	}
 	if err == nil {
-		turned, errTurned := s.rq.TurnedDownSince(ctx, int64(sequence))
+		turned, errTurned := s.rq.RefusalsSince(ctx, int64(sequence))
 		for _, r := range turned {
-			o.Turned[r.Code] = int(r.N)
+			o.Refusals[r.Code] = int(r.N)
 		}
 		err = errTurned
 	}

@@ -112,8 +112,8 @@ func TestStoreCounts_TimerIsAsOldAsItIsDue(t *testing.T) {
 	apply(t, s, w.entries...)
 	for later, want := range map[time.Duration]int{23 * time.Hour: 0, 25 * time.Hour: 1} {
 		c, err := s.Counts(t.Context(), start.Add(later))
-		if err != nil || c.OwedEvents != want {
-			t.Fatalf("%s later %d events are due, want %d: %v", later, c.OwedEvents, want, err)
+		if err != nil || c.PendingEvents != want {
+			t.Fatalf("%s later %d events are due, want %d: %v", later, c.PendingEvents, want, err)
 		}
 		if age := start.Add(later).Sub(c.OldestEvent); want > 0 && (age < 0 || age > time.Hour) {
 			t.Errorf("%s later the oldest event is said to be late by %s", later, age)

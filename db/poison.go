@@ -11,9 +11,9 @@ import (
 	"countersign/workflow"
 )
 
-// onFold is called before an entry is decided, for tests that need one which
+// onEntry is called before an entry is decided, for tests that need one which
 // kills the process.
-var onFold func(workflow.Entry)
+var onEntry func(workflow.Entry)
 
 // FoldingName is the name in the data directory of the file that says what is
 // being folded.

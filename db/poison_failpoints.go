@@ -16,7 +16,7 @@ func init() {
 	if id == "" {
 		return
 	}
-	onFold = func(e workflow.Entry) {
+	onEntry = func(e workflow.Entry) {
 		switch {
 		case e.ID != id:
 		case os.Getenv("POISON_KILLS") != "":

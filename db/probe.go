@@ -17,7 +17,7 @@ const roomNeeded = 256 << 10
 // fails if either cannot be written, or if something else has held the database
 // until ctx ends; the error says what to do, as Open's does.
 func (s *Store) Probe(ctx context.Context) error {
-	if changed := s.Changed(); !s.fold.TryLock() {
+	if changed := s.Changed(); !s.applying.TryLock() {
 		select {
 		case <-changed: // a batch that was applied is a write, too
 			return nil
@@ -25,7 +25,7 @@ func (s *Store) Probe(ctx context.Context) error {
 			return fmt.Errorf("database %s: one write has held it until now: %w", s.path, ctx.Err())
 		}
 	}
-	defer s.fold.Unlock()
+	defer s.applying.Unlock()
 	if s.opened != nil {
 		switch now, err := os.Stat(s.path); {
 		case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(now, s.opened):

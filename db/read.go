@@ -50,16 +50,16 @@ func (s *Store) Documents(ctx context.Context, f Filter) ([]workflow.Document, e
 	return each(rows, document)
 }
 
-// Happening is one line of a document's history.
-type Happening struct {
+// HistoryLine is one line of a document's history.
+type HistoryLine struct {
 	Sequence uint64    `json:"sequence"` // the entry because of which it happened
 	Time     time.Time `json:"time"`
 	What     string    `json:"what"`
 	Detail   string    `json:"detail,omitempty"`
 }
 
-// Turned is an event that was refused, or a dead letter.
-type Turned struct {
+// Refusal is an event that was refused, or a dead letter.
+type Refusal struct {
 	Sequence uint64        `json:"sequence"`
 	Time     time.Time     `json:"time"`
 	Dead     bool          `json:"dead_letter"`
@@ -82,19 +82,19 @@ const (
 
 // OutboxEvent is an event that has to stand on the log, and what became of it.
 type OutboxEvent struct {
-	workflow.OwedEvent
+	workflow.PendingEvent
 	State    EventState
 	Sequence uint64 // where it is on the log; 0 unless State is EventDone
 }
 
-func outboxEvent(r sqlc.OwedEvent) (OutboxEvent, error) {
-	o, err := owedEvent(r)
-	e := OutboxEvent{OwedEvent: o, State: EventPending}
+func outboxEvent(r sqlc.OutboxEvent) (OutboxEvent, error) {
+	o, err := pendingEvent(r)
+	e := OutboxEvent{PendingEvent: o, State: EventPending}
 	switch {
-	case r.SettledSeq == mootSeq:
+	case r.DoneSeq == droppedSeq:
 		e.State = EventDropped
-	case r.SettledSeq > 0:
-		e.State, e.Sequence = EventDone, uint64(r.SettledSeq)
+	case r.DoneSeq > 0:
+		e.State, e.Sequence = EventDone, uint64(r.DoneSeq)
 	}
 	return e, err
 }
@@ -107,8 +107,8 @@ type Life struct {
 	Events   []OutboxEvent      // that have to stand on the log because of it, oldest first
 	Parked   []workflow.Parked
 	Timers   []workflow.Timer // that run, the soonest first
-	Turned   []Turned
-	History  []Happening
+	Refusals []Refusal
+	History  []HistoryLine
 }
 
 // Life reads all that is known of a document. It fails with
@@ -141,11 +141,11 @@ func (s *Store) Life(ctx context.Context, sid workflow.SID) (l Life, err error) 
 			return l, err
 		}
 	}
-	return l, s.lifeTurned(ctx, sid, &l)
+	return l, s.lifeRefusals(ctx, sid, &l)
 }
 
 func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) error {
-	events, err := s.rq.DocumentOwedEvents(ctx, workflow.SubjectPrefix+string(d.AccountSID)+"."+string(d.SID))
+	events, err := s.rq.DocumentOutboxEvents(ctx, workflow.SubjectPrefix+string(d.AccountSID)+"."+string(d.SID))
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) er
 	return err
 }
 
-func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error {
+func (s *Store) lifeRefusals(ctx context.Context, sid workflow.SID, l *Life) error {
 	waiting, err := s.rq.DocumentParked(ctx, sid)
 	if err != nil {
 		return err
@@ -168,19 +168,19 @@ func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error
 	if l.Parked, err = each(waiting, parked); err != nil {
 		return err
 	}
-	turned, err := s.rq.DocumentTurnedDown(ctx, sid)
+	turned, err := s.rq.DocumentRefusals(ctx, sid)
 	if err != nil {
 		return err
 	}
 	for _, t := range turned {
-		l.Turned = append(l.Turned, Turned{
+		l.Refusals = append(l.Refusals, Refusal{
 			uint64(t.Sequence), fromMS(t.AtMS), t.Dead, t.Source, t.EventID, t.Code, t.Message, t.Field,
 		})
 	}
 	if l.History, err = s.history(ctx, sid); err != nil {
 		return err
 	}
-	if l.Document == nil && len(l.Parked) == 0 && len(l.Turned) == 0 && len(l.History) == 0 {
+	if l.Document == nil && len(l.Parked) == 0 && len(l.Refusals) == 0 && len(l.History) == 0 {
 		return fmt.Errorf("%w: document %s", workflow.ErrNotFound, sid)
 	}
 	return nil
@@ -188,7 +188,7 @@ func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error
 
 // History reads what happened to a document, the oldest first: nothing if no
 // event has named it.
-func (s *Store) History(ctx context.Context, sid workflow.SID) ([]Happening, error) {
+func (s *Store) History(ctx context.Context, sid workflow.SID) ([]HistoryLine, error) {
 	lines, err := s.history(ctx, sid)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of %s: %w", sid, err)
@@ -196,10 +196,10 @@ func (s *Store) History(ctx context.Context, sid workflow.SID) ([]Happening, err
 	return lines, nil
 }
 
-func (s *Store) history(ctx context.Context, sid workflow.SID) (lines []Happening, err error) {
-	journal, err := s.rq.DocumentJournal(ctx, sid)
-	for _, j := range journal {
-		lines = append(lines, Happening{uint64(j.Sequence), fromMS(j.AtMS), j.What, j.Detail})
+func (s *Store) history(ctx context.Context, sid workflow.SID) (lines []HistoryLine, err error) {
+	rows, err := s.rq.DocumentHistory(ctx, sid)
+	for _, j := range rows {
+		lines = append(lines, HistoryLine{uint64(j.Sequence), fromMS(j.AtMS), j.What, j.Detail})
 	}
 	return lines, err
 }
@@ -218,21 +218,21 @@ func each[R, T any](rows []R, f func(R) (T, error)) ([]T, error) {
 
 // Counts is what there is, for an operator.
 type Counts struct {
-	Position    Position
-	Documents   map[workflow.Status]int
-	Mails       map[workflow.MailKind]map[workflow.MailState]int
-	DeadLetters int
-	OpenLetters int // dead letters that nobody has sent again or discarded
-	Refused     map[workflow.Code]int
-	Registers   int // register events that stand on the log
-	Unsettled   int // mails
-	InDoubt     int // mails whose outcome was lost at least once, settled since or not
-	OwedEvents  int // due and not on the log yet
-	Parked      int
-	OldestMail  time.Time // when the oldest unsettled mail became owed; zero if there is none
-	OldestEvent time.Time // when the first of OwedEvents was due; zero if there is none
-	Duplicates  uint64    // met by this process since it started
-	Applied     uint64    // entries that this process applied since it started
+	Position        Position
+	Documents       map[workflow.Status]int
+	Mails           map[workflow.MailKind]map[workflow.MailState]int
+	DeadLetters     int
+	OpenDeadLetters int // dead letters that nobody has sent again or discarded
+	Refused         map[workflow.Code]int
+	Registers       int // register events that stand on the log
+	PendingMails    int // mails
+	InDoubt         int // mails whose outcome was lost at least once, settled since or not
+	PendingEvents   int // due and not on the log yet
+	Parked          int
+	OldestMail      time.Time // when the oldest pending mail became owed; zero if there is none
+	OldestEvent     time.Time // when the first of PendingEvents was due; zero if there is none
+	Duplicates      uint64    // met by this process since it started
+	Applied         uint64    // entries that this process applied since it started
 }
 
 // Counts counts. now is the log's time.
@@ -260,13 +260,13 @@ func (s *Store) Counts(ctx context.Context, now time.Time) (c Counts, err error)
 	if err != nil {
 		return c, err
 	}
-	c.InDoubt, c.OwedEvents, c.Parked = int(b.Doubts), int(b.Events), int(b.Parked)
-	c.OldestMail, c.OldestEvent = fromMS(b.OldestOwedMS), fromMS(b.OldestEventMS)
+	c.InDoubt, c.PendingEvents, c.Parked = int(b.Doubts), int(b.Events), int(b.Parked)
+	c.OldestMail, c.OldestEvent = fromMS(b.OldestPendingMS), fromMS(b.OldestEventMS)
 	if claimed := fromMS(b.OldestClaimedMS); c.OldestMail.IsZero() || !claimed.IsZero() && claimed.Before(c.OldestMail) {
 		c.OldestMail = claimed
 	}
 	closed, err := s.rq.CountClosedDead(ctx)
-	c.OpenLetters = c.DeadLetters - int(closed)
+	c.OpenDeadLetters = c.DeadLetters - int(closed)
 	return c, err
 }
 
@@ -277,7 +277,7 @@ func (c *Counts) add(t sqlc.Tally) {
 		c.Documents[workflow.Status(t.Kind)] = n
 	case tallyRegisters:
 		c.Registers = n
-	case tallyTurned:
+	case tallyRefusals:
 		if code := workflow.Code(t.Kind); code.Dead() {
 			c.DeadLetters += n
 		} else {
@@ -289,8 +289,8 @@ func (c *Counts) add(t sqlc.Tally) {
 			c.Mails[kind] = map[workflow.MailState]int{}
 		}
 		c.Mails[kind][state] = n
-		if !state.Settled() {
-			c.Unsettled += n
+		if !state.Done() {
+			c.PendingMails += n
 		}
 	}
 }

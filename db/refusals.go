@@ -25,8 +25,8 @@ func (b *batch) close(e workflow.Entry) {
 		return
 	}
 	c := closing{by: e}
-	if i := slices.IndexFunc(b.turned, func(t turn) bool { return t.verdict.Entry.Sequence == sequence }); i >= 0 {
-		c.of = &b.turned[i].verdict.Entry.Account
+	if i := slices.IndexFunc(b.refusals, func(r refusal) bool { return r.verdict.Entry.Sequence == sequence }); i >= 0 {
+		c.of = &b.refusals[i].verdict.Entry.Account
 	}
 	b.closings = append(b.closings, c)
 }
@@ -38,7 +38,7 @@ func (b *batch) flushClosings(ctx context.Context) error {
 	for _, c := range b.closings {
 		sequence, reason := c.by.Closes()
 		if c.of == nil {
-			of, err := b.q.TurnedDownAt(ctx, int64(sequence))
+			of, err := b.q.RefusalAt(ctx, int64(sequence))
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}
@@ -58,32 +58,32 @@ func (b *batch) flushClosings(ctx context.Context) error {
 	return nil
 }
 
-// TurnedFilter chooses refused events. An empty field matches all.
-type TurnedFilter struct {
+// RefusalFilter chooses refused events. An empty field matches all.
+type RefusalFilter struct {
 	Sequence uint64
 	Account  workflow.SID // of the subject
 	Document workflow.SID
 	Code     workflow.Code
-	Only     TurnedKind
+	Only     RefusalKind
 	Since    time.Time // of the entry that refused it, by the log's clock
 	Closed   bool      // those that are done with, too
 	Limit    int       // at most so many
 }
 
-// TurnedKind tells dead letters from refusals.
-type TurnedKind int
+// RefusalKind tells dead letters from refusals.
+type RefusalKind int
 
 // The kinds of refused events.
 const (
-	DeadOrRefused TurnedKind = iota
+	DeadOrRefused RefusalKind = iota
 	OnlyDead
 	OnlyRefused
 )
 
-// Letter is a refused event with its place on the log, and what became of
+// DeadLetter is a refused event with its place on the log, and what became of
 // it since.
-type Letter struct {
-	Turned
+type DeadLetter struct {
+	Refusal
 	Subject  string
 	Document workflow.SID // empty if the subject names none
 	Closed   uint64       // the entry that was sent in its place or discards it; 0 while it is open
@@ -91,9 +91,9 @@ type Letter struct {
 	ClosedAt time.Time
 }
 
-// Letters lists refused events, the newest first.
-func (s *Store) Letters(ctx context.Context, f TurnedFilter) ([]Letter, error) {
-	rows, err := s.rq.ListTurnedDown(ctx, sqlc.ListTurnedDownParams{
+// DeadLetters lists refused events, the newest first.
+func (s *Store) DeadLetters(ctx context.Context, f RefusalFilter) ([]DeadLetter, error) {
+	rows, err := s.rq.ListRefusals(ctx, sqlc.ListRefusalsParams{
 		Sequence: int64(f.Sequence), AccountSID: string(f.Account), DocumentSID: string(f.Document), Code: string(f.Code),
 		Dead: [...]int64{DeadOrRefused: -1, OnlyDead: 1, OnlyRefused: 0}[f.Only], SinceMS: ms(f.Since),
 		ClosedToo: int64(bit(f.Closed)), Most: int64(f.Limit),
@@ -101,25 +101,25 @@ func (s *Store) Letters(ctx context.Context, f TurnedFilter) ([]Letter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list refused events: %w", err)
 	}
-	letters := make([]Letter, len(rows))
+	letters := make([]DeadLetter, len(rows))
 	for i, r := range rows {
-		letters[i] = Letter{
-			Turned:  Turned{uint64(r.Sequence), fromMS(r.AtMS), r.Dead, r.Source, r.EventID, r.Code, r.Message, r.Field},
+		letters[i] = DeadLetter{
+			Refusal: Refusal{uint64(r.Sequence), fromMS(r.AtMS), r.Dead, r.Source, r.EventID, r.Code, r.Message, r.Field},
 			Subject: r.Subject, Document: r.DocumentSID, Closed: uint64(r.BySequence), Reason: r.Reason, ClosedAt: fromMS(r.ClosedMS),
 		}
 	}
 	return letters, nil
 }
 
-// Letter reads one refused event, open or not. It fails with
+// DeadLetter reads one refused event, open or not. It fails with
 // workflow.ErrNotFound if the entry at the sequence was not refused.
-func (s *Store) Letter(ctx context.Context, sequence uint64) (Letter, error) {
-	letters, err := s.Letters(ctx, TurnedFilter{Sequence: sequence, Closed: true, Limit: 1})
+func (s *Store) DeadLetter(ctx context.Context, sequence uint64) (DeadLetter, error) {
+	letters, err := s.DeadLetters(ctx, RefusalFilter{Sequence: sequence, Closed: true, Limit: 1})
 	switch {
 	case err != nil:
-		return Letter{}, err
+		return DeadLetter{}, err
 	case sequence == 0 || len(letters) == 0:
-		return Letter{}, fmt.Errorf("%w: entry %d is neither a dead letter nor refused", workflow.ErrNotFound, sequence)
+		return DeadLetter{}, fmt.Errorf("%w: entry %d is neither a dead letter nor refused", workflow.ErrNotFound, sequence)
 	}
 	return letters[0], nil
 }
@@ -137,7 +137,7 @@ func (s *Store) Refusal(ctx context.Context, of workflow.Identity) (*workflow.Pr
 // RefusalAt returns why the entry at a sequence was refused or became a dead
 // letter, nil if it was not.
 func (s *Store) RefusalAt(ctx context.Context, sequence uint64) (*workflow.Problem, error) {
-	r, err := s.rq.TurnedDownAt(ctx, int64(sequence))
+	r, err := s.rq.RefusalAt(ctx, int64(sequence))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -47,18 +47,18 @@ func TestStoreApply_WhoMayCloseARefusedEvent(t *testing.T) {
 				apply(t, apart, e)
 			}
 			for _, s := range []*db.Store{together, apart} {
-				l, err := s.Letter(t.Context(), 2)
+				l, err := s.DeadLetter(t.Context(), 2)
 				if err != nil || l.Closed != test.closed {
 					t.Errorf("closed by %d, want %d: %v", l.Closed, test.closed, err)
 				}
 			}
 			apply(t, apart, w.entries[3])
-			if l, err := apart.Letter(t.Context(), 2); err != nil || test.closed != 0 && l.Closed != test.closed {
+			if l, err := apart.DeadLetter(t.Context(), 2); err != nil || test.closed != 0 && l.Closed != test.closed {
 				t.Errorf("the second closed it: %d, want %d: %v", l.Closed, test.closed, err)
 			}
 			c, err := apart.Counts(t.Context(), start)
-			if err != nil || c.DeadLetters != 1 || c.OpenLetters != 0 {
-				t.Errorf("%d dead letters, %d open: %v", c.DeadLetters, c.OpenLetters, err)
+			if err != nil || c.DeadLetters != 1 || c.OpenDeadLetters != 0 {
+				t.Errorf("%d dead letters, %d open: %v", c.DeadLetters, c.OpenDeadLetters, err)
 			}
 		})
 	}
@@ -79,7 +79,7 @@ func TestStoreApply_EntryClosesOnlyWhatWasRefusedBefore(t *testing.T) {
 		apply(t, apart, e)
 	}
 	for name, s := range map[string]*db.Store{"in one batch": together, "one by one": apart} {
-		if l, err := s.Letter(t.Context(), 1); err != nil || l.Closed != 0 {
+		if l, err := s.DeadLetter(t.Context(), 1); err != nil || l.Closed != 0 {
 			t.Errorf("%s: closed by %d, %v", name, l.Closed, err)
 		}
 	}

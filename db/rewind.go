@@ -29,8 +29,8 @@ func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint6
 }
 
 func (s *Store) rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error) {
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	s.lately = nil
 	next := int64(math.MaxInt64)
 	if below < math.MaxInt64 {
@@ -63,7 +63,7 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 	p.Claim = 0 // read back from the log
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		for _, forget := range []func(context.Context, int64) error{
-			q.TakeTurnedDownAfter, q.LoseTurnedDownAfter, q.LoseClosedAfter, q.LoseParkedAfter, q.LoseAnswersAfter, q.LoseIdleInboxAfter,
+			q.TakeRefusalsAfter, q.LoseRefusalsAfter, q.LoseClosedAfter, q.LoseParkedAfter, q.LoseAnswersAfter, q.LoseIdleInboxAfter,
 		} {
 			if err := forget(ctx, r.Sequence); err != nil {
 				return err
@@ -72,7 +72,7 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 		if _, err := q.LoseInboxAfter(ctx, r.Sequence); err != nil {
 			return err
 		}
-		if _, err := q.LoseOwedEventsAfter(ctx, r.Sequence); err != nil {
+		if _, err := q.LoseOutboxEventsAfter(ctx, r.Sequence); err != nil {
 			return err
 		}
 		b := batch{q: q, pos: p}

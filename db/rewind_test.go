@@ -91,7 +91,7 @@ func TestStoreRewind_ForgetsWhatChangedNothing(t *testing.T) {
 	apply(t, s, again.entries[1:]...)
 	fresh := open(t, t.TempDir())
 	apply(t, fresh, again.entries...)
-	for _, table := range []string{"turned_down", "tallies", "closed", "parked"} {
+	for _, table := range []string{"refusals", "tallies", "closed", "parked"} {
 		if diff := cmp.Diff(rowsOf(t, fresh, table), rowsOf(t, s, table)); diff != "" {
 			t.Errorf("%s of a store that never met the others (-), and of this one (+):\n%s", table, diff)
 		}

@@ -57,8 +57,8 @@ type Store struct {
 	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
 	unswept      atomic.Bool                      // see Unswept
-	fold         sync.Mutex                       // held while a batch is applied
-	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by fold
+	applying     sync.Mutex                       // held while a batch is applied
+	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
 	mu           sync.Mutex                       // guards what is below
 	position     Position
 	changed      chan struct{} // closed when a batch has been applied
@@ -244,8 +244,8 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // with workflow.ErrConflict if what was read cannot be trusted: the file could
 // only be read as one that nobody writes to, and somebody wrote to it.
 func (s *Store) Close() error {
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	errs := []error{s.marker.close(), s.stayedFrozen()}
 	for _, q := range []*sqlc.Queries{s.rq, s.wq} {
 		if q != nil {

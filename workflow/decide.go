@@ -16,7 +16,7 @@ import (
 // State is all that the rules need to know of one document.
 type State struct {
 	Document Document
-	Mails    []Mail      // the unsettled ones, oldest first
+	Mails    []Mail      // the pending ones, oldest first
 	Parked   []Parked    // events that wait for what they build on, oldest first
 	Timers   []Timer     // those that run, one of a kind at the most
 	Asked    []time.Time // when the settled mails were owed that asked for the signature and were begun; oldest first
@@ -44,8 +44,8 @@ type Holding struct {
 	Holder
 }
 
-// OwedEvent is an event that has to be appended to the log, once ever.
-type OwedEvent struct {
+// PendingEvent is an event that has to be appended to the log, once ever.
+type PendingEvent struct {
 	Account  SID    // "_" if the cause names none
 	Document SID    // "_" if the cause names none
 	What     string // the rest of the subject: "became.signed.1"
@@ -57,13 +57,13 @@ type OwedEvent struct {
 }
 
 // Subject is where the event belongs on the log.
-func (o OwedEvent) Subject() string {
+func (o PendingEvent) Subject() string {
 	return SubjectPrefix + string(o.Account) + "." + string(o.Document) + "." + o.What
 }
 
 // Note is one line of a document's history.
 type Note struct {
-	What   string // the event's type, Parking, Turned, or "mail accepted" and so on
+	What   string // the event's type, ResultParked, ResultRefused, or "mail accepted" and so on
 	Detail string
 }
 
@@ -72,11 +72,11 @@ type Result string
 
 // The results. Each entry on the log has exactly one.
 const (
-	Applied   Result = "applied"
-	Unchanged Result = "unchanged" // it asked for what already is
-	Parking   Result = "parked"
-	Turned    Result = "refused"
-	Dead      Result = "dead_letter"
+	ResultApplied    Result = "applied"
+	ResultUnchanged  Result = "unchanged" // it asked for what already is
+	ResultParked     Result = "parked"
+	ResultRefused    Result = "refused"
+	ResultDeadLetter Result = "dead_letter"
 )
 
 // Verdict is what the rules say of one event: what became of it and, if it
@@ -84,20 +84,20 @@ const (
 type Verdict struct {
 	Entry   Entry
 	Result  Result
-	Problem *Problem // set for Turned and Dead
+	Problem *Problem // set for ResultRefused and ResultDeadLetter
 	Holder  SID      // the document that has the order or the number, whichever account it is of; set for CodeOrderTaken and CodeNumberTaken
 }
 
 // Decision is the answer to one entry.
 type Decision struct {
-	State     State       // from now on
-	Mails     []Mail      // the mails that are new or changed, settled ones too
-	Owed      []OwedEvent // to be appended
-	Moot      []OwedEvent // timers owed before that are no longer needed; only their subjects count
-	Bounces   []Bounce    // what was reported of mails
-	Notes     []Note      // for the document's history
-	Verdicts  []Verdict   // on the entry, and on parked events that it let through
-	Unchanged bool        // nothing of the document or its mails changed
+	State     State          // from now on
+	Mails     []Mail         // the mails that are new or changed, settled ones too
+	Pending   []PendingEvent // to be appended
+	Dropped   []PendingEvent // timers owed before that are no longer needed; only their subjects count
+	Bounces   []Bounce       // what was reported of mails
+	Notes     []Note         // for the document's history
+	Verdicts  []Verdict      // on the entry, and on parked events that it let through
+	Unchanged bool           // nothing of the document or its mails changed
 }
 
 // Decide answers one entry about one document. It cannot fail: an event that
@@ -145,10 +145,10 @@ func (d *decider) decision() Decision {
 		if touched[m.ID] {
 			d.out.Mails = append(d.out.Mails, m)
 		}
-		if !m.State.Settled() {
+		if !m.State.Done() {
 			open = append(open, m)
 		} else if m.begun() {
-			d.state.Asked = insert(d.state.Asked, m.OwedAt)
+			d.state.Asked = insert(d.state.Asked, m.CausedAt)
 		}
 	}
 	d.state.Mails = open
@@ -162,7 +162,7 @@ func (d *decider) take(e Entry) {
 	doc := &d.state.Document
 	status, round := doc.Status, doc.Round
 	d.same, d.holder = false, ""
-	result, p := Applied, (*Problem)(nil)
+	result, p := ResultApplied, (*Problem)(nil)
 	switch {
 	case d.state.Erased != 0:
 		p = d.erased(e)
@@ -172,17 +172,17 @@ func (d *decider) take(e Entry) {
 		p = problem(CodeRound, "data.round", "document %s is in round %d", doc.SID, doc.Round)
 	case waits(d.facts.Rules, doc.Status, e.Body):
 		if p = d.park(e); p == nil {
-			result = Parking
+			result = ResultParked
 		}
 	default:
 		p = d.answer(e)
 	}
 	switch {
 	case p != nil:
-		result = d.turnDown(e, p)
-	case result == Applied && d.same:
-		result = Unchanged
-	case result == Applied:
+		result = d.refuse(e, p)
+	case result == ResultApplied && d.same:
+		result = ResultUnchanged
+	case result == ResultApplied:
 		d.changed = true
 	}
 	if doc.Status != status || doc.Round != round {
@@ -204,7 +204,7 @@ func (d *decider) erase(e Entry, b Erased) {
 	d.state = State{Document: Document{SID: e.Document}, Erased: max(d.state.Erased, e.Sequence)}
 	d.changed = true
 	d.note(b.Type(), fmt.Sprintf("%d entries are off the log", len(b.Entries)))
-	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: Applied})
+	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: ResultApplied})
 }
 
 // Holds lists the orders that the erased document still has. A signed document
@@ -246,8 +246,8 @@ func (d *decider) answer(e Entry) *Problem {
 	return nil
 }
 
-// turnDown owes the refused event for an event that cannot apply.
-func (d *decider) turnDown(e Entry, p *Problem) Result {
+// refuse owes the refused event for an event that cannot apply.
+func (d *decider) refuse(e Entry, p *Problem) Result {
 	p.Message = sentence(p.Message)
 	r := Refused{Sequence: e.Sequence, EventID: e.ID, Source: e.Source, Problem: *p}
 	foreign := false
@@ -258,30 +258,30 @@ func (d *decider) turnDown(e Entry, p *Problem) Result {
 	if account == "" || document == "" {
 		account, document = "_", "_"
 	}
-	d.out.Owed = append(d.out.Owed, OwedEvent{
+	d.out.Pending = append(d.out.Pending, PendingEvent{
 		Account: account, Document: document, What: fmt.Sprintf("refused.%d", e.Sequence), Body: r,
 		Cause: d.cause.Sequence, At: d.now, Due: d.now, Answers: e.Sequence,
 	})
 	if p.Code != CodeAccount && !foreign { // what others do is not the document's history
-		d.note(string(Turned), fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))
+		d.note(string(ResultRefused), fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))
 	}
 	if p.Code.Dead() {
-		return Dead
+		return ResultDeadLetter
 	}
-	return Turned
+	return ResultRefused
 }
 
 // owe owes an event about the document.
 func (d *decider) owe(what string, b Body, due time.Time) {
-	d.out.Owed = append(d.out.Owed, d.owed(what, b, due))
+	d.out.Pending = append(d.out.Pending, d.pending(what, b, due))
 }
 
-func (d *decider) owed(what string, b Body, due time.Time) OwedEvent {
+func (d *decider) pending(what string, b Body, due time.Time) PendingEvent {
 	account := d.state.Document.AccountSID
 	if account == "" {
 		account = d.cause.Account
 	}
-	return OwedEvent{
+	return PendingEvent{
 		Account: account, Document: d.state.Document.SID, What: what, Body: b,
 		Cause: d.cause.Sequence, At: d.now, Due: due,
 	}

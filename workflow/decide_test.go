@@ -42,14 +42,14 @@ func TestDecide_OnlyTheOldestEmailMayBeClaimed(t *testing.T) {
 	d := standing(t, workflow.Opened)
 	d.do(workflow.StatusChanged{Status: workflow.Signing})
 	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
-	want(t, "mails", d.mails(), "signature accepted signer@, sent owed a@, sent waiting b@")
+	want(t, "mails", d.mails(), "signature accepted signer@, sent pending a@, sent waiting b@")
 	d.settle(workflow.MailOutcome{Outcome: workflow.Deferred, RetryAfterMs: 60_000})
-	want(t, "after a deferral", d.mails(), "signature accepted signer@, sent owed a@, sent waiting b@")
+	want(t, "after a deferral", d.mails(), "signature accepted signer@, sent pending a@, sent waiting b@")
 	if got, want := d.state.Mails[0].Due, d.now.Add(time.Minute); !got.Equal(want) {
 		t.Errorf("deferred mail is due at %s, want %s", got, want)
 	}
 	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Reply: "550 no"})
-	want(t, "after a rejection", d.mails(), "signature accepted signer@, sent rejected a@, sent owed b@")
+	want(t, "after a rejection", d.mails(), "signature accepted signer@, sent rejected a@, sent pending b@")
 	want(t, "a notice's rejection", string(d.state.Document.Status), "signing")
 }
 
@@ -84,7 +84,7 @@ func TestDecide_RecallEndsTheLinkAndBeginsARound(t *testing.T) {
 	want(t, "events", d.owed(), "became.opened.1, became.signing.1, became.opened.2, became.signing.2, order."+
 		string(order1)+".register, order."+string(order2)+".register, became.signed.2")
 	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted a@, sent accepted b@, signature accepted right@, "+
-		"sent accepted a@, sent accepted b@, signed owed right@, signed waiting a@, signed waiting b@")
+		"sent accepted a@, sent accepted b@, signed pending right@, signed waiting a@, signed waiting b@")
 }
 
 func TestDecide_EditOfWhatIsBeingSentBeginsARound(t *testing.T) {
@@ -97,7 +97,7 @@ func TestDecide_EditOfWhatIsBeingSentBeginsARound(t *testing.T) {
 	want(t, "mails while the first is in flight", d.mails(), "signature claimed signer@, signature waiting right@")
 	d.do(workflow.Settled{Claim: claim, Outcomes: []workflow.MailOutcome{{Mail: first, Outcome: workflow.Accepted}}})
 	want(t, "status: the first round's acceptance says nothing of the second", string(d.state.Document.Status), "opened")
-	want(t, "mails", d.mails(), "signature accepted signer@, signature owed right@")
+	want(t, "mails", d.mails(), "signature accepted signer@, signature pending right@")
 	d.accept()
 	want(t, "events", d.owed(), "became.opened.1, became.opened.2, became.signing.2")
 }
@@ -134,7 +134,7 @@ func TestDecide_EventBeforeItsCauseIsParked(t *testing.T) {
 	want(t, "verdicts", results(d.last), "applied, applied")
 	want(t, "events", d.owed(), "due.parked-1.1, due.parked-2.1, became.opened.1, became.signing.1, order."+
 		string(order1)+".register, order."+string(order2)+".register, became.signed.1")
-	want(t, "timers taken back", fmt.Sprint(len(d.last.Moot)), "1")
+	want(t, "timers taken back", fmt.Sprint(len(d.last.Dropped)), "1")
 }
 
 func TestDecide_ParkingEndsByTheLogsClock(t *testing.T) {
@@ -245,9 +245,9 @@ func TestDecide_Refusals(t *testing.T) {
 			if diff := cmp.Diff(before.Document, d.state.Document); tt.from != workflow.Unseen && diff != "" {
 				t.Errorf("a refused event changed the document:\n%s", diff)
 			}
-			want(t, "owed", d.last.Owed[0].What, fmt.Sprint("refused.", d.seq))
-			if len(d.last.Owed) != 1 {
-				t.Errorf("owed %d events, want the refusal alone", len(d.last.Owed))
+			want(t, "owed", d.last.Pending[0].What, fmt.Sprint("refused.", d.seq))
+			if len(d.last.Pending) != 1 {
+				t.Errorf("owed %d events, want the refusal alone", len(d.last.Pending))
 			}
 		})
 	}
@@ -289,7 +289,7 @@ func TestDecide_OtherAccountsEventIsRefused(t *testing.T) {
 	stranger := workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	d.from(stranger, workflow.StatusChanged{Status: workflow.Signed})
 	want(t, "code", string(d.last.Verdicts[0].Problem.Code), "wrong_account")
-	want(t, "told to", string(d.last.Owed[0].Account), string(stranger))
+	want(t, "told to", string(d.last.Pending[0].Account), string(stranger))
 	want(t, "status", string(d.state.Document.Status), "signing")
 	if len(d.last.Notes) != 0 {
 		t.Error("a stranger's event is in the document's history")
@@ -306,8 +306,8 @@ func TestDecide_RefusalIsNotRefused(t *testing.T) {
 		Body: workflow.Refused{Sequence: 99, Problem: workflow.Problem{Code: workflow.CodeAccount}},
 	}, workflow.Facts{})
 	want(t, "results", results(got), "unchanged")
-	if len(got.Owed) > 0 {
-		t.Errorf("it owes %v", got.Owed)
+	if len(got.Pending) > 0 {
+		t.Errorf("it owes %v", got.Pending)
 	}
 }
 
@@ -323,7 +323,7 @@ func TestDecide_OutcomeCountsForTheLastClaim(t *testing.T) {
 	d.do(workflow.Settled{Claim: slow, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Rejected}}})
 	want(t, "after the slow one's word", d.mails(), "signature claimed signer@")
 	d.do(workflow.Settled{Claim: next, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Unknown, RetryAfterMs: 1000}}})
-	want(t, "in doubt", d.mails(), "signature owed signer@")
+	want(t, "in doubt", d.mails(), "signature pending signer@")
 	want(t, "doubts", fmt.Sprint(d.state.Mails[0].Doubts), "2")
 	d.settle(workflow.MailOutcome{Outcome: workflow.Released})
 	want(t, "a mail handed back unbegun is no attempt", fmt.Sprint(d.state.Mails[0].Attempts), "2")
@@ -376,13 +376,13 @@ func TestDecide_RefusalOfOtherAccountsEventIsFinal(t *testing.T) {
 	d.do(created())
 	d.accept()
 	d.from(other, workflow.StatusChanged{Status: workflow.Canceled})
-	refused := d.last.Owed
+	refused := d.last.Pending
 	if len(refused) != 1 || refused[0].Account != other || d.last.Verdicts[0].Problem.Code != workflow.CodeAccount {
 		t.Fatalf("another account's event: %+v", d.last)
 	}
 	for _, b := range []workflow.Body{refused[0].Body, workflow.Discarded{Sequence: 2, Reason: "x"}, parked} {
 		d.from(other, b)
-		if len(d.last.Owed) > 0 || d.last.Verdicts[0].Problem != nil {
+		if len(d.last.Pending) > 0 || d.last.Verdicts[0].Problem != nil {
 			t.Errorf("%s: %+v", b.Type(), d.last)
 		}
 	}

@@ -76,7 +76,7 @@ type MailState string
 // The states of a mail. The last four are settled: nothing more happens to it.
 const (
 	MailWaiting   MailState = "waiting"   // behind an older mail of its document
-	MailOwed      MailState = "owed"      // to be claimed when due
+	MailPending   MailState = "pending"   // to be claimed when due
 	MailClaimed   MailState = "claimed"   // in a worker's hands; in doubt once its time has passed
 	MailAccepted  MailState = "accepted"  // the mail server took it
 	MailRejected  MailState = "rejected"  // the mail server refused it for good, or patience ended
@@ -85,10 +85,10 @@ const (
 )
 
 // MailStates lists every state a mail can have.
-var MailStates = []MailState{MailWaiting, MailOwed, MailClaimed, MailAccepted, MailRejected, MailHeld, MailWithdrawn}
+var MailStates = []MailState{MailWaiting, MailPending, MailClaimed, MailAccepted, MailRejected, MailHeld, MailWithdrawn}
 
-// Settled reports whether nothing more happens to the mail.
-func (s MailState) Settled() bool {
+// Done reports whether nothing more happens to the mail.
+func (s MailState) Done() bool {
 	return s == MailAccepted || s == MailRejected || s == MailHeld || s == MailWithdrawn
 }
 
@@ -120,24 +120,24 @@ type MailOutcome struct {
 
 // Mail is one message to one recipient, owed because of an entry.
 type Mail struct {
-	ID        MailID
-	Document  SID
-	Round     int
-	Kind      MailKind
-	Recipient string
-	State     MailState
-	OwedSeq   uint64 // the entry that owed it; with OwedIndex the order among the document's mails
-	OwedIndex int
-	OwedAt    time.Time
-	Due       time.Time // when it may be claimed, while owed
-	Attempts  int       // how often a worker began it, as far as is known
-	Claim     uint64    // sequence of the last claim, 0 before the first
-	Doubts    int       // how often its outcome was lost
-	Trouble   time.Time // when it was first deferred or left in doubt, since the mail server took no mail of ours; zero if never
-	Withdrawn bool      // not to be retried: its link is dead
-	Code      int       // of the last SMTP reply
-	Reply     string
-	SettledAt time.Time // zero while unsettled
+	ID         MailID
+	Document   SID
+	Round      int
+	Kind       MailKind
+	Recipient  string
+	State      MailState
+	CauseSeq   uint64 // the entry that owed it; with CauseIndex the order among the document's mails
+	CauseIndex int
+	CausedAt   time.Time
+	Due        time.Time // when it may be claimed, while owed
+	Attempts   int       // how often a worker began it, as far as is known
+	Claim      uint64    // sequence of the last claim, 0 before the first
+	Doubts     int       // how often its outcome was lost
+	Trouble    time.Time // when it was first deferred or left in doubt, since the mail server took no mail of ours; zero if never
+	Withdrawn  bool      // not to be retried: its link is dead
+	Code       int       // of the last SMTP reply
+	Reply      string
+	DoneAt     time.Time // zero while pending
 
 	// About is the document as it stood in the mail's round: what the mail
 	// says. In State it is nil as long as the document itself still tells.

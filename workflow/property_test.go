@@ -91,10 +91,10 @@ func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
 	t.Helper()
 	doc := d.state.Document
 	for i, m := range d.state.Mails {
-		if m.State.Settled() {
-			t.Fatalf("seed %d: settled mail %s is among the unsettled", seed, m.ID)
+		if m.State.Done() {
+			t.Fatalf("seed %d: settled mail %s is among the pending", seed, m.ID)
 		}
-		if i > 0 && m.State == workflow.MailOwed || i == 0 && m.State == workflow.MailWaiting {
+		if i > 0 && m.State == workflow.MailPending || i == 0 && m.State == workflow.MailWaiting {
 			t.Fatalf("seed %d: mail %d of %d is %s: %s", seed, i, len(d.state.Mails), m.State, d.mails())
 		}
 	}
@@ -251,10 +251,10 @@ func TestDecide_EventHasOneFinalResultInAnyOrder(t *testing.T) {
 		}
 		for i, seq := range sent {
 			said := words[seq]
-			if len(said) > 0 && said[0] == workflow.Parking {
+			if len(said) > 0 && said[0] == workflow.ResultParked {
 				said = said[1:]
 			}
-			if len(said) != 1 || said[0] == workflow.Parking {
+			if len(said) != 1 || said[0] == workflow.ResultParked {
 				t.Fatalf("seed %d: of %+v it was said %v", seed, list[i], words[seq])
 			}
 		}

@@ -31,10 +31,10 @@ func (d *decider) resend(e Entry, _ Resend) *Problem {
 	}
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
-		if m.Kind != MailSignature || m.Round != doc.Round || m.State.Settled() {
+		if m.Kind != MailSignature || m.Round != doc.Round || m.State.Done() {
 			continue
 		}
-		if d.same = m.State != MailOwed || !m.Due.After(d.now); !d.same {
+		if d.same = m.State != MailPending || !m.Due.After(d.now); !d.same {
 			if m.Doubts > 0 && d.facts.MailLimits != (MailLimits{}) { // each try may be another copy
 				return d.tooSoon("may have reached its signer, and its email is sent again in any case", m.Due)
 			}

@@ -37,13 +37,13 @@ func TestDecide_ResendOfAnEmailOnItsWay(t *testing.T) {
 	d.do(created())
 	d.settle(workflow.MailOutcome{Outcome: workflow.Deferred, RetryAfterMs: time.Hour.Milliseconds()})
 	d.do(workflow.Resend{})
-	want(t, "mails", d.mails(), "signature owed signer@")
+	want(t, "mails", d.mails(), "signature pending signer@")
 	if due := d.state.Mails[0].Due; !due.Equal(d.now) {
 		t.Errorf("the deferred mail is due at %s, want %s", due, d.now)
 	}
 	d.settle(workflow.MailOutcome{Outcome: workflow.Held})
 	d.do(workflow.Resend{})
-	want(t, "mails after the first was held", d.mails(), "signature held signer@, signature owed signer@")
+	want(t, "mails after the first was held", d.mails(), "signature held signer@, signature pending signer@")
 	d.accept()
 	want(t, "status", string(d.state.Document.Status), "signing")
 }

@@ -18,7 +18,7 @@ func TestDecide_VersionInForceDecides(t *testing.T) {
 		t.Fatalf("the program knows version %d", workflow.RulesVersion())
 	}
 	d := standing(t, workflow.Signed)
-	for version, want := range map[int]workflow.Result{0: workflow.Turned, 1: workflow.Turned, 2: workflow.Unchanged} {
+	for version, want := range map[int]workflow.Result{0: workflow.ResultRefused, 1: workflow.ResultRefused, 2: workflow.ResultUnchanged} {
 		e := workflow.Entry{
 			Sequence: d.seq + 1, Time: d.now.Add(time.Minute), Account: account, Document: document, ID: "x", Source: "/orders",
 			Body: workflow.StatusChanged{Status: workflow.Canceled},

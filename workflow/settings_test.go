@@ -57,7 +57,7 @@ func TestDecide_ErasureLeavesOnlyItsSequence(t *testing.T) {
 		if diff := cmp.Diff(want, got.State); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
 		}
-		if got.Unchanged || len(got.Verdicts) != 1 || got.Verdicts[0].Result != workflow.Applied || len(got.Notes) != 1 || len(got.Owed) != 0 {
+		if got.Unchanged || len(got.Verdicts) != 1 || got.Verdicts[0].Result != workflow.ResultApplied || len(got.Notes) != 1 || len(got.Pending) != 0 {
 			t.Errorf("an erasure is answered with %+v", got)
 		}
 	}

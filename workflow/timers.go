@@ -62,13 +62,13 @@ func (t Timer) Name() string {
 // start lets a timer run.
 func (d *decider) start(t Timer) {
 	d.state.Timers = append(d.state.Timers, t)
-	d.out.Owed = append(d.out.Owed, d.dueEvent(t))
+	d.out.Pending = append(d.out.Pending, d.dueEvent(t))
 }
 
 // dueEvent is the event that says that the timer came due.
-func (d *decider) dueEvent(t Timer) OwedEvent {
+func (d *decider) dueEvent(t Timer) PendingEvent {
 	round := d.state.Document.Round
-	return d.owed(fmt.Sprintf("due.%s.%d", t.Name(), round), TimerDue{Timer: t.Name(), Round: round, DueAt: t.Due}, t.Due)
+	return d.pending(fmt.Sprintf("due.%s.%d", t.Name(), round), TimerDue{Timer: t.Name(), Round: round, DueAt: t.Due}, t.Due)
 }
 
 // stop ends the timers that run, of these kinds; their events are no longer wanted
@@ -78,7 +78,7 @@ func (d *decider) stop(kinds ...TimerKind) {
 		if !slices.Contains(kinds, t.Kind) {
 			return false
 		}
-		d.out.Moot = append(d.out.Moot, d.dueEvent(t))
+		d.out.Dropped = append(d.out.Dropped, d.dueEvent(t))
 		return true
 	})
 }
@@ -148,7 +148,7 @@ func (d *decider) tooEarly(i int, e Entry) {
 	d.state.Timers[i] = t
 	again := d.dueEvent(t)
 	again.Due = tryAgain(t.Due, e.Time, t.Early)
-	d.out.Owed = append(d.out.Owed, again)
+	d.out.Pending = append(d.out.Pending, again)
 	d.same = true
 }
 

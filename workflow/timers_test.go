@@ -120,11 +120,11 @@ func TestDecide_EndOfARoundStopsItsTimers(t *testing.T) {
 	for _, s := range []workflow.Status{workflow.Signed, workflow.Canceled, workflow.Failed, workflow.Opened} {
 		d := timed(t, workflow.Timers{RemindAfter: 3 * day, RemindMost: 1, ExpireAfter: 30 * day}, nil)
 		d.do(workflow.StatusChanged{Status: s})
-		var moot []string
-		for _, o := range d.last.Moot {
-			moot = append(moot, o.What)
+		var dropped []string
+		for _, o := range d.last.Dropped {
+			dropped = append(dropped, o.What)
 		}
-		want(t, string(s)+": taken back", strings.Join(moot, " "), "due.reminder-1.1 due.expiry.1")
+		want(t, string(s)+": taken back", strings.Join(dropped, " "), "due.reminder-1.1 due.expiry.1")
 		want(t, string(s)+": running", d.running(), "")
 		late := d.do(workflow.TimerDue{Timer: "reminder-1", Round: 1, DueAt: d.now.Add(-time.Hour)})
 		want(t, string(s)+": one that comes all the same", results(late), "unchanged")
@@ -146,10 +146,10 @@ func TestDecide_EarlyTimerDoesNotCount(t *testing.T) {
 	for _, timer := range []string{"reminder-1", "expiry"} {
 		d.do(workflow.TimerDue{Timer: timer, Round: 1})
 		want(t, timer, results(d.last)+" "+string(d.state.Document.Status), "unchanged signing")
-		again := d.last.Owed[0]
+		again := d.last.Pending[0]
 		due := again.Body.(workflow.TimerDue).DueAt
-		if want := due.Add(due.Sub(d.now) + time.Second); len(d.last.Owed) != 1 || !again.Due.Equal(want) {
-			t.Errorf("%s is owed again for %s, want %s: %v", timer, again.Due, want, d.last.Owed)
+		if want := due.Add(due.Sub(d.now) + time.Second); len(d.last.Pending) != 1 || !again.Due.Equal(want) {
+			t.Errorf("%s is owed again for %s, want %s: %v", timer, again.Due, want, d.last.Pending)
 		}
 	}
 	expiry := fmt.Sprint("expiry-", d.seq)
@@ -175,7 +175,7 @@ func TestDecide_TimerOfAClockFarAheadWaits(t *testing.T) {
 	for due := expires; !due.After(d.now.Add(5 * time.Minute)); tries++ {
 		d.do(workflow.TimerDue{Timer: d.state.Timers[0].Name(), Round: 1})
 		d.now = d.now.Add(-time.Minute) // do has added it
-		due = d.last.Owed[0].Due
+		due = d.last.Pending[0].Due
 	}
 	if tries < 2 || tries > 5 || d.state.Document.Status != workflow.Signing {
 		t.Errorf("tried %d times, %s", tries, d.state.Document.Status)
@@ -225,7 +225,7 @@ func TestDecide_Freshness(t *testing.T) {
 
 	d = sign(nil)
 	complete(d, order1, order2)
-	want(t, "through: the timer", d.running()+" "+d.last.Moot[0].What, " due.freshness.1")
+	want(t, "through: the timer", d.running()+" "+d.last.Dropped[0].What, " due.freshness.1")
 	d.do(workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderActionRequired})
 	want(t, "one that is not through after all", d.state.Timers[0].Name(), fmt.Sprint("freshness-", d.seq))
 	complete(d, order1)
