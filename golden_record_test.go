@@ -129,7 +129,7 @@ func (r *recorder) settle() {
 			r.t.Fatal(err)
 		}
 		for _, o := range due {
-			r.event(eventlog.FromOwed(o.OwedEvent))
+			r.event(eventlog.FromPending(o.PendingEvent))
 		}
 		mails, err := r.store.DueMails(r.t.Context(), r.now, nil, 20)
 		if err != nil {
@@ -255,7 +255,7 @@ func (r *recorder) edits() {
 
 func (r *recorder) timer(n int, timer string, round int) {
 	r.t.Helper()
-	r.event(eventlog.FromOwed(workflow.OwedEvent{
+	r.event(eventlog.FromPending(workflow.PendingEvent{
 		Account: goldenAccount, Document: goldenPX(n), What: fmt.Sprintf("due.%s.%d", timer, round), At: r.now,
 		Body: workflow.TimerDue{Timer: timer, Round: round, DueAt: r.now},
 	}))

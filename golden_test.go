@@ -190,7 +190,7 @@ func TestGolden_LogsHaveEverything(t *testing.T) {
 			t.Errorf("no mail is %s", state)
 		}
 	}
-	for _, result := range []workflow.Result{workflow.Applied, workflow.Unchanged, workflow.Parking, workflow.Turned, workflow.Dead} {
+	for _, result := range []workflow.Result{workflow.ResultApplied, workflow.ResultUnchanged, workflow.ResultParked, workflow.ResultRefused, workflow.ResultDeadLetter} {
 		if !strings.Contains(dump, `"`+string(result)+`"]`) {
 			t.Errorf("nothing was %s", result)
 		}

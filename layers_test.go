@@ -79,6 +79,7 @@ var rooms = map[string]string{
 
 	"internal/test":            "",
 	"internal/test/eventstest": "events internal/eventlog internal/natsd workflow",
+	"internal/test/reword":     "workflow",
 
 	"workflow": "",
 	".":        "", // carries schema.sql, nothing else

@@ -38,16 +38,16 @@ DELETE FROM inbox WHERE sequence > @sequence AND result IN ('parked','refused','
 -- name: LoseInboxAfter :execrows
 UPDATE inbox SET sequence = -sequence WHERE sequence > @sequence;
 
--- name: LoseOwedEventsAfter :execrows
-UPDATE owed_events SET settled_seq = 0 WHERE settled_seq > @sequence;
+-- name: LoseOutboxEventsAfter :execrows
+UPDATE outbox_events SET done_seq = 0 WHERE done_seq > @sequence;
 
--- name: TakeTurnedDownAfter :exec
+-- name: TakeRefusalsAfter :exec
 INSERT INTO tallies (what, kind, more, n)
-SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE sequence > @sequence GROUP BY code
+SELECT 'refusals', code, '', -count(*) FROM refusals WHERE sequence > @sequence GROUP BY code
 ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
 
--- name: LoseTurnedDownAfter :exec
-DELETE FROM turned_down WHERE sequence > @sequence;
+-- name: LoseRefusalsAfter :exec
+DELETE FROM refusals WHERE sequence > @sequence;
 
 -- name: LoseClosedAfter :exec
 DELETE FROM closed WHERE sequence > @sequence;
@@ -56,10 +56,7 @@ DELETE FROM closed WHERE sequence > @sequence;
 DELETE FROM parked WHERE sequence > @sequence;
 
 -- name: LoseAnswersAfter :exec
-DELETE FROM owed_events
-WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(@sequence AS INTEGER)
-  OR type = 'authorization_document.timer_due' AND body ->> 'timer' LIKE 'parked-%'
-    AND CAST(substr(body ->> 'timer', 8) AS INTEGER) > CAST(@sequence AS INTEGER);
+DELETE FROM outbox_events WHERE answers > @sequence;
 
 -- name: GetDocument :one
 SELECT * FROM documents WHERE sid = @sid;
@@ -67,18 +64,18 @@ SELECT * FROM documents WHERE sid = @sid;
 -- name: LoadDocuments :many
 SELECT * FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
 
--- name: LoadUnsettledMails :many
-SELECT m.id, m.kind, m.recipient, m.state, m.owed_seq, m.owed_index, m.owed_ms, m.due_ms, m.attempts, m.claim,
+-- name: LoadPendingMails :many
+SELECT m.id, m.kind, m.recipient, m.state, m.cause_seq, m.cause_index, m.caused_ms, m.due_ms, m.attempts, m.claim,
   m.doubts, m.trouble_ms, m.withdrawn, m.code, m.reply
 FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN mails AS m
-WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms = 0
-ORDER BY m.owed_seq, m.owed_index;
+WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.done_ms = 0
+ORDER BY m.cause_seq, m.cause_index;
 
 -- name: LoadAsked :many
-SELECT m.id, m.owed_ms FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN mails AS m
-WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms <> 0
+SELECT m.id, m.caused_ms FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN mails AS m
+WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.done_ms <> 0
   AND m.attempts > 0 AND m.kind IN ('signature', 'reminder')
-ORDER BY m.owed_ms;
+ORDER BY m.caused_ms;
 
 -- name: LoadParked :many
 SELECT * FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)))
@@ -121,21 +118,21 @@ DELETE FROM holders WHERE key IN (SELECT value FROM json_each(CAST(@keys AS TEXT
 INSERT INTO holders (key, document_sid, account_sid) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(@holders AS TEXT));
 
 -- name: PutMail :exec
-INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms,
-  withdrawn, code, reply, settled_ms, about, asked)
-VALUES (@id, @kind, @recipient, @domain, @state, @owed_seq, @owed_index, @owed_ms, @due_ms, @attempts, @claim,
-  @doubts, @trouble_ms, @withdrawn, @code, @reply, @settled_ms, @about, @asked)
+INSERT INTO mails (id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms,
+  withdrawn, code, reply, done_ms, about, asked)
+VALUES (@id, @kind, @recipient, @domain, @state, @cause_seq, @cause_index, @caused_ms, @due_ms, @attempts, @claim,
+  @doubts, @trouble_ms, @withdrawn, @code, @reply, @done_ms, @about, @asked)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, attempts = excluded.attempts,
   claim = excluded.claim, doubts = excluded.doubts, trouble_ms = excluded.trouble_ms, withdrawn = excluded.withdrawn, code = excluded.code,
-  reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about);
+  reply = excluded.reply, done_ms = excluded.done_ms, about = max(about, excluded.about);
 
--- name: AddOwedEvent :exec
-INSERT INTO owed_events (subject, type, body, cause, at_ms, due_ms, settled_seq)
-VALUES (@subject, @type, @body, @cause, @at_ms, @due_ms, @settled_seq)
+-- name: AddOutboxEvent :exec
+INSERT INTO outbox_events (subject, type, body, cause, at_ms, due_ms, answers, done_seq)
+VALUES (@subject, @type, @body, @cause, @at_ms, @due_ms, @answers, @done_seq)
 ON CONFLICT DO NOTHING;
 
--- name: SettleOwedEvent :exec
-UPDATE owed_events SET settled_seq = @sequence WHERE subject = @subject AND settled_seq = 0;
+-- name: FinishOutboxEvent :exec
+UPDATE outbox_events SET done_seq = @sequence WHERE subject = @subject AND done_seq = 0;
 
 -- name: AddParked :exec
 INSERT INTO parked (sequence, document_sid, account_sid, source, event_id, actor, subject, type, order_sid, body, entry_ns, until_ms)
@@ -145,68 +142,68 @@ ON CONFLICT DO NOTHING;
 -- name: DeleteParked :exec
 DELETE FROM parked WHERE sequence = @sequence;
 
--- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
+-- name: AddRefusals :exec
+INSERT INTO refusals (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
 FROM json_each(CAST(@events AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
--- name: AddToJournal :exec
-INSERT INTO journal (document_sid, sequence, line, at_ms, what, detail)
+-- name: AddToHistory :exec
+INSERT INTO history (document_sid, sequence, line, at_ms, what, detail)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
 FROM json_each(CAST(@lines AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: DueMails :many
 SELECT id, domain, asked, due_ms FROM mails
-WHERE state = 'owed' AND (attempts > 0) = @again AND due_ms <= @now_ms
+WHERE state = 'pending' AND (attempts > 0) = @again AND due_ms <= @now_ms
   AND domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT)))
   AND asked NOT IN (SELECT value FROM json_each(CAST(@but_asked AS TEXT)))
-ORDER BY due_ms, owed_seq, owed_index LIMIT @most;
+ORDER BY due_ms, cause_seq, cause_index LIMIT @most;
 
 -- name: AskedBefore :one
-SELECT owed_ms FROM mails
-WHERE asked = @asked AND asked <> '' AND owed_ms > @since_ms AND (attempts > 0 OR state <> 'withdrawn')
-ORDER BY owed_ms DESC LIMIT 1 OFFSET @skip;
+SELECT caused_ms FROM mails
+WHERE asked = @asked AND asked <> '' AND caused_ms > @since_ms AND (attempts > 0 OR state <> 'withdrawn')
+ORDER BY caused_ms DESC LIMIT 1 OFFSET @skip;
 
 -- name: NextDueMail :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (
-  SELECT MIN(due_ms) AS due_ms FROM mails WHERE state = 'owed' AND (attempts > 0) = 0
-  UNION ALL SELECT MIN(due_ms) FROM mails WHERE state = 'owed' AND (attempts > 0) = 1);
+  SELECT MIN(due_ms) AS due_ms FROM mails WHERE state = 'pending' AND (attempts > 0) = 0
+  UNION ALL SELECT MIN(due_ms) FROM mails WHERE state = 'pending' AND (attempts > 0) = 1);
 
 -- name: ClaimedMails :many
-SELECT * FROM mails WHERE state = 'claimed' AND claim = @claim ORDER BY owed_seq, owed_index;
+SELECT * FROM mails WHERE state = 'claimed' AND claim = @claim ORDER BY cause_seq, cause_index;
 
 -- name: OpenClaims :many
 SELECT DISTINCT claim FROM mails WHERE state = 'claimed' ORDER BY claim;
 
 -- name: DueEvents :many
 -- The plus keeps SQLite from walking along place, past all that was ever owed.
-SELECT * FROM owed_events
-WHERE settled_seq = 0 AND due_ms <= @now_ms AND +place > @after
+SELECT * FROM outbox_events
+WHERE done_seq = 0 AND due_ms <= @now_ms AND +place > @after
   AND (due_ms <= @stamp_ms OR type <> 'authorization_document.timer_due')
 ORDER BY +place LIMIT @most;
 
 -- name: NextDueEvent :one
-SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM owed_events WHERE settled_seq = 0 AND due_ms > @after_ms;
+SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM outbox_events WHERE done_seq = 0 AND due_ms > @after_ms;
 
 -- name: DocumentMails :many
-SELECT * FROM mails WHERE id > CAST(@sid AS TEXT) || '.' AND id < CAST(@sid AS TEXT) || '/' ORDER BY owed_seq, owed_index;
+SELECT * FROM mails WHERE id > CAST(@sid AS TEXT) || '.' AND id < CAST(@sid AS TEXT) || '/' ORDER BY cause_seq, cause_index;
 
 -- name: DocumentParked :many
 SELECT * FROM parked WHERE document_sid = @document_sid ORDER BY sequence;
 
--- name: DocumentTurnedDown :many
-SELECT * FROM turned_down WHERE document_sid = @document_sid ORDER BY sequence;
+-- name: DocumentRefusals :many
+SELECT * FROM refusals WHERE document_sid = @document_sid ORDER BY sequence;
 
--- name: DocumentJournal :many
-SELECT * FROM journal WHERE document_sid = @document_sid ORDER BY sequence, line;
+-- name: DocumentHistory :many
+SELECT * FROM history WHERE document_sid = @document_sid ORDER BY sequence, line;
 
--- name: DocumentOwedEvents :many
-SELECT * FROM owed_events
+-- name: DocumentOutboxEvents :many
+SELECT * FROM outbox_events
 WHERE subject > CAST(@prefix AS TEXT) || '.' AND subject < CAST(@prefix AS TEXT) || '/' ORDER BY place;
 
 -- name: MailsInDoubt :many
-SELECT * FROM mails WHERE doubts > 0 ORDER BY owed_seq, owed_index;
+SELECT * FROM mails WHERE doubts > 0 ORDER BY cause_seq, cause_index;
 
 -- name: AddTally :exec
 INSERT INTO tallies (what, kind, more, n) VALUES (@what, @kind, @more, @n)
@@ -217,11 +214,11 @@ SELECT * FROM tallies;
 
 -- name: Backlog :one
 SELECT
-  CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'owed') AS INTEGER) AS oldest_owed_ms,
-  CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'claimed') AS INTEGER) AS oldest_claimed_ms,
+  CAST((SELECT COALESCE(min(caused_ms), 0) FROM mails WHERE state = 'pending') AS INTEGER) AS oldest_pending_ms,
+  CAST((SELECT COALESCE(min(caused_ms), 0) FROM mails WHERE state = 'claimed') AS INTEGER) AS oldest_claimed_ms,
   CAST((SELECT count(*) FROM mails WHERE doubts > 0) AS INTEGER) AS doubts,
-  CAST((SELECT count(*) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS events,
-  CAST((SELECT COALESCE(min(due_ms), 0) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS oldest_event_ms,
+  CAST((SELECT count(*) FROM outbox_events WHERE done_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS events,
+  CAST((SELECT COALESCE(min(due_ms), 0) FROM outbox_events WHERE done_seq = 0 AND due_ms <= CAST(@now_ms AS INTEGER)) AS INTEGER) AS oldest_event_ms,
   CAST((SELECT count(*) FROM parked) AS INTEGER) AS parked;
 
 -- name: ListDocuments :many
@@ -260,18 +257,18 @@ SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND 
 -- name: NewerOfEmailAndStatus :many
 SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND status = @status AND place > @place ORDER BY place ASC LIMIT @most;
 
--- name: TurnedDownAt :one
-SELECT * FROM turned_down WHERE sequence = @sequence;
+-- name: RefusalAt :one
+SELECT * FROM refusals WHERE sequence = @sequence;
 
--- name: SettleOwedEventsMet :exec
-UPDATE owed_events
-SET settled_seq = (SELECT i.sequence FROM inbox AS i
-  WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
-    AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
-WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)))
+-- name: FinishOutboxEventsMet :exec
+UPDATE outbox_events
+SET done_seq = (SELECT i.sequence FROM inbox AS i
+  WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
+    AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13))
+WHERE done_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)))
   AND EXISTS (SELECT 1 FROM inbox AS i
-    WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
-      AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0);
+    WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
+      AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13) AND i.sequence > 0);
 
 -- name: NameWorker :exec
 UPDATE position SET worker = @worker WHERE worker = '';
@@ -289,8 +286,8 @@ SELECT CAST(COALESCE(MAX(sequence), 0) AS INTEGER) AS sequence FROM erased WHERE
 
 -- name: TracesOf :one
 SELECT CAST(EXISTS (SELECT 1 FROM documents AS d WHERE d.sid = CAST(@sid AS TEXT))
-  OR EXISTS (SELECT 1 FROM journal AS j WHERE j.document_sid = CAST(@sid AS TEXT) AND j.sequence < CAST(@below AS INTEGER))
-  OR EXISTS (SELECT 1 FROM turned_down AS t WHERE t.document_sid = CAST(@sid AS TEXT) AND t.sequence < CAST(@below AS INTEGER))
+  OR EXISTS (SELECT 1 FROM history AS j WHERE j.document_sid = CAST(@sid AS TEXT) AND j.sequence < CAST(@below AS INTEGER))
+  OR EXISTS (SELECT 1 FROM refusals AS t WHERE t.document_sid = CAST(@sid AS TEXT) AND t.sequence < CAST(@below AS INTEGER))
   AS INTEGER) AS traces;
 
 -- name: PutErased :exec
@@ -308,7 +305,7 @@ VALUES (@sequence, @code, @order_sid, @document_sid, @account_sid) ON CONFLICT D
 DELETE FROM blocked WHERE document_sid = @document_sid AND sequence < @below;
 
 -- name: RefusedFor :many
-SELECT sequence, order_sid, code FROM turned_down WHERE holder_sid = @holder_sid AND holder_sid <> '' ORDER BY sequence;
+SELECT sequence, order_sid, code FROM refusals WHERE holder_sid = @holder_sid AND holder_sid <> '' ORDER BY sequence;
 
 -- name: TakeRegisters :exec
 INSERT INTO tallies (what, kind, more, n)
@@ -335,30 +332,30 @@ ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
 -- name: DeleteMails :exec
 DELETE FROM mails WHERE id > CAST(@sid AS TEXT) || '.' AND id < CAST(@sid AS TEXT) || '/';
 
--- name: TakeTurnedDown :exec
+-- name: TakeRefusals :exec
 INSERT INTO tallies (what, kind, more, n)
-SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE document_sid = @document_sid AND sequence < @below GROUP BY code
+SELECT 'refusals', code, '', -count(*) FROM refusals WHERE document_sid = @document_sid AND sequence < @below GROUP BY code
 ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n;
 
--- name: DeleteTurnedDown :exec
-DELETE FROM turned_down WHERE document_sid = @document_sid AND sequence < @below;
+-- name: DeleteRefusals :exec
+DELETE FROM refusals WHERE document_sid = @document_sid AND sequence < @below;
 
 -- name: AccountsNaming :many
-SELECT CAST(substr(subject, 13, 34) AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = @document_sid
+SELECT CAST(t.account_sid AS TEXT) AS account_sid FROM refusals AS t WHERE t.document_sid = @document_sid
 UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid = @document_sid;
 
--- name: DeleteOwedEvents :exec
-DELETE FROM owed_events
+-- name: DeleteOutboxEvents :exec
+DELETE FROM outbox_events
 WHERE subject > CAST(@prefix AS TEXT) || '.' AND subject < CAST(@prefix AS TEXT) || '/' AND cause < @below;
 
--- name: DeleteOwedSubjects :exec
-DELETE FROM owed_events WHERE subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)));
+-- name: DeleteOutboxSubjects :exec
+DELETE FROM outbox_events WHERE subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)));
 
 -- name: DeleteDocumentParked :exec
 DELETE FROM parked WHERE document_sid = @document_sid;
 
--- name: DeleteJournal :exec
-DELETE FROM journal WHERE document_sid = @document_sid AND sequence < @below;
+-- name: DeleteHistory :exec
+DELETE FROM history WHERE document_sid = @document_sid AND sequence < @below;
 
 -- name: DeleteHoldersOf :exec
 DELETE FROM holders WHERE document_sid = @document_sid AND key IN (SELECT value FROM json_each(CAST(@keys AS TEXT)));
@@ -367,29 +364,26 @@ DELETE FROM holders WHERE document_sid = @document_sid AND key IN (SELECT value 
 INSERT INTO holders (key, document_sid, account_sid)
 SELECT value, CAST(@document_sid AS TEXT), CAST(@account_sid AS TEXT) FROM json_each(CAST(@keys AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
 
--- name: OwedEventsSince :many
-SELECT type, CAST(count(*) AS INTEGER) AS n FROM owed_events WHERE cause > @sequence GROUP BY type;
+-- name: OutboxEventsSince :many
+SELECT type, CAST(count(*) AS INTEGER) AS n FROM outbox_events WHERE cause > @sequence GROUP BY type;
 
 -- name: MailsSince :many
-SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE owed_seq > @sequence AND state <> 'withdrawn' GROUP BY kind;
+SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE cause_seq > @sequence AND state <> 'withdrawn' GROUP BY kind;
 
--- name: TurnedDownSince :many
-SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > @sequence GROUP BY code;
+-- name: RefusalsSince :many
+SELECT code, CAST(count(*) AS INTEGER) AS n FROM refusals WHERE sequence > @sequence GROUP BY code;
 
 -- name: AddClosed :exec
 INSERT INTO closed (sequence, by_sequence, reason, at_ms)
-SELECT t.sequence, @by_sequence, @reason, @at_ms FROM turned_down AS t
-WHERE t.sequence = @sequence
-  AND (CAST(@account_sid AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(@account_sid AS TEXT) OR substr(t.subject, 13, 2) <> 'AC')
-ON CONFLICT DO NOTHING;
+VALUES (@sequence, @by_sequence, @reason, @at_ms) ON CONFLICT DO NOTHING;
 
--- name: ListTurnedDown :many
+-- name: ListRefusals :many
 SELECT t.sequence, t.dead, t.subject, t.document_sid, t.source, t.event_id, t.code, t.message, t.field, t.at_ms,
   CAST(COALESCE(c.by_sequence, 0) AS INTEGER) AS by_sequence, CAST(COALESCE(c.reason, '') AS TEXT) AS reason,
   CAST(COALESCE(c.at_ms, 0) AS INTEGER) AS closed_ms
-FROM turned_down AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
+FROM refusals AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
 WHERE (CAST(@sequence AS INTEGER) = 0 OR t.sequence = CAST(@sequence AS INTEGER))
-  AND (CAST(@account_sid AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(@account_sid AS TEXT))
+  AND (CAST(@account_sid AS TEXT) = '' OR t.account_sid = CAST(@account_sid AS TEXT))
   AND (CAST(@document_sid AS TEXT) = '' OR t.document_sid = CAST(@document_sid AS TEXT))
   AND (CAST(@code AS TEXT) = '' OR t.code = CAST(@code AS TEXT))
   AND (CAST(@dead AS INTEGER) < 0 OR t.dead = CAST(@dead AS INTEGER))
@@ -398,7 +392,7 @@ WHERE (CAST(@sequence AS INTEGER) = 0 OR t.sequence = CAST(@sequence AS INTEGER)
 ORDER BY t.sequence DESC LIMIT @most;
 
 -- name: CountClosedDead :one
-SELECT count(*) FROM closed AS c CROSS JOIN turned_down AS t WHERE t.sequence = c.sequence AND t.dead = 1;
+SELECT count(*) FROM closed AS c CROSS JOIN refusals AS t WHERE t.sequence = c.sequence AND t.dead = 1;
 
 -- name: WhatBecameOf :one
 SELECT sequence, result FROM inbox WHERE account_sid = @account_sid AND source = @source AND event_id = @event_id;
@@ -407,7 +401,7 @@ SELECT sequence, result FROM inbox WHERE account_sid = @account_sid AND source =
 SELECT result FROM inbox WHERE sequence = @sequence;
 
 -- name: DeleteClosed :exec
-DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM turned_down AS t WHERE t.document_sid = @document_sid AND t.sequence < @below);
+DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM refusals AS t WHERE t.document_sid = @document_sid AND t.sequence < @below);
 
 -- name: AttemptedMails :many
 SELECT id FROM mails WHERE attempts > 0 AND id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)));

@@ -22,12 +22,12 @@ func (s *Store) Apply(ctx context.Context, stream time.Time, entries []workflow.
 }
 
 func (s *Store) apply(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	ctx = context.WithoutCancel(ctx) // one that can end costs go-sqlite3 a goroutine a statement
 	for len(entries) > 0 {
 		n := s.marker.split(entries)
-		if err := s.applyBatch(ctx, stream, entries[:n]); err != nil {
+		if err := s.applyMarked(ctx, stream, entries[:n]); err != nil {
 			return err
 		}
 		entries = entries[n:]
@@ -35,9 +35,9 @@ func (s *Store) apply(ctx context.Context, stream time.Time, entries []workflow.
 	return nil
 }
 
-// applyBatch applies entries in one transaction. Should that end the process,
+// applyMarked applies entries in one transaction. Should that end the process,
 // the marker says of which entries.
-func (s *Store) applyBatch(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
+func (s *Store) applyMarked(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
 	returned := false
 	defer func() {
 		if returned {
@@ -57,9 +57,9 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 	s.lately = nil // whatever becomes of the batch, it changes them
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		b.q = q
-		for _, run := range runs(entries) {
+		for _, entries := range batches(entries) {
 			b = b.next()
-			if err := s.applyRun(ctx, b, run); err != nil {
+			if err := s.applyBatch(ctx, b, entries); err != nil {
 				return err
 			}
 		}
@@ -77,7 +77,7 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 	if slices.ContainsFunc(entries, erases) {
 		s.dropJournal(ctx)
 	}
-	b = b.next() // counts the last run
+	b = b.next() // counts the last batch
 	s.announce(b.pos, b.applied, b.duplicates)
 	return nil
 }
@@ -87,17 +87,17 @@ func (b *batch) next() *batch {
 	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces}
 }
 
-// applyRun folds the entries and writes down what they come to.
-func (s *Store) applyRun(ctx context.Context, b *batch, entries []workflow.Entry) error {
+// applyBatch folds the entries and writes down what they come to.
+func (s *Store) applyBatch(ctx context.Context, b *batch, entries []workflow.Entry) error {
 	if err := b.load(ctx, entries); err != nil {
 		return fmt.Errorf("read the batch's documents: %w", err)
 	}
 	for _, e := range entries {
 		s.marker.entry(e)
-		if onFold != nil {
-			onFold(e)
+		if onEntry != nil {
+			onEntry(e)
 		}
-		if err := b.fold(e); err != nil {
+		if err := b.apply(e); err != nil {
 			return fmt.Errorf("entry %d: %w", e.Sequence, err)
 		}
 	}
@@ -109,7 +109,7 @@ func (s *Store) applyRun(ctx context.Context, b *batch, entries []workflow.Entry
 const keepLately = 20_000
 
 // tx runs f in one transaction: all of it happens, or none. It does without
-// sql.Tx, which makes a statement anew each time it is used.
+// sql.Tx, which prepares a statement again each time it is used.
 func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
 	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)

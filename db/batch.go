@@ -1,7 +1,6 @@
 package db
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -18,7 +17,7 @@ type batch struct {
 	holders    map[string]workflow.Holder  // by order sid or telephone number
 	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
-	applied    uint64                      // by the runs before this one
+	applied    uint64                      // by the batches before this one
 	duplicates uint64
 
 	met       []meeting // new events, for the inbox
@@ -30,18 +29,18 @@ type batch struct {
 	timed     ordered[workflow.SID] // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
 	mailOrder ordered[workflow.MailID]
-	owed      []workflow.OwedEvent
-	owedAt    map[string]int
-	settled   map[string]uint64
-	moot      []string
+	pending   []workflow.PendingEvent
+	pendingAt map[string]int
+	done      map[string]uint64
+	dropped   []string
 	parked    []workflow.Parked
 	unparked  []uint64
-	turned    []turn
+	refusals  []refusal
 	closings  []closing
 	bounces   []workflow.Bounce
 	attempted map[workflow.MailID]bool // of the mails that bounced events name: begun before this batch
 	lines     []line
-	lineNo    map[workflow.SID]int // lines written for the entry in hand
+	lineNo    map[workflow.SID]int // lines written for the entry that is being decided
 	tallies   map[tally]int
 	erased    []workflow.Entry // events of erasure
 	traces    bool             // one of them, of this batch, may have left some in the file
@@ -53,7 +52,7 @@ type tally struct{ what, kind, more string }
 const (
 	tallyDocuments = "documents"
 	tallyMails     = "mails"
-	tallyTurned    = "turned_down"
+	tallyRefusals  = "refusals"
 	tallyRegisters = "registers"
 )
 
@@ -64,7 +63,7 @@ type meeting struct {
 	result   workflow.Result
 }
 
-type turn struct {
+type refusal struct {
 	verdict workflow.Verdict
 	at      time.Time
 }
@@ -93,8 +92,8 @@ func (o *ordered[K]) add(k K) {
 	}
 }
 
-// fold applies one entry to what was loaded.
-func (b *batch) fold(e workflow.Entry) error {
+// apply applies one entry to what was loaded.
+func (b *batch) apply(e workflow.Entry) error {
 	if e.Sequence <= b.pos.Sequence {
 		return nil
 	}
@@ -103,7 +102,7 @@ func (b *batch) fold(e workflow.Entry) error {
 		return nil
 	}
 	b.lineNo = make(map[workflow.SID]int)
-	b.settle(e)
+	b.finish(e)
 	key := e.Identity()
 	if _, twice := b.metAt[key]; twice {
 		b.duplicates++
@@ -120,15 +119,15 @@ func (b *batch) fold(e workflow.Entry) error {
 		b.count(tally{tallyRegisters, "", ""}, 1)
 	}
 	b.metAt[key] = len(b.met)
-	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.Unchanged})
+	b.met = append(b.met, meeting{key, e.Sequence, e.Time, workflow.ResultUnchanged})
 	b.close(e)
 	return b.decide(e)
 }
 
-// settle records an owed event that is on the log, and the last entry on the
+// finish records a pending event that is on the log, and the last entry on the
 // claims' subject. Somebody else's entry there is no claim, but whoever claims
 // next must know its sequence.
-func (b *batch) settle(e workflow.Entry) {
+func (b *batch) finish(e workflow.Entry) {
 	if e.Subject == workflow.ClaimsSubject {
 		b.pos.Claim = e.Sequence
 		if c, ok := e.Body.(workflow.Claimed); ok {
@@ -136,8 +135,8 @@ func (b *batch) settle(e workflow.Entry) {
 		}
 	}
 	if k := workflow.KindOf(e.Body.Type()); k != nil && k.Owed {
-		if _, ok := b.settled[e.Subject]; !ok && !slices.Contains(b.moot, e.Subject) {
-			b.settled[e.Subject] = e.Sequence
+		if _, ok := b.done[e.Subject]; !ok && !slices.Contains(b.dropped, e.Subject) {
+			b.done[e.Subject] = e.Sequence
 		}
 	}
 }
@@ -145,29 +144,17 @@ func (b *batch) settle(e workflow.Entry) {
 func (b *batch) decide(e workflow.Entry) error {
 	switch body := e.Body.(type) {
 	case workflow.RulesActivated:
-		if body.Version > workflow.RulesVersion() {
-			return fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
-				workflow.ErrUnavailable, body.Version, workflow.RulesVersion())
+		next, err := b.pos.Activate(body)
+		if err != nil {
+			return err
 		}
-		b.pos.Rules = max(b.pos.Rules, body.Version) // settings of a worker that had not read of a newer version do not undo it
-		b.pos.Parking = time.Duration(body.ParkingLimitSeconds) * time.Second
-		b.pos.Timers, b.pos.MailLimits, b.pos.NotifyCC = workflow.Timers{}, workflow.MailLimits{}, body.NotifyCC
-		if body.Timers != nil {
-			b.pos.Timers = *body.Timers
-		}
-		if body.MailLimits != nil {
-			b.pos.MailLimits = *body.MailLimits
-		}
-		b.result(e, workflow.Applied)
+		b.pos.Settings = next
+		b.result(e, workflow.ResultApplied)
 	case workflow.Erased:
-		b.result(e, workflow.Applied)
 		b.erased = append(b.erased, e)
-		s := b.state(e.Document)
-		*s = workflow.State{Document: workflow.Document{SID: e.Document}, Erased: max(s.Erased, e.Sequence)}
-		detail := fmt.Sprintf("%d entries are off the log", len(body.Entries))
-		b.lines = append(b.lines, line{e.Document, e.Sequence, 0, e.Time, workflow.Note{What: body.Type(), Detail: detail}})
+		b.about(e.Document, e)
 	case workflow.Claimed:
-		b.result(e, workflow.Applied)
+		b.result(e, workflow.ResultApplied)
 		var by ordered[workflow.SID]
 		mails := make(map[workflow.SID][]workflow.MailID)
 		for _, id := range body.Mails {
@@ -179,7 +166,7 @@ func (b *batch) decide(e workflow.Entry) error {
 			b.about(sid, e)
 		}
 	case workflow.Settled:
-		b.result(e, workflow.Applied)
+		b.result(e, workflow.ResultApplied)
 		var by ordered[workflow.SID]
 		outcomes := make(map[workflow.SID][]workflow.MailOutcome)
 		for _, o := range body.Outcomes {
@@ -208,8 +195,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
 	d := workflow.Decide(*s, e, workflow.Facts{
-		Holders: b.holders, Blocked: b.blocked, ParkingLimit: b.pos.Parking, Rules: b.pos.Rules, Attempted: b.begun(e.Body),
-		Timers: b.pos.Timers, MailLimits: b.pos.MailLimits, NotifyCC: b.pos.NotifyCC,
+		Settings: b.pos.Settings, Holders: b.holders, Blocked: b.blocked, Attempted: b.begun(e.Body),
 	})
 	b.keepParked(before.Parked, d.State.Parked)
 	if !slices.Equal(before.Timers, d.State.Timers) {
@@ -227,15 +213,15 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 		b.mails[m.ID] = m
 		b.mailOrder.add(m.ID)
 	}
-	for _, o := range d.Owed {
-		if _, twice := b.owedAt[o.Subject()]; !twice {
-			b.owedAt[o.Subject()] = len(b.owed)
-			b.owed = append(b.owed, o)
+	for _, o := range d.Pending {
+		if _, twice := b.pendingAt[o.Subject()]; !twice {
+			b.pendingAt[o.Subject()] = len(b.pending)
+			b.pending = append(b.pending, o)
 		}
 	}
-	for _, o := range d.Moot {
-		if subject := o.Subject(); b.settled[subject] == 0 { // what came first stays, as it would from batch to batch
-			b.moot = append(b.moot, subject)
+	for _, o := range d.Dropped {
+		if subject := o.Subject(); b.done[subject] == 0 { // what came first stays, as it would from batch to batch
+			b.dropped = append(b.dropped, subject)
 		}
 	}
 	b.bounces = append(b.bounces, d.Bounces...)
@@ -251,15 +237,15 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 func (b *batch) keepVerdict(v workflow.Verdict, at time.Time) {
 	key := v.Entry.Identity()
 	if i, ok := b.metAt[key]; ok {
-		if m := &b.met[i]; m.result == workflow.Unchanged || m.result == workflow.Parking {
+		if m := &b.met[i]; m.result == workflow.ResultUnchanged || m.result == workflow.ResultParked {
 			m.result = v.Result
 		}
 	} else {
 		b.verdicts[key] = string(v.Result)
 	}
 	if v.Problem != nil {
-		b.turned = append(b.turned, turn{v, at})
-		b.count(tally{tallyTurned, string(v.Problem.Code), ""}, 1)
+		b.refusals = append(b.refusals, refusal{v, at})
+		b.count(tally{tallyRefusals, string(v.Problem.Code), ""}, 1)
 	}
 }
 
@@ -317,4 +303,18 @@ func (b *batch) count(t tally, n int) {
 		return // unseen ones are not counted
 	}
 	b.tallies[t] += n
+}
+
+// begun tells which of the mails that a bounced event names have been begun.
+func (b *batch) begun(body workflow.Body) map[workflow.MailID]bool {
+	bounced, ok := body.(workflow.Bounced)
+	if !ok {
+		return nil
+	}
+	begun := make(map[workflow.MailID]bool)
+	for _, id := range bounced.Named() {
+		m, touched := b.mails[id]
+		begun[id] = touched && m.Attempts > 0 || !touched && b.attempted[id]
+	}
+	return begun
 }

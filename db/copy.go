@@ -14,7 +14,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Copy writes the database as it stands at one moment to a new file in the
+// Copy writes the database as it is at one moment to a new file in the
 // directory dir, which must exist. A worker may go on in the meantime. The copy
 // belongs to no worker: the first store that opens it gets a name of its own.
 // Nothing of rows that were deleted before is in it.
@@ -44,7 +44,7 @@ func (s *Store) copyTo(ctx context.Context, to string) (err error) {
 	return err
 }
 
-// name gives the file a name on the log, where it has none yet.
+// name gives the file a name on the log if it has none yet.
 func (s *Store) name(ctx context.Context, worker string) error {
 	if err := s.wq.NewPosition(ctx, worker); err != nil {
 		return err
@@ -79,7 +79,7 @@ func SchemaVersion() (newest int64) {
 
 // Swap puts the database in the directory from in the place of the one in dir,
 // which is kept beside it with ".before" in its name; kept is its path, empty
-// where there was none. Nobody may have either open. Where it is interrupted
+// if there was none. Nobody may have either open. If it is interrupted
 // there may be no database for a moment, and never a mixed one.
 func Swap(from, dir string) (kept string, err error) {
 	path := filepath.Join(dir, FileName)

@@ -9,17 +9,17 @@ import (
 )
 
 // Foresee takes in events of erasure that stand on the log beyond the
-// position, where what they erase has left holes in it: such a document goes
+// position, if what they erase has left holes in it: such a document goes
 // at once, entries about it up to its erasure are passed over, and what it had
-// stood in the way of is turned down although it is not here. The state at the
+// stood in the way of is refused although it is not here. The state at the
 // erasure and after is the one of a store that had met it all.
 func (s *Store) Foresee(ctx context.Context, erasures []workflow.Entry) error {
 	return patiently(ctx, s.path, s.tell, func() error { return s.foresee(ctx, erasures) })
 }
 
 func (s *Store) foresee(ctx context.Context, erasures []workflow.Entry) error {
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	s.lately = nil
 	position := s.Position().Sequence
 	ctx = context.WithoutCancel(ctx)
@@ -88,7 +88,6 @@ func erase(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow
 // eraseDocument removes a document and its mails, and keeps that it was erased.
 func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased, met bool) error {
 	sid := e.Document
-	orders := encode(append([]workflow.SID{}, body.OrderSIDs...))
 	d, err := q.LoadDocuments(ctx, encode([]workflow.SID{sid}))
 	if err != nil {
 		return err
@@ -109,10 +108,14 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		func() error { return q.DeleteMails(ctx, string(sid)) },
 		func() error { return q.DeleteBounces(ctx, string(sid)) },
 		func() error {
-			if !met || body.Status.Released() {
-				return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: orders})
+			return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: encode(append([]workflow.SID{}, body.OrderSIDs...))})
+		},
+		func() error {
+			held := []workflow.SID{}
+			if met {
+				held = append(held, body.Holds()...)
 			}
-			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), AccountSID: string(e.Account), Keys: orders})
+			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), AccountSID: string(e.Account), Keys: encode(held)})
 		},
 		func() error {
 			return q.PutErased(ctx, sqlc.PutErasedParams{
@@ -136,7 +139,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 		switch x.Type {
 		case workflow.TypeRegister:
 			registers = append(registers, x.Sequence)
-		case workflow.TypeBounced: // where it names no account, its refusal does not either
+		case workflow.TypeBounced: // if it names no account, its refusal does not either
 			nobodys = append(nobodys, fmt.Sprintf("%s_._.refused.%d", workflow.SubjectPrefix, x.Sequence))
 		}
 	}
@@ -146,25 +149,25 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 		return err
 	}
 	for _, account := range append(accounts, string(e.Account)) {
-		p := sqlc.DeleteOwedEventsParams{Prefix: workflow.SubjectPrefix + account + "." + string(sid), Below: below}
-		if err := q.DeleteOwedEvents(ctx, p); err != nil {
+		p := sqlc.DeleteOutboxEventsParams{Prefix: workflow.SubjectPrefix + account + "." + string(sid), Below: below}
+		if err := q.DeleteOutboxEvents(ctx, p); err != nil {
 			return err
 		}
 	}
 	for _, step := range []func() error{
-		func() error { return q.DeleteOwedSubjects(ctx, encode(nobodys)) },
+		func() error { return q.DeleteOutboxSubjects(ctx, encode(nobodys)) },
 		func() error { return q.TakeRegisters(ctx, encode(registers)) },
 		func() error { return q.DeleteInbox(ctx, encode(all)) },
 		func() error {
-			return q.TakeTurnedDown(ctx, sqlc.TakeTurnedDownParams{DocumentSID: sid, Below: below})
+			return q.TakeRefusals(ctx, sqlc.TakeRefusalsParams{DocumentSID: sid, Below: below})
 		},
 		func() error { return q.DeleteClosed(ctx, sqlc.DeleteClosedParams{DocumentSID: sid, Below: below}) },
 		func() error {
-			return q.DeleteTurnedDown(ctx, sqlc.DeleteTurnedDownParams{DocumentSID: sid, Below: below})
+			return q.DeleteRefusals(ctx, sqlc.DeleteRefusalsParams{DocumentSID: sid, Below: below})
 		},
 		func() error { return q.DeleteDocumentParked(ctx, sid) },
 		func() error { return q.DeleteTimers(ctx, encode([]workflow.SID{sid})) },
-		func() error { return q.DeleteJournal(ctx, sqlc.DeleteJournalParams{DocumentSID: sid, Below: below}) },
+		func() error { return q.DeleteHistory(ctx, sqlc.DeleteHistoryParams{DocumentSID: sid, Below: below}) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -174,7 +177,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 }
 
 // Erased returns the sequence of the last event that erased a document, 0
-// where none did.
+// if none did.
 func (s *Store) Erased(ctx context.Context, sid workflow.SID) (uint64, error) {
 	seq, err := s.rq.GetErased(ctx, sid)
 	if err != nil {
@@ -226,9 +229,9 @@ func erases(e workflow.Entry) bool {
 	return ok
 }
 
-// runs cuts a batch so that each event of erasure is a run of its own: it
+// batches cuts entries so that each event of erasure is a batch of its own: it
 // takes away what the entries before it have written.
-func runs(entries []workflow.Entry) (out [][]workflow.Entry) {
+func batches(entries []workflow.Entry) (out [][]workflow.Entry) {
 	from := 0
 	for i, e := range entries {
 		if !erases(e) {
@@ -251,4 +254,60 @@ func runs(entries []workflow.Entry) (out [][]workflow.Entry) {
 func (b *batch) goneSince(e workflow.Entry) bool {
 	s := b.states[e.Document]
 	return !erases(e) && e.Document != "" && s != nil && s.Erased > e.Sequence
+}
+
+// What the file's user_version says: whether it may hold traces of what was
+// erased. SQLite overwrites what is deleted, but not the copies that a page keeps
+// of rows which once were moved to another.
+const (
+	swept = iota
+	unswept
+)
+
+// mark says in the file whether it may hold traces. Where the transaction is
+// rolled back there is nothing to sweep, and that does no harm.
+func (s *Store) mark(ctx context.Context, as int) error {
+	_, err := s.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", as))
+	if err == nil {
+		s.unswept.Store(as != swept)
+	}
+	return err
+}
+
+// Unswept reports whether an erasure may have left traces in the file.
+func (s *Store) Unswept() bool { return s.unswept.Load() }
+
+// Sweep writes the file again, without traces, if it is Unswept. It takes as
+// much room on the disk again for as long, and nothing is applied meanwhile.
+// If it fails or is interrupted, it must be called again.
+func (s *Store) Sweep(ctx context.Context) error {
+	if !s.Unswept() {
+		return nil
+	}
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	_, err := s.conn.ExecContext(ctx, "VACUUM")
+	if err == nil {
+		err = s.mark(ctx, swept)
+	}
+	if err != nil {
+		return explain(s.path, fmt.Errorf("sweep out traces of what was erased: %w", err))
+	}
+	s.dropJournal(ctx)
+	return nil
+}
+
+// readMark reads whether the file may hold traces, from a run before.
+func (s *Store) readMark(ctx context.Context) error {
+	marked := swept
+	err := s.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&marked)
+	s.unswept.Store(marked != swept)
+	return err
+}
+
+// dropJournal empties SQLite's journal, which still has what was erased, unless
+// somebody is reading it just now; then it is overwritten as it fills.
+func (s *Store) dropJournal(ctx context.Context) {
+	_, _ = s.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = %d", busyTimeout.Milliseconds()))
 }

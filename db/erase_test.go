@@ -74,11 +74,11 @@ func erasedDay(t *testing.T, n int) (log []workflow.Entry, at uint64) {
 	return w.entries, at
 }
 
-// TestErasedDocumentsLeaveTheSameState: a store that met all of a document's
+// TestStoreForesee_SameStateAsWithoutHoles: a store that met all of a document's
 // events before its erasure, and ones that met some of them, because the others
 // were off the log already, come to the same state, whichever document it was;
 // and while they have yet to come to the erasure, they owe nothing for it.
-func TestErasedDocumentsLeaveTheSameState(t *testing.T) {
+func TestStoreForesee_SameStateAsWithoutHoles(t *testing.T) {
 	for _, n := range []int{3, 4, 5, 6, 7, 12, 30, 40} {
 		t.Run(fmt.Sprint("document ", n), func(t *testing.T) {
 			log, at := erasedDay(t, n)
@@ -134,9 +134,9 @@ func wantNothingOwed(t *testing.T, s *db.Store, n int) {
 	}
 }
 
-// TestARewindBringsNothingErasedBack has the log lose its tail, the erasure
+// TestStoreRewind_BringsNothingErasedBack has the log lose its tail, the erasure
 // with it: nothing that was erased is owed again.
-func TestARewindBringsNothingErasedBack(t *testing.T) {
+func TestStoreRewind_BringsNothingErasedBack(t *testing.T) {
 	log, at := erasedDay(t, 7)
 	s := open(t, t.TempDir())
 	apply(t, s, log[:at]...)
@@ -152,10 +152,10 @@ func TestARewindBringsNothingErasedBack(t *testing.T) {
 	}
 }
 
-// TestASweepLeavesNoTrace looks for erased documents in the bytes of the file.
+// TestStoreSweep_LeavesNoTrace looks for erased documents in the bytes of the file.
 // SQLite overwrites the rows that are deleted, but not what a page keeps of those
 // that were moved to another before: with this seed there is such a one.
-func TestASweepLeavesNoTrace(t *testing.T) {
+func TestStoreSweep_LeavesNoTrace(t *testing.T) {
 	dir, rng := t.TempDir(), rand.New(rand.NewPCG(11, 2))
 	s, w, applied := open(t, dir), &writer{}, 0
 	const n = 40

@@ -9,9 +9,9 @@ import (
 // OnFold has f called before an entry is decided, until the returned function
 // is called.
 func OnFold(f func(workflow.Entry)) (restore func()) {
-	before := onFold
-	onFold = f
-	return func() { onFold = before }
+	before := onEntry
+	onEntry = f
+	return func() { onEntry = before }
 }
 
 // Freeze has a reader take its file for one that nobody writes to, as OpenReader

@@ -22,12 +22,12 @@ func (b *batch) flush(ctx context.Context) error {
 		{"holders of orders", b.flushHolders},
 		{"mails", b.flushMails},
 		{"reports on mails", b.flushBounces},
-		{"owed events", b.flushOwed},
+		{"owed events", b.flushOutbox},
 		{"parked events", b.flushParked},
 		{"timers", b.flushTimers},
-		{"turned down events", b.flushTurned},
 		{"events that are done with", b.flushClosings},
-		{"journal", b.flushJournal},
+		{"refused events", b.flushRefusals},
+		{"history", b.flushHistory},
 		{"tallies", b.flushTallies},
 		{"position", b.flushPosition},
 	} {
@@ -39,7 +39,7 @@ func (b *batch) flush(ctx context.Context) error {
 	return nil
 }
 
-// rows writes a list of rows with one statement, or nothing where it is empty.
+// rows writes a list of rows with one statement, or nothing if it is empty.
 func rows(ctx context.Context, put func(context.Context, string) error, list [][]any) error {
 	if len(list) == 0 {
 		return nil
@@ -110,47 +110,47 @@ func (b *batch) flushMails(ctx context.Context) error {
 	return nil
 }
 
-// flushOwed writes what is owed, and settles what the batch read back, be it
+// flushOutbox writes what is owed, and settles what the batch read back, be it
 // owed in this batch or before.
-func (b *batch) flushOwed(ctx context.Context) error {
-	moot := make(map[string]bool, len(b.moot))
-	for _, subject := range b.moot {
-		moot[subject] = true
+func (b *batch) flushOutbox(ctx context.Context) error {
+	dropped := make(map[string]bool, len(b.dropped))
+	for _, subject := range b.dropped {
+		dropped[subject] = true
 	}
-	subjects := make([]string, len(b.owed))
-	for i, o := range b.owed {
+	subjects := make([]string, len(b.pending))
+	for i, o := range b.pending {
 		subject := o.Subject()
 		subjects[i] = subject
-		settled := int64(b.settled[subject])
-		if moot[subject] {
-			settled = mootSeq
+		settled := int64(b.done[subject])
+		if dropped[subject] {
+			settled = droppedSeq
 		}
-		if err := b.q.AddOwedEvent(ctx, owedRow(o, settled)); err != nil {
+		if err := b.q.AddOutboxEvent(ctx, outboxRow(o, settled)); err != nil {
 			return err
 		}
 	}
 	if len(subjects) > 0 {
 		// After a log has lost its tail two replicas may owe an event at
-		// different entries: what was read back before it was owed stands already.
-		if err := b.q.SettleOwedEventsMet(ctx, encode(subjects)); err != nil {
+		// different entries: what was read back before that is on the log already.
+		if err := b.q.FinishOutboxEventsMet(ctx, encode(subjects)); err != nil {
 			return err
 		}
 	}
-	for _, subject := range b.moot {
-		if err := b.q.SettleOwedEvent(ctx, sqlc.SettleOwedEventParams{Sequence: mootSeq, Subject: subject}); err != nil {
+	for _, subject := range b.dropped {
+		if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: droppedSeq, Subject: subject}); err != nil {
 			return err
 		}
 	}
-	for subject, seq := range b.settled {
-		if err := b.q.SettleOwedEvent(ctx, sqlc.SettleOwedEventParams{Sequence: int64(seq), Subject: subject}); err != nil {
+	for subject, seq := range b.done {
+		if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: int64(seq), Subject: subject}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// mootSeq settles an owed event that is not wanted any more.
-const mootSeq = -1
+// droppedSeq settles an owed event that is no longer needed.
+const droppedSeq = -1
 
 func (b *batch) flushParked(ctx context.Context) error {
 	for _, p := range b.parked {
@@ -186,28 +186,28 @@ func (b *batch) flushTimers(ctx context.Context) error {
 	return rows(ctx, b.q.AddTimers, list)
 }
 
-func (b *batch) flushTurned(ctx context.Context) error {
+func (b *batch) flushRefusals(ctx context.Context) error {
 	var list [][]any
-	for _, t := range b.turned {
+	for _, t := range b.refusals {
 		e, p := t.verdict.Entry, t.verdict.Problem
 		id, source := e.ID, e.Source
 		if body, ok := e.Body.(workflow.Invalid); ok {
 			id, source = body.EventID, body.Origin
 		}
 		list = append(list, []any{
-			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
+			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Account, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
 			p.Order, p.Document, t.verdict.Holder, ms(p.Until),
 		})
 	}
-	return rows(ctx, b.q.AddTurnedDown, list)
+	return rows(ctx, b.q.AddRefusals, list)
 }
 
-func (b *batch) flushJournal(ctx context.Context) error {
+func (b *batch) flushHistory(ctx context.Context) error {
 	var list [][]any
 	for _, l := range b.lines {
 		list = append(list, []any{l.document, l.sequence, l.number, ms(l.at), l.note.What, l.note.Detail})
 	}
-	return rows(ctx, b.q.AddToJournal, list)
+	return rows(ctx, b.q.AddToHistory, list)
 }
 
 func (b *batch) flushTallies(ctx context.Context) error {
@@ -226,7 +226,15 @@ func (b *batch) flushPosition(ctx context.Context) error {
 	p := b.pos
 	return b.q.PutPosition(ctx, sqlc.PutPositionParams{
 		Sequence: int64(p.Sequence), EntryNs: ns(p.Time), Source: p.Source, EventID: p.ID, StreamNs: ns(p.Stream),
-		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.Parking.Milliseconds(),
+		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.ParkingLimit.Milliseconds(),
 		Timers: encodeAny(p.Timers), MailLimits: encodeAny(p.MailLimits), NotifyCC: encodeAny(p.NotifyCC),
 	})
+}
+
+func (b *batch) flushBounces(ctx context.Context) error {
+	var list [][]any
+	for _, x := range b.bounces {
+		list = append(list, []any{x.Mail, x.Entry.Sequence, ms(x.Entry.Time), x.Action, x.Status, x.Diagnostic})
+	}
+	return rows(ctx, b.q.AddBounces, list)
 }

@@ -27,7 +27,7 @@ func TestStoreApply_IdentityIsWithinTheAccount(t *testing.T) {
 				}
 			}
 			for _, e := range w.entries {
-				if result, seq, err := s.WhatBecame(t.Context(), e.Identity()); err != nil || result != workflow.Applied || seq != e.Sequence {
+				if result, seq, err := s.WhatBecame(t.Context(), e.Identity()); err != nil || result != workflow.ResultApplied || seq != e.Sequence {
 					t.Errorf("entry %d: %s at %d, %v", e.Sequence, result, seq, err)
 				}
 			}
@@ -53,8 +53,8 @@ func TestStoreApply_ForeignEntryLeavesNoTraceInTheHistory(t *testing.T) {
 			t.Errorf("the history has %+v", h)
 		}
 	}
-	if len(life.Turned) != 1 || life.Document.Status != workflow.Opened {
-		t.Errorf("the document is %s, with %d dead letters, want opened and 1", life.Document.Status, len(life.Turned))
+	if len(life.Refusals) != 1 || life.Document.Status != workflow.Opened {
+		t.Errorf("the document is %s, with %d dead letters, want opened and 1", life.Document.Status, len(life.Refusals))
 	}
 	if p := s.Position(); p.Claim != 3 || !p.Active() {
 		t.Errorf("position %+v: the next claim must know entry 3, and nobody has claimed", p)

@@ -8,7 +8,7 @@ import (
 )
 
 // load reads what the entries may touch: documents with their orders,
-// unsettled mails and parked events, the holders of orders, and which of the
+// pending mails and parked events, the holders of orders, and which of the
 // entries were met before.
 func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	if b.states == nil {
@@ -16,7 +16,7 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	}
 	b.metAt, b.verdicts = make(map[workflow.Identity]int, len(entries)), make(map[workflow.Identity]string)
 	b.mails, b.tallies = make(map[workflow.MailID]workflow.Mail), make(map[tally]int)
-	b.owedAt, b.settled = make(map[string]int), make(map[string]uint64)
+	b.pendingAt, b.done = make(map[string]int), make(map[string]uint64)
 	sids := slices.DeleteFunc(touched(entries), func(sid workflow.SID) bool { return b.states[sid] != nil })
 	if err := b.loadKnown(ctx, entries); err != nil {
 		return err
@@ -85,13 +85,13 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		}
 		b.states[d.SID] = &workflow.State{Document: d}
 	}
-	mails, err := b.q.LoadUnsettledMails(ctx, sids)
+	mails, err := b.q.LoadPendingMails(ctx, sids)
 	if err != nil {
 		return err
 	}
 	for _, r := range mails {
 		s := b.state(r.ID.Document())
-		s.Mails = append(s.Mails, unsettledMail(r))
+		s.Mails = append(s.Mails, pendingMail(r))
 	}
 	asked, err := b.q.LoadAsked(ctx, sids)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 	}
 	for _, r := range asked {
 		s := b.state(r.ID.Document())
-		s.Asked = append(s.Asked, fromMS(r.OwedMS))
+		s.Asked = append(s.Asked, fromMS(r.CausedMS))
 	}
 	waiting, err := b.q.LoadParked(ctx, sids)
 	if err != nil {
@@ -124,7 +124,7 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 	return nil
 }
 
-// state is the document's state in this batch; an unseen one where there is
+// state is the document's state in this batch; an unseen one if there is
 // none yet.
 func (b *batch) state(sid workflow.SID) *workflow.State {
 	s := b.states[sid]
@@ -162,6 +162,26 @@ func (b *batch) loadHolders(ctx context.Context, entries []workflow.Entry) error
 	rows, err := b.q.Holders(ctx, encode(named.list))
 	for _, r := range rows {
 		b.holders[r.Key] = workflow.Holder{Document: r.DocumentSID, Account: r.AccountSID}
+	}
+	return err
+}
+
+// loadAttempted reads which of the mails that the entries report on have been
+// begun.
+func (b *batch) loadAttempted(ctx context.Context, entries []workflow.Entry) error {
+	var ids []workflow.MailID
+	for _, e := range entries {
+		if body, ok := e.Body.(workflow.Bounced); ok {
+			ids = append(ids, body.Named()...)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := b.q.AttemptedMails(ctx, encode(ids))
+	b.attempted = make(map[workflow.MailID]bool, len(rows))
+	for _, id := range rows {
+		b.attempted[id] = true
 	}
 	return err
 }

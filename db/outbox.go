@@ -3,8 +3,11 @@ package db
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/db/internal/sqlc"
@@ -57,7 +60,7 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, but []string, most 
 	return due, nil
 }
 
-// NextDueMail returns when the next owed mail is due; zero where none is owed.
+// NextDueMail returns when the next owed mail is due; zero if none is owed.
 func (s *Store) NextDueMail(ctx context.Context) (time.Time, error) {
 	due, err := s.rq.NextDueMail(ctx)
 	if err != nil {
@@ -66,7 +69,7 @@ func (s *Store) NextDueMail(ctx context.Context) (time.Time, error) {
 	return fromMS(due), nil
 }
 
-// ClaimedMails lists the mails that the claim at seq has in hand, with what
+// ClaimedMails lists the mails that the claim at seq holds, with what
 // they are about.
 func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, error) {
 	rows, err := s.rq.ClaimedMails(ctx, int64(seq))
@@ -106,25 +109,25 @@ func (s *Store) OpenClaims(ctx context.Context) ([]uint64, error) {
 // greater places.
 type PlacedEvent struct {
 	Place int64
-	workflow.OwedEvent
+	workflow.PendingEvent
 }
 
 // DueEvents lists at most most events that are owed and due at now, in places
 // after after. Timers have to be due at stamp too, which is what the log would
-// stamp them with: one that stands there too early does not count.
+// stamp them with: one that is there too early does not count.
 func (s *Store) DueEvents(ctx context.Context, now, stamp time.Time, after int64, most int) ([]PlacedEvent, error) {
 	rows, err := s.rq.DueEvents(ctx, sqlc.DueEventsParams{NowMS: ms(now), StampMS: ms(stamp), After: after, Most: int64(most)})
 	if err != nil {
 		return nil, fmt.Errorf("read due events: %w", err)
 	}
-	return each(rows, func(r sqlc.OwedEvent) (PlacedEvent, error) {
-		o, err := owedEvent(r)
+	return each(rows, func(r sqlc.OutboxEvent) (PlacedEvent, error) {
+		o, err := pendingEvent(r)
 		return PlacedEvent{r.Place, o}, err
 	})
 }
 
 // NextDueEvent returns when the next event that is not due at now will be;
-// zero where there is none.
+// zero if there is none.
 func (s *Store) NextDueEvent(ctx context.Context, now time.Time) (time.Time, error) {
 	due, err := s.rq.NextDueEvent(ctx, ms(now))
 	if err != nil {
@@ -140,4 +143,71 @@ func (s *Store) MailsInDoubt(ctx context.Context) ([]workflow.Mail, error) {
 		return nil, fmt.Errorf("read mails in doubt: %w", err)
 	}
 	return each(rows, mail)
+}
+
+// Asked names an account and a mailbox, for the limits of how many emails of
+// the account ask one person to sign. Accounts are counted apart, so that none
+// can use up what another needs.
+func Asked(account workflow.SID, email string) string { return string(account) + " " + mailbox(email) }
+
+// mailbox is an email address as limits count it. Ways to write one mailbox
+// count as one: case, what follows a plus sign (RFC 5233), and dots in the
+// local part, which some providers ignore.
+func mailbox(email string) string {
+	email = strings.ToLower(email)
+	at := strings.LastIndexByte(email, '@')
+	if at < 0 {
+		return email
+	}
+	local, _, _ := strings.Cut(email[:at], "+")
+	return strings.ReplaceAll(local, ".", "") + email[at:]
+}
+
+// AskedBefore returns when the email was owed that is the n-th newest of those
+// by which the account asked one person to sign after since: signature emails
+// and reminders, sent or still to be sent. It is zero if there are fewer; n is
+// at least 1.
+func (s *Store) AskedBefore(ctx context.Context, account workflow.SID, email string, n int, since time.Time) (time.Time, error) {
+	at, err := s.rq.AskedBefore(ctx, sqlc.AskedBeforeParams{Asked: Asked(account, email), SinceMS: ms(since), Skip: int64(n - 1)})
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("count the emails to one person: %w", err)
+	}
+	return fromMS(at), nil
+}
+
+// Owing is what entries made the store owe, and what they were refused.
+type Owing struct {
+	Mails    map[workflow.MailKind]int `json:"mails"`
+	Events   map[string]int            `json:"events"` // by type
+	Refusals map[workflow.Code]int     `json:"refusals"`
+}
+
+// OwingSince tells what the entries after a sequence made the store owe.
+func (s *Store) OwingSince(ctx context.Context, sequence uint64) (o Owing, err error) {
+	o = Owing{map[workflow.MailKind]int{}, map[string]int{}, map[workflow.Code]int{}}
+	mails, err := s.rq.MailsSince(ctx, int64(sequence))
+	for _, r := range mails {
+		o.Mails[r.Kind] = int(r.N)
+	}
+	if err == nil {
+		events, errEvents := s.rq.OutboxEventsSince(ctx, int64(sequence))
+		for _, r := range events {
+			o.Events[r.Type] = int(r.N)
+		}
+		err = errEvents
+	}
+	if err == nil {
+		turned, errTurned := s.rq.RefusalsSince(ctx, int64(sequence))
+		for _, r := range turned {
+			o.Refusals[r.Code] = int(r.N)
+		}
+		err = errTurned
+	}
+	if err != nil {
+		return o, fmt.Errorf("read what is owed since entry %d: %w", sequence, err)
+	}
+	return o, nil
 }

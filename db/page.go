@@ -25,7 +25,7 @@ type PageQuery struct {
 
 // Page lists documents of an account, the newest first. A page stays what it
 // is while documents arrive, and costs the same wherever it lies. It fails
-// with workflow.ErrNotFound where After or Before is not a document of the
+// with workflow.ErrNotFound if After or Before is not a document of the
 // account.
 func (s *Store) Page(ctx context.Context, q PageQuery) ([]workflow.Document, error) {
 	rows, err := s.page(ctx, q)
@@ -79,29 +79,4 @@ func (s *Store) newer(ctx context.Context, q PageQuery, place int64) ([]sqlc.Doc
 		return s.rq.NewerOfStatus(ctx, sqlc.NewerOfStatusParams{AccountSID: q.Account, Status: q.Status, Place: place, Most: most})
 	}
 	return s.rq.NewerDocuments(ctx, sqlc.NewerDocumentsParams{AccountSID: q.Account, Place: place, Most: most})
-}
-
-// Refusal returns why an event was refused or became a dead letter, nil if it was
-// not. It fails with workflow.ErrNotFound if the event was not met yet.
-func (s *Store) Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error) {
-	_, sequence, err := s.WhatBecame(ctx, of)
-	if err != nil {
-		return nil, err
-	}
-	return s.RefusalAt(ctx, sequence)
-}
-
-// RefusalAt returns why the entry at a sequence was refused or became a dead
-// letter, nil if it was not.
-func (s *Store) RefusalAt(ctx context.Context, sequence uint64) (*workflow.Problem, error) {
-	r, err := s.rq.TurnedDownAt(ctx, int64(sequence))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what became of entry %d: %w", sequence, err)
-	}
-	return &workflow.Problem{
-		Code: r.Code, Message: r.Message, Field: r.Field, Order: r.OrderSID, Document: r.OtherSID, Until: fromMS(r.UntilMS),
-	}, nil
 }

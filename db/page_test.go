@@ -9,7 +9,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestPagesStayWhileDocumentsArrive(t *testing.T) {
+func TestStorePage_StaysWhileDocumentsArrive(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	for n := range 10 {
@@ -60,7 +60,7 @@ func TestPagesStayWhileDocumentsArrive(t *testing.T) {
 	}
 }
 
-func TestRefusalSaysWhy(t *testing.T) {
+func TestStoreRefusal(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.created(1)

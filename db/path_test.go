@@ -8,9 +8,9 @@ import (
 	"countersign/db"
 )
 
-// TestADirectoryMayHaveAnyName opens databases below directories whose names
+// TestOpen_DirectoryMayHaveAnyName opens databases below directories whose names
 // mean something in a URI. One cut off there would be another's database.
-func TestADirectoryMayHaveAnyName(t *testing.T) {
+func TestOpen_DirectoryMayHaveAnyName(t *testing.T) {
 	for _, name := range []string{"a#1", "a?mode=memory", "a%23", "a b&c"} {
 		dir := filepath.Join(t.TempDir(), name)
 		if err := os.Mkdir(dir, 0o700); err != nil {

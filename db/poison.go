@@ -11,9 +11,9 @@ import (
 	"countersign/workflow"
 )
 
-// onFold is called before an entry is decided, for tests that need one which
+// onEntry is called before an entry is decided, for tests that need one which
 // kills the process.
-var onFold func(workflow.Entry)
+var onEntry func(workflow.Entry)
 
 // FoldingName is the name in the data directory of the file that says what is
 // being folded.
@@ -35,11 +35,17 @@ type Poison struct {
 // not the machine. Of an entry whose decision kills the process it holds the
 // sequence, and of a batch whose reading or writing panics the range. A
 // process that is killed from outside while it waits for its disk leaves no
-// mark, for the entries in hand are not to blame.
+// mark, for the entries are not to blame.
+//
+// The mark is written for every entry, and not only after a panic was recovered:
+// the end of the memory, a full stack and a signal end the process without
+// running anything. It is written for one entry and not for a range: a worker
+// that is killed again and again from outside would soon be killed twice in a
+// range, and put an entry into quarantine that does no harm.
 type marker struct {
 	file *os.File
 	now  mark // what the file says
-	left mark // what the process before left behind; First is 0 where it left nothing
+	left mark // what the process before left behind; First is 0 if it left nothing
 }
 
 // mark is what the marker holds.
@@ -97,7 +103,7 @@ func (m *marker) entry(e workflow.Entry) {
 	}
 }
 
-// panicked marks the entries in hand, unless the mark is on one of them.
+// panicked marks the entries of the batch, unless the mark is on one of them.
 func (m *marker) panicked(entries []workflow.Entry) {
 	if m == nil || m.now.First > 0 {
 		return
@@ -137,7 +143,7 @@ func (m *marker) close() error {
 }
 
 // Poison returns the entry that this worker must not fold again, having died
-// of it before; nil where there is none.
+// of it before; nil if there is none.
 func (s *Store) Poison() *Poison {
 	if s.marker == nil {
 		return nil

@@ -9,14 +9,14 @@ import (
 )
 
 // In test builds the event whose id is POISON kills the process that folds it:
-// by a panic, or where POISON_KILLS is set as the kernel does when memory is
+// by a panic, or if POISON_KILLS is set as the kernel does when memory is
 // short.
 func init() {
 	id := os.Getenv("POISON")
 	if id == "" {
 		return
 	}
-	onFold = func(e workflow.Entry) {
+	onEntry = func(e workflow.Entry) {
 		switch {
 		case e.ID != id:
 		case os.Getenv("POISON_KILLS") != "":

@@ -12,9 +12,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestAnEntryThatKillsIsKnownAtTheThirdStart lets a process die of an entry
+// TestStorePoison_EntryIsKnownAtTheThirdStart lets a process die of an entry
 // twice. What stands around it is applied, whatever the batches.
-func TestAnEntryThatKillsIsKnownAtTheThirdStart(t *testing.T) {
+func TestStorePoison_EntryIsKnownAtTheThirdStart(t *testing.T) {
 	w := &writer{}
 	for n := range 12 {
 		w.created(n)
@@ -95,9 +95,9 @@ func dies(t *testing.T, s *db.Store, entries []workflow.Entry) (died bool) {
 	return false
 }
 
-// TestADeathOfSomethingElseIsNoSuspicion: a worker that ends or dies between
+// TestStorePoison_OtherDeathsAreNoSuspicion: a worker that ends or dies between
 // entries, or once of each, is given its entries again.
-func TestADeathOfSomethingElseIsNoSuspicion(t *testing.T) {
+func TestStorePoison_OtherDeathsAreNoSuspicion(t *testing.T) {
 	w := &writer{}
 	for n := range 6 {
 		w.created(n)

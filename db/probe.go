@@ -2,14 +2,11 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"countersign/workflow"
 )
 
 // roomNeeded is how much Probe writes beside the database, in bytes: SQLite often
@@ -20,7 +17,7 @@ const roomNeeded = 256 << 10
 // fails if either cannot be written, or if something else has held the database
 // until ctx ends; the error says what to do, as Open's does.
 func (s *Store) Probe(ctx context.Context) error {
-	if changed := s.Changed(); !s.fold.TryLock() {
+	if changed := s.Changed(); !s.applying.TryLock() {
 		select {
 		case <-changed: // a batch that was applied is a write, too
 			return nil
@@ -28,7 +25,7 @@ func (s *Store) Probe(ctx context.Context) error {
 			return fmt.Errorf("database %s: one write has held it until now: %w", s.path, ctx.Err())
 		}
 	}
-	defer s.fold.Unlock()
+	defer s.applying.Unlock()
 	if s.opened != nil {
 		switch now, err := os.Stat(s.path); {
 		case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(now, s.opened):
@@ -56,27 +53,4 @@ func (s *Store) Probe(ctx context.Context) error {
 func writable(dir string) error {
 	name := filepath.Join(dir, ".probe")
 	return errors.Join(os.WriteFile(name, make([]byte, roomNeeded), 0o600), os.Remove(name))
-}
-
-// LinksOut counts the documents whose link to sign was mailed, or may have been,
-// and is still good.
-func (s *Store) LinksOut(ctx context.Context) (int, error) {
-	n, err := s.rq.LinksOut(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("count the documents whose link is out: %w", err)
-	}
-	return int(n), nil
-}
-
-// KeptLetter returns the oldest document whose signed letter is in the object store.
-// It fails with workflow.ErrNotFound if there is none.
-func (s *Store) KeptLetter(ctx context.Context) (workflow.Document, error) {
-	row, err := s.rq.KeptLetter(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
-		return workflow.Document{}, fmt.Errorf("%w: no letter has been signed", workflow.ErrNotFound)
-	}
-	if err != nil {
-		return workflow.Document{}, fmt.Errorf("look for a signed letter: %w", err)
-	}
-	return document(row)
 }

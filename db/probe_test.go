@@ -64,13 +64,13 @@ func TestStoreProbe_FailsIfTheDatabaseCannotBeWritten(t *testing.T) {
 	}
 	fails(t.Context(), "is a directory")
 
-	s.fold.Lock()
+	s.applying.Lock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Probe(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("held by another write: %v", err)
 	}
-	s.fold.Unlock()
+	s.applying.Unlock()
 	if err := s.Probe(t.Context()); err != nil {
 		t.Error(err)
 	}

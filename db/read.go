@@ -17,7 +17,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// Document reads one document. It fails with workflow.ErrNotFound where no
+// Document reads one document. It fails with workflow.ErrNotFound if no
 // event has created it.
 func (s *Store) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
 	r, err := s.rq.GetDocument(ctx, sid)
@@ -50,16 +50,16 @@ func (s *Store) Documents(ctx context.Context, f Filter) ([]workflow.Document, e
 	return each(rows, document)
 }
 
-// Happening is one line of a document's history.
-type Happening struct {
+// HistoryLine is one line of a document's history.
+type HistoryLine struct {
 	Sequence uint64    `json:"sequence"` // the entry because of which it happened
 	Time     time.Time `json:"time"`
 	What     string    `json:"what"`
 	Detail   string    `json:"detail,omitempty"`
 }
 
-// Turned is an event that was refused, or a dead letter.
-type Turned struct {
+// Refusal is an event that was refused, or a dead letter.
+type Refusal struct {
 	Sequence uint64        `json:"sequence"`
 	Time     time.Time     `json:"time"`
 	Dead     bool          `json:"dead_letter"`
@@ -70,21 +70,49 @@ type Turned struct {
 	Field    string        `json:"field,omitempty"`
 }
 
+// EventState says what became of an event that has to stand on the log.
+type EventState string
+
+// The states of an event in the outbox.
+const (
+	EventPending EventState = "pending" // it is not on the log yet
+	EventDone    EventState = "done"    // it is on the log
+	EventDropped EventState = "dropped" // it was not on the log yet, and is no longer needed
+)
+
+// OutboxEvent is an event that has to stand on the log, and what became of it.
+type OutboxEvent struct {
+	workflow.PendingEvent
+	State    EventState
+	Sequence uint64 // where it is on the log; 0 unless State is EventDone
+}
+
+func outboxEvent(r sqlc.OutboxEvent) (OutboxEvent, error) {
+	o, err := pendingEvent(r)
+	e := OutboxEvent{PendingEvent: o, State: EventPending}
+	switch {
+	case r.DoneSeq == droppedSeq:
+		e.State = EventDropped
+	case r.DoneSeq > 0:
+		e.State, e.Sequence = EventDone, uint64(r.DoneSeq)
+	}
+	return e, err
+}
+
 // Life is all that is known of a document.
 type Life struct {
-	Document *workflow.Document   // nil where it has not been created
-	Mails    []workflow.Mail      // oldest first
-	Bounces  []Bounce             // what was reported of them, oldest first
-	Events   []workflow.OwedEvent // owed because of it, oldest first
-	Settled  []int64              // for each of Events: its sequence; 0 while owed, -1 where it is not wanted any more
+	Document *workflow.Document // nil if it has not been created
+	Mails    []workflow.Mail    // oldest first
+	Bounces  []Bounce           // what was reported of them, oldest first
+	Events   []OutboxEvent      // that have to stand on the log because of it, oldest first
 	Parked   []workflow.Parked
 	Timers   []workflow.Timer // that run, the soonest first
-	Turned   []Turned
-	History  []Happening
+	Refusals []Refusal
+	History  []HistoryLine
 }
 
 // Life reads all that is known of a document. It fails with
-// workflow.ErrNotFound where no event has named it.
+// workflow.ErrNotFound if no event has named it.
 func (s *Store) Life(ctx context.Context, sid workflow.SID) (l Life, err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, workflow.ErrNotFound) {
@@ -113,14 +141,11 @@ func (s *Store) Life(ctx context.Context, sid workflow.SID) (l Life, err error) 
 			return l, err
 		}
 	}
-	return l, s.lifeTurned(ctx, sid, &l)
+	return l, s.lifeRefusals(ctx, sid, &l)
 }
 
 func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) error {
-	events, err := s.rq.DocumentOwedEvents(ctx, workflow.SubjectPrefix+string(d.AccountSID)+"."+string(d.SID))
-	for _, e := range events {
-		l.Settled = append(l.Settled, e.SettledSeq)
-	}
+	events, err := s.rq.DocumentOutboxEvents(ctx, workflow.SubjectPrefix+string(d.AccountSID)+"."+string(d.SID))
 	if err != nil {
 		return err
 	}
@@ -131,11 +156,11 @@ func (s *Store) lifeEvents(ctx context.Context, d workflow.Document, l *Life) er
 	for _, r := range running {
 		l.Timers = append(l.Timers, timer(r))
 	}
-	l.Events, err = each(events, owedEvent)
+	l.Events, err = each(events, outboxEvent)
 	return err
 }
 
-func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error {
+func (s *Store) lifeRefusals(ctx context.Context, sid workflow.SID, l *Life) error {
 	waiting, err := s.rq.DocumentParked(ctx, sid)
 	if err != nil {
 		return err
@@ -143,19 +168,19 @@ func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error
 	if l.Parked, err = each(waiting, parked); err != nil {
 		return err
 	}
-	turned, err := s.rq.DocumentTurnedDown(ctx, sid)
+	turned, err := s.rq.DocumentRefusals(ctx, sid)
 	if err != nil {
 		return err
 	}
 	for _, t := range turned {
-		l.Turned = append(l.Turned, Turned{
+		l.Refusals = append(l.Refusals, Refusal{
 			uint64(t.Sequence), fromMS(t.AtMS), t.Dead, t.Source, t.EventID, t.Code, t.Message, t.Field,
 		})
 	}
 	if l.History, err = s.history(ctx, sid); err != nil {
 		return err
 	}
-	if l.Document == nil && len(l.Parked) == 0 && len(l.Turned) == 0 && len(l.History) == 0 {
+	if l.Document == nil && len(l.Parked) == 0 && len(l.Refusals) == 0 && len(l.History) == 0 {
 		return fmt.Errorf("%w: document %s", workflow.ErrNotFound, sid)
 	}
 	return nil
@@ -163,7 +188,7 @@ func (s *Store) lifeTurned(ctx context.Context, sid workflow.SID, l *Life) error
 
 // History reads what happened to a document, the oldest first: nothing if no
 // event has named it.
-func (s *Store) History(ctx context.Context, sid workflow.SID) ([]Happening, error) {
+func (s *Store) History(ctx context.Context, sid workflow.SID) ([]HistoryLine, error) {
 	lines, err := s.history(ctx, sid)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of %s: %w", sid, err)
@@ -171,10 +196,10 @@ func (s *Store) History(ctx context.Context, sid workflow.SID) ([]Happening, err
 	return lines, nil
 }
 
-func (s *Store) history(ctx context.Context, sid workflow.SID) (lines []Happening, err error) {
-	journal, err := s.rq.DocumentJournal(ctx, sid)
-	for _, j := range journal {
-		lines = append(lines, Happening{uint64(j.Sequence), fromMS(j.AtMS), j.What, j.Detail})
+func (s *Store) history(ctx context.Context, sid workflow.SID) (lines []HistoryLine, err error) {
+	rows, err := s.rq.DocumentHistory(ctx, sid)
+	for _, j := range rows {
+		lines = append(lines, HistoryLine{uint64(j.Sequence), fromMS(j.AtMS), j.What, j.Detail})
 	}
 	return lines, err
 }
@@ -193,21 +218,21 @@ func each[R, T any](rows []R, f func(R) (T, error)) ([]T, error) {
 
 // Counts is what there is, for an operator.
 type Counts struct {
-	Position    Position
-	Documents   map[workflow.Status]int
-	Mails       map[workflow.MailKind]map[workflow.MailState]int
-	DeadLetters int
-	OpenLetters int // dead letters that nobody has sent again or discarded
-	Refused     map[workflow.Code]int
-	Registers   int // register events that stand on the log
-	Unsettled   int // mails
-	InDoubt     int // mails whose outcome was lost at least once, settled since or not
-	OwedEvents  int // due and not on the log yet
-	Parked      int
-	OldestMail  time.Time // when the oldest unsettled mail became owed; zero where there is none
-	OldestEvent time.Time // when the first of OwedEvents was due; zero where there is none
-	Duplicates  uint64    // met by this process since it started
-	Applied     uint64    // entries that this process applied since it started
+	Position        Position
+	Documents       map[workflow.Status]int
+	Mails           map[workflow.MailKind]map[workflow.MailState]int
+	DeadLetters     int
+	OpenDeadLetters int // dead letters that nobody has sent again or discarded
+	Refused         map[workflow.Code]int
+	Registers       int // register events that stand on the log
+	PendingMails    int // mails
+	InDoubt         int // mails whose outcome was lost at least once, settled since or not
+	PendingEvents   int // due and not on the log yet
+	Parked          int
+	OldestMail      time.Time // when the oldest pending mail became owed; zero if there is none
+	OldestEvent     time.Time // when the first of PendingEvents was due; zero if there is none
+	Duplicates      uint64    // met by this process since it started
+	Applied         uint64    // entries that this process applied since it started
 }
 
 // Counts counts. now is the log's time.
@@ -235,13 +260,13 @@ func (s *Store) Counts(ctx context.Context, now time.Time) (c Counts, err error)
 	if err != nil {
 		return c, err
 	}
-	c.InDoubt, c.OwedEvents, c.Parked = int(b.Doubts), int(b.Events), int(b.Parked)
-	c.OldestMail, c.OldestEvent = fromMS(b.OldestOwedMS), fromMS(b.OldestEventMS)
+	c.InDoubt, c.PendingEvents, c.Parked = int(b.Doubts), int(b.Events), int(b.Parked)
+	c.OldestMail, c.OldestEvent = fromMS(b.OldestPendingMS), fromMS(b.OldestEventMS)
 	if claimed := fromMS(b.OldestClaimedMS); c.OldestMail.IsZero() || !claimed.IsZero() && claimed.Before(c.OldestMail) {
 		c.OldestMail = claimed
 	}
 	closed, err := s.rq.CountClosedDead(ctx)
-	c.OpenLetters = c.DeadLetters - int(closed)
+	c.OpenDeadLetters = c.DeadLetters - int(closed)
 	return c, err
 }
 
@@ -252,7 +277,7 @@ func (c *Counts) add(t sqlc.Tally) {
 		c.Documents[workflow.Status(t.Kind)] = n
 	case tallyRegisters:
 		c.Registers = n
-	case tallyTurned:
+	case tallyRefusals:
 		if code := workflow.Code(t.Kind); code.Dead() {
 			c.DeadLetters += n
 		} else {
@@ -264,8 +289,51 @@ func (c *Counts) add(t sqlc.Tally) {
 			c.Mails[kind] = map[workflow.MailState]int{}
 		}
 		c.Mails[kind][state] = n
-		if !state.Settled() {
-			c.Unsettled += n
+		if !state.Done() {
+			c.PendingMails += n
 		}
 	}
+}
+
+// Bounce is what a mail server reported of a mail that it had taken.
+type Bounce struct {
+	workflow.Bounced
+	Sequence uint64    `json:"sequence"` // the entry that says so
+	Time     time.Time `json:"time"`     // of that entry
+}
+
+// bounces lists what was reported of a document's mails, oldest first.
+func (s *Store) bounces(ctx context.Context, sid workflow.SID) ([]Bounce, error) {
+	rows, err := s.rq.DocumentBounces(ctx, string(sid))
+	var out []Bounce
+	for _, r := range rows {
+		out = append(out, Bounce{
+			Bounced:  workflow.Bounced{Mail: r.MailID, Action: r.Action, Status: r.Status, Diagnostic: r.Diagnostic},
+			Sequence: uint64(r.Sequence), Time: fromMS(r.AtMS),
+		})
+	}
+	return out, err
+}
+
+// LinksOut counts the documents whose link to sign was mailed, or may have been,
+// and is still good.
+func (s *Store) LinksOut(ctx context.Context) (int, error) {
+	n, err := s.rq.LinksOut(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count the documents whose link is out: %w", err)
+	}
+	return int(n), nil
+}
+
+// KeptLetter returns the oldest document whose signed letter is in the object store.
+// It fails with workflow.ErrNotFound if there is none.
+func (s *Store) KeptLetter(ctx context.Context) (workflow.Document, error) {
+	row, err := s.rq.KeptLetter(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return workflow.Document{}, fmt.Errorf("%w: no letter has been signed", workflow.ErrNotFound)
+	}
+	if err != nil {
+		return workflow.Document{}, fmt.Errorf("look for a signed letter: %w", err)
+	}
+	return document(row)
 }

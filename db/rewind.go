@@ -13,12 +13,12 @@ import (
 // rewindPage is how many applied entries are compared with the log at a time.
 const rewindPage = 500
 
-// Rewind puts the position back to the newest applied entry that still stands
+// Rewind puts the position back to the newest applied entry that is still
 // on the log, for a log that has lost its tail: matches says whether an entry
 // does. What was applied stays applied; the events that the log lost are owed
-// again, and entries met again change nothing. Those that were turned down, or
+// again, and entries met again change nothing. Those that were refused, or
 // wait, are forgotten: they have changed nothing, and another entry may stand in
-// the place by which they are known. It fails with workflow.ErrConflict where no
+// the place by which they are known. It fails with workflow.ErrConflict if no
 // entry matches.
 func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (p Position, err error) {
 	err = patiently(ctx, s.path, s.tell, func() error {
@@ -29,8 +29,8 @@ func (s *Store) Rewind(ctx context.Context, below uint64, matches func(seq uint6
 }
 
 func (s *Store) rewind(ctx context.Context, below uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error) {
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	s.lately = nil
 	next := int64(math.MaxInt64)
 	if below < math.MaxInt64 {
@@ -52,7 +52,7 @@ func (s *Store) rewind(ctx context.Context, below uint64, matches func(seq uint6
 			next = r.Sequence
 		}
 		if len(page) < rewindPage {
-			return Position{}, fmt.Errorf("%w: none of the entries applied here stands on this log", workflow.ErrConflict)
+			return Position{}, fmt.Errorf("%w: none of the entries applied here is on this log", workflow.ErrConflict)
 		}
 	}
 }
@@ -63,7 +63,7 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 	p.Claim = 0 // read back from the log
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		for _, forget := range []func(context.Context, int64) error{
-			q.TakeTurnedDownAfter, q.LoseTurnedDownAfter, q.LoseClosedAfter, q.LoseParkedAfter, q.LoseAnswersAfter, q.LoseIdleInboxAfter,
+			q.TakeRefusalsAfter, q.LoseRefusalsAfter, q.LoseClosedAfter, q.LoseParkedAfter, q.LoseAnswersAfter, q.LoseIdleInboxAfter,
 		} {
 			if err := forget(ctx, r.Sequence); err != nil {
 				return err
@@ -72,7 +72,7 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 		if _, err := q.LoseInboxAfter(ctx, r.Sequence); err != nil {
 			return err
 		}
-		if _, err := q.LoseOwedEventsAfter(ctx, r.Sequence); err != nil {
+		if _, err := q.LoseOutboxEventsAfter(ctx, r.Sequence); err != nil {
 			return err
 		}
 		b := batch{q: q, pos: p}

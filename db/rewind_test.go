@@ -13,7 +13,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestRewindGoesBackToWhatStillStands(t *testing.T) {
+func TestStoreRewind(t *testing.T) {
 	log := day()
 	s := open(t, t.TempDir())
 	apply(t, s, log...)
@@ -59,10 +59,10 @@ func TestRewindGoesBackToWhatStillStands(t *testing.T) {
 	}
 }
 
-// TestARewindForgetsWhatChangedNothing: what the log lost and was refused, or
+// TestStoreRewind_ForgetsWhatChangedNothing: what the log lost and was refused, or
 // waited, has changed nothing, and another entry takes its place. Nobody is told of
 // that one what was said of the other, and it does not get lost for it.
-func TestARewindForgetsWhatChangedNothing(t *testing.T) {
+func TestStoreRewind_ForgetsWhatChangedNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.created(1)
@@ -91,7 +91,7 @@ func TestARewindForgetsWhatChangedNothing(t *testing.T) {
 	apply(t, s, again.entries[1:]...)
 	fresh := open(t, t.TempDir())
 	apply(t, fresh, again.entries...)
-	for _, table := range []string{"turned_down", "tallies", "closed", "parked"} {
+	for _, table := range []string{"refusals", "tallies", "closed", "parked"} {
 		if diff := cmp.Diff(rowsOf(t, fresh, table), rowsOf(t, s, table)); diff != "" {
 			t.Errorf("%s of a store that never met the others (-), and of this one (+):\n%s", table, diff)
 		}

@@ -76,8 +76,8 @@ func decodeAny(s string, into any) error {
 func position(p sqlc.Position) (Position, error) {
 	out := Position{
 		Sequence: uint64(p.Sequence), Time: fromNS(p.EntryNs), ID: p.EventID, Source: p.Source, Stream: fromNS(p.StreamNs),
-		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int(p.Rules),
-		Parking: time.Duration(p.ParkingMS) * time.Millisecond, Worker: p.Worker,
+		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Worker: p.Worker,
+		Settings: workflow.Settings{Rules: int(p.Rules), ParkingLimit: time.Duration(p.ParkingMS) * time.Millisecond},
 	}
 	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.MailLimits, &out.MailLimits), decodeAny(p.NotifyCC, &out.NotifyCC)); err != nil {
 		return out, fmt.Errorf("settings of the rules: %w", err)
@@ -162,14 +162,14 @@ func document(r sqlc.Document) (workflow.Document, error) {
 }
 
 // mailRow is a mail as its table keeps it. What it is about is left as it is
-// there, where the mail does not say.
+// there if the mail does not say.
 func mailRow(m workflow.Mail) sqlc.PutMailParams {
 	_, domain, _ := strings.Cut(m.Recipient, "@")
 	r := sqlc.PutMailParams{
 		ID: m.ID, Kind: m.Kind, Recipient: m.Recipient, Domain: strings.ToLower(domain), State: m.State,
-		OwedSeq: int64(m.OwedSeq), OwedIndex: int64(m.OwedIndex), OwedMS: ms(m.OwedAt), DueMS: ms(m.Due),
+		CauseSeq: int64(m.CauseSeq), CauseIndex: int64(m.CauseIndex), CausedMS: ms(m.CausedAt), DueMS: ms(m.Due),
 		Attempts: int64(m.Attempts), Claim: int64(m.Claim), Doubts: int64(m.Doubts), TroubleMS: ms(m.Trouble), Withdrawn: m.Withdrawn,
-		Code: int64(m.Code), Reply: m.Reply, SettledMS: ms(m.SettledAt),
+		Code: int64(m.Code), Reply: m.Reply, DoneMS: ms(m.DoneAt),
 	}
 	if m.About != nil {
 		r.About = encode(m.About)
@@ -181,9 +181,9 @@ func mailRow(m workflow.Mail) sqlc.PutMailParams {
 func mail(r sqlc.Mail) (workflow.Mail, error) {
 	m := workflow.Mail{
 		ID: r.ID, Document: r.ID.Document(), Round: r.ID.Round(), Kind: r.Kind, Recipient: r.Recipient, State: r.State,
-		OwedSeq: uint64(r.OwedSeq), OwedIndex: int(r.OwedIndex), OwedAt: fromMS(r.OwedMS), Due: fromMS(r.DueMS),
+		CauseSeq: uint64(r.CauseSeq), CauseIndex: int(r.CauseIndex), CausedAt: fromMS(r.CausedMS), Due: fromMS(r.DueMS),
 		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Trouble: fromMS(r.TroubleMS), Withdrawn: r.Withdrawn,
-		Code: int(r.Code), Reply: r.Reply, SettledAt: fromMS(r.SettledMS),
+		Code: int(r.Code), Reply: r.Reply, DoneAt: fromMS(r.DoneMS),
 	}
 	if r.About != "" {
 		if err := json.Unmarshal([]byte(r.About), &m.About); err != nil {
@@ -193,10 +193,10 @@ func mail(r sqlc.Mail) (workflow.Mail, error) {
 	return m, nil
 }
 
-func unsettledMail(r sqlc.LoadUnsettledMailsRow) workflow.Mail {
+func pendingMail(r sqlc.LoadPendingMailsRow) workflow.Mail {
 	return workflow.Mail{
 		ID: r.ID, Document: r.ID.Document(), Round: r.ID.Round(), Kind: r.Kind, Recipient: r.Recipient, State: r.State,
-		OwedSeq: uint64(r.OwedSeq), OwedIndex: int(r.OwedIndex), OwedAt: fromMS(r.OwedMS), Due: fromMS(r.DueMS),
+		CauseSeq: uint64(r.CauseSeq), CauseIndex: int(r.CauseIndex), CausedAt: fromMS(r.CausedMS), Due: fromMS(r.DueMS),
 		Attempts: int(r.Attempts), Claim: uint64(r.Claim), Doubts: int(r.Doubts), Trouble: fromMS(r.TroubleMS), Withdrawn: r.Withdrawn,
 		Code: int(r.Code), Reply: r.Reply,
 	}
@@ -209,23 +209,23 @@ func timer(r sqlc.Timer) workflow.Timer {
 	}
 }
 
-func owedRow(o workflow.OwedEvent, settled int64) sqlc.AddOwedEventParams {
-	return sqlc.AddOwedEventParams{
+func outboxRow(o workflow.PendingEvent, settled int64) sqlc.AddOutboxEventParams {
+	return sqlc.AddOutboxEventParams{
 		Subject: o.Subject(), Type: o.Body.Type(), Body: encode(o.Body), Cause: int64(o.Cause),
-		AtMS: ms(o.At), DueMS: ms(o.Due), SettledSeq: settled,
+		AtMS: ms(o.At), DueMS: ms(o.Due), Answers: int64(o.Answers), DoneSeq: settled,
 	}
 }
 
-func owedEvent(r sqlc.OwedEvent) (workflow.OwedEvent, error) {
+func pendingEvent(r sqlc.OutboxEvent) (workflow.PendingEvent, error) {
 	body, err := workflow.DecodeBody(r.Type, []byte(r.Body))
 	if err != nil {
-		return workflow.OwedEvent{}, fmt.Errorf("body of owed event %s: %w", r.Subject, err)
+		return workflow.PendingEvent{}, fmt.Errorf("body of owed event %s: %w", r.Subject, err)
 	}
 	account, rest, _ := strings.Cut(strings.TrimPrefix(r.Subject, workflow.SubjectPrefix), ".")
 	sid, what, _ := strings.Cut(rest, ".")
-	return workflow.OwedEvent{
+	return workflow.PendingEvent{
 		Account: workflow.SID(account), Document: workflow.SID(sid), What: what, Body: body,
-		Cause: uint64(r.Cause), At: fromMS(r.AtMS), Due: fromMS(r.DueMS),
+		Cause: uint64(r.Cause), At: fromMS(r.AtMS), Due: fromMS(r.DueMS), Answers: uint64(r.Answers),
 	}, nil
 }
 

@@ -15,8 +15,8 @@ import (
 	"countersign/workflow"
 )
 
-// TestMigrationsGiveTheSchema holds the migrations to what sqlc reads.
-func TestMigrationsGiveTheSchema(t *testing.T) {
+// TestOpen_MigrationsGiveTheSchema holds the migrations to what sqlc reads.
+func TestOpen_MigrationsGiveTheSchema(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(t.Context(), dir)
 	if err != nil {
@@ -143,20 +143,20 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		"NewerOfEmail":          "documents USING INDEX documents_email (account_sid=? AND email=? AND place>?)",
 		"OlderOfEmailAndStatus": "documents USING INDEX documents_email_status (account_sid=? AND email=? AND status=? AND place<?)",
 		"NewerOfEmailAndStatus": "documents USING INDEX documents_email_status (account_sid=? AND email=? AND status=? AND place>?)",
-		"TurnedDownAt":          "turned_down USING INTEGER PRIMARY KEY (rowid=?)",
-		"AskedBefore":           "mails USING INDEX mails_asked (asked=? AND owed_ms>?)",
+		"RefusalAt":             "refusals USING INTEGER PRIMARY KEY (rowid=?)",
+		"AskedBefore":           "mails USING INDEX mails_asked (asked=? AND caused_ms>?)",
 		"LoadAsked":             "m USING PRIMARY KEY (id>? AND id<?)",
 		"DueMails":              "mails USING COVERING INDEX mails_due (<expr>=? AND due_ms<?)",
 		"NextDueMail":           "mails USING COVERING INDEX mails_due (<expr>=?)",
 		"ClaimedMails":          "mails USING INDEX mails_claim (claim=?)",
 		"OpenClaims":            "mails USING COVERING INDEX mails_claim",
-		"DueEvents":             "owed_events USING INDEX owed_events_due (due_ms<?)",
-		"NextDueEvent":          "owed_events USING COVERING INDEX owed_events_due (due_ms>?)",
+		"DueEvents":             "outbox_events USING INDEX outbox_events_due (due_ms<?)",
+		"NextDueEvent":          "outbox_events USING COVERING INDEX outbox_events_due (due_ms>?)",
 		"MailsInDoubt":          "mails USING INDEX mails_doubt (doubts>?)",
 		"DocumentMails":         "mails USING PRIMARY KEY (id>? AND id<?)",
 		"DocumentParked":        "parked USING INDEX parked_document (document_sid=?)",
-		"DocumentTurnedDown":    "turned_down USING INDEX turned_down_document (document_sid=?)",
-		"DocumentJournal":       "journal USING PRIMARY KEY (document_sid=?)",
+		"DocumentRefusals":      "refusals USING INDEX refusals_document (document_sid=?)",
+		"DocumentHistory":       "history USING PRIMARY KEY (document_sid=?)",
 	} {
 		plan := explained(t, s.read, queries[name])
 		if !strings.Contains(plan, search) {

@@ -33,7 +33,7 @@ const FileName = "countersign.db"
 var migrations embed.FS
 
 // Position is how far the log is folded into the store, and what identifies
-// the entry that stands there.
+// the entry that is there.
 type Position struct {
 	Sequence    uint64    // of the last entry applied, 0 before the first
 	Time        time.Time // that entry's timestamp
@@ -41,31 +41,13 @@ type Position struct {
 	Stream      time.Time // when the stream was created; zero before the first entry
 	Claim       uint64    // sequence of the last entry on the claims' subject, 0 before the first; it may be somebody else's
 	ClaimWorker string    // who made the last claim
-	Rules       int       // version of the rules in force
-	Parking     time.Duration
-	Timers      workflow.Timers     // of documents without their own
-	MailLimits  workflow.MailLimits // how often a document may ask its signer
-	NotifyCC    []workflow.Status   // those of workflow.Notices of which cc is told
-	Worker      string              // this file's own name on the log
+	Worker      string    // this file's own name on the log
+	workflow.Settings
 }
 
 // Active reports whether this worker made the last claim, or nobody has.
 func (p Position) Active() bool {
 	return p.Claim == 0 || p.ClaimWorker == "" || p.ClaimWorker == p.Worker
-}
-
-// InForce is what the log says of the rules, as it is put there.
-func (p Position) InForce() workflow.RulesActivated {
-	b := workflow.RulesActivated{
-		Version: p.Rules, ParkingLimitSeconds: int64(p.Parking / time.Second), NotifyCC: p.NotifyCC,
-	}
-	if p.Timers != (workflow.Timers{}) {
-		b.Timers = &p.Timers
-	}
-	if p.MailLimits != (workflow.MailLimits{}) {
-		b.MailLimits = &p.MailLimits
-	}
-	return b
 }
 
 // Store is the database: one connection that writes, and a pool that reads.
@@ -75,8 +57,8 @@ type Store struct {
 	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
 	unswept      atomic.Bool                      // see Unswept
-	fold         sync.Mutex                       // held while a batch is applied
-	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by fold
+	applying     sync.Mutex                       // held while a batch is applied
+	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
 	mu           sync.Mutex                       // guards what is below
 	position     Position
 	changed      chan struct{} // closed when a batch has been applied
@@ -89,7 +71,7 @@ type Store struct {
 }
 
 // Open opens the store in the directory dir, which must exist, and brings its
-// tables up to this program's version. It fails where the file is damaged, or
+// tables up to this program's version. It fails if the file is damaged, or
 // was written by a newer version. While another process has locked the file, Open
 // waits until ctx ends, and so does what later applies entries.
 func Open(ctx context.Context, dir string) (*Store, error) { return OpenTelling(ctx, dir, nil) }
@@ -132,7 +114,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
-	// The DSN has no word for it. Were the one connection ever made anew, it
+	// The DSN has no word for it. Were the one connection ever opened again, it
 	// would be slower and no less safe.
 	if _, err := s.write.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 16384"); err != nil {
 		return err
@@ -163,7 +145,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 
 // OpenOn opens a store on a database that is open already and has this
 // program's tables, a file's or one in memory: all reads and writes go through
-// it. worker is the file's own name on the log, where it has none yet.
+// it. worker is the file's own name on the log if it has none yet.
 func OpenOn(ctx context.Context, database *sql.DB, worker string) (*Store, error) {
 	s := &Store{changed: make(chan struct{}), write: database, read: database}
 	err := s.prepareWriter(ctx, worker)
@@ -258,35 +240,12 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// OpenReader opens a store that another process may be writing to, for reading
-// alone. It fails with workflow.ErrNotFound if there is none. It needs no
-// right to write to the directory, unless a worker was killed there and its
-// journal is left.
-func OpenReader(ctx context.Context, dir string) (*Store, error) {
-	path := filepath.Join(dir, FileName)
-	s := &Store{path: path, changed: make(chan struct{})}
-	if !exists(path) {
-		return nil, fmt.Errorf("%w: no database at %s; is --data-dir the worker's?", workflow.ErrNotFound, path)
-	}
-	err := s.openReaders(ctx)
-	if unwritable(err) && journalIsEmpty(path) {
-		_ = s.read.Close() // it has read nothing
-		if s.frozen, err = os.Stat(path); err == nil {
-			err = s.openReaders(ctx)
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(explainReading(path, err), s.Close())
-	}
-	return s, nil
-}
-
 // Close closes the store, after the batch that is being applied. It fails
 // with workflow.ErrConflict if what was read cannot be trusted: the file could
 // only be read as one that nobody writes to, and somebody wrote to it.
 func (s *Store) Close() error {
-	s.fold.Lock()
-	defer s.fold.Unlock()
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	errs := []error{s.marker.close(), s.stayedFrozen()}
 	for _, q := range []*sqlc.Queries{s.rq, s.wq} {
 		if q != nil {

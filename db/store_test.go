@@ -15,7 +15,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestADamagedOrNewerFileIsRefused(t *testing.T) {
+func TestOpen_DamagedOrNewerFileIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, db.FileName), bytes.Repeat([]byte("not a database "), 100), 0o600); err != nil {
 		t.Fatal(err)
@@ -28,9 +28,9 @@ func TestADamagedOrNewerFileIsRefused(t *testing.T) {
 	}
 }
 
-// TestAStoreOfANewerProgramIsRefused: one whose tables are newer, and one that
+// TestOpenReader_NewerProgramsFileIsRefused: one whose tables are newer, and one that
 // was folded by rules that this program does not know.
-func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
+func TestOpenReader_NewerProgramsFileIsRefused(t *testing.T) {
 	for name, change := range map[string]string{
 		"tables": "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)",
 		"rules":  "UPDATE position SET rules = 2",
@@ -57,9 +57,9 @@ func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
 	}
 }
 
-// TestAStoreOfAnotherProgramIsNotRead: while a fleet is upgraded a command may
+// TestOpenReader_OtherProgramsFileIsNotRead: while a fleet is upgraded a command may
 // meet a database that its worker, of another version, has open.
-func TestAStoreOfAnotherProgramIsNotRead(t *testing.T) {
+func TestOpenReader_OtherProgramsFileIsNotRead(t *testing.T) {
 	dir := t.TempDir()
 	raw, err := sql.Open("sqlite3", filepath.Join(dir, db.FileName))
 	if err != nil {

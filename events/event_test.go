@@ -53,7 +53,7 @@ func whole() []events.Event {
 		if doc == "_" {
 			acc = "_"
 		}
-		return eventlog.FromOwed(workflow.OwedEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
+		return eventlog.FromPending(workflow.PendingEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
 	}
 	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email", Order: hr1, Document: px, Until: at}}
 	return []events.Event{
@@ -173,7 +173,7 @@ func TestMessageOnTheWire(t *testing.T) {
 }
 
 func TestOwedEventIsKnownByItsSubject(t *testing.T) {
-	e := eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
+	e := eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
 	if want := ac + "." + px + ".due.expiry.1"; e.ID != want || e.Source != "countersign" || !e.Time.Equal(at) {
 		t.Errorf("got %q of %q at %v, want %q", e.ID, e.Source, e.Time, want)
 	}
@@ -206,7 +206,7 @@ func TestMessageRefuses(t *testing.T) {
 		{"an order's number that is nobody's", events.Created("/orders", "e1", ac, px, ordered), "data.hosted_number_orders[1].phone_number"},
 		{"an update to a number that is nobody's", events.Updated("/orders", "e1", ac, px, workflow.Updated{ContactPhoneNumber: new("+99912345678")}), "data.contact_phone_number"},
 		{"an order status with a number that is nobody's", events.OrderStatusChanged("/orders", "e1", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+99912345678"}), "data.phone_number"},
-		{"an owed event of another subject", eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "due.expiry.2", Body: workflow.TimerDue{Timer: "expiry", Round: 1}}), "data.round"},
+		{"an owed event of another subject", eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: "due.expiry.2", Body: workflow.TimerDue{Timer: "expiry", Round: 1}}), "data.round"},
 		{"what never travels", events.Event{ID: "x", Source: "/x", Account: ac, Document: px, What: "created", Body: workflow.Invalid{}}, "type"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestFromMsg_ReadsWhatAConsumerReceives(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := workflow.Refused{Sequence: sequence, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data", Message: "data: no"}}
-	if _, err := log.Append(t.Context(), eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: fmt.Sprintf("refused.%d", sequence), Body: refused, At: at})); err != nil {
+	if _, err := log.Append(t.Context(), eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: fmt.Sprintf("refused.%d", sequence), Body: refused, At: at})); err != nil {
 		t.Fatal(err)
 	}
 	consumer, err := js.CreateConsumer(t.Context(), events.StreamName, jetstream.ConsumerConfig{FilterSubject: events.Prefix + ac + ".*.refused.>"})

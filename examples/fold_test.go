@@ -27,7 +27,7 @@ type world struct {
 	met      map[string]bool // identities
 	states   map[workflow.SID]workflow.State
 	holders  map[string]workflow.Holder
-	owed     []workflow.OwedEvent
+	owed     []workflow.PendingEvent
 	tried    map[string]bool // greylisted addresses
 	got      ending
 }
@@ -52,7 +52,7 @@ func (w *world) take(sid workflow.SID, e workflow.Entry) {
 	}
 	w.met[id] = true
 	before := w.states[sid].Document
-	d := workflow.Decide(w.states[sid], e, workflow.Facts{Holders: w.holders, ParkingLimit: 24 * time.Hour})
+	d := workflow.Decide(w.states[sid], e, workflow.Facts{Holders: w.holders, Settings: workflow.Settings{ParkingLimit: 24 * time.Hour}})
 	w.states[sid] = d.State
 	for _, key := range workflow.HeldKeys(before) {
 		delete(w.holders, key)
@@ -60,7 +60,7 @@ func (w *world) take(sid workflow.SID, e workflow.Entry) {
 	for _, key := range workflow.HeldKeys(d.State.Document) {
 		w.holders[key] = workflow.Holder{Document: sid, Account: d.State.Document.AccountSID}
 	}
-	for _, o := range d.Owed {
+	for _, o := range d.Pending {
 		if !strings.HasPrefix(o.What, "due.") {
 			w.owed = append(w.owed, o)
 		}
@@ -72,9 +72,9 @@ func (w *world) take(sid workflow.SID, e workflow.Entry) {
 func (w *world) note(sid workflow.SID, d workflow.Decision) {
 	for _, v := range d.Verdicts {
 		switch v.Result {
-		case workflow.Turned:
+		case workflow.ResultRefused:
 			w.got.Totals.Refused++
-		case workflow.Dead:
+		case workflow.ResultDeadLetter:
 			w.got.Totals.Dead++
 		}
 	}

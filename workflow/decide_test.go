@@ -19,7 +19,7 @@ func want(t *testing.T, what, got, want string) {
 	}
 }
 
-func TestALifeFromCreatedToRegistered(t *testing.T) {
+func TestDecide_LifeFromCreatedToRegistered(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	want(t, "status before the mail server's word", string(d.state.Document.Status), "opened")
@@ -38,22 +38,22 @@ func TestALifeFromCreatedToRegistered(t *testing.T) {
 	want(t, "evidence", string(d.state.Document.Evidence), `{"name":"A \u003cB\u003e"}`)
 }
 
-func TestOnlyTheOldestMailOfADocumentIsOwed(t *testing.T) {
+func TestDecide_OnlyTheOldestEmailMayBeClaimed(t *testing.T) {
 	d := standing(t, workflow.Opened)
 	d.do(workflow.StatusChanged{Status: workflow.Signing})
 	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
-	want(t, "mails", d.mails(), "signature accepted signer@, sent owed a@, sent waiting b@")
+	want(t, "mails", d.mails(), "signature accepted signer@, sent pending a@, sent waiting b@")
 	d.settle(workflow.MailOutcome{Outcome: workflow.Deferred, RetryAfterMs: 60_000})
-	want(t, "after a deferral", d.mails(), "signature accepted signer@, sent owed a@, sent waiting b@")
+	want(t, "after a deferral", d.mails(), "signature accepted signer@, sent pending a@, sent waiting b@")
 	if got, want := d.state.Mails[0].Due, d.now.Add(time.Minute); !got.Equal(want) {
 		t.Errorf("deferred mail is due at %s, want %s", got, want)
 	}
 	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Reply: "550 no"})
-	want(t, "after a rejection", d.mails(), "signature accepted signer@, sent rejected a@, sent owed b@")
+	want(t, "after a rejection", d.mails(), "signature accepted signer@, sent rejected a@, sent pending b@")
 	want(t, "a notice's rejection", string(d.state.Document.Status), "signing")
 }
 
-func TestOneMailOfAKindForAnAddress(t *testing.T) {
+func TestDecide_AddressGetsOneEmailOfAKind(t *testing.T) {
 	d := newDesk(t)
 	c := created()
 	c.CCEmails = []string{"A@example.com", "Signer@example.com", "a@example.com"}
@@ -64,7 +64,7 @@ func TestOneMailOfAKindForAnAddress(t *testing.T) {
 	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted A@, sent accepted Signer@, signed accepted signer@, signed accepted A@")
 }
 
-func TestTheMailServersLastWordEndsTheDocument(t *testing.T) {
+func TestDecide_RejectedSignatureEmailEndsTheDocument(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Code: 550, Reply: "550 5.1.1 no such user"})
@@ -73,7 +73,7 @@ func TestTheMailServersLastWordEndsTheDocument(t *testing.T) {
 	want(t, "events", d.owed(), "became.opened.1, became.failed.1")
 }
 
-func TestARecallKillsTheLinkAndBeginsARound(t *testing.T) {
+func TestDecide_RecallEndsTheLinkAndBeginsARound(t *testing.T) {
 	d := standing(t, workflow.Signing)
 	d.do(workflow.StatusChanged{Status: workflow.Opened})
 	want(t, "order", string(d.state.Document.Orders[0].Status), "received")
@@ -84,25 +84,25 @@ func TestARecallKillsTheLinkAndBeginsARound(t *testing.T) {
 	want(t, "events", d.owed(), "became.opened.1, became.signing.1, became.opened.2, became.signing.2, order."+
 		string(order1)+".register, order."+string(order2)+".register, became.signed.2")
 	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted a@, sent accepted b@, signature accepted right@, "+
-		"sent accepted a@, sent accepted b@, signed owed right@, signed waiting a@, signed waiting b@")
+		"sent accepted a@, sent accepted b@, signed pending right@, signed waiting a@, signed waiting b@")
 }
 
-func TestAnEditOfWhatIsBeingSentIsANewRound(t *testing.T) {
+func TestDecide_EditOfWhatIsBeingSentBeginsARound(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	first := d.state.Mails[0].ID
 	d.do(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{first}})
 	claim := d.seq
 	d.do(workflow.Updated{Email: new("right@example.com")})
-	want(t, "mails while the first is in hand", d.mails(), "signature claimed signer@, signature waiting right@")
+	want(t, "mails while the first is in flight", d.mails(), "signature claimed signer@, signature waiting right@")
 	d.do(workflow.Settled{Claim: claim, Outcomes: []workflow.MailOutcome{{Mail: first, Outcome: workflow.Accepted}}})
 	want(t, "status: the first round's acceptance says nothing of the second", string(d.state.Document.Status), "opened")
-	want(t, "mails", d.mails(), "signature accepted signer@, signature owed right@")
+	want(t, "mails", d.mails(), "signature accepted signer@, signature pending right@")
 	d.accept()
 	want(t, "events", d.owed(), "became.opened.1, became.opened.2, became.signing.2")
 }
 
-func TestStatusOpenedHoldsADocumentThatIsBeingSent(t *testing.T) {
+func TestDecide_OpenedHoldsADocumentThatIsBeingSent(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	d.do(workflow.StatusChanged{Status: workflow.Opened})
@@ -117,7 +117,7 @@ func TestStatusOpenedHoldsADocumentThatIsBeingSent(t *testing.T) {
 	want(t, "status", string(d.state.Document.Status), "signing")
 }
 
-func TestEventsThatComeBeforeTheirCauseAreParked(t *testing.T) {
+func TestDecide_EventBeforeItsCauseIsParked(t *testing.T) {
 	d := newDesk(t)
 	d.do(workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderVerified})
 	d.do(workflow.StatusChanged{Status: workflow.Signed, Reason: "early"})
@@ -134,10 +134,10 @@ func TestEventsThatComeBeforeTheirCauseAreParked(t *testing.T) {
 	want(t, "verdicts", results(d.last), "applied, applied")
 	want(t, "events", d.owed(), "due.parked-1.1, due.parked-2.1, became.opened.1, became.signing.1, order."+
 		string(order1)+".register, order."+string(order2)+".register, became.signed.1")
-	want(t, "timers taken back", fmt.Sprint(len(d.last.Moot)), "1")
+	want(t, "timers taken back", fmt.Sprint(len(d.last.Dropped)), "1")
 }
 
-func TestParkingHasALimitByTheLogsClock(t *testing.T) {
+func TestDecide_ParkingEndsByTheLogsClock(t *testing.T) {
 	d := newDesk(t)
 	d.do(workflow.StatusChanged{Status: workflow.Signed})
 	timer := d.events[0].Body.(workflow.TimerDue)
@@ -159,8 +159,8 @@ func TestParkingHasALimitByTheLogsClock(t *testing.T) {
 	want(t, "status", string(d.state.Document.Status), "signing")
 }
 
-// TestAParkingTimerOfAClockThatIsDaysAhead fills the log with few events.
-func TestAParkingTimerOfAClockThatIsDaysAhead(t *testing.T) {
+// TestDecide_ParkingTimerOfAClockDaysAhead fills the log with few events.
+func TestDecide_ParkingTimerOfAClockDaysAhead(t *testing.T) {
 	d := newDesk(t)
 	d.do(workflow.StatusChanged{Status: workflow.Signed})
 	until := d.events[0].Due
@@ -187,7 +187,7 @@ func results(d workflow.Decision) string {
 	return strings.Join(out, ", ")
 }
 
-func TestWhoseNumbersTheyAre(t *testing.T) {
+func TestDecide_OrderIsOnOneLiveDocument(t *testing.T) {
 	d := newDesk(t)
 	c := created()
 	c.Hold, c.Locale, c.Subscriber = true, "es-MX", "Bayview Law"
@@ -211,7 +211,7 @@ func TestWhoseNumbersTheyAre(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestDecide_Refusals(t *testing.T) {
 	other := workflow.SID("PXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	for _, tt := range []struct {
 		name  string
@@ -245,9 +245,9 @@ func TestRefusals(t *testing.T) {
 			if diff := cmp.Diff(before.Document, d.state.Document); tt.from != workflow.Unseen && diff != "" {
 				t.Errorf("a refused event changed the document:\n%s", diff)
 			}
-			want(t, "owed", d.last.Owed[0].What, fmt.Sprint("refused.", d.seq))
-			if len(d.last.Owed) != 1 {
-				t.Errorf("owed %d events, want the refusal alone", len(d.last.Owed))
+			want(t, "owed", d.last.Pending[0].What, fmt.Sprint("refused.", d.seq))
+			if len(d.last.Pending) != 1 {
+				t.Errorf("owed %d events, want the refusal alone", len(d.last.Pending))
 			}
 		})
 	}
@@ -284,34 +284,34 @@ func TestHeldKeys_NumberIsFreeForNewLetter(t *testing.T) {
 	want(t, "canceled", fmt.Sprint(workflow.HeldKeys(doc)), "[]")
 }
 
-func TestAnotherAccountsEventIsRefused(t *testing.T) {
+func TestDecide_OtherAccountsEventIsRefused(t *testing.T) {
 	d := standing(t, workflow.Signing)
 	stranger := workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	d.from(stranger, workflow.StatusChanged{Status: workflow.Signed})
 	want(t, "code", string(d.last.Verdicts[0].Problem.Code), "wrong_account")
-	want(t, "told to", string(d.last.Owed[0].Account), string(stranger))
+	want(t, "told to", string(d.last.Pending[0].Account), string(stranger))
 	want(t, "status", string(d.state.Document.Status), "signing")
 	if len(d.last.Notes) != 0 {
 		t.Error("a stranger's event is in the document's history")
 	}
 }
 
-// TestARefusalIsNotRefused: the refused event of another account's event stands
+// TestDecide_RefusalIsNotRefused: the refused event of another account's event stands
 // under that account. Refused in turn, there would be one after the other for
 // ever.
-func TestARefusalIsNotRefused(t *testing.T) {
+func TestDecide_RefusalIsNotRefused(t *testing.T) {
 	d := standing(t, workflow.Opened)
 	got := workflow.Decide(d.state, workflow.Entry{
 		Sequence: 100, Time: d.now, Account: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", Document: document, ID: "refused.99", Source: workflow.Source,
 		Body: workflow.Refused{Sequence: 99, Problem: workflow.Problem{Code: workflow.CodeAccount}},
 	}, workflow.Facts{})
 	want(t, "results", results(got), "unchanged")
-	if len(got.Owed) > 0 {
-		t.Errorf("it owes %v", got.Owed)
+	if len(got.Pending) > 0 {
+		t.Errorf("it owes %v", got.Pending)
 	}
 }
 
-func TestOutcomesCountForTheLastClaimAlone(t *testing.T) {
+func TestDecide_OutcomeCountsForTheLastClaim(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	id := d.state.Mails[0].ID
@@ -323,7 +323,7 @@ func TestOutcomesCountForTheLastClaimAlone(t *testing.T) {
 	d.do(workflow.Settled{Claim: slow, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Rejected}}})
 	want(t, "after the slow one's word", d.mails(), "signature claimed signer@")
 	d.do(workflow.Settled{Claim: next, Outcomes: []workflow.MailOutcome{{Mail: id, Outcome: workflow.Unknown, RetryAfterMs: 1000}}})
-	want(t, "in doubt", d.mails(), "signature owed signer@")
+	want(t, "in doubt", d.mails(), "signature pending signer@")
 	want(t, "doubts", fmt.Sprint(d.state.Mails[0].Doubts), "2")
 	d.settle(workflow.MailOutcome{Outcome: workflow.Released})
 	want(t, "a mail handed back unbegun is no attempt", fmt.Sprint(d.state.Mails[0].Attempts), "2")
@@ -335,7 +335,7 @@ func TestOutcomesCountForTheLastClaimAlone(t *testing.T) {
 	want(t, "an operator can send it anew", string(d.state.Document.Status), "signing")
 }
 
-func TestTimers(t *testing.T) {
+func TestDecide_Timers(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		from  workflow.Status
@@ -366,9 +366,9 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// TestARefusalOfAnotherAccountsEventIsTheLastWord: what Countersign says of it
+// TestDecide_RefusalOfOtherAccountsEventIsFinal: what Countersign says of it
 // stands on the other account's subjects, and is not refused in its turn.
-func TestARefusalOfAnotherAccountsEventIsTheLastWord(t *testing.T) {
+func TestDecide_RefusalOfOtherAccountsEventIsFinal(t *testing.T) {
 	const other = workflow.SID("ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
 	d := newDesk(t)
 	d.from(other, workflow.StatusChanged{Status: workflow.Signed}) // parked, there is no document yet
@@ -376,22 +376,22 @@ func TestARefusalOfAnotherAccountsEventIsTheLastWord(t *testing.T) {
 	d.do(created())
 	d.accept()
 	d.from(other, workflow.StatusChanged{Status: workflow.Canceled})
-	refused := d.last.Owed
+	refused := d.last.Pending
 	if len(refused) != 1 || refused[0].Account != other || d.last.Verdicts[0].Problem.Code != workflow.CodeAccount {
 		t.Fatalf("another account's event: %+v", d.last)
 	}
 	for _, b := range []workflow.Body{refused[0].Body, workflow.Discarded{Sequence: 2, Reason: "x"}, parked} {
 		d.from(other, b)
-		if len(d.last.Owed) > 0 || d.last.Verdicts[0].Problem != nil {
+		if len(d.last.Pending) > 0 || d.last.Verdicts[0].Problem != nil {
 			t.Errorf("%s: %+v", b.Type(), d.last)
 		}
 	}
 }
 
-// TestASignatureIsForTheRoundThatWasSeen has a letter signed and declined whose
+// TestDecide_SignatureIsForTheRoundThatWasSeen has a letter signed and declined whose
 // document was recalled and sent anew meanwhile: neither counts for the new
 // round, and neither waits for it.
-func TestASignatureIsForTheRoundThatWasSeen(t *testing.T) {
+func TestDecide_SignatureIsForTheRoundThatWasSeen(t *testing.T) {
 	for _, status := range []workflow.Status{workflow.Signed, workflow.Canceled} {
 		d := standing(t, workflow.Signing)
 		d.do(workflow.StatusChanged{Status: workflow.Opened})

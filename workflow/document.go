@@ -11,7 +11,7 @@ import (
 // document, HR order, AD address) and 32 hex digits.
 type SID string
 
-// Status is where a document stands. The words are the API's own.
+// Status is the status of a document. The words are the API's own.
 type Status string
 
 // The statuses of a document. Only an opened one can be changed.
@@ -27,10 +27,10 @@ const (
 // Statuses lists every status that a document which exists can have.
 var Statuses = []Status{Opened, Signing, Signed, Canceled, Failed}
 
-// Ended reports whether a document that stands there stays there for ever.
+// Ended reports whether a document of this status keeps it for good.
 func (s Status) Ended() bool { return s == Signed || s == Canceled || s == Failed }
 
-// Released reports whether a document that stands there has given up its
+// Released reports whether a document of this status has given up its
 // orders, so that another document may take them.
 func (s Status) Released() bool { return s == Canceled || s == Failed }
 
@@ -49,7 +49,7 @@ const (
 // Endings lists every ending.
 var Endings = []Ending{EndedExpired, EndedUndeliverable, EndedDeclined, EndedWrongPerson}
 
-// OrderStatus is where a Hosted Number Order stands. The words are Twilio's
+// OrderStatus is the status of a Hosted Number Order. The words are Twilio's
 // (HostedNumberOrder resource, "Status values").
 type OrderStatus string
 
@@ -78,7 +78,7 @@ var OrderStatuses = []OrderStatus{
 type Order struct {
 	SID           SID         `json:"sid"`                      // the Hosted Number Order
 	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164; empty until an event tells it
-	Status        OrderStatus `json:"status"`                   // where the order stands
+	Status        OrderStatus `json:"status"`                   // the order's status
 	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
 
 	CurrentCarrier string `json:"current_carrier,omitempty"` // who carries the number's voice; empty until an event tells it
@@ -94,7 +94,7 @@ type ServiceAddress struct {
 	Country    string `json:"country,omitempty"`     // ISO 3166-1 alpha-2: two capital letters
 }
 
-// Lines writes the address as it stands on an envelope, without empty lines.
+// Lines writes the address as an envelope has it, without empty lines.
 func (a ServiceAddress) Lines() []string {
 	place := strings.Join(filled(a.City, strings.Join(filled(a.Region, a.PostalCode), " ")), ", ")
 	return filled(a.Street, place, a.Country)
@@ -105,12 +105,12 @@ func filled(parts ...string) []string {
 	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 }
 
-// Document is an Authorization Document as it stands at one moment. Its JSON
+// Document is an Authorization Document as it is at one moment. Its JSON
 // is the payload of a became event.
 type Document struct {
 	SID                SID             `json:"sid"`                            // the Authorization Document
 	AccountSID         SID             `json:"account_sid"`                    // whose document it is
-	Status             Status          `json:"status"`                         // where it stands
+	Status             Status          `json:"status"`                         // its status
 	Round              int             `json:"round"`                          // 1 at first; each recall, and each edit of what is being sent, begins another
 	Hold               bool            `json:"hold"`                           // opened, and not to be sent until a status event asks for signing
 	AddressSID         SID             `json:"address_sid"`                    // where the numbers are used
@@ -131,11 +131,11 @@ type Document struct {
 	LetterKept         bool            `json:"letter_kept,omitempty"`          // it was signed on the signing page, and its letter is in the object store of signed letters
 	LetterStale        bool            `json:"letter_stale,omitempty"`         // signed too long ago for orders that are not through yet
 	Timers             *OwnTimers      `json:"timers,omitempty"`               // its own, in place of the settings'
-	ExpiresAt          *time.Time      `json:"expires_at,omitempty"`           // when the round expires unless it is signed; left out until it is sent, and where it never does
-	FreshUntil         *time.Time      `json:"fresh_until,omitempty"`          // when the signed letter gets too old for orders that are not completed; left out where it never does
+	ExpiresAt          *time.Time      `json:"expires_at,omitempty"`           // when the round expires unless it is signed; left out until it is sent, and if it never expires
+	FreshUntil         *time.Time      `json:"fresh_until,omitempty"`          // when the signed letter gets too old for orders that are not completed; left out if it never does
 	DateCreated        time.Time       `json:"date_created"`                   // when the log took its first event
 	DateUpdated        time.Time       `json:"date_updated"`                   // when it last changed
-	DateSigned         *time.Time      `json:"date_signed,omitempty"`          // when the signature stood on the log; left out until then
+	DateSigned         *time.Time      `json:"date_signed,omitempty"`          // when the signature came to the log; left out until then
 }
 
 // Order returns the index of the order in the document, or -1.
@@ -143,7 +143,7 @@ func (d *Document) order(sid SID) int {
 	return slices.IndexFunc(d.Orders, func(o Order) bool { return o.SID == sid })
 }
 
-// setOrders moves every order that stands at one of from to the status to.
+// setOrders moves every order that has one of the statuses from to the status to.
 func (d *Document) setOrders(to OrderStatus, from ...OrderStatus) {
 	orders := slices.Clone(d.Orders)
 	for i := range orders {

@@ -10,7 +10,7 @@ import "time"
 // keep a document.
 //
 // Otherwise the Problem says what is left, with the code CodeStatus.
-func MayErase(d Document, mails []Mail, pending []OwedEvent, now time.Time) *Problem {
+func MayErase(d Document, mails []Mail, pending []PendingEvent, now time.Time) *Problem {
 	left := func(format string, args ...any) *Problem {
 		return problem(CodeStatus, "", "document "+string(d.SID)+" is not finished: "+format, args...)
 	}
@@ -23,7 +23,7 @@ func MayErase(d Document, mails []Mail, pending []OwedEvent, now time.Time) *Pro
 		}
 	}
 	for _, m := range mails {
-		if !m.State.Settled() {
+		if !m.State.Done() {
 			return left("email %s is %s", m.ID, m.State)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 func TestMayErase_OnlyFinishedDocuments(t *testing.T) {
 	now := time.Date(2026, 11, 24, 15, 0, 0, 0, time.UTC)
 	order := func(s OrderStatus) []Order { return []Order{{SID: "HR1", Status: s}} }
-	due := func(at time.Time) []OwedEvent { return []OwedEvent{{What: "became.failed.1", Due: at}} }
+	due := func(at time.Time) []PendingEvent { return []PendingEvent{{What: "became.failed.1", Due: at}} }
 	for name, c := range map[string]struct {
 		doc     Document
 		mails   []Mail
-		pending []OwedEvent
+		pending []PendingEvent
 		left    string // empty: it may be erased
 	}{
 		"canceled":               {doc: Document{Status: Canceled}},
@@ -26,7 +26,7 @@ func TestMayErase_OnlyFinishedDocuments(t *testing.T) {
 		"opened":                     {doc: Document{Status: Opened}, left: "it is opened"},
 		"signing":                    {doc: Document{Status: Signing}, left: "it is signing"},
 		"signed, order at carrier":   {doc: Document{Status: Signed, Orders: order(OrderCarrierProcessing)}, left: "order HR1 is carrier-processing"},
-		"a mail without an outcome":  {doc: Document{Status: Failed}, mails: []Mail{{ID: "m", State: MailOwed}}, left: "email m is owed"},
+		"a mail without an outcome":  {doc: Document{Status: Failed}, mails: []Mail{{ID: "m", State: MailPending}}, left: "email m is pending"},
 		"a mail in flight":           {doc: Document{Status: Failed}, mails: []Mail{{ID: "m", State: MailClaimed}}, left: "email m is claimed"},
 		"an event that is due":       {doc: Document{Status: Failed}, pending: due(now), left: "the event became.failed.1 is pending"},
 		"an event that was due once": {doc: Document{Status: Failed}, pending: due(now.Add(-time.Hour)), left: "became.failed.1"},

@@ -10,8 +10,8 @@ type Entry struct {
 	Sequence uint64    // its place on the log
 	Time     time.Time // the log's own time, the only one that decides anything
 	Subject  string
-	Account  SID    // from the subject; empty where it names none
-	Document SID    // from the subject; empty where it names none
+	Account  SID    // from the subject; empty if it names none
+	Document SID    // from the subject; empty if it names none
 	ID       string // together with Source and Account the event's identity
 	Source   string
 	Actor    string // sid of the account or API key that the REST API was called with; empty for other writers
@@ -56,10 +56,10 @@ const (
 )
 
 // OrderRef names an order that a document authorizes, with its number and the
-// number's carrier where the publisher knows them.
+// number's carrier if the publisher knows them.
 type OrderRef struct {
 	SID            SID    `json:"sid"`                       // the Hosted Number Order
-	PhoneNumber    string `json:"phone_number,omitempty"`    // E.164; left out where the publisher does not know it
+	PhoneNumber    string `json:"phone_number,omitempty"`    // E.164; left out if the publisher does not know it
 	CurrentCarrier string `json:"current_carrier,omitempty"` // name of the carrier that the number is with, and stays with
 }
 
@@ -93,12 +93,12 @@ type Updated struct {
 	ServiceAddress        *ServiceAddress `json:"service_address,omitempty"`          // the subscriber's, in place of the whole old one; {} clears it
 	HostedNumberOrderSIDs *[]SID          `json:"hosted_number_order_sids,omitempty"` // the orders that the document authorizes from now on
 	HostedNumberOrders    *[]OrderRef     `json:"hosted_number_orders,omitempty"`     // the same, with their numbers; the union of both lists counts
-	Timers                *OwnTimers      `json:"timers,omitempty"`                   // its own from the next time it is sent on; an empty object stands for the settings in force
+	Timers                *OwnTimers      `json:"timers,omitempty"`                   // its own from the next time it is sent on; an empty object means the settings in force
 }
 
 // StatusChanged asks for a document to stand at Status.
 type StatusChanged struct {
-	Status       Status          `json:"status"`                  // where the document is to stand
+	Status       Status          `json:"status"`                  // the status that is asked for
 	Reason       string          `json:"reason,omitempty"`        // why, for canceled and failed
 	CanceledBy   string          `json:"canceled_by,omitempty"`   // "signer" or "account"
 	EndedBy      Ending          `json:"ended_by,omitempty"`      // how it ended; only the signing page says so, from others it does not count
@@ -112,60 +112,60 @@ type StatusChanged struct {
 // order is the subject's.
 type OrderStatusChanged struct {
 	Order         SID         `json:"-"`
-	Status        OrderStatus `json:"status"`                   // where the order stands
+	Status        OrderStatus `json:"status"`                   // the order's status
 	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164
 	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
-	LetterTooOld  bool        `json:"letter_too_old,omitempty"` // it was turned down because its letter is too old
+	LetterTooOld  bool        `json:"letter_too_old,omitempty"` // it was refused because its letter is too old
 }
 
 // Register asks the order service to register one number of a signed document.
 type Register struct {
 	OrderSID           SID       `json:"hosted_number_order_sid"`        // the order to register
-	PhoneNumber        string    `json:"phone_number,omitempty"`         // E.164; left out where no event told it
+	PhoneNumber        string    `json:"phone_number,omitempty"`         // E.164; left out if no event told it
 	DocumentSID        SID       `json:"authorization_document_sid"`     // the signed document that authorizes it
 	AccountSID         SID       `json:"account_sid"`                    // whose document it is
 	AddressSID         SID       `json:"address_sid"`                    // where the numbers are used
 	Email              string    `json:"email"`                          // the signer
 	ContactTitle       string    `json:"contact_title,omitempty"`        // of the contact at the signer
 	ContactPhoneNumber string    `json:"contact_phone_number,omitempty"` // of the contact at the signer, E.164
-	DateSigned         time.Time `json:"date_signed"`                    // when the signature stood on the log
+	DateSigned         time.Time `json:"date_signed"`                    // when the signature came to the log
 	LetterDigest       string    `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed
 }
 
-// Became announces that a document now stands at a status; the whole document
+// Became announces that a document now has a status; the whole document
 // is the payload.
 type Became struct{ Document }
 
 // Refused announces that the event at Sequence was refused or became a dead
 // letter.
 type Refused struct {
-	Sequence uint64 `json:"sequence"`               // where the refused event stands on the log
-	EventID  string `json:"event_id,omitempty"`     // the refused event's id; left out where it was unreadable
-	Source   string `json:"event_source,omitempty"` // the refused event's source; left out where it was unreadable
+	Sequence uint64 `json:"sequence"`               // where the refused event is on the log
+	EventID  string `json:"event_id,omitempty"`     // the refused event's id; left out if it was unreadable
+	Source   string `json:"event_source,omitempty"` // the refused event's source; left out if it was unreadable
 	Problem
 }
 
 // TimerDue says that a timer of a document's round came due. Timers are
 // "reminder-N", "expiry", "freshness", and "parked-N" for the parked event at
 // sequence N. "expiry-N" and "freshness-N" are owed because of the entry N. One
-// that stands on the log before its time does not count, and is owed again.
+// that comes to the log before its time does not count, and is sent again.
 type TimerDue struct {
 	Timer string    `json:"timer"`  // which timer: "expiry", "reminder-2", "parked-17"
 	Round int       `json:"round"`  // the document's round, or the try at a parked event
 	DueAt time.Time `json:"due_at"` // when it was due
 }
 
-// Claimed takes mails in hand. The mails are the worker's to send if this
+// Claimed reserves emails for a worker. The emails are the worker's to send if this
 // event lands behind the last claim that the worker knew.
 type Claimed struct {
 	Worker string   `json:"worker"` // who sends them
-	Mails  []MailID `json:"mails"`  // the mails taken in hand
+	Mails  []MailID `json:"mails"`  // the emails that are reserved
 }
 
 // Settled carries what became of mails that the claim at sequence Claim
-// took in hand. An outcome counts only while that claim is the mail's last.
+// reserved. An outcome counts only while that claim is the mail's last.
 type Settled struct {
-	Worker   string        `json:"worker"`   // who had them in hand
+	Worker   string        `json:"worker"`   // who sent them
 	Claim    uint64        `json:"claim"`    // sequence of the claim
 	Outcomes []MailOutcome `json:"outcomes"` // one for each mail that is settled
 }
@@ -183,9 +183,9 @@ type RulesActivated struct {
 // LetterStale announces that a signed letter is too old for orders that are
 // not completed: they need another.
 type LetterStale struct {
-	Reason     string    `json:"reason"`                   // "age", or "rejected" where the order service said so
+	Reason     string    `json:"reason"`                   // "age", or "rejected" if the order service said so
 	Round      int       `json:"round"`                    // the document's round
-	DateSigned time.Time `json:"date_signed"`              // when the signature stood on the log
+	DateSigned time.Time `json:"date_signed"`              // when the signature came to the log
 	OrderSIDs  []SID     `json:"hosted_number_order_sids"` // the orders that are not completed
 }
 
@@ -195,7 +195,7 @@ type LetterStale struct {
 type Erased struct {
 	DocumentSID SID           `json:"authorization_document_sid"`         // the document that is no more
 	AccountSID  SID           `json:"account_sid"`                        // whose document it was
-	Status      Status        `json:"status"`                             // where it stood: signed, canceled or failed
+	Status      Status        `json:"status"`                             // its last status: signed, canceled or failed
 	Round       int           `json:"round"`                              // its last round
 	OrderSIDs   []SID         `json:"hosted_number_order_sids,omitempty"` // the orders that it authorized; a signed one keeps them
 	Entries     []ErasedEntry `json:"entries"`                            // what is taken off the log
@@ -204,8 +204,8 @@ type Erased struct {
 
 // ErasedEntry is an entry that was taken off the log.
 type ErasedEntry struct {
-	Sequence uint64 `json:"sequence"`       // where it stood
-	Type     string `json:"type,omitempty"` // of the event; left out where it was unreadable
+	Sequence uint64 `json:"sequence"`       // where it was on the log
+	Type     string `json:"type,omitempty"` // of the event; left out if it was unreadable
 	SHA256   string `json:"sha256"`         // of its payload, in hex
 }
 

@@ -52,8 +52,8 @@ func (m Mail) begun() bool { return m.Kind.Asks() && m.Attempts > 0 }
 func (d *decider) nextAsk(replaces bool) time.Time {
 	asked := d.state.Asked
 	for _, m := range d.state.Mails {
-		if m.begun() || m.Kind.Asks() && !replaces && !m.State.Settled() {
-			asked = insert(asked, m.OwedAt)
+		if m.begun() || m.Kind.Asks() && !replaces && !m.State.Done() {
+			asked = insert(asked, m.CausedAt)
 		}
 	}
 	return d.facts.MailLimits.next(asked, d.now)

@@ -34,7 +34,7 @@ func (d *desk) deliver() {
 func (d *desk) asked() (times []time.Time) {
 	for _, m := range d.sent {
 		if m.Kind.Asks() && m.Attempts > 0 {
-			times = append(times, m.OwedAt)
+			times = append(times, m.CausedAt)
 		}
 	}
 	slices.SortFunc(times, time.Time.Compare)
@@ -81,7 +81,7 @@ func TestMailLimits_ADocumentIsNoCannon(t *testing.T) {
 					if s, ok := b.(workflow.StatusChanged); ok && s.Status == workflow.Opened && p != nil {
 						t.Fatalf("a recall was refused: %v", p)
 					}
-					if p != nil && (p.Code != workflow.CodeTooManyEmails || d.last.Verdicts[0].Result != workflow.Turned) {
+					if p != nil && (p.Code != workflow.CodeTooManyEmails || d.last.Verdicts[0].Result != workflow.ResultRefused) {
 						t.Fatalf("refused as %s: %v", p.Code, p)
 					}
 				}
@@ -113,7 +113,7 @@ func TestMailLimits_UpdatesOfAnOpenedDocument(t *testing.T) {
 	d.do(created())
 	for i := range 448 {
 		for _, m := range d.state.Mails {
-			if m.State == workflow.MailOwed {
+			if m.State == workflow.MailPending {
 				d.after(0, workflow.Claimed{Worker: "w", Mails: []workflow.MailID{m.ID}})
 				d.after(0, workflow.Settled{Worker: "w", Claim: d.seq, Outcomes: []workflow.MailOutcome{{Mail: m.ID, Outcome: workflow.Deferred}}})
 			}
@@ -135,7 +135,7 @@ func TestMailLimits_TheRefusalSaysWhenToAskAgain(t *testing.T) {
 	d.facts.MailLimits = workflow.MailLimits{Interval: 60, PerDay: 30}
 	d.do(created())
 	d.deliver()
-	began := d.sent[d.order[0]].OwedAt
+	began := d.sent[d.order[0]].CausedAt
 	for range workflow.MailBurst {
 		d.after(time.Second, workflow.Resend{})
 		d.deliver()
@@ -206,7 +206,7 @@ func TestMailLimits_RemindersCount(t *testing.T) {
 	checkLimits(t, d)
 }
 
-// TestMailLimits_WhatIsOwedCounts has a reminder owed, and not begun, when the
+// TestMailLimits_WhatIsOwedCounts has a reminder pending, and not begun, when the
 // signature email is asked for once more: only one of them may leave today.
 func TestMailLimits_WhatIsOwedCounts(t *testing.T) {
 	d := newDesk(t)

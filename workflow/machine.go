@@ -5,7 +5,7 @@ type cell byte
 
 const (
 	refuse cell = '.' // no such move; a named reason
-	same   cell = '=' // it stands there already
+	same   cell = '=' // it has this status already
 	move   cell = 'x'
 	edit   cell = 'e' // new content for an opened document
 	send   cell = 's' // the signature mail is owed
@@ -13,7 +13,7 @@ const (
 	park   cell = 'p' // kept until it can apply
 )
 
-// machine is the whole state machine, of version 1 of the rules: a row is where a document stands, a
+// machine is the whole state machine, of version 1 of the rules: a row is a document's status, a
 // column is what is asked for, in the order of Statuses. Created and updated
 // ask for opened.
 var machine = map[Status]string{
@@ -35,7 +35,7 @@ var machines = map[int]map[Status]string{1: machine}
 // knows. Which one is in force the log says.
 func RulesVersion() int { return len(machines) }
 
-// machineOf is the state machine of a version of the rules; 0 stands for the
+// machineOf is the state machine of a version of the rules; 0 means the
 // first.
 func machineOf(version int) map[Status]string { return machines[max(version, 1)] }
 

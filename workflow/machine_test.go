@@ -22,7 +22,7 @@ canceled  .        .        .        =        .
 failed    .        .        .        .        =
 `
 
-func TestDecideDrawsTheMachine(t *testing.T) {
+func TestDecide_Machine(t *testing.T) {
 	var got strings.Builder
 	fmt.Fprintf(&got, "\n%-10s%-9s%-9s%-9s%-9s%s\n", "", "opened", "signing", "signed", "canceled", "failed")
 	for _, from := range append([]workflow.Status{workflow.Unseen}, workflow.Statuses...) {
@@ -56,11 +56,11 @@ func cell(t *testing.T, from, to workflow.Status) string {
 	}
 	after := d.state.Document
 	switch d.last.Verdicts[0].Result {
-	case workflow.Parking:
+	case workflow.ResultParked:
 		return "park"
-	case workflow.Turned:
+	case workflow.ResultRefused:
 		return "."
-	case workflow.Unchanged:
+	case workflow.ResultUnchanged:
 		return "="
 	}
 	switch {
@@ -70,7 +70,7 @@ func cell(t *testing.T, from, to workflow.Status) string {
 		return "x"
 	case after.Email == "new@example.com":
 		return "edit"
-	case after.Status == workflow.Opened && strings.Contains(d.mails(), "signature owed"):
+	case after.Status == workflow.Opened && strings.Contains(d.mails(), "signature pending"):
 		return "send"
 	}
 	return "?"
@@ -112,7 +112,7 @@ type desk struct {
 type ledger struct {
 	order  []workflow.MailID
 	sent   map[workflow.MailID]workflow.Mail
-	events []workflow.OwedEvent
+	events []workflow.PendingEvent
 }
 
 func newDesk(t *testing.T) *desk {
@@ -140,7 +140,8 @@ func (d *desk) from(account workflow.SID, b workflow.Body) workflow.Decision {
 	case workflow.Claimed, workflow.Settled:
 		e.Account, e.Document = "", ""
 	}
-	f := workflow.Facts{Holders: d.holders, ParkingLimit: 24 * time.Hour, Timers: d.facts.Timers, MailLimits: d.facts.MailLimits, NotifyCC: d.facts.NotifyCC}
+	f := workflow.Facts{Settings: d.facts.Settings, Holders: d.holders}
+	f.ParkingLimit = 24 * time.Hour
 	if b, ok := b.(workflow.Bounced); ok {
 		f.Attempted = make(map[workflow.MailID]bool)
 		for _, id := range b.Named() {
@@ -155,14 +156,14 @@ func (d *desk) from(account workflow.SID, b workflow.Body) workflow.Decision {
 		}
 		d.sent[m.ID] = m
 	}
-	d.events = append(d.events, d.last.Owed...)
+	d.events = append(d.events, d.last.Pending...)
 	return d.last
 }
 
 // settle claims the oldest mail, which must be owed, and settles it.
 func (d *desk) settle(o workflow.MailOutcome) {
 	d.t.Helper()
-	if len(d.state.Mails) == 0 || d.state.Mails[0].State != workflow.MailOwed {
+	if len(d.state.Mails) == 0 || d.state.Mails[0].State != workflow.MailPending {
 		d.t.Fatalf("no mail is owed: %s", d.mails())
 	}
 	o.Mail = d.state.Mails[0].ID
@@ -178,7 +179,7 @@ func (d *desk) accept() {
 	}
 }
 
-// mails lists all mails ever owed: "signature accepted signer@, sent owed a@".
+// mails lists all mails ever owed: "signature accepted signer@, sent pending a@".
 func (d *desk) mails() string {
 	var out []string
 	for _, id := range d.order {

@@ -17,8 +17,8 @@ const (
 	MailReminder  MailKind = "reminder"  // to the signer: still waiting for the signature
 	MailSent      MailKind = "sent"      // to each cc: it has been sent to the signer
 	MailSigned    MailKind = "signed"    // to each cc and the signer: it has been signed
-	MailCanceled  MailKind = "canceled"  // to each cc, where the settings say so: it was declined or withdrawn
-	MailFailed    MailKind = "failed"    // to each cc, where the settings say so: it expired, or could not be sent
+	MailCanceled  MailKind = "canceled"  // to each cc, if the settings say so: it was declined or withdrawn
+	MailFailed    MailKind = "failed"    // to each cc, if the settings say so: it expired, or could not be sent
 )
 
 // MailKinds lists every kind of mail.
@@ -38,7 +38,7 @@ var mailIDPattern = regexp.MustCompile(MailIDPattern)
 // Valid reports whether the id has the shape of one of ours.
 func (id MailID) Valid() bool { return mailIDPattern.MatchString(string(id)) }
 
-// Document returns the sid of the document that the mail is about, or "" where
+// Document returns the sid of the document that the mail is about, or "" if
 // the id is not one of ours.
 func (id MailID) Document() SID {
 	sid, rest, ok := strings.Cut(string(id), ".")
@@ -48,7 +48,7 @@ func (id MailID) Document() SID {
 	return SID(sid)
 }
 
-// Round returns the round of the document that the mail is about, or 0 where
+// Round returns the round of the document that the mail is about, or 0 if
 // the id is not one of ours.
 func (id MailID) Round() int {
 	_, rest, _ := strings.Cut(string(id), ".")
@@ -57,7 +57,7 @@ func (id MailID) Round() int {
 	return n
 }
 
-// Kind returns the kind of the mail, or "" where the id is not one of ours.
+// Kind returns the kind of the mail, or "" if the id is not one of ours.
 func (id MailID) Kind() MailKind {
 	parts := strings.Split(string(id), ".")
 	if len(parts) != 4 {
@@ -76,7 +76,7 @@ type MailState string
 // The states of a mail. The last four are settled: nothing more happens to it.
 const (
 	MailWaiting   MailState = "waiting"   // behind an older mail of its document
-	MailOwed      MailState = "owed"      // to be claimed when due
+	MailPending   MailState = "pending"   // to be claimed when due
 	MailClaimed   MailState = "claimed"   // in a worker's hands; in doubt once its time has passed
 	MailAccepted  MailState = "accepted"  // the mail server took it
 	MailRejected  MailState = "rejected"  // the mail server refused it for good, or patience ended
@@ -85,14 +85,14 @@ const (
 )
 
 // MailStates lists every state a mail can have.
-var MailStates = []MailState{MailWaiting, MailOwed, MailClaimed, MailAccepted, MailRejected, MailHeld, MailWithdrawn}
+var MailStates = []MailState{MailWaiting, MailPending, MailClaimed, MailAccepted, MailRejected, MailHeld, MailWithdrawn}
 
-// Settled reports whether nothing more happens to the mail.
-func (s MailState) Settled() bool {
+// Done reports whether nothing more happens to the mail.
+func (s MailState) Done() bool {
 	return s == MailAccepted || s == MailRejected || s == MailHeld || s == MailWithdrawn
 }
 
-// Outcome is what became of a mail that a worker had in hand.
+// Outcome is what became of an email that a worker had claimed.
 type Outcome string
 
 // The outcomes. What happens after a deferral is the settling worker's word,
@@ -113,31 +113,31 @@ var Outcomes = []Outcome{Accepted, Rejected, Deferred, Unknown, Held, Released}
 type MailOutcome struct {
 	Mail         MailID  `json:"mail"`                     // which mail
 	Outcome      Outcome `json:"outcome"`                  // what became of it
-	Code         int     `json:"code,omitempty"`           // SMTP reply code; 0 where there was none
+	Code         int     `json:"code,omitempty"`           // SMTP reply code; 0 if there was none
 	Reply        string  `json:"reply,omitempty"`          // SMTP reply or error, addresses blotted out
 	RetryAfterMs int64   `json:"retry_after_ms,omitempty"` // from this event's time on
 }
 
 // Mail is one message to one recipient, owed because of an entry.
 type Mail struct {
-	ID        MailID
-	Document  SID
-	Round     int
-	Kind      MailKind
-	Recipient string
-	State     MailState
-	OwedSeq   uint64 // the entry that owed it; with OwedIndex the order among the document's mails
-	OwedIndex int
-	OwedAt    time.Time
-	Due       time.Time // when it may be claimed, while owed
-	Attempts  int       // how often a worker began it, as far as is known
-	Claim     uint64    // sequence of the last claim, 0 before the first
-	Doubts    int       // how often its outcome was lost
-	Trouble   time.Time // when it was first deferred or left in doubt, since the mail server took no mail of ours; zero if never
-	Withdrawn bool      // not to be retried: its link is dead
-	Code      int       // of the last SMTP reply
-	Reply     string
-	SettledAt time.Time // zero while unsettled
+	ID         MailID
+	Document   SID
+	Round      int
+	Kind       MailKind
+	Recipient  string
+	State      MailState
+	CauseSeq   uint64 // the entry that owed it; with CauseIndex the order among the document's mails
+	CauseIndex int
+	CausedAt   time.Time
+	Due        time.Time // when it may be claimed, while owed
+	Attempts   int       // how often a worker began it, as far as is known
+	Claim      uint64    // sequence of the last claim, 0 before the first
+	Doubts     int       // how often its outcome was lost
+	Trouble    time.Time // when it was first deferred or left in doubt, since the mail server took no mail of ours; zero if never
+	Withdrawn  bool      // not to be retried: its link is dead
+	Code       int       // of the last SMTP reply
+	Reply      string
+	DoneAt     time.Time // zero while pending
 
 	// About is the document as it stood in the mail's round: what the mail
 	// says. In State it is nil as long as the document itself still tells.

@@ -38,7 +38,7 @@ func (d *decider) create(e Entry, b Created) *Problem {
 func (d *decider) update(e Entry, b Updated) *Problem {
 	doc := &d.state.Document
 	if doc.Status != Opened {
-		return problem(CodeImmutable, "", "document %s is %s and cannot be changed%s", doc.SID, doc.Status, mend(doc.Status))
+		return problem(CodeImmutable, "", "document %s is %s and cannot be changed%s", doc.SID, doc.Status, howToChange(doc.Status))
 	}
 	next := *doc
 	set(&next.AddressSID, b.AddressSID)
@@ -79,8 +79,8 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	return nil
 }
 
-// mend says how an immutable document can be changed after all.
-func mend(s Status) string {
+// howToChange says how an immutable document can be changed after all.
+func howToChange(s Status) string {
 	if s == Signing {
 		return "; ask for status opened first"
 	}
@@ -213,7 +213,7 @@ func (d *decider) end(e Entry, b StatusChanged) {
 
 // fail ends a document by our own doing.
 func (d *decider) fail(by Ending, reason string) {
-	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, EndedBy: by, Reason: reason})
+	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, EndedBy: by, Reason: sentence(reason)})
 }
 
 // Source is the CloudEvents source of what Countersign itself says.

@@ -160,7 +160,7 @@ func (d *decider) refuseFor(p *Problem, order SID, next Document, h Holder) *Pro
 }
 
 // list makes the orders of a document from references. An order that was on it
-// before keeps its status and, where none is given, its number and carrier.
+// before keeps its status and, if none is given, its number and carrier.
 func list(before []Order, refs []OrderRef) []Order {
 	old := make(map[SID]Order, len(before))
 	for _, o := range before {

@@ -23,18 +23,18 @@ func (d *decider) park(e Entry) *Problem {
 	}
 	p := Parked{Entry: e, Until: d.now.Add(d.facts.ParkingLimit)}
 	d.state.Parked = append(d.state.Parked, p)
-	d.note(string(Parking), fmt.Sprintf("entry %d, %s %s", e.Sequence, e.Body.Type(), e.by()))
+	d.note(string(ResultParked), fmt.Sprintf("entry %d, %s %s", e.Sequence, e.Body.Type(), e.by()))
 	d.changed = true
-	d.out.Owed = append(d.out.Owed, d.parkingTimer(p, 1))
+	d.out.Pending = append(d.out.Pending, d.parkingTimer(p, 1))
 	return nil
 }
 
 // parkingTimer is the event that ends the parking. A timer's subject can stand
 // on the log once; the try tells one that came too early from the next.
-func (d *decider) parkingTimer(p Parked, try int) OwedEvent {
+func (d *decider) parkingTimer(p Parked, try int) PendingEvent {
 	timer := fmt.Sprintf("parked-%d", p.Entry.Sequence)
-	o := d.owed(fmt.Sprintf("due.%s.%d", timer, try), TimerDue{Timer: timer, Round: try, DueAt: p.Until}, p.Until)
-	o.Account = p.Entry.Account
+	o := d.pending(fmt.Sprintf("due.%s.%d", timer, try), TimerDue{Timer: timer, Round: try, DueAt: p.Until}, p.Until)
+	o.Account, o.Answers = p.Entry.Account, p.Entry.Sequence
 	return o
 }
 
@@ -56,7 +56,7 @@ func (d *decider) unparked(i int) Parked {
 	p := d.state.Parked[i]
 	d.state.Parked = slices.Delete(d.state.Parked, i, i+1)
 	d.changed = true
-	d.out.Moot = append(d.out.Moot, d.parkingTimer(p, 1))
+	d.out.Dropped = append(d.out.Dropped, d.parkingTimer(p, 1))
 	return p
 }
 
@@ -71,14 +71,14 @@ func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 	if p := d.state.Parked[i]; e.Time.Before(p.Until) {
 		again := d.parkingTimer(p, b.Round+1)
 		again.Due = tryAgain(p.Until, e.Time, b.Round)
-		d.out.Owed = append(d.out.Owed, again)
+		d.out.Pending = append(d.out.Pending, again)
 		d.same = true
 		return nil
 	}
 	p := d.unparked(i)
-	reason := problem(CodeParkedTooLong, "", "document %s was %s for %s, where a %s event cannot apply",
+	reason := problem(CodeParkedTooLong, "", "document %s was %s for %s, and a %s event cannot apply then",
 		p.Entry.Document, standing(d.state.Document.Status), d.facts.ParkingLimit, p.Entry.Body.Type())
-	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: p.Entry, Result: d.turnDown(p.Entry, reason), Problem: reason})
+	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: p.Entry, Result: d.refuse(p.Entry, reason), Problem: reason})
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The ways a request can be turned down. Any other error is our own trouble and
+// The ways a request can be refused. Any other error is our own trouble and
 // is taken to be temporary.
 var (
 	ErrInvalid     = errors.New("invalid")     // says something that no event can say
@@ -36,7 +36,7 @@ const (
 	CodeNumberTaken    Code = "number_taken"    // the order's telephone number is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
 	CodeMailUnknown    Code = "mail_unknown"    // no such mail has been sent about the document
-	CodeTooManyEmails  Code = "too_many_emails" // the document has asked its signer by email too often of late
+	CodeTooManyEmails  Code = "too_many_emails" // the document has asked its signer by email too often lately
 	CodeAccount        Code = "wrong_account"   // the document is another account's
 	CodeErased         Code = "erased"          // the document was erased, and does not come back
 )
@@ -57,7 +57,7 @@ func (c Code) Dead() bool {
 	return false
 }
 
-// Problem says why an event was turned down. Message may quote the event;
+// Problem says why an event was refused. Message may quote the event;
 // keep it out of logs. It is an error: ErrInvalid for dead letters, ErrConflict
 // for refusals.
 type Problem struct {
@@ -84,3 +84,9 @@ func (p *Problem) Unwrap() error {
 func problem(code Code, field, format string, args ...any) *Problem {
 	return &Problem{Code: code, Field: field, Message: fmt.Sprintf(format, args...)}
 }
+
+// sentence returns a text that the rules write for people: the message of a
+// problem, the reason of a document that failed, a line of a history. No decision
+// may depend on it. Tests replace the function (internal/test/reword), so that
+// every sentence is another one, and check that all decisions stay the same.
+var sentence = func(text string) string { return text }

@@ -13,9 +13,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestAnyOrderOfALifeEndsAlike publishes a document's events in every order:
+// TestDecide_AnyOrderOfALifeEndsAlike publishes a document's events in every order:
 // what comes too early is parked, and the end is the same.
-func TestAnyOrderOfALifeEndsAlike(t *testing.T) {
+func TestDecide_AnyOrderOfALifeEndsAlike(t *testing.T) {
 	life := []workflow.Body{
 		created(),
 		workflow.StatusChanged{Status: workflow.Signed, Reason: "x"},
@@ -57,9 +57,9 @@ func permute(list []workflow.Body, f func([]workflow.Body)) {
 	rec(0)
 }
 
-// TestWhateverComesTheBooksBalance throws random events at one document and
+// TestDecide_RandomEventsKeepTheInvariants throws random events at one document and
 // checks after each what must always hold.
-func TestWhateverComesTheBooksBalance(t *testing.T) {
+func TestDecide_RandomEventsKeepTheInvariants(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		d := newDesk(t)
@@ -91,10 +91,10 @@ func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
 	t.Helper()
 	doc := d.state.Document
 	for i, m := range d.state.Mails {
-		if m.State.Settled() {
-			t.Fatalf("seed %d: settled mail %s is among the unsettled", seed, m.ID)
+		if m.State.Done() {
+			t.Fatalf("seed %d: settled mail %s is among the pending", seed, m.ID)
 		}
-		if i > 0 && m.State == workflow.MailOwed || i == 0 && m.State == workflow.MailWaiting {
+		if i > 0 && m.State == workflow.MailPending || i == 0 && m.State == workflow.MailWaiting {
 			t.Fatalf("seed %d: mail %d of %d is %s: %s", seed, i, len(d.state.Mails), m.State, d.mails())
 		}
 	}
@@ -204,11 +204,11 @@ func timers(d *desk) []workflow.TimerDue {
 	return out
 }
 
-// TestInAnyOrderEveryEventHasOneLastWord shuffles the events of a life in which
+// TestDecide_EventHasOneFinalResultInAnyOrder shuffles the events of a life in which
 // many contradict each other. Whatever their order, when the mails are out and
 // the limit of parking is over nothing waits, and each event is applied, changes
 // nothing, was refused or is a dead letter: one of them, once.
-func TestInAnyOrderEveryEventHasOneLastWord(t *testing.T) {
+func TestDecide_EventHasOneFinalResultInAnyOrder(t *testing.T) {
 	life := []workflow.Body{
 		created(), created(),
 		workflow.Updated{Email: new("other@example.com")},
@@ -251,10 +251,10 @@ func TestInAnyOrderEveryEventHasOneLastWord(t *testing.T) {
 		}
 		for i, seq := range sent {
 			said := words[seq]
-			if len(said) > 0 && said[0] == workflow.Parking {
+			if len(said) > 0 && said[0] == workflow.ResultParked {
 				said = said[1:]
 			}
-			if len(said) != 1 || said[0] == workflow.Parking {
+			if len(said) != 1 || said[0] == workflow.ResultParked {
 				t.Fatalf("seed %d: of %+v it was said %v", seed, list[i], words[seq])
 			}
 		}

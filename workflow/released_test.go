@@ -7,10 +7,10 @@ import (
 	"countersign/workflow"
 )
 
-// TestAReleasedMailKeepsItsPlace: a mail that was claimed and handed back
+// TestDecide_ReleasedEmailKeepsItsPlace: a mail that was claimed and handed back
 // without a try is due as it was, before those owed later; one that was tried
 // is due after its wait.
-func TestAReleasedMailKeepsItsPlace(t *testing.T) {
+func TestDecide_ReleasedEmailKeepsItsPlace(t *testing.T) {
 	d := newDesk(t)
 	d.do(created())
 	due := d.state.Mails[0].Due

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"fmt"
 	"reflect"
 	"time"
 )
@@ -49,6 +50,49 @@ func (o *OwnTimers) orNil() *OwnTimers {
 // same reports whether two documents' own timers say the same.
 func (o *OwnTimers) same(other *OwnTimers) bool {
 	return reflect.DeepEqual(o.orNil(), other.orNil())
+}
+
+// Settings is what the log says about how the rules decide. An entry is decided
+// by the settings that the last RulesActivated before it left.
+type Settings struct {
+	Rules        int           // version of the rules; 0 means the first
+	ParkingLimit time.Duration // how long an event may stay parked
+	Timers       Timers        // of documents without their own
+	MailLimits   MailLimits    // how often a document may ask its signer
+	NotifyCC     []Status      // of Notices, those of which cc is told
+}
+
+// Activate returns the settings after b. It fails with ErrUnavailable if b
+// activates a version of the rules that this program does not know: whoever
+// follows the log must stop before that entry.
+func (s Settings) Activate(b RulesActivated) (Settings, error) {
+	if b.Version > RulesVersion() {
+		return s, fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
+			ErrUnavailable, b.Version, RulesVersion())
+	}
+	next := Settings{
+		Rules:        max(s.Rules, b.Version), // a worker that has not read about a newer version does not undo it
+		ParkingLimit: Seconds(b.ParkingLimitSeconds), NotifyCC: b.NotifyCC,
+	}
+	if b.Timers != nil {
+		next.Timers = *b.Timers
+	}
+	if b.MailLimits != nil {
+		next.MailLimits = *b.MailLimits
+	}
+	return next, nil
+}
+
+// InForce is the event that activates the settings.
+func (s Settings) InForce() RulesActivated {
+	b := RulesActivated{Version: s.Rules, ParkingLimitSeconds: int64(s.ParkingLimit / time.Second), NotifyCC: s.NotifyCC}
+	if s.Timers != (Timers{}) {
+		b.Timers = &s.Timers
+	}
+	if s.MailLimits != (MailLimits{}) {
+		b.MailLimits = &s.MailLimits
+	}
+	return b
 }
 
 // Seconds is a number of seconds of a contract as a duration.

@@ -13,7 +13,7 @@ type TimerKind string
 
 // The kinds of timers that can run for a document, one of each at a time.
 const (
-	TimerReminder  TimerKind = "reminder"  // the signer is to be reminded
+	TimerReminder  TimerKind = "reminder"  // the signer must be reminded
 	TimerExpiry    TimerKind = "expiry"    // the letter expires unsigned
 	TimerFreshness TimerKind = "freshness" // the signed letter gets too old
 )
@@ -46,7 +46,7 @@ type Timer struct {
 	Kind   TimerKind
 	Number uint64        // tells its event from the others: reminders count from 1; of the rest the first has 0, a later one the entry that owed it
 	Due    time.Time     // by the log's clock
-	Every  time.Duration // from this reminder to the next; 0 where none follows
+	Every  time.Duration // from this reminder to the next; 0 if none follows
 	More   int           // reminders that may follow
 	Early  int           // how often the log took its event before its time
 }
@@ -62,23 +62,23 @@ func (t Timer) Name() string {
 // start lets a timer run.
 func (d *decider) start(t Timer) {
 	d.state.Timers = append(d.state.Timers, t)
-	d.out.Owed = append(d.out.Owed, d.dueEvent(t))
+	d.out.Pending = append(d.out.Pending, d.dueEvent(t))
 }
 
 // dueEvent is the event that says that the timer came due.
-func (d *decider) dueEvent(t Timer) OwedEvent {
+func (d *decider) dueEvent(t Timer) PendingEvent {
 	round := d.state.Document.Round
-	return d.owed(fmt.Sprintf("due.%s.%d", t.Name(), round), TimerDue{Timer: t.Name(), Round: round, DueAt: t.Due}, t.Due)
+	return d.pending(fmt.Sprintf("due.%s.%d", t.Name(), round), TimerDue{Timer: t.Name(), Round: round, DueAt: t.Due}, t.Due)
 }
 
-// stop ends the timers that run, of these kinds; their events are not wanted
+// stop ends the timers that run, of these kinds; their events are no longer wanted
 // any more.
 func (d *decider) stop(kinds ...TimerKind) {
 	d.state.Timers = slices.DeleteFunc(d.state.Timers, func(t Timer) bool {
 		if !slices.Contains(kinds, t.Kind) {
 			return false
 		}
-		d.out.Moot = append(d.out.Moot, d.dueEvent(t))
+		d.out.Dropped = append(d.out.Dropped, d.dueEvent(t))
 		return true
 	})
 }
@@ -148,11 +148,11 @@ func (d *decider) tooEarly(i int, e Entry) {
 	d.state.Timers[i] = t
 	again := d.dueEvent(t)
 	again.Due = tryAgain(t.Due, e.Time, t.Early)
-	d.out.Owed = append(d.out.Owed, again)
+	d.out.Pending = append(d.out.Pending, again)
 	d.same = true
 }
 
-// cameDue does what a timer is for, where that still makes sense.
+// cameDue does what a timer is for, if that still makes sense.
 func (d *decider) cameDue(t Timer) {
 	doc := &d.state.Document
 	switch {
@@ -177,7 +177,7 @@ func (d *decider) remind(t Timer) {
 		return
 	}
 	if at := d.nextAsk(false); !at.IsZero() {
-		d.note(TypeTimerDue, t.Name()+": put off, because the signer has got many emails of late")
+		d.note(TypeTimerDue, t.Name()+": put off, because the signer has got many emails lately")
 		t.Number, t.Early, t.Due = t.Number+1, 0, at
 		d.startReminder(t)
 		return

@@ -64,7 +64,7 @@ func (d *desk) count(kind workflow.MailKind) (n int) {
 	return n
 }
 
-func TestARoundIsRemindedAndExpires(t *testing.T) {
+func TestDecide_RoundIsRemindedAndExpires(t *testing.T) {
 	d := newDesk(t)
 	d.facts.Timers = fieldTimers
 	d.do(created())
@@ -90,7 +90,7 @@ func TestARoundIsRemindedAndExpires(t *testing.T) {
 	want(t, "cc is not told", fmt.Sprint(d.count(workflow.MailFailed)), "0")
 }
 
-func TestSeveralMissedRemindersAreOne(t *testing.T) {
+func TestDecide_MissedRemindersAreOne(t *testing.T) {
 	d := timed(t, fieldTimers, nil)
 	sent := d.state.Document.ExpiresAt.AddDate(0, 0, -30)
 	d.now = sent
@@ -102,7 +102,7 @@ func TestSeveralMissedRemindersAreOne(t *testing.T) {
 	want(t, "none is left", d.running(), "expiry 432h0m0s")
 }
 
-func TestNoReminderOfWhatHasExpired(t *testing.T) {
+func TestDecide_ExpiredRoundHasNoReminder(t *testing.T) {
 	d := timed(t, fieldTimers, nil)
 	d.now = d.state.Document.ExpiresAt.Add(time.Hour)
 	want(t, "due", d.pass(0), "reminder-1, expiry")
@@ -114,17 +114,17 @@ func TestNoReminderOfWhatHasExpired(t *testing.T) {
 	want(t, "no third", d.running(), "expiry 24h0m0s")
 }
 
-// TestWhateverEndsARoundStopsItsTimers has each end, and each recall, take the
+// TestDecide_EndOfARoundStopsItsTimers has each end, and each recall, take the
 // timers' events back; the next round has its own.
-func TestWhateverEndsARoundStopsItsTimers(t *testing.T) {
+func TestDecide_EndOfARoundStopsItsTimers(t *testing.T) {
 	for _, s := range []workflow.Status{workflow.Signed, workflow.Canceled, workflow.Failed, workflow.Opened} {
 		d := timed(t, workflow.Timers{RemindAfter: 3 * day, RemindMost: 1, ExpireAfter: 30 * day}, nil)
 		d.do(workflow.StatusChanged{Status: s})
-		var moot []string
-		for _, o := range d.last.Moot {
-			moot = append(moot, o.What)
+		var dropped []string
+		for _, o := range d.last.Dropped {
+			dropped = append(dropped, o.What)
 		}
-		want(t, string(s)+": taken back", strings.Join(moot, " "), "due.reminder-1.1 due.expiry.1")
+		want(t, string(s)+": taken back", strings.Join(dropped, " "), "due.reminder-1.1 due.expiry.1")
 		want(t, string(s)+": running", d.running(), "")
 		late := d.do(workflow.TimerDue{Timer: "reminder-1", Round: 1, DueAt: d.now.Add(-time.Hour)})
 		want(t, string(s)+": one that comes all the same", results(late), "unchanged")
@@ -140,16 +140,16 @@ func TestWhateverEndsARoundStopsItsTimers(t *testing.T) {
 	}
 }
 
-func TestATimerThatIsEarlyDoesNotCount(t *testing.T) {
+func TestDecide_EarlyTimerDoesNotCount(t *testing.T) {
 	d := timed(t, fieldTimers, nil)
 	expires := *d.state.Document.ExpiresAt
 	for _, timer := range []string{"reminder-1", "expiry"} {
 		d.do(workflow.TimerDue{Timer: timer, Round: 1})
 		want(t, timer, results(d.last)+" "+string(d.state.Document.Status), "unchanged signing")
-		again := d.last.Owed[0]
+		again := d.last.Pending[0]
 		due := again.Body.(workflow.TimerDue).DueAt
-		if want := due.Add(due.Sub(d.now) + time.Second); len(d.last.Owed) != 1 || !again.Due.Equal(want) {
-			t.Errorf("%s is owed again for %s, want %s: %v", timer, again.Due, want, d.last.Owed)
+		if want := due.Add(due.Sub(d.now) + time.Second); len(d.last.Pending) != 1 || !again.Due.Equal(want) {
+			t.Errorf("%s is owed again for %s, want %s: %v", timer, again.Due, want, d.last.Pending)
 		}
 	}
 	expiry := fmt.Sprint("expiry-", d.seq)
@@ -164,10 +164,10 @@ func TestATimerThatIsEarlyDoesNotCount(t *testing.T) {
 	want(t, "expired", string(d.state.Document.Status), "failed")
 }
 
-// TestAClockFarAheadIsWaitedFor has the event of an expiry appended by a clock
+// TestDecide_TimerOfAClockFarAheadWaits has the event of an expiry appended by a clock
 // that is five minutes ahead, a minute before its time: it is owed again a
 // handful of times, and not without end.
-func TestAClockFarAheadIsWaitedFor(t *testing.T) {
+func TestDecide_TimerOfAClockFarAheadWaits(t *testing.T) {
 	d := timed(t, workflow.Timers{ExpireAfter: day}, nil)
 	expires := *d.state.Document.ExpiresAt
 	d.now = expires.Add(-2 * time.Minute)
@@ -175,14 +175,14 @@ func TestAClockFarAheadIsWaitedFor(t *testing.T) {
 	for due := expires; !due.After(d.now.Add(5 * time.Minute)); tries++ {
 		d.do(workflow.TimerDue{Timer: d.state.Timers[0].Name(), Round: 1})
 		d.now = d.now.Add(-time.Minute) // do has added it
-		due = d.last.Owed[0].Due
+		due = d.last.Pending[0].Due
 	}
 	if tries < 2 || tries > 5 || d.state.Document.Status != workflow.Signing {
 		t.Errorf("tried %d times, %s", tries, d.state.Document.Status)
 	}
 }
 
-func TestADocumentsOwnTimers(t *testing.T) {
+func TestDecide_DocumentsOwnTimers(t *testing.T) {
 	d := timed(t, fieldTimers, &workflow.OwnTimers{RemindMost: new(0), ExpireAfter: new(7 * day)})
 	want(t, "running", d.running(), "expiry 167h56m0s")
 	d = timed(t, workflow.Timers{}, &workflow.OwnTimers{RemindAfter: new(day), RemindMost: new(1)})
@@ -204,7 +204,7 @@ func TestADocumentsOwnTimers(t *testing.T) {
 	}
 }
 
-func TestFreshness(t *testing.T) {
+func TestDecide_Freshness(t *testing.T) {
 	sign := func(own *workflow.OwnTimers) *desk {
 		d := timed(t, fieldTimers, own)
 		d.do(workflow.StatusChanged{Status: workflow.Signed})
@@ -225,7 +225,7 @@ func TestFreshness(t *testing.T) {
 
 	d = sign(nil)
 	complete(d, order1, order2)
-	want(t, "through: the timer", d.running()+" "+d.last.Moot[0].What, " due.freshness.1")
+	want(t, "through: the timer", d.running()+" "+d.last.Dropped[0].What, " due.freshness.1")
 	d.do(workflow.OrderStatusChanged{Order: order1, Status: workflow.OrderActionRequired})
 	want(t, "one that is not through after all", d.state.Timers[0].Name(), fmt.Sprint("freshness-", d.seq))
 	complete(d, order1)
@@ -243,7 +243,7 @@ func TestFreshness(t *testing.T) {
 	want(t, "once", fmt.Sprint(len(d.events)-owed), "0")
 }
 
-func TestNoticesToCC(t *testing.T) {
+func TestDecide_NoticesToCC(t *testing.T) {
 	for _, tt := range []struct {
 		on   []workflow.Status
 		ends workflow.Status

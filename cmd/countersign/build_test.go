@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -15,13 +16,20 @@ var builds sync.Map
 // the tests are, so that most of it comes from the cache.
 func build(t *testing.T, tags string) string {
 	t.Helper()
-	once, _ := builds.LoadOrStore(tags, sync.OnceValues(func() (string, error) {
+	return buildWith(t, tags, "-tags", tags)
+}
+
+// buildWith builds the program with the arguments of go build, once for each
+// name, and returns the path of the executable.
+func buildWith(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	once, _ := builds.LoadOrStore(name, sync.OnceValues(func() (string, error) {
 		dir, err := os.MkdirTemp("", "countersign")
 		if err != nil {
 			return "", err
 		}
-		path := filepath.Join(dir, "countersign-"+tags)
-		out, err := exec.Command("go", "build", "-race", "-tags", tags, "-o", path, ".").CombinedOutput()
+		path := filepath.Join(dir, "countersign-"+name)
+		out, err := exec.Command("go", slices.Concat([]string{"build", "-race", "-o", path}, args, []string{"."})...).CombinedOutput()
 		if err != nil {
 			t.Logf("%s", out)
 		}
@@ -29,7 +37,7 @@ func build(t *testing.T, tags string) string {
 	}))
 	path, err := once.(func() (string, error))()
 	if err != nil {
-		t.Fatalf("build with %s: %v", tags, err)
+		t.Fatalf("build %s: %v", name, err)
 	}
 	return path
 }

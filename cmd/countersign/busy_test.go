@@ -105,7 +105,7 @@ func (x *town) quiet(dir string) {
 		s := openStore(x.t, dir)
 		defer s.Close()
 		c, err := s.Counts(context.Background(), time.Now())
-		return err == nil && c.Unsettled == 0 && c.OwedEvents == 0
+		return err == nil && c.PendingMails == 0 && c.PendingEvents == 0
 	})
 }
 

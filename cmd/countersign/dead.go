@@ -43,8 +43,8 @@ type deadFlags struct {
 
 // filter checks the filters. The document is looked up later: its sid may be
 // shortened.
-func (f deadFlags) filter(now time.Time) (out db.TurnedFilter, err error) {
-	out = db.TurnedFilter{Account: workflow.SID(f.account), Code: workflow.Code(f.code), Closed: f.closed, Limit: f.limit}
+func (f deadFlags) filter(now time.Time) (out db.RefusalFilter, err error) {
+	out = db.RefusalFilter{Account: workflow.SID(f.account), Code: workflow.Code(f.code), Closed: f.closed, Limit: f.limit}
 	switch {
 	case f.dead && f.refused:
 		return out, usageError{errors.New("--dead and --refused exclude each other; leave both out to see both")}
@@ -97,7 +97,7 @@ func (a *app) deadList() *cobra.Command {
 					return err
 				}
 			}
-			letters, err := store.Letters(ctx, filter)
+			letters, err := store.DeadLetters(ctx, filter)
 			if err != nil {
 				return err
 			}
@@ -148,7 +148,7 @@ func (a *app) deadShow() *cobra.Command {
 			return err
 		}
 		return a.withStore(c, func(ctx context.Context, cfg config.Config, store *db.Store) error {
-			l, err := store.Letter(ctx, sequence)
+			l, err := store.DeadLetter(ctx, sequence)
 			if err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ func (a *app) deadDiscard() *cobra.Command {
 			return usageError{fmt.Errorf("--reason: say why, in at most %d characters", events.MaxReason)}
 		}
 		return a.withOperator(c, wait, func(ctx context.Context, o *operator.Operator) error {
-			l, err := o.Store.Letter(ctx, sequence)
+			l, err := o.Store.DeadLetter(ctx, sequence)
 			switch {
 			case err == nil && l.Closed == 0 && *dryRun:
 				return a.out.Linef("entry %d would be discarded: %s", sequence, reason)

@@ -43,7 +43,7 @@ the new entry can be redriven in its turn.`,
 			}
 		}
 		return a.withOperator(c, wait, func(ctx context.Context, o *operator.Operator) error {
-			l, err := o.Store.Letter(ctx, sequence)
+			l, err := o.Store.DeadLetter(ctx, sequence)
 			if err != nil {
 				return err
 			}

@@ -19,7 +19,7 @@ func TestAReasonIsOneLine(t *testing.T) {
 			SID: testPX(1), Status: workflow.Canceled, CanceledBy: "signer", Reason: reason,
 			Orders: []workflow.Order{{SID: testHR(1), FailureReason: reason}},
 		},
-		History: []db.Happening{{What: "canceled", Detail: "by /sign: " + reason}},
+		History: []db.HistoryLine{{What: "canceled", Detail: "by /sign: " + reason}},
 	}
 	var out strings.Builder
 	if err := show.Document(terminal.New(&out), testPX(1), life); err != nil {

@@ -78,7 +78,7 @@ func (s seen) once(c *toll) {
 func (s seen) causes() {
 	s.t.Helper()
 	owed := map[string]bool{}
-	s.db(`SELECT subject, cause, settled_seq, `+soon+` FROM owed_events`, func(scan func(...any)) {
+	s.db(`SELECT subject, cause, done_seq, `+soon+` FROM outbox_events`, func(scan func(...any)) {
 		var subject string
 		var cause, settled int
 		var due bool

@@ -66,5 +66,5 @@ func (a *app) sayLost(c db.Counts) {
 		by = append(by, fmt.Sprintf("%d %s", c.Documents[s], s))
 	}
 	a.err.Linef("an empty log loses what the database knows up to entry %d: documents: %s; %d emails and %d events are pending",
-		c.Position.Sequence, strings.Join(by, ", "), c.Unsettled, c.OwedEvents)
+		c.Position.Sequence, strings.Join(by, ", "), c.PendingMails, c.PendingEvents)
 }

@@ -75,7 +75,7 @@ func TestAMailThatComesBack(t *testing.T) {
 	if subjects := x.subjects(); subjects[on(0, "became.failed.1")] != 1 {
 		t.Errorf("it failed %d times", subjects[on(0, "became.failed.1")])
 	}
-	if after := dump(t, dir); strings.Count(after, `["bounces",`) != 2 || strings.Count(after, `["journal",`) != strings.Count(before, `["journal",`) {
+	if after := dump(t, dir); strings.Count(after, `["bounces",`) != 2 || strings.Count(after, `["history",`) != strings.Count(before, `["history",`) {
 		t.Error("a second copy of a report changes something")
 	}
 	x.pipes(dir, reportFile(t, x.oneTo("signer-1@example.com", ".signature.0"), "3@mx", "failed", "5.2.1", "550 disabled"))

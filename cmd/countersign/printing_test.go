@@ -68,10 +68,10 @@ func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
 	life := db.Life{
 		Document: &document, Mails: []workflow.Mail{{ID: forged, Kind: forged, Recipient: forged, State: forged, Reply: forged}},
 		Bounces: []db.Bounce{{Bounced: workflow.Bounced{Mail: forged, Action: forged, Status: forged, Diagnostic: forged}}},
-		Events:  []workflow.OwedEvent{{Account: sid, Document: sid, What: forged, Body: workflow.Register{}}}, Settled: []int64{1},
-		History: []db.Happening{{What: forged, Detail: forged}},
+		Events:  []db.OutboxEvent{{PendingEvent: workflow.PendingEvent{Account: sid, Document: sid, What: forged, Body: workflow.Register{}}, State: db.EventDone, Sequence: 1}},
+		History: []db.HistoryLine{{What: forged, Detail: forged}},
 	}
-	dead := db.Letter{Turned: db.Turned{
+	dead := db.DeadLetter{Refusal: db.Refusal{
 		Sequence: 7, EventID: forged, Source: forged, Code: workflow.CodeInvalid, Field: forged, Message: forged,
 	}, Subject: forged, Document: sid, Closed: 9, Reason: forged}
 	binary := events.Message{Data: []byte(forged), Header: nats.Header{"ce-" + forged: {forged}, "ce-id": {forged}}}
@@ -82,15 +82,17 @@ func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
 	structured := events.Message{Data: []byte("{\n\"a\":\r\n" + string(quoted) + ",\n\"forged\": \"line \u009b\u202e\"}")}
 	report := recovery.Replayed{
 		Documents: []recovery.DocumentChange{{SID: sid, Before: forged, After: forged}},
-		Owing:     &db.Owing{Turned: map[workflow.Code]int{forged: 1}},
+		Owing:     &db.Owing{Refusals: map[workflow.Code]int{forged: 1}},
 	}
 	for what, print := range map[string]func(*terminal.Printer) error{
 		"documents list":        func(out *terminal.Printer) error { return show.Documents(out, []workflow.Document{document}) },
 		"documents list --json": func(out *terminal.Printer) error { return show.EachJSON(out, []workflow.Document{document}) },
 		"documents show":        func(out *terminal.Printer) error { return show.Document(out, sid, life) },
 		"documents show --json": func(out *terminal.Printer) error { return out.JSONIndent(operator.LifeOf(life)) },
-		"dead list":             func(out *terminal.Printer) error { return show.DeadLetters(out, []db.Letter{dead}) },
-		"dead list --json":      func(out *terminal.Printer) error { return show.EachJSON(out, show.DeadLettersJSON([]db.Letter{dead})) },
+		"dead list":             func(out *terminal.Printer) error { return show.DeadLetters(out, []db.DeadLetter{dead}) },
+		"dead list --json": func(out *terminal.Printer) error {
+			return show.EachJSON(out, show.DeadLettersJSON([]db.DeadLetter{dead}))
+		},
 		"dead show, binary":     func(out *terminal.Printer) error { return show.DeadLetter(out, dead, binary, nil) },
 		"dead show, structured": func(out *terminal.Printer) error { return show.DeadLetter(out, dead, structured, nil) },
 		"dead show, no log":     func(out *terminal.Printer) error { return show.DeadLetter(out, dead, structured, errors.New(forged)) },
@@ -216,7 +218,7 @@ func TestEvidenceVerify_FingerprintsComeBeforeAnyName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		became, err := eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", At: at, Body: workflow.Became{Document: workflow.Document{
+		became, err := eventlog.FromPending(workflow.PendingEvent{Account: account, Document: px, What: "became.signed.1", At: at, Body: workflow.Became{Document: workflow.Document{
 			SID: px, AccountSID: account, Status: workflow.Signed, Round: 1, AddressSID: "AD000102030405060708090a0b0c0d0e0f", Email: "o@example.com",
 			CCEmails: []string{}, Orders: []workflow.Order{}, LetterDigest: signing.Digest(pdf), DateCreated: at, DateUpdated: at, DateSigned: &at,
 			AskedBy: workflow.Asked{Writer: workflow.WriterPage, Source: "/sign", Entry: 17},

@@ -102,7 +102,7 @@ func (a *app) sayOutcomes(list []publish.Outcome, asJSON bool) error {
 	if n := count[publish.Unknown]; n > 0 {
 		a.err.Linef("unknown: %d events are on the log, and no worker has shown that it has read them; a worker that starts later applies them. countersign dead list, on its machine, then shows what was refused", n)
 	}
-	if n := count[workflow.Turned] + count[workflow.Dead]; n > 0 {
+	if n := count[workflow.ResultRefused] + count[workflow.ResultDeadLetter]; n > 0 {
 		return fmt.Errorf("%d of %d events were refused; countersign dead show SEQUENCE, on a worker's machine, says what to do", n, len(list))
 	}
 	return nil

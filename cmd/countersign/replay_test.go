@@ -146,7 +146,7 @@ func TestReplayOfWhatIsMissing(t *testing.T) {
 		t.Errorf("it tells %+v", r)
 	}
 	if r.Owing.Mails[workflow.MailSigned] != 1 || r.Owing.Mails[workflow.MailSignature] != 1 ||
-		r.Owing.Events[workflow.TypeRegister] != 1 || r.Owing.Turned[workflow.CodeOrderUnknown] != 1 {
+		r.Owing.Events[workflow.TypeRegister] != 1 || r.Owing.Refusals[workflow.CodeOrderUnknown] != 1 {
 		t.Errorf("it owes %+v", r.Owing)
 	}
 	if x.tail() != tail || x.box.Count() != mails {

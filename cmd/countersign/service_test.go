@@ -260,7 +260,7 @@ func TestWhatCannotBeReadIsKeptAndNothingWaits(t *testing.T) {
 		s := openStore(t, dir)
 		defer s.Close()
 		c, err := s.Counts(t.Context(), time.Now())
-		return err == nil && c.DeadLetters == len(bad)+1 && c.OwedEvents == 0 && c.Parked == 0
+		return err == nil && c.DeadLetters == len(bad)+1 && c.PendingEvents == 0 && c.Parked == 0
 	})
 	refused := 0
 	for subject, n := range x.subjects() {

@@ -139,8 +139,8 @@ func (x *town) rest(dir string) {
 		if err != nil {
 			x.t.Fatal(err)
 		}
-		last = fmt.Sprintf("applied %d of %d, %d mails and %d events owed", c.Position.Sequence, x.tail(), c.Unsettled, c.OwedEvents)
-		return c.Unsettled == 0 && c.OwedEvents == 0 && c.Position.Sequence == x.tail()
+		last = fmt.Sprintf("applied %d of %d, %d mails and %d events owed", c.Position.Sequence, x.tail(), c.PendingMails, c.PendingEvents)
+		return c.PendingMails == 0 && c.PendingEvents == 0 && c.Position.Sequence == x.tail()
 	})
 }
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +17,7 @@ import (
 // knows a second version of the rules. They agree until that is activated;
 // then the old one stops and says so, at the entry, and the new ones agree.
 func TestARollingUpgrade(t *testing.T) {
-	program := build(t, "rules2")
+	program := buildWith(t, "rules2", "-overlay", overlay(t, "../../workflow/rules_next.go", "testdata/rules_next.go"))
 	x, before, after := newTown(t), t.TempDir(), t.TempDir()
 	old := start(t, x.env(before))
 	old.says("read to its end")
@@ -64,6 +67,28 @@ func TestARollingUpgrade(t *testing.T) {
 	if _, errs := x.call(after, exitFailure, "serve"); !strings.Contains(errs, "newer version of countersign") {
 		t.Errorf("the old build on the new one's database: %s", errs)
 	}
+}
+
+// overlay writes a file for go build's -overlay: the program is built as if the
+// file at path were there, with the content of another.
+func overlay(t *testing.T, path, content string) string {
+	t.Helper()
+	for _, name := range []*string{&path, &content} {
+		abs, err := filepath.Abs(*name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*name = abs
+	}
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{path: content}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "overlay.json")
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // sign signs the documents from..to-1.

@@ -51,11 +51,11 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%v shows something else (-want +got):\n%s", args, diff)
 		}
 	}
-	x.byHand(two, `DELETE FROM journal WHERE document_sid = '`+string(testPX(101))+`'`)
+	x.byHand(two, `DELETE FROM history WHERE document_sid = '`+string(testPX(101))+`'`)
 	if _, out, _ := x.command(two, "verify"); !strings.Contains(out, "\n  - what: authorization_document.created") {
 		t.Errorf("missing rows are shown as:\n%s", out)
 	}
-	if _, out, _ := x.command(two, "verify", "--limit", "1"); strings.Count(out, "\n  - email: ") != 1 || strings.Contains(out, "journal") || !strings.Contains(out, " rows more\n") {
+	if _, out, _ := x.command(two, "verify", "--limit", "1"); strings.Count(out, "\n  - email: ") != 1 || strings.Contains(out, "history") || !strings.Contains(out, " rows more\n") {
 		t.Errorf("one row is shown as:\n%s", out)
 	}
 	x.must(two, "snapshot", "take") // which is as wrong

@@ -169,8 +169,8 @@ func (w *work) comesToRest(dir string) {
 // howFar is asked of a database that a worker writes to.
 const howFar = `SELECT sequence,
 	(SELECT COUNT(*) FROM documents WHERE status IN ('signed', 'failed')),
-	(SELECT COUNT(*) FROM mails WHERE state IN ('waiting', 'owed', 'claimed')),
-	(SELECT COUNT(*) FROM owed_events WHERE settled_seq = 0 AND ` + soon + `) FROM position`
+	(SELECT COUNT(*) FROM mails WHERE state IN ('waiting', 'pending', 'claimed')),
+	(SELECT COUNT(*) FROM outbox_events WHERE done_seq = 0 AND ` + soon + `) FROM position`
 
 // soon tells an event that is owed from a timer that runs.
 const soon = `due_ms < (unixepoch() + 3600) * 1000`

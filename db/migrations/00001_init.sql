@@ -57,7 +57,7 @@ CREATE TABLE documents (
   updated_ms           INTEGER NOT NULL,
   signed_ms            INTEGER NOT NULL, -- 0 while unsigned
   timers               TEXT    NOT NULL DEFAULT '', -- JSON: its own, in place of the settings'; empty for none
-  expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 where it never does
+  expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 if it never does
   fresh_ms             INTEGER NOT NULL DEFAULT 0,  -- until when the signed letter is fresh; 0 for no end
   details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address, asked_by, ended_by, letter_kept; empty if there is none
 ) STRICT;
@@ -84,10 +84,10 @@ CREATE TABLE mails (
   kind       TEXT    NOT NULL CHECK (kind IN ('signature','reminder','sent','signed','canceled','failed')),
   recipient  TEXT    NOT NULL,
   domain     TEXT    NOT NULL, -- of the recipient, for the rate limit
-  state      TEXT    NOT NULL CHECK (state IN ('waiting','owed','claimed','accepted','rejected','held','withdrawn')),
-  owed_seq   INTEGER NOT NULL, -- the entry that owed it
-  owed_index INTEGER NOT NULL, -- its place among the mails of that entry
-  owed_ms    INTEGER NOT NULL,
+  state      TEXT    NOT NULL CHECK (state IN ('waiting','pending','claimed','accepted','rejected','held','withdrawn')),
+  cause_seq   INTEGER NOT NULL, -- the entry that owed it
+  cause_index INTEGER NOT NULL, -- its place among the mails of that entry
+  caused_ms    INTEGER NOT NULL,
   due_ms     INTEGER NOT NULL, -- when it may be claimed, while owed
   attempts   INTEGER NOT NULL,
   claim      INTEGER NOT NULL, -- sequence of the last claim, 0 before the first
@@ -96,18 +96,18 @@ CREATE TABLE mails (
   withdrawn  INTEGER NOT NULL CHECK (withdrawn IN (0, 1)), -- its link is dead
   code       INTEGER NOT NULL, -- of the last SMTP reply
   reply      TEXT    NOT NULL,
-  settled_ms INTEGER NOT NULL, -- 0 while unsettled
+  done_ms INTEGER NOT NULL, -- 0 while pending
   about      TEXT    NOT NULL, -- JSON: the document as it stood in the mail's round; empty while it still stands so
   asked      TEXT    NOT NULL DEFAULT '' -- for limits: the account, and the mailbox that is asked to sign; empty for notices
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX mails_due ON mails (attempts > 0, due_ms, owed_seq, owed_index, domain, attempts, asked) WHERE state = 'owed';
-CREATE INDEX mails_asked ON mails (asked, owed_ms) WHERE asked <> '';
+CREATE INDEX mails_due ON mails (attempts > 0, due_ms, cause_seq, cause_index, domain, attempts, asked) WHERE state = 'pending';
+CREATE INDEX mails_asked ON mails (asked, caused_ms) WHERE asked <> '';
 CREATE INDEX mails_claim ON mails (claim) WHERE state = 'claimed';
 CREATE INDEX mails_doubt ON mails (doubts) WHERE doubts > 0;
 
 -- The outbox's event channel: what has to stand on the log, once ever.
-CREATE TABLE owed_events (
+CREATE TABLE outbox_events (
   place       INTEGER PRIMARY KEY,
   subject     TEXT    NOT NULL UNIQUE, -- where it belongs on the log
   type        TEXT    NOT NULL,
@@ -115,10 +115,11 @@ CREATE TABLE owed_events (
   cause       INTEGER NOT NULL, -- the entry that owed it
   at_ms       INTEGER NOT NULL, -- that entry's time
   due_ms      INTEGER NOT NULL,
-  settled_seq INTEGER NOT NULL  -- where it stands on the log; 0 while owed, -1 where it is not wanted any more
+  answers     INTEGER NOT NULL, -- of a refusal and of a parking limit: the entry that it is about, which changed nothing; 0 for all others
+  done_seq INTEGER NOT NULL  -- where it is on the log; 0 while owed, -1 if it is no longer needed
 ) STRICT;
 
-CREATE INDEX owed_events_due ON owed_events (due_ms, place) WHERE settled_seq = 0;
+CREATE INDEX outbox_events_due ON outbox_events (due_ms, place) WHERE done_seq = 0;
 
 -- Events that wait for the one they build on.
 CREATE TABLE parked (
@@ -144,19 +145,20 @@ CREATE TABLE timers (
   timer        TEXT    NOT NULL CHECK (timer IN ('reminder','expiry','freshness')),
   number       INTEGER NOT NULL, -- of its event
   due_ms       INTEGER NOT NULL,
-  every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 where none follows
+  every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 if none follows
   more         INTEGER NOT NULL, -- reminders that may follow
   early        INTEGER NOT NULL, -- how often its event stood on the log before its time
   PRIMARY KEY (document_sid, timer)
 ) STRICT, WITHOUT ROWID;
 
--- Events that were turned down: refused by the machine, or dead letters. Their
+-- Events that were refused; dead letters too. Their
 -- payload is on the log, at that sequence.
-CREATE TABLE turned_down (
+CREATE TABLE refusals (
   sequence     INTEGER PRIMARY KEY,
   dead         INTEGER NOT NULL CHECK (dead IN (0, 1)),
   subject      TEXT    NOT NULL,
-  document_sid TEXT    NOT NULL, -- empty where the subject names none
+  account_sid  TEXT    NOT NULL, -- from the subject; empty if it names none
+  document_sid TEXT    NOT NULL, -- from the subject; empty if it names none
   source       TEXT    NOT NULL,
   event_id     TEXT    NOT NULL,
   code         TEXT    NOT NULL,
@@ -169,19 +171,19 @@ CREATE TABLE turned_down (
   until_ms     INTEGER NOT NULL  -- of too_many_emails: when the event may be sent again; 0 for all others
 ) STRICT;
 
-CREATE INDEX turned_down_document ON turned_down (document_sid, sequence);
-CREATE INDEX turned_down_holder ON turned_down (holder_sid, sequence) WHERE holder_sid <> '';
+CREATE INDEX refusals_document ON refusals (document_sid, sequence);
+CREATE INDEX refusals_holder ON refusals (holder_sid, sequence) WHERE holder_sid <> '';
 
--- Events that were turned down and are done with.
+-- Events that were refused and are done with.
 CREATE TABLE closed (
-  sequence    INTEGER PRIMARY KEY, -- of the event that was turned down
+  sequence    INTEGER PRIMARY KEY, -- of the event that was refused
   by_sequence INTEGER NOT NULL,    -- the entry that was sent in its place, or that discards it
-  reason      TEXT    NOT NULL,    -- why it was discarded; empty where it was sent again
+  reason      TEXT    NOT NULL,    -- why it was discarded; empty if it was sent again
   at_ms       INTEGER NOT NULL
 ) STRICT;
 
 -- What happened to each document, in words.
-CREATE TABLE journal (
+CREATE TABLE history (
   document_sid TEXT    NOT NULL,
   sequence     INTEGER NOT NULL, -- the entry because of which it happened
   line         INTEGER NOT NULL,
@@ -196,7 +198,7 @@ CREATE TABLE erased (
   document_sid TEXT    PRIMARY KEY,
   account_sid  TEXT    NOT NULL,
   status       TEXT    NOT NULL, -- where it stood
-  sequence     INTEGER NOT NULL  -- of its last erased event; beyond the position, where the log has a hole already
+  sequence     INTEGER NOT NULL  -- of its last erased event; beyond the position if the log has a hole already
 ) STRICT, WITHOUT ROWID;
 
 -- What erased documents had stood in the way of, for entries that are not
@@ -222,7 +224,7 @@ CREATE TABLE bounces (
 
 -- How many there are, kept by the fold so that nobody has to count.
 CREATE TABLE tallies (
-  what TEXT    NOT NULL, -- documents, mails, turned_down, registers
+  what TEXT    NOT NULL, -- documents, mails, refusals, registers
   kind TEXT    NOT NULL, -- a document's status, a mail's kind, a refusal's code
   more TEXT    NOT NULL, -- a mail's state
   n    INTEGER NOT NULL,

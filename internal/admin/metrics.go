@@ -98,13 +98,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	gauge(doubt, float64(c.InDoubt))
-	gauge(depth, float64(c.Unsettled), "mail")
-	gauge(depth, float64(c.OwedEvents), "event")
+	gauge(depth, float64(c.PendingMails), "mail")
+	gauge(depth, float64(c.PendingEvents), "event")
 	gauge(oldest, age(l.Now, c.OldestMail), "mail")
 	gauge(oldest, age(l.Now, c.OldestEvent), "event")
 	gauge(registers, float64(c.Registers))
 	gauge(deadLetters, float64(c.DeadLetters))
-	gauge(openLetters, float64(c.OpenLetters))
+	gauge(openLetters, float64(c.OpenDeadLetters))
 	for code, n := range c.Refused {
 		gauge(refused, float64(n), string(code))
 	}

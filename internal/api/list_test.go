@@ -334,7 +334,7 @@ func TestFetch_IsOneReadAndNoWrite(t *testing.T) {
 	sids := s.upstream(u, 5, nil)
 	waitFor(t, "rest", func() bool {
 		c, err := s.store.Counts(t.Context(), s.log.Now())
-		return err == nil && c.OwedEvents == 0
+		return err == nil && c.PendingEvents == 0
 	})
 	store := &metered{Store: s.store}
 	_, u.url = s.serve(s.store, func(c *api.Config) { c.Documents = store })

@@ -110,7 +110,7 @@ func (s *site) mails() *relay.Mails {
 	pool, err := mail.New(mail.Config{
 		Server: server, From: "Team <loa@countersign.example>", Pool: 4,
 		Link: func(m workflow.Mail) (string, time.Time) {
-			return "https://loa.example/sign/" + string(m.Document), m.OwedAt.Add(time.Hour)
+			return "https://loa.example/sign/" + string(m.Document), m.CausedAt.Add(time.Hour)
 		},
 	})
 	if err != nil {

@@ -254,7 +254,7 @@ func TestAClaimWhoseAnswerIsLost(t *testing.T) {
 func tooLarge() events.Event {
 	e := dueEvent(9999)
 	e.Body = workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: e.Time}
-	return eventlog.FromOwed(workflow.OwedEvent{
+	return eventlog.FromPending(workflow.PendingEvent{
 		Account: acct, Document: docSID(9999), What: "became.failed.1", At: e.Time,
 		Body: workflow.Became{Document: workflow.Document{
 			SID: docSID(9999), AccountSID: acct, Status: workflow.Failed, Round: 1, Reason: strings.Repeat("x", 8<<20),

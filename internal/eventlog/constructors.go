@@ -23,9 +23,9 @@ func Erased(at time.Time, b workflow.Erased) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: b.AccountSID, Document: b.DocumentSID, What: "erased", Body: b}
 }
 
-// FromOwed makes the event that an outbox row owes. All of it follows from the
+// FromPending makes the event that an outbox row owes. All of it follows from the
 // row, so whoever appends it appends the same bytes.
-func FromOwed(o workflow.OwedEvent) events.Event {
+func FromPending(o workflow.PendingEvent) events.Event {
 	return events.Event{
 		ID: strings.TrimPrefix(o.Subject(), events.Prefix), Source: events.Source, Time: o.At,
 		Account: o.Account, Document: o.Document, What: o.What, Body: o.Body,
@@ -45,7 +45,7 @@ func Settled(id string, at time.Time, b workflow.Settled) events.Event {
 // Discarded says that the refused event or dead letter at a sequence is done with. The
 // subject's account and document are "_" if that event's names none.
 func Discarded(account, document workflow.SID, at time.Time, b workflow.Discarded) events.Event {
-	return FromOwed(workflow.OwedEvent{
+	return FromPending(workflow.PendingEvent{
 		Account: nobodyIfEmpty(account, document), Document: nobodyIfEmpty(document, account),
 		What: fmt.Sprintf("discarded.%d", b.Sequence), Body: b, At: at,
 	})

@@ -73,10 +73,10 @@ func standsOnce(t testing.TB, nc *nats.Conn, e events.Event) (seq uint64) {
 func TestLogAppendOnce_ForeignEntryIsNotTakenForTheEvent(t *testing.T) {
 	own := []events.Event{
 		dueEvent(1),
-		eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "refused.7", Body: workflow.Refused{Sequence: 7, Problem: workflow.Problem{Code: workflow.CodeInvalid}}, At: at}),
-		eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "stale.1", Body: workflow.LetterStale{Reason: "age", Round: 1, DateSigned: at}, At: at}),
-		eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "order." + hr1 + ".register", Body: workflow.Register{OrderSID: hr1, DocumentSID: px, AccountSID: ac, DateSigned: at}, At: at}),
-		eventlog.FromOwed(workflow.OwedEvent{Account: ac, Document: px, What: "became.signing.1", Body: workflow.Became{Document: workflow.Document{SID: px, AccountSID: ac, Status: workflow.Signing, Round: 1}}, At: at}),
+		eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: "refused.7", Body: workflow.Refused{Sequence: 7, Problem: workflow.Problem{Code: workflow.CodeInvalid}}, At: at}),
+		eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: "stale.1", Body: workflow.LetterStale{Reason: "age", Round: 1, DateSigned: at}, At: at}),
+		eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: "order." + hr1 + ".register", Body: workflow.Register{OrderSID: hr1, DocumentSID: px, AccountSID: ac, DateSigned: at}, At: at}),
+		eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: "became.signing.1", Body: workflow.Became{Document: workflow.Document{SID: px, AccountSID: ac, Status: workflow.Signing, Round: 1}}, At: at}),
 		eventlog.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		eventlog.Quarantined(at, workflow.Quarantined{Sequence: 7}),
 	}

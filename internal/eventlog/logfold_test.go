@@ -42,7 +42,7 @@ func createdEvent(n int) events.Event {
 // dueEvent is the nth event that may stand on the log once.
 func dueEvent(n int) events.Event {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	return eventlog.FromOwed(workflow.OwedEvent{
+	return eventlog.FromPending(workflow.PendingEvent{
 		Account: acct, Document: docSID(n), What: "due.expiry.1", Cause: 1, At: at,
 		Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at},
 	})

@@ -40,7 +40,7 @@ func TestMaxMessage_LargestBecameEventFits(t *testing.T) {
 			FailureReason: widest(events.MaxReason), CurrentCarrier: widest(events.MaxName),
 		})
 	}
-	e := eventlog.FromOwed(workflow.OwedEvent{
+	e := eventlog.FromPending(workflow.PendingEvent{
 		Account: doc.AccountSID, Document: doc.SID, What: "became.signed.1", Body: workflow.Became{Document: doc}, At: at,
 	})
 	m, err := e.Message()

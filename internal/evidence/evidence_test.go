@@ -89,7 +89,7 @@ func content(t testing.TB, seal letter.Seal) evidence.Content {
 	for i, e := range []events.Event{
 		events.Created("/orders", "c", account, px, workflow.Created{AddressSID: d.AddressSID, Email: d.Email, HostedNumberOrderSIDs: []workflow.SID{"HR000102030405060708090a0b0c0d0e0f"}}),
 		events.StatusChanged("", "s", account, px, workflow.StatusChanged{Status: workflow.Signed, LetterDigest: d.LetterDigest, Round: 1}).By(workflow.WriterPage),
-		eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at}),
+		eventlog.FromPending(workflow.PendingEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at}),
 	} {
 		m, err := e.Message()
 		if err != nil {
@@ -379,7 +379,7 @@ func elsewhere(t *testing.T, c *evidence.Content, asked workflow.Asked) {
 	d := c.Life.(workflow.Document)
 	d.AskedBy = asked
 	c.Life = d
-	became := eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at})
+	became := eventlog.FromPending(workflow.PendingEvent{Account: account, Document: px, What: "became.signed.1", Body: workflow.Became{Document: d}, At: at})
 	for i, e := range map[int]events.Event{1: said, 2: became} {
 		m, err := e.Message()
 		if err != nil {

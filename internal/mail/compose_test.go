@@ -238,7 +238,7 @@ func TestPoolSend_EmailsWithADownloadLinkAreAsTheirGoldenFiles(t *testing.T) {
 			m.Recipient, m.About.Locale = c.to, c.locale
 			server := catch(t)
 			r := pool(t, settings(t, server.addr)).Send(t.Context(), mail.Message{
-				Mail: m, Download: "https://sign.example.com/letter/" + token, Until: m.OwedAt.AddDate(0, 0, 30),
+				Mail: m, Download: "https://sign.example.com/letter/" + token, Until: m.CausedAt.AddDate(0, 0, 30),
 			})
 			if r.Outcome != workflow.Accepted {
 				t.Fatalf("%+v", r)

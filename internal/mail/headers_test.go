@@ -39,8 +39,8 @@ func TestPoolSend_LinkIsAskedForTheSignerOnly(t *testing.T) {
 	}
 	write(t, func(c *mail.Config) {
 		c.Link = func(m workflow.Mail) (string, time.Time) {
-			asked = append(asked, ask{m.Document, m.Round, m.OwedAt})
-			return "https://sign.example.com/s/" + token, m.OwedAt
+			asked = append(asked, ask{m.Document, m.Round, m.CausedAt})
+			return "https://sign.example.com/s/" + token, m.CausedAt
 		}
 	}, mails...)
 	if diff := cmp.Diff([]ask{{d.SID, 3, owedAt}, {d.SID, 3, owedAt}}, asked); diff != "" {

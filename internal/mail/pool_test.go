@@ -44,7 +44,7 @@ func mailOf(kind workflow.MailKind, about *workflow.Document) workflow.Mail {
 	}
 	return workflow.Mail{
 		ID:       workflow.MailID(fmt.Sprintf("%s.%d.%s.0", about.SID, about.Round, kind)),
-		Document: about.SID, Round: about.Round, Kind: kind, Recipient: to, OwedAt: owedAt, About: about,
+		Document: about.SID, Round: about.Round, Kind: kind, Recipient: to, CausedAt: owedAt, About: about,
 	}
 }
 
@@ -58,7 +58,7 @@ func settings(t testing.TB, addr string) mail.Config {
 	return mail.Config{
 		Server: server, From: "Hosting Team <loa@countersign.example>", Pool: 1, HELO: "worker.test",
 		Link: func(m workflow.Mail) (string, time.Time) {
-			return fmt.Sprintf("https://sign.example.com/s/%s?r=%d&d=%s", token, m.Round, m.Document), m.OwedAt.AddDate(0, 0, 30)
+			return fmt.Sprintf("https://sign.example.com/s/%s?r=%d&d=%s", token, m.Round, m.Document), m.CausedAt.AddDate(0, 0, 30)
 		},
 	}
 }

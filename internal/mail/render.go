@@ -109,7 +109,7 @@ func (c composer) view(w *language, m workflow.Mail) view {
 	d := m.About
 	v := view{
 		Sender: c.sender, Document: d.SID, Role: inert.Email(plain(d.Email)), Mine: strings.EqualFold(m.Recipient, d.Email),
-		Date: loa.Date(w.Language, m.OwedAt), language: w,
+		Date: loa.Date(w.Language, m.CausedAt), language: w,
 	}
 	if title := foreign(d.ContactTitle); title != "" {
 		v.Role = title + ", " + v.Role

@@ -38,7 +38,7 @@ func TestPoolSend_NothingLooksLikeSpam(t *testing.T) {
 				c.ReplyTo = "Desk <desk@example.com>"
 				message := mail.Message{Mail: m}
 				if m.Kind == workflow.MailSigned {
-					message.Download, message.Until = "https://sign.example.com/letter/0123456789abcdefghijklmnopqrstuvwxyz", m.OwedAt.AddDate(0, 1, 0)
+					message.Download, message.Until = "https://sign.example.com/letter/0123456789abcdefghijklmnopqrstuvwxyz", m.CausedAt.AddDate(0, 1, 0)
 				}
 				if r := pool(t, c).Send(t.Context(), message); r.Outcome != workflow.Accepted {
 					t.Fatalf("%+v", r)

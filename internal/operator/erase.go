@@ -116,10 +116,10 @@ func (e *eraser) check(ctx context.Context, stand eventlog.Standing) error {
 	if d == nil {
 		return fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, e.sid)
 	}
-	var pending []workflow.OwedEvent
-	for i, o := range life.Events {
-		if life.Settled[i] == 0 {
-			pending = append(pending, o)
+	var pending []workflow.PendingEvent
+	for _, o := range life.Events {
+		if o.State == db.EventPending {
+			pending = append(pending, o.PendingEvent)
 		}
 	}
 	if p := workflow.MayErase(*d, life.Mails, pending, e.s.Log.Now()); p != nil {

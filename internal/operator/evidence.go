@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"countersign/db"
 	"countersign/events"
 	"countersign/internal/eventlog"
 	"countersign/internal/evidence"
@@ -49,8 +50,8 @@ func Gather(ctx context.Context, s *session.Session, which string) (c evidence.C
 	if d == nil {
 		return c, fmt.Errorf("%w: document %s has not been created", workflow.ErrNotFound, sid)
 	}
-	for i, e := range life.Events {
-		if life.Settled[i] == 0 && strings.HasPrefix(e.What, "became.") {
+	for _, e := range life.Events {
+		if e.State == db.EventPending && strings.HasPrefix(e.What, "became.") {
 			return c, fmt.Errorf("%w: document %s became %s, and that is not on the log yet; run a worker and try again", workflow.ErrUnavailable, sid, d.Status)
 		}
 	}

@@ -15,8 +15,8 @@ type Life struct {
 	Events   []LifeEvent        `json:"events"`
 	Parked   []LifeParked       `json:"parked"`
 	Timers   []LifeTimer        `json:"timers"` // that are running, the soonest first
-	Turned   []db.Turned        `json:"turned_down"`
-	History  []db.Happening     `json:"history"`
+	Refusals []db.Refusal       `json:"refusals"`
+	History  []db.HistoryLine   `json:"history"`
 }
 
 // LifeMail is an email about a document.
@@ -38,10 +38,11 @@ type LifeMail struct {
 
 // LifeEvent is an event that a document caused.
 type LifeEvent struct {
-	Subject  string    `json:"subject"`
-	Due      time.Time `json:"date_due"`
-	Sequence int64     `json:"sequence"` // 0 while pending, -1 if it is no longer wanted
-	Cause    uint64    `json:"cause"`
+	Subject  string        `json:"subject"`
+	Due      time.Time     `json:"date_due"`
+	State    db.EventState `json:"state"`
+	Sequence uint64        `json:"sequence,omitempty"` // left out unless it is on the log
+	Cause    uint64        `json:"cause"`
 }
 
 // LifeTimer is a timer that is running.
@@ -64,7 +65,7 @@ type LifeParked struct {
 func LifeOf(l db.Life) Life {
 	out := Life{
 		Document: l.Document, Mails: []LifeMail{}, Events: []LifeEvent{}, Parked: []LifeParked{}, Timers: []LifeTimer{},
-		Turned: append([]db.Turned{}, l.Turned...), History: append([]db.Happening{}, l.History...),
+		Refusals: append([]db.Refusal{}, l.Refusals...), History: append([]db.HistoryLine{}, l.History...),
 	}
 	reported := map[workflow.MailID][]db.Bounce{}
 	for _, b := range l.Bounces {
@@ -72,16 +73,16 @@ func LifeOf(l db.Life) Life {
 	}
 	for _, m := range l.Mails {
 		j := LifeMail{
-			ID: m.ID, Kind: m.Kind, Round: m.Round, Recipient: m.Recipient, State: m.State, Owed: m.OwedAt, Due: m.Due,
+			ID: m.ID, Kind: m.Kind, Round: m.Round, Recipient: m.Recipient, State: m.State, Owed: m.CausedAt, Due: m.Due,
 			Attempts: m.Attempts, InDoubt: m.Doubts, Code: m.Code, Reply: m.Reply, Reported: reported[m.ID],
 		}
-		if !m.SettledAt.IsZero() {
-			j.Settled = &m.SettledAt
+		if !m.DoneAt.IsZero() {
+			j.Settled = &m.DoneAt
 		}
 		out.Mails = append(out.Mails, j)
 	}
-	for i, e := range l.Events {
-		out.Events = append(out.Events, LifeEvent{e.Subject(), e.Due, l.Settled[i], e.Cause})
+	for _, e := range l.Events {
+		out.Events = append(out.Events, LifeEvent{e.Subject(), e.Due, e.State, e.Sequence, e.Cause})
 	}
 	for _, t := range l.Timers {
 		out.Timers = append(out.Timers, LifeTimer{t.Name(), t.Due, t.More})

@@ -47,7 +47,7 @@ func (o *Operator) Document(ctx context.Context, sid workflow.SID) (db.Life, err
 
 // WasErased reports whether a document's erasure is all that is known of it.
 func WasErased(l db.Life) bool {
-	return l.Document == nil && slices.ContainsFunc(l.History, func(h db.Happening) bool { return h.What == workflow.TypeErased })
+	return l.Document == nil && slices.ContainsFunc(l.History, func(h db.HistoryLine) bool { return h.What == workflow.TypeErased })
 }
 
 // Check fails with a *workflow.Problem if an event of the plan is not valid, such

@@ -91,7 +91,7 @@ func resend(d workflow.Document, all []workflow.Mail) Plan {
 			continue
 		}
 		mails, tries = mails+1, tries+m.Attempts
-		if !m.State.Settled() {
+		if !m.State.Done() {
 			say = "the signature mail to " + d.Email + " is on its way; it is tried at once"
 		}
 	}

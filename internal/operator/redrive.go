@@ -21,7 +21,7 @@ type Redriven struct {
 	Sequence uint64          // its entry on the log; 0 if it was not sent
 	Before   bool            // it had been sent again before, and was not now
 	Result   workflow.Result // if it was not refused
-	Refused  *db.Letter      // nil if it was not refused again
+	Refused  *db.DeadLetter  // nil if it was not refused again
 	Message  *nats.Msg       // what was sent, or would be with a dry run; nil if it had been sent before
 }
 
@@ -31,7 +31,7 @@ type Redriven struct {
 // workflow.ErrConflict if the entry was discarded, and with
 // workflow.ErrUnavailable if the log or the worker does not answer. With dryRun
 // nothing is sent.
-func (o *Operator) Redrive(ctx context.Context, l db.Letter, how events.Repair, dryRun bool) (r Redriven, err error) {
+func (o *Operator) Redrive(ctx context.Context, l db.DeadLetter, how events.Repair, dryRun bool) (r Redriven, err error) {
 	if l.Reason != "" {
 		return r, fmt.Errorf("%w: entry %d was discarded: %s", workflow.ErrConflict, l.Sequence, l.Reason)
 	}
@@ -84,7 +84,7 @@ func (o *Operator) redriven(ctx context.Context, r Redriven, of *workflow.Identi
 	if err != nil {
 		return r, err
 	}
-	refused, err := o.Store.Letter(ctx, r.Sequence)
+	refused, err := o.Store.DeadLetter(ctx, r.Sequence)
 	switch {
 	case err == nil:
 		r.Refused = &refused
@@ -97,7 +97,7 @@ func (o *Operator) redriven(ctx context.Context, r Redriven, of *workflow.Identi
 // Discard says that nothing is to be done any more about a dead letter or a
 // refused event, waits for the worker, and returns the letter as it is then. It
 // fails with workflow.ErrUnavailable if the log or the worker does not answer.
-func (o *Operator) Discard(ctx context.Context, l db.Letter, reason string) (db.Letter, error) {
+func (o *Operator) Discard(ctx context.Context, l db.DeadLetter, reason string) (db.DeadLetter, error) {
 	b := workflow.Discarded{Sequence: l.Sequence, Reason: reason}
 	err := session.Do(ctx, o.Config, o.Logger, func(ctx context.Context, nc *nats.Conn) error {
 		_, err := eventlog.AppendDiscarded(ctx, nc, events.AccountOf(l.Subject), l.Document, time.Now(), b)
@@ -109,7 +109,7 @@ func (o *Operator) Discard(ctx context.Context, l db.Letter, reason string) (db.
 	waiting, cancel := context.WithTimeout(ctx, o.Wait)
 	defer cancel()
 	err = publish.Until(waiting, func() (bool, error) {
-		l, err = o.Store.Letter(ctx, l.Sequence)
+		l, err = o.Store.DeadLetter(ctx, l.Sequence)
 		return l.Closed > 0, err
 	})
 	if err != nil && waiting.Err() != nil {

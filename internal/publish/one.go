@@ -50,7 +50,7 @@ func Result(ctx context.Context, store *db.Store, e events.Event, sequence uint6
 	if err != nil {
 		return "", err
 	}
-	refused, err := store.Letter(ctx, met)
+	refused, err := store.DeadLetter(ctx, met)
 	switch {
 	case err == nil:
 		return "", fmt.Errorf("entry %d was refused: %w", met, &workflow.Problem{Code: refused.Code, Message: refused.Message, Field: refused.Field})

@@ -21,6 +21,7 @@ import (
 // database. The log has the refusals; about the other events it only shows that
 // a worker has gone on to later entries.
 const (
+	Duplicate  workflow.Result = "duplicate"   // its identity was met before
 	NotRefused workflow.Result = "not_refused" // applied, unchanged or parked
 	Unknown    workflow.Result = "unknown"     // no worker has shown that it has read the event
 )
@@ -44,9 +45,9 @@ type Outcome struct {
 
 // refuse notes that the event was refused or is a dead letter.
 func (o *Outcome) refuse(p workflow.Problem) {
-	o.Result, o.Code, o.Field, o.Message = workflow.Turned, p.Code, p.Field, p.Message
+	o.Result, o.Code, o.Field, o.Message = workflow.ResultRefused, p.Code, p.Field, p.Message
 	if p.Code.Dead() {
-		o.Result = workflow.Dead
+		o.Result = workflow.ResultDeadLetter
 	}
 }
 
@@ -134,13 +135,13 @@ func learnFromStore(ctx context.Context, store *db.Store, list []Outcome) error 
 		if first != o.Sequence {
 			result = duplicateOf(result)
 		}
-		if o.Sequence = first; result != workflow.Turned && result != workflow.Dead {
+		if o.Sequence = first; result != workflow.ResultRefused && result != workflow.ResultDeadLetter {
 			if o.open() { // else the log has called it a duplicate
 				o.Result = result
 			}
 			continue
 		}
-		l, err := store.Letter(ctx, first)
+		l, err := store.DeadLetter(ctx, first)
 		if err != nil {
 			return err
 		}
@@ -152,10 +153,10 @@ func learnFromStore(ctx context.Context, store *db.Store, list []Outcome) error 
 // duplicateOf is the outcome of a second copy: that of a refused event is the
 // first one's.
 func duplicateOf(first workflow.Result) workflow.Result {
-	if first == workflow.Turned || first == workflow.Dead {
+	if first == workflow.ResultRefused || first == workflow.ResultDeadLetter {
 		return first
 	}
-	return workflow.Duplicate
+	return Duplicate
 }
 
 const (

@@ -11,7 +11,6 @@ import (
 
 	"countersign/events"
 	"countersign/internal/terminal"
-	"countersign/workflow"
 )
 
 // Options say how lines are sent.
@@ -125,7 +124,7 @@ func (s *lineSender) landed(ctx context.Context, l Line, ack *jetstream.PubAck) 
 	switch {
 	case !ack.Duplicate:
 	case s.holds(ctx, o):
-		o.Result = workflow.Duplicate
+		o.Result = Duplicate
 	default:
 		l.Msg.Header.Del(jetstream.MsgIDHeader)
 		again, err := s.js.PublishMsg(ctx, l.Msg)

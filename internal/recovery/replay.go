@@ -112,8 +112,8 @@ func (r Replayed) Lines() []string {
 	if n := r.Owing.Events[workflow.TypeRegister]; n > 0 {
 		out = append(out, fmt.Sprintf("%d numbers would be registered", n))
 	}
-	for _, code := range slices.Sorted(maps.Keys(r.Owing.Turned)) {
-		out = append(out, fmt.Sprintf("%d events would be refused: %s", r.Owing.Turned[code], code))
+	for _, code := range slices.Sorted(maps.Keys(r.Owing.Refusals)) {
+		out = append(out, fmt.Sprintf("%d events would be refused: %s", r.Owing.Refusals[code], code))
 	}
 	return out
 }

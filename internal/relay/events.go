@@ -91,7 +91,7 @@ func (r *Events) append(ctx context.Context, due []db.PlacedEvent) error {
 	failpoint.Hit("owed-read")
 	batch := make([]events.Event, len(due))
 	for i, o := range due {
-		batch[i] = eventlog.FromOwed(o.OwedEvent)
+		batch[i] = eventlog.FromPending(o.PendingEvent)
 	}
 	failpoint.Hit("owed-append")
 	_, err := r.Log.AppendOnce(ctx, batch)

@@ -37,7 +37,7 @@ func (f Fold) sayQuarantined(ctx context.Context, batch []workflow.Entry) {
 		if !ok || f.Logger == nil {
 			continue
 		}
-		if _, err := f.Store.Letter(ctx, q.Sequence); errors.Is(err, workflow.ErrNotFound) {
+		if _, err := f.Store.DeadLetter(ctx, q.Sequence); errors.Is(err, workflow.ErrNotFound) {
 			f.Logger.Error("another worker crashed on an entry that this one has applied, and put it into quarantine: this database differs from one made from the log; stop this worker, run countersign rebuild --from-log and start it again",
 				"sequence", q.Sequence, "worker", q.Worker)
 		}

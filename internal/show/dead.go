@@ -16,7 +16,7 @@ import (
 
 // DeadLetterJSON is what the commands of dead print with --json.
 type DeadLetterJSON struct {
-	db.Turned
+	db.Refusal
 	Subject   string       `json:"subject"`
 	Document  workflow.SID `json:"authorization_document_sid,omitempty"`
 	State     string       `json:"state"` // open, redriven, discarded
@@ -26,11 +26,11 @@ type DeadLetterJSON struct {
 }
 
 // DeadLettersJSON returns dead letters and refused events as programs read them.
-func DeadLettersJSON(letters []db.Letter) []DeadLetterJSON {
+func DeadLettersJSON(letters []db.DeadLetter) []DeadLetterJSON {
 	out := make([]DeadLetterJSON, len(letters))
 	for i, l := range letters {
 		out[i] = DeadLetterJSON{
-			Turned: l.Turned, Subject: l.Subject, Document: l.Document, State: letterState(l), ClosedBy: l.Closed, Discarded: l.Reason,
+			Refusal: l.Refusal, Subject: l.Subject, Document: l.Document, State: letterState(l), ClosedBy: l.Closed, Discarded: l.Reason,
 		}
 		if l.Closed > 0 {
 			out[i].ClosedAt = &l.ClosedAt
@@ -39,7 +39,7 @@ func DeadLettersJSON(letters []db.Letter) []DeadLetterJSON {
 	return out
 }
 
-func letterState(l db.Letter) string {
+func letterState(l db.DeadLetter) string {
 	switch {
 	case l.Closed == 0:
 		return "open"
@@ -50,7 +50,7 @@ func letterState(l db.Letter) string {
 }
 
 // DeadLetters prints a table of dead letters and refused events.
-func DeadLetters(out *terminal.Printer, letters []db.Letter) error {
+func DeadLetters(out *terminal.Printer, letters []db.DeadLetter) error {
 	t := out.Table("ENTRY", "TIME", "WHAT", "CODE", "STATE", "DOCUMENT", "REASON")
 	for _, l := range letters {
 		t.Row(l.Sequence, Stamp(l.Time), Kind(l), l.Code, State(l), l.Document, l.Message)
@@ -59,7 +59,7 @@ func DeadLetters(out *terminal.Printer, letters []db.Letter) error {
 }
 
 // Kind says whether an event is a dead letter or was refused.
-func Kind(l db.Letter) string {
+func Kind(l db.DeadLetter) string {
 	if l.Dead {
 		return "dead letter"
 	}
@@ -67,7 +67,7 @@ func Kind(l db.Letter) string {
 }
 
 // State says whether a dead letter is open, and if not, what closed it.
-func State(l db.Letter) string {
+func State(l db.DeadLetter) string {
 	switch letterState(l) {
 	case "redriven":
 		return fmt.Sprintf("redriven by entry %d", l.Closed)
@@ -79,7 +79,7 @@ func State(l db.Letter) string {
 
 // DeadLetter prints a dead letter or a refused event with its message m from the
 // log. away is why there is no message, or nil.
-func DeadLetter(out *terminal.Printer, l db.Letter, m events.Message, away error) error {
+func DeadLetter(out *terminal.Printer, l db.DeadLetter, m events.Message, away error) error {
 	t := out.Table()
 	for _, row := range [][2]string{
 		{"entry", strconv.FormatUint(l.Sequence, 10)},
@@ -122,14 +122,14 @@ func Payload(data []byte) string {
 }
 
 // DeadLetterAsJSON prints what DeadLetter does, for programs.
-func DeadLetterAsJSON(out *terminal.Printer, l db.Letter, m events.Message, away error) error {
+func DeadLetterAsJSON(out *terminal.Printer, l db.DeadLetter, m events.Message, away error) error {
 	j := struct {
 		DeadLetterJSON
 		Advice     string            `json:"what_to_do,omitempty"`
 		Attributes map[string]string `json:"attributes,omitempty"` // of a message in binary mode
 		Payload    []byte            `json:"payload_base64,omitempty"`
 		Away       string            `json:"payload_missing,omitempty"` // why there is no payload
-	}{DeadLetterJSON: DeadLettersJSON([]db.Letter{l})[0], Advice: advice(l), Payload: m.Data}
+	}{DeadLetterJSON: DeadLettersJSON([]db.DeadLetter{l})[0], Advice: advice(l), Payload: m.Data}
 	for _, attribute := range m.Attributes() {
 		if j.Attributes == nil {
 			j.Attributes = map[string]string{}
@@ -143,7 +143,7 @@ func DeadLetterAsJSON(out *terminal.Printer, l db.Letter, m events.Message, away
 }
 
 // advice says what to do about an open dead letter or refusal.
-func advice(l db.Letter) string {
+func advice(l db.DeadLetter) string {
 	if l.Closed > 0 {
 		return ""
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"countersign/db"
 	"countersign/internal/operator"
@@ -49,8 +48,8 @@ func Document(out *terminal.Printer, sid workflow.SID, l db.Life) error {
 	}
 	if len(l.Events) > 0 {
 		t.Section("EVENT", "ON THE LOG AT")
-		for i, e := range l.Events {
-			t.Row(e.What, place(l.Settled[i], e.Due))
+		for _, e := range l.Events {
+			t.Row(e.What, place(e))
 		}
 	}
 	for _, p := range l.Parked {
@@ -139,7 +138,7 @@ func showTimes(t *terminal.Table, d workflow.Document, running []workflow.Timer)
 }
 
 func mailState(m workflow.Mail) string {
-	if m.State == workflow.MailOwed && m.Attempts > 0 {
+	if m.State == workflow.MailPending && m.Attempts > 0 {
 		return "owed, next try " + Stamp(m.Due)
 	}
 	return string(m.State)
@@ -154,13 +153,13 @@ func lastReports(all []db.Bounce) map[workflow.MailID]string {
 	return last
 }
 
-// place says where an owed event stands.
-func place(settled int64, due time.Time) string {
-	switch {
-	case settled > 0:
-		return strconv.FormatInt(settled, 10)
-	case settled < 0:
-		return "not wanted any more"
+// place says where an event is on the log, or what became of it.
+func place(e db.OutboxEvent) string {
+	switch e.State {
+	case db.EventDone:
+		return strconv.FormatUint(e.Sequence, 10)
+	case db.EventDropped:
+		return "no longer needed"
 	}
-	return "owed, due " + Stamp(due)
+	return "pending, due " + Stamp(e.Due)
 }

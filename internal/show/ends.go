@@ -38,8 +38,8 @@ func Ends(out *terminal.Printer, lives []db.Life, c db.Counts, caught int) error
 func short(sid workflow.SID) string { return string(sid[:10]) + "…" }
 
 func registered(l db.Life) (n int) {
-	for i, e := range l.Events {
-		if _, ok := e.Body.(workflow.Register); ok && l.Settled[i] > 0 {
+	for _, e := range l.Events {
+		if _, ok := e.Body.(workflow.Register); ok && e.State == db.EventDone {
 			n++
 		}
 	}

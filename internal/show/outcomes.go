@@ -11,11 +11,11 @@ import (
 
 // Outcomes prints the events that were refused or wait, and the counts of all.
 func Outcomes(out *terminal.Printer, list []publish.Outcome, count map[workflow.Result]int) error {
-	if count[workflow.Turned]+count[workflow.Dead]+count[workflow.Parking] > 0 {
+	if count[workflow.ResultRefused]+count[workflow.ResultDeadLetter]+count[workflow.ResultParked] > 0 {
 		t := out.Table("LINE", "SEQUENCE", "OUTCOME", "CODE", "FIELD", "SUBJECT", "REASON")
 		for _, o := range list {
 			switch o.Result {
-			case workflow.Turned, workflow.Dead, workflow.Parking:
+			case workflow.ResultRefused, workflow.ResultDeadLetter, workflow.ResultParked:
 				t.Row(o.Line, o.Sequence, resultWords(o.Result, 1), o.Code, o.Field, o.Subject, o.Message)
 			}
 		}
@@ -24,7 +24,7 @@ func Outcomes(out *terminal.Printer, list []publish.Outcome, count map[workflow.
 		}
 	}
 	var parts []string
-	for _, r := range []workflow.Result{workflow.Applied, workflow.Unchanged, workflow.Parking, workflow.Duplicate, publish.NotRefused, workflow.Turned, workflow.Dead, publish.Unknown} {
+	for _, r := range []workflow.Result{workflow.ResultApplied, workflow.ResultUnchanged, workflow.ResultParked, publish.Duplicate, publish.NotRefused, workflow.ResultRefused, workflow.ResultDeadLetter, publish.Unknown} {
 		if n := count[r]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, resultWords(r, n)))
 		}
@@ -34,7 +34,7 @@ func Outcomes(out *terminal.Printer, list []publish.Outcome, count map[workflow.
 
 func resultWords(r workflow.Result, n int) string {
 	text := strings.ReplaceAll(string(r), "_", " ")
-	if n > 1 && (r == workflow.Dead || r == workflow.Duplicate) {
+	if n > 1 && (r == workflow.ResultDeadLetter || r == publish.Duplicate) {
 		text += "s"
 	}
 	return text

@@ -224,11 +224,11 @@ const maxLines = 250
 // least weight first, the oldest before the others. Of the weightiest lines it keeps
 // the first and the last: they tell how the letter came about, and how it reached the
 // signer.
-func weighty(history []db.Happening, most int) []db.Happening {
+func weighty(history []db.HistoryLine, most int) []db.HistoryLine {
 	kept := slices.Clone(history)
 	for least := 2; least > 0; least-- {
 		excess := len(kept) - most
-		kept = slices.DeleteFunc(kept, func(h db.Happening) bool {
+		kept = slices.DeleteFunc(kept, func(h db.HistoryLine) bool {
 			if excess <= 0 || weight(h.What) != least {
 				return false
 			}
@@ -246,7 +246,7 @@ func weighty(history []db.Happening, most int) []db.Happening {
 // matters less in it.
 func weight(what string) int {
 	switch what {
-	case string(workflow.Turned), string(workflow.Parking), workflow.TypeDiscarded:
+	case string(workflow.ResultRefused), string(workflow.ResultParked), workflow.TypeDiscarded:
 		return 2 // it changed nothing
 	case workflow.TypeUpdated, workflow.TypeOrderStatusChanged, workflow.TypeResend:
 		return 1 // others can say it as often as they like

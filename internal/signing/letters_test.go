@@ -35,13 +35,13 @@ func TestLetters_TurnWaitsAndGivesUp(t *testing.T) {
 }
 
 func TestLetters_HistoryKeepsWhatMatters(t *testing.T) {
-	var history []db.Happening
+	var history []db.HistoryLine
 	add := func(n int, what string) {
 		for range n {
-			history = append(history, db.Happening{Sequence: uint64(len(history) + 1), What: what})
+			history = append(history, db.HistoryLine{Sequence: uint64(len(history) + 1), What: what})
 		}
 	}
-	count := func(list []db.Happening, what string) (n int) {
+	count := func(list []db.HistoryLine, what string) (n int) {
 		for _, h := range list {
 			if h.What == what {
 				n++
@@ -72,7 +72,7 @@ func TestLetters_HistoryKeepsWhatMatters(t *testing.T) {
 			t.Fatal("the lines are out of order")
 		}
 	}
-	few := weighty([]db.Happening{{What: "refused"}, {What: "parked"}}, maxLines)
+	few := weighty([]db.HistoryLine{{What: "refused"}, {What: "parked"}}, maxLines)
 	if len(few) != 2 {
 		t.Errorf("of two lines it keeps %d", len(few))
 	}

@@ -37,7 +37,7 @@ type Links struct {
 // the signer is asked to sign. The link is valid for its lifetime, and longer if the
 // letter is.
 func (l *Links) Sign(m workflow.Mail) (url string, signBy time.Time) {
-	expires := m.OwedAt.Add(l.Lifetime)
+	expires := m.CausedAt.Add(l.Lifetime)
 	signBy = expires
 	if at, latest := l.expiry(m); !at.IsZero() {
 		signBy = at
@@ -51,7 +51,7 @@ func (l *Links) Sign(m workflow.Mail) (url string, signBy time.Time) {
 // Download returns the address of an email's signed letter, and until when it is
 // valid.
 func (l *Links) Download(m workflow.Mail) (url string, until time.Time) {
-	until = m.OwedAt.Add(l.Lifetime)
+	until = m.CausedAt.Add(l.Lifetime)
 	return l.issue(ticket.Download, "/letter/", m, until), until
 }
 
@@ -78,6 +78,6 @@ func (l *Links) expiry(m workflow.Mail) (at, latest time.Time) {
 	if after == 0 {
 		return at, latest
 	}
-	at = m.OwedAt.Add(workflow.Seconds(after))
+	at = m.CausedAt.Add(workflow.Seconds(after))
 	return at, at.Add(l.GiveUp)
 }

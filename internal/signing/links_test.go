@@ -38,7 +38,7 @@ func TestLinks_SignIsValidAsLongAsTheLetter(t *testing.T) {
 				Origin: "https://sign.example.com", Lifetime: 10 * day, GiveUp: giveUp, Keys: keys, Logger: slog.New(slog.DiscardHandler),
 				Timers: func() workflow.Timers { return workflow.Timers{ExpireAfter: int64(c.expireAfter / time.Second)} },
 			}
-			m := workflow.Mail{Document: "PX00000000000000000000000000000001", Round: 2, OwedAt: due, About: &workflow.Document{}}
+			m := workflow.Mail{Document: "PX00000000000000000000000000000001", Round: 2, CausedAt: due, About: &workflow.Document{}}
 			if c.own != 0 {
 				m.About.ExpiresAt = new(due.Add(c.own))
 			}

@@ -261,7 +261,7 @@ func (s stmt) ExecContext(_ context.Context, args []driver.NamedValue) (driver.R
 // inFold are the reads in the middle of a transaction, where begin and commit
 // are points enough.
 var inFold = map[string]bool{
-	"KnownEvents": true, "LoadDocuments": true, "LoadUnsettledMails": true, "LoadParked": true, "LoadTimers": true, "Holders": true,
+	"KnownEvents": true, "LoadDocuments": true, "LoadPendingMails": true, "LoadParked": true, "LoadTimers": true, "Holders": true,
 	"GetPosition": true, "AppliedBefore": true, "GetDocument": true, "NextDueMail": true,
 }
 

@@ -144,7 +144,7 @@ func (d *disk) owed() (n int) {
 	database := d.open(nil)
 	defer database.Close()
 	must(database.QueryRowContext(context.Background(), `-- name: Owed :one
-		SELECT (SELECT count(*) FROM mails WHERE settled_ms = 0) + (SELECT count(*) FROM owed_events WHERE settled_seq = 0)`).Scan(&n))
+		SELECT (SELECT count(*) FROM mails WHERE done_ms = 0) + (SELECT count(*) FROM outbox_events WHERE done_seq = 0)`).Scan(&n))
 	return n
 }
 
@@ -152,8 +152,8 @@ func (d *disk) owed() (n int) {
 func (d *disk) owes() (what []string) {
 	database := d.open(nil)
 	defer database.Close()
-	rows, err := database.QueryContext(context.Background(), `SELECT id || ' ' || state || ' ' || due_ms FROM mails WHERE settled_ms = 0
-		UNION ALL SELECT subject || ' ' || due_ms FROM owed_events WHERE settled_seq = 0`)
+	rows, err := database.QueryContext(context.Background(), `SELECT id || ' ' || state || ' ' || due_ms FROM mails WHERE done_ms = 0
+		UNION ALL SELECT subject || ' ' || due_ms FROM outbox_events WHERE done_seq = 0`)
 	must(err)
 	defer rows.Close()
 	for rows.Next() {

@@ -111,7 +111,7 @@ func (w *world) judgeMails(database *sql.DB) {
 		times := len(w.post.accepted[id])
 		doubled += max(0, times-1)
 		switch {
-		case !state.Settled():
+		case !state.Done():
 			w.violated("I4", "%s is %s at the end", id, state)
 		case state == workflow.MailAccepted && times == 0:
 			w.violated("I4", "%s is accepted, and the mail server never took it", id)
@@ -188,7 +188,7 @@ func (w *world) judgeTimers(database *sql.DB) {
 		round int
 	}
 	var reminders []mail
-	rows, err := database.QueryContext(context.Background(), "SELECT id, owed_seq FROM mails WHERE kind = 'reminder' ORDER BY id")
+	rows, err := database.QueryContext(context.Background(), "SELECT id, cause_seq FROM mails WHERE kind = 'reminder' ORDER BY id")
 	must(err)
 	defer rows.Close()
 	for rows.Next() {

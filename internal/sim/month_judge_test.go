@@ -89,7 +89,7 @@ func (m *month) judgeDocument(d workflow.Document, l db.Life, tally map[string]i
 	var got []string
 	for _, mail := range l.Mails {
 		if mail.Kind == workflow.MailReminder {
-			got = append(got, fmt.Sprintf("round %d at %s", mail.Round, mail.OwedAt.Format(time.RFC3339Nano)))
+			got = append(got, fmt.Sprintf("round %d at %s", mail.Round, mail.CausedAt.Format(time.RFC3339Nano)))
 		}
 	}
 	if strings.Join(want, ", ") != strings.Join(got, ", ") {
@@ -164,7 +164,7 @@ func (m *month) reminders(t workflow.Timers, sent, end stand, l db.Life, tally m
 // onItsWay reports whether a reminder that was owed before was not out yet.
 func (m *month) onItsWay(l db.Life, round int, at time.Time) bool {
 	for _, mail := range l.Mails {
-		if mail.Kind == workflow.MailReminder && mail.Round == round && mail.OwedAt.Before(at) && mail.SettledAt.After(at) {
+		if mail.Kind == workflow.MailReminder && mail.Round == round && mail.CausedAt.Before(at) && mail.DoneAt.After(at) {
 			return true
 		}
 	}

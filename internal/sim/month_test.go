@@ -105,7 +105,7 @@ func (m *month) work() {
 			m.t.Fatal(err)
 		}
 		for _, o := range due {
-			m.append(eventlog.FromOwed(o.OwedEvent), true)
+			m.append(eventlog.FromPending(o.PendingEvent), true)
 		}
 		mails, err := s.DueMails(m.t.Context(), m.now, nil, 100)
 		if err != nil {

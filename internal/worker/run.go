@@ -158,14 +158,14 @@ func (w *Worker) WaitSettled(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.Unsettled == 0 && c.OwedEvents == 0 && w.store.Position().Sequence >= tail {
+		if c.PendingMails == 0 && c.PendingEvents == 0 && w.store.Position().Sequence >= tail {
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-time.After(time.Second): // a mail becomes due without a change
 		case <-ctx.Done():
-			return fmt.Errorf("%w; %d emails and %d events are pending", ctx.Err(), c.Unsettled, c.OwedEvents)
+			return fmt.Errorf("%w; %d emails and %d events are pending", ctx.Err(), c.PendingMails, c.PendingEvents)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func timed(e events.Event) events.Event {
 }
 
 func owed(what string, b workflow.Body) events.Event {
-	return eventlog.FromOwed(workflow.OwedEvent{Account: account, Document: document, What: what, Body: b, At: at})
+	return eventlog.FromPending(workflow.PendingEvent{Account: account, Document: document, What: what, Body: b, At: at})
 }
 
 func signed() workflow.Document {

@@ -39,11 +39,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addHoldersStmt, err = db.PrepareContext(ctx, addHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query AddHolders: %w", err)
 	}
-	if q.addOwedEventStmt, err = db.PrepareContext(ctx, addOwedEvent); err != nil {
-		return nil, fmt.Errorf("error preparing query AddOwedEvent: %w", err)
+	if q.addOutboxEventStmt, err = db.PrepareContext(ctx, addOutboxEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query AddOutboxEvent: %w", err)
 	}
 	if q.addParkedStmt, err = db.PrepareContext(ctx, addParked); err != nil {
 		return nil, fmt.Errorf("error preparing query AddParked: %w", err)
+	}
+	if q.addRefusalsStmt, err = db.PrepareContext(ctx, addRefusals); err != nil {
+		return nil, fmt.Errorf("error preparing query AddRefusals: %w", err)
 	}
 	if q.addTallyStmt, err = db.PrepareContext(ctx, addTally); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTally: %w", err)
@@ -51,14 +54,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addTimersStmt, err = db.PrepareContext(ctx, addTimers); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTimers: %w", err)
 	}
+	if q.addToHistoryStmt, err = db.PrepareContext(ctx, addToHistory); err != nil {
+		return nil, fmt.Errorf("error preparing query AddToHistory: %w", err)
+	}
 	if q.addToInboxStmt, err = db.PrepareContext(ctx, addToInbox); err != nil {
 		return nil, fmt.Errorf("error preparing query AddToInbox: %w", err)
-	}
-	if q.addToJournalStmt, err = db.PrepareContext(ctx, addToJournal); err != nil {
-		return nil, fmt.Errorf("error preparing query AddToJournal: %w", err)
-	}
-	if q.addTurnedDownStmt, err = db.PrepareContext(ctx, addTurnedDown); err != nil {
-		return nil, fmt.Errorf("error preparing query AddTurnedDown: %w", err)
 	}
 	if q.allBlockedStmt, err = db.PrepareContext(ctx, allBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query AllBlocked: %w", err)
@@ -96,6 +96,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteDocumentParkedStmt, err = db.PrepareContext(ctx, deleteDocumentParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteDocumentParked: %w", err)
 	}
+	if q.deleteHistoryStmt, err = db.PrepareContext(ctx, deleteHistory); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteHistory: %w", err)
+	}
 	if q.deleteHoldersStmt, err = db.PrepareContext(ctx, deleteHolders); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteHolders: %w", err)
 	}
@@ -105,50 +108,53 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteInboxStmt, err = db.PrepareContext(ctx, deleteInbox); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteInbox: %w", err)
 	}
-	if q.deleteJournalStmt, err = db.PrepareContext(ctx, deleteJournal); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteJournal: %w", err)
-	}
 	if q.deleteMailsStmt, err = db.PrepareContext(ctx, deleteMails); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteMails: %w", err)
 	}
-	if q.deleteOwedEventsStmt, err = db.PrepareContext(ctx, deleteOwedEvents); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteOwedEvents: %w", err)
+	if q.deleteOutboxEventsStmt, err = db.PrepareContext(ctx, deleteOutboxEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOutboxEvents: %w", err)
 	}
-	if q.deleteOwedSubjectsStmt, err = db.PrepareContext(ctx, deleteOwedSubjects); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteOwedSubjects: %w", err)
+	if q.deleteOutboxSubjectsStmt, err = db.PrepareContext(ctx, deleteOutboxSubjects); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOutboxSubjects: %w", err)
 	}
 	if q.deleteParkedStmt, err = db.PrepareContext(ctx, deleteParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteParked: %w", err)
 	}
+	if q.deleteRefusalsStmt, err = db.PrepareContext(ctx, deleteRefusals); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteRefusals: %w", err)
+	}
 	if q.deleteTimersStmt, err = db.PrepareContext(ctx, deleteTimers); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteTimers: %w", err)
-	}
-	if q.deleteTurnedDownStmt, err = db.PrepareContext(ctx, deleteTurnedDown); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteTurnedDown: %w", err)
 	}
 	if q.documentBouncesStmt, err = db.PrepareContext(ctx, documentBounces); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentBounces: %w", err)
 	}
-	if q.documentJournalStmt, err = db.PrepareContext(ctx, documentJournal); err != nil {
-		return nil, fmt.Errorf("error preparing query DocumentJournal: %w", err)
+	if q.documentHistoryStmt, err = db.PrepareContext(ctx, documentHistory); err != nil {
+		return nil, fmt.Errorf("error preparing query DocumentHistory: %w", err)
 	}
 	if q.documentMailsStmt, err = db.PrepareContext(ctx, documentMails); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentMails: %w", err)
 	}
-	if q.documentOwedEventsStmt, err = db.PrepareContext(ctx, documentOwedEvents); err != nil {
-		return nil, fmt.Errorf("error preparing query DocumentOwedEvents: %w", err)
+	if q.documentOutboxEventsStmt, err = db.PrepareContext(ctx, documentOutboxEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query DocumentOutboxEvents: %w", err)
 	}
 	if q.documentParkedStmt, err = db.PrepareContext(ctx, documentParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentParked: %w", err)
 	}
-	if q.documentTurnedDownStmt, err = db.PrepareContext(ctx, documentTurnedDown); err != nil {
-		return nil, fmt.Errorf("error preparing query DocumentTurnedDown: %w", err)
+	if q.documentRefusalsStmt, err = db.PrepareContext(ctx, documentRefusals); err != nil {
+		return nil, fmt.Errorf("error preparing query DocumentRefusals: %w", err)
 	}
 	if q.dueEventsStmt, err = db.PrepareContext(ctx, dueEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query DueEvents: %w", err)
 	}
 	if q.dueMailsStmt, err = db.PrepareContext(ctx, dueMails); err != nil {
 		return nil, fmt.Errorf("error preparing query DueMails: %w", err)
+	}
+	if q.finishOutboxEventStmt, err = db.PrepareContext(ctx, finishOutboxEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query FinishOutboxEvent: %w", err)
+	}
+	if q.finishOutboxEventsMetStmt, err = db.PrepareContext(ctx, finishOutboxEventsMet); err != nil {
+		return nil, fmt.Errorf("error preparing query FinishOutboxEventsMet: %w", err)
 	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
@@ -177,8 +183,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listDocumentsStmt, err = db.PrepareContext(ctx, listDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query ListDocuments: %w", err)
 	}
-	if q.listTurnedDownStmt, err = db.PrepareContext(ctx, listTurnedDown); err != nil {
-		return nil, fmt.Errorf("error preparing query ListTurnedDown: %w", err)
+	if q.listRefusalsStmt, err = db.PrepareContext(ctx, listRefusals); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRefusals: %w", err)
 	}
 	if q.loadAskedStmt, err = db.PrepareContext(ctx, loadAsked); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadAsked: %w", err)
@@ -192,11 +198,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.loadParkedStmt, err = db.PrepareContext(ctx, loadParked); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadParked: %w", err)
 	}
+	if q.loadPendingMailsStmt, err = db.PrepareContext(ctx, loadPendingMails); err != nil {
+		return nil, fmt.Errorf("error preparing query LoadPendingMails: %w", err)
+	}
 	if q.loadTimersStmt, err = db.PrepareContext(ctx, loadTimers); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadTimers: %w", err)
-	}
-	if q.loadUnsettledMailsStmt, err = db.PrepareContext(ctx, loadUnsettledMails); err != nil {
-		return nil, fmt.Errorf("error preparing query LoadUnsettledMails: %w", err)
 	}
 	if q.loseAnswersAfterStmt, err = db.PrepareContext(ctx, loseAnswersAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseAnswersAfter: %w", err)
@@ -210,14 +216,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.loseInboxAfterStmt, err = db.PrepareContext(ctx, loseInboxAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseInboxAfter: %w", err)
 	}
-	if q.loseOwedEventsAfterStmt, err = db.PrepareContext(ctx, loseOwedEventsAfter); err != nil {
-		return nil, fmt.Errorf("error preparing query LoseOwedEventsAfter: %w", err)
+	if q.loseOutboxEventsAfterStmt, err = db.PrepareContext(ctx, loseOutboxEventsAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseOutboxEventsAfter: %w", err)
 	}
 	if q.loseParkedAfterStmt, err = db.PrepareContext(ctx, loseParkedAfter); err != nil {
 		return nil, fmt.Errorf("error preparing query LoseParkedAfter: %w", err)
 	}
-	if q.loseTurnedDownAfterStmt, err = db.PrepareContext(ctx, loseTurnedDownAfter); err != nil {
-		return nil, fmt.Errorf("error preparing query LoseTurnedDownAfter: %w", err)
+	if q.loseRefusalsAfterStmt, err = db.PrepareContext(ctx, loseRefusalsAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LoseRefusalsAfter: %w", err)
 	}
 	if q.mailsInDoubtStmt, err = db.PrepareContext(ctx, mailsInDoubt); err != nil {
 		return nil, fmt.Errorf("error preparing query MailsInDoubt: %w", err)
@@ -267,8 +273,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.openClaimsStmt, err = db.PrepareContext(ctx, openClaims); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenClaims: %w", err)
 	}
-	if q.owedEventsSinceStmt, err = db.PrepareContext(ctx, owedEventsSince); err != nil {
-		return nil, fmt.Errorf("error preparing query OwedEventsSince: %w", err)
+	if q.outboxEventsSinceStmt, err = db.PrepareContext(ctx, outboxEventsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query OutboxEventsSince: %w", err)
 	}
 	if q.placeOfStmt, err = db.PrepareContext(ctx, placeOf); err != nil {
 		return nil, fmt.Errorf("error preparing query PlaceOf: %w", err)
@@ -285,6 +291,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putPositionStmt, err = db.PrepareContext(ctx, putPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query PutPosition: %w", err)
 	}
+	if q.refusalAtStmt, err = db.PrepareContext(ctx, refusalAt); err != nil {
+		return nil, fmt.Errorf("error preparing query RefusalAt: %w", err)
+	}
+	if q.refusalsSinceStmt, err = db.PrepareContext(ctx, refusalsSince); err != nil {
+		return nil, fmt.Errorf("error preparing query RefusalsSince: %w", err)
+	}
 	if q.refusedForStmt, err = db.PrepareContext(ctx, refusedFor); err != nil {
 		return nil, fmt.Errorf("error preparing query RefusedFor: %w", err)
 	}
@@ -297,38 +309,26 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
 	}
-	if q.settleOwedEventStmt, err = db.PrepareContext(ctx, settleOwedEvent); err != nil {
-		return nil, fmt.Errorf("error preparing query SettleOwedEvent: %w", err)
-	}
-	if q.settleOwedEventsMetStmt, err = db.PrepareContext(ctx, settleOwedEventsMet); err != nil {
-		return nil, fmt.Errorf("error preparing query SettleOwedEventsMet: %w", err)
-	}
 	if q.takeDocumentStmt, err = db.PrepareContext(ctx, takeDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeDocument: %w", err)
 	}
 	if q.takeMailsStmt, err = db.PrepareContext(ctx, takeMails); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeMails: %w", err)
 	}
+	if q.takeRefusalsStmt, err = db.PrepareContext(ctx, takeRefusals); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeRefusals: %w", err)
+	}
+	if q.takeRefusalsAfterStmt, err = db.PrepareContext(ctx, takeRefusalsAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeRefusalsAfter: %w", err)
+	}
 	if q.takeRegistersStmt, err = db.PrepareContext(ctx, takeRegisters); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeRegisters: %w", err)
-	}
-	if q.takeTurnedDownStmt, err = db.PrepareContext(ctx, takeTurnedDown); err != nil {
-		return nil, fmt.Errorf("error preparing query TakeTurnedDown: %w", err)
-	}
-	if q.takeTurnedDownAfterStmt, err = db.PrepareContext(ctx, takeTurnedDownAfter); err != nil {
-		return nil, fmt.Errorf("error preparing query TakeTurnedDownAfter: %w", err)
 	}
 	if q.talliesStmt, err = db.PrepareContext(ctx, tallies); err != nil {
 		return nil, fmt.Errorf("error preparing query Tallies: %w", err)
 	}
 	if q.tracesOfStmt, err = db.PrepareContext(ctx, tracesOf); err != nil {
 		return nil, fmt.Errorf("error preparing query TracesOf: %w", err)
-	}
-	if q.turnedDownAtStmt, err = db.PrepareContext(ctx, turnedDownAt); err != nil {
-		return nil, fmt.Errorf("error preparing query TurnedDownAt: %w", err)
-	}
-	if q.turnedDownSinceStmt, err = db.PrepareContext(ctx, turnedDownSince); err != nil {
-		return nil, fmt.Errorf("error preparing query TurnedDownSince: %w", err)
 	}
 	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
 		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
@@ -363,14 +363,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addHoldersStmt: %w", cerr)
 		}
 	}
-	if q.addOwedEventStmt != nil {
-		if cerr := q.addOwedEventStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addOwedEventStmt: %w", cerr)
+	if q.addOutboxEventStmt != nil {
+		if cerr := q.addOutboxEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addOutboxEventStmt: %w", cerr)
 		}
 	}
 	if q.addParkedStmt != nil {
 		if cerr := q.addParkedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addParkedStmt: %w", cerr)
+		}
+	}
+	if q.addRefusalsStmt != nil {
+		if cerr := q.addRefusalsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addRefusalsStmt: %w", cerr)
 		}
 	}
 	if q.addTallyStmt != nil {
@@ -383,19 +388,14 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addTimersStmt: %w", cerr)
 		}
 	}
+	if q.addToHistoryStmt != nil {
+		if cerr := q.addToHistoryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addToHistoryStmt: %w", cerr)
+		}
+	}
 	if q.addToInboxStmt != nil {
 		if cerr := q.addToInboxStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addToInboxStmt: %w", cerr)
-		}
-	}
-	if q.addToJournalStmt != nil {
-		if cerr := q.addToJournalStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addToJournalStmt: %w", cerr)
-		}
-	}
-	if q.addTurnedDownStmt != nil {
-		if cerr := q.addTurnedDownStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addTurnedDownStmt: %w", cerr)
 		}
 	}
 	if q.allBlockedStmt != nil {
@@ -458,6 +458,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteDocumentParkedStmt: %w", cerr)
 		}
 	}
+	if q.deleteHistoryStmt != nil {
+		if cerr := q.deleteHistoryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteHistoryStmt: %w", cerr)
+		}
+	}
 	if q.deleteHoldersStmt != nil {
 		if cerr := q.deleteHoldersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteHoldersStmt: %w", cerr)
@@ -473,24 +478,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteInboxStmt: %w", cerr)
 		}
 	}
-	if q.deleteJournalStmt != nil {
-		if cerr := q.deleteJournalStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteJournalStmt: %w", cerr)
-		}
-	}
 	if q.deleteMailsStmt != nil {
 		if cerr := q.deleteMailsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteMailsStmt: %w", cerr)
 		}
 	}
-	if q.deleteOwedEventsStmt != nil {
-		if cerr := q.deleteOwedEventsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteOwedEventsStmt: %w", cerr)
+	if q.deleteOutboxEventsStmt != nil {
+		if cerr := q.deleteOutboxEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOutboxEventsStmt: %w", cerr)
 		}
 	}
-	if q.deleteOwedSubjectsStmt != nil {
-		if cerr := q.deleteOwedSubjectsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteOwedSubjectsStmt: %w", cerr)
+	if q.deleteOutboxSubjectsStmt != nil {
+		if cerr := q.deleteOutboxSubjectsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOutboxSubjectsStmt: %w", cerr)
 		}
 	}
 	if q.deleteParkedStmt != nil {
@@ -498,14 +498,14 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteParkedStmt: %w", cerr)
 		}
 	}
+	if q.deleteRefusalsStmt != nil {
+		if cerr := q.deleteRefusalsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteRefusalsStmt: %w", cerr)
+		}
+	}
 	if q.deleteTimersStmt != nil {
 		if cerr := q.deleteTimersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteTimersStmt: %w", cerr)
-		}
-	}
-	if q.deleteTurnedDownStmt != nil {
-		if cerr := q.deleteTurnedDownStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteTurnedDownStmt: %w", cerr)
 		}
 	}
 	if q.documentBouncesStmt != nil {
@@ -513,9 +513,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing documentBouncesStmt: %w", cerr)
 		}
 	}
-	if q.documentJournalStmt != nil {
-		if cerr := q.documentJournalStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing documentJournalStmt: %w", cerr)
+	if q.documentHistoryStmt != nil {
+		if cerr := q.documentHistoryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing documentHistoryStmt: %w", cerr)
 		}
 	}
 	if q.documentMailsStmt != nil {
@@ -523,9 +523,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing documentMailsStmt: %w", cerr)
 		}
 	}
-	if q.documentOwedEventsStmt != nil {
-		if cerr := q.documentOwedEventsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing documentOwedEventsStmt: %w", cerr)
+	if q.documentOutboxEventsStmt != nil {
+		if cerr := q.documentOutboxEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing documentOutboxEventsStmt: %w", cerr)
 		}
 	}
 	if q.documentParkedStmt != nil {
@@ -533,9 +533,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing documentParkedStmt: %w", cerr)
 		}
 	}
-	if q.documentTurnedDownStmt != nil {
-		if cerr := q.documentTurnedDownStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing documentTurnedDownStmt: %w", cerr)
+	if q.documentRefusalsStmt != nil {
+		if cerr := q.documentRefusalsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing documentRefusalsStmt: %w", cerr)
 		}
 	}
 	if q.dueEventsStmt != nil {
@@ -546,6 +546,16 @@ func (q *Queries) Close() error {
 	if q.dueMailsStmt != nil {
 		if cerr := q.dueMailsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing dueMailsStmt: %w", cerr)
+		}
+	}
+	if q.finishOutboxEventStmt != nil {
+		if cerr := q.finishOutboxEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing finishOutboxEventStmt: %w", cerr)
+		}
+	}
+	if q.finishOutboxEventsMetStmt != nil {
+		if cerr := q.finishOutboxEventsMetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing finishOutboxEventsMetStmt: %w", cerr)
 		}
 	}
 	if q.getDocumentStmt != nil {
@@ -593,9 +603,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listDocumentsStmt: %w", cerr)
 		}
 	}
-	if q.listTurnedDownStmt != nil {
-		if cerr := q.listTurnedDownStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing listTurnedDownStmt: %w", cerr)
+	if q.listRefusalsStmt != nil {
+		if cerr := q.listRefusalsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRefusalsStmt: %w", cerr)
 		}
 	}
 	if q.loadAskedStmt != nil {
@@ -618,14 +628,14 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing loadParkedStmt: %w", cerr)
 		}
 	}
+	if q.loadPendingMailsStmt != nil {
+		if cerr := q.loadPendingMailsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loadPendingMailsStmt: %w", cerr)
+		}
+	}
 	if q.loadTimersStmt != nil {
 		if cerr := q.loadTimersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loadTimersStmt: %w", cerr)
-		}
-	}
-	if q.loadUnsettledMailsStmt != nil {
-		if cerr := q.loadUnsettledMailsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing loadUnsettledMailsStmt: %w", cerr)
 		}
 	}
 	if q.loseAnswersAfterStmt != nil {
@@ -648,9 +658,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing loseInboxAfterStmt: %w", cerr)
 		}
 	}
-	if q.loseOwedEventsAfterStmt != nil {
-		if cerr := q.loseOwedEventsAfterStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing loseOwedEventsAfterStmt: %w", cerr)
+	if q.loseOutboxEventsAfterStmt != nil {
+		if cerr := q.loseOutboxEventsAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseOutboxEventsAfterStmt: %w", cerr)
 		}
 	}
 	if q.loseParkedAfterStmt != nil {
@@ -658,9 +668,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing loseParkedAfterStmt: %w", cerr)
 		}
 	}
-	if q.loseTurnedDownAfterStmt != nil {
-		if cerr := q.loseTurnedDownAfterStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing loseTurnedDownAfterStmt: %w", cerr)
+	if q.loseRefusalsAfterStmt != nil {
+		if cerr := q.loseRefusalsAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loseRefusalsAfterStmt: %w", cerr)
 		}
 	}
 	if q.mailsInDoubtStmt != nil {
@@ -743,9 +753,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openClaimsStmt: %w", cerr)
 		}
 	}
-	if q.owedEventsSinceStmt != nil {
-		if cerr := q.owedEventsSinceStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing owedEventsSinceStmt: %w", cerr)
+	if q.outboxEventsSinceStmt != nil {
+		if cerr := q.outboxEventsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing outboxEventsSinceStmt: %w", cerr)
 		}
 	}
 	if q.placeOfStmt != nil {
@@ -773,6 +783,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putPositionStmt: %w", cerr)
 		}
 	}
+	if q.refusalAtStmt != nil {
+		if cerr := q.refusalAtStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing refusalAtStmt: %w", cerr)
+		}
+	}
+	if q.refusalsSinceStmt != nil {
+		if cerr := q.refusalsSinceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing refusalsSinceStmt: %w", cerr)
+		}
+	}
 	if q.refusedForStmt != nil {
 		if cerr := q.refusedForStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing refusedForStmt: %w", cerr)
@@ -793,16 +813,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing setInboxResultStmt: %w", cerr)
 		}
 	}
-	if q.settleOwedEventStmt != nil {
-		if cerr := q.settleOwedEventStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing settleOwedEventStmt: %w", cerr)
-		}
-	}
-	if q.settleOwedEventsMetStmt != nil {
-		if cerr := q.settleOwedEventsMetStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing settleOwedEventsMetStmt: %w", cerr)
-		}
-	}
 	if q.takeDocumentStmt != nil {
 		if cerr := q.takeDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing takeDocumentStmt: %w", cerr)
@@ -813,19 +823,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing takeMailsStmt: %w", cerr)
 		}
 	}
+	if q.takeRefusalsStmt != nil {
+		if cerr := q.takeRefusalsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeRefusalsStmt: %w", cerr)
+		}
+	}
+	if q.takeRefusalsAfterStmt != nil {
+		if cerr := q.takeRefusalsAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeRefusalsAfterStmt: %w", cerr)
+		}
+	}
 	if q.takeRegistersStmt != nil {
 		if cerr := q.takeRegistersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing takeRegistersStmt: %w", cerr)
-		}
-	}
-	if q.takeTurnedDownStmt != nil {
-		if cerr := q.takeTurnedDownStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing takeTurnedDownStmt: %w", cerr)
-		}
-	}
-	if q.takeTurnedDownAfterStmt != nil {
-		if cerr := q.takeTurnedDownAfterStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing takeTurnedDownAfterStmt: %w", cerr)
 		}
 	}
 	if q.talliesStmt != nil {
@@ -836,16 +846,6 @@ func (q *Queries) Close() error {
 	if q.tracesOfStmt != nil {
 		if cerr := q.tracesOfStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing tracesOfStmt: %w", cerr)
-		}
-	}
-	if q.turnedDownAtStmt != nil {
-		if cerr := q.turnedDownAtStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing turnedDownAtStmt: %w", cerr)
-		}
-	}
-	if q.turnedDownSinceStmt != nil {
-		if cerr := q.turnedDownSinceStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing turnedDownSinceStmt: %w", cerr)
 		}
 	}
 	if q.whatBecameOfStmt != nil {
@@ -897,13 +897,13 @@ type Queries struct {
 	addBouncesStmt            *sql.Stmt
 	addClosedStmt             *sql.Stmt
 	addHoldersStmt            *sql.Stmt
-	addOwedEventStmt          *sql.Stmt
+	addOutboxEventStmt        *sql.Stmt
 	addParkedStmt             *sql.Stmt
+	addRefusalsStmt           *sql.Stmt
 	addTallyStmt              *sql.Stmt
 	addTimersStmt             *sql.Stmt
+	addToHistoryStmt          *sql.Stmt
 	addToInboxStmt            *sql.Stmt
-	addToJournalStmt          *sql.Stmt
-	addTurnedDownStmt         *sql.Stmt
 	allBlockedStmt            *sql.Stmt
 	appliedBeforeStmt         *sql.Stmt
 	askedBeforeStmt           *sql.Stmt
@@ -916,24 +916,26 @@ type Queries struct {
 	deleteClosedStmt          *sql.Stmt
 	deleteDocumentStmt        *sql.Stmt
 	deleteDocumentParkedStmt  *sql.Stmt
+	deleteHistoryStmt         *sql.Stmt
 	deleteHoldersStmt         *sql.Stmt
 	deleteHoldersOfStmt       *sql.Stmt
 	deleteInboxStmt           *sql.Stmt
-	deleteJournalStmt         *sql.Stmt
 	deleteMailsStmt           *sql.Stmt
-	deleteOwedEventsStmt      *sql.Stmt
-	deleteOwedSubjectsStmt    *sql.Stmt
+	deleteOutboxEventsStmt    *sql.Stmt
+	deleteOutboxSubjectsStmt  *sql.Stmt
 	deleteParkedStmt          *sql.Stmt
+	deleteRefusalsStmt        *sql.Stmt
 	deleteTimersStmt          *sql.Stmt
-	deleteTurnedDownStmt      *sql.Stmt
 	documentBouncesStmt       *sql.Stmt
-	documentJournalStmt       *sql.Stmt
+	documentHistoryStmt       *sql.Stmt
 	documentMailsStmt         *sql.Stmt
-	documentOwedEventsStmt    *sql.Stmt
+	documentOutboxEventsStmt  *sql.Stmt
 	documentParkedStmt        *sql.Stmt
-	documentTurnedDownStmt    *sql.Stmt
+	documentRefusalsStmt      *sql.Stmt
 	dueEventsStmt             *sql.Stmt
 	dueMailsStmt              *sql.Stmt
+	finishOutboxEventStmt     *sql.Stmt
+	finishOutboxEventsMetStmt *sql.Stmt
 	getDocumentStmt           *sql.Stmt
 	getErasedStmt             *sql.Stmt
 	getPositionStmt           *sql.Stmt
@@ -943,20 +945,20 @@ type Queries struct {
 	knownEventsStmt           *sql.Stmt
 	linksOutStmt              *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
-	listTurnedDownStmt        *sql.Stmt
+	listRefusalsStmt          *sql.Stmt
 	loadAskedStmt             *sql.Stmt
 	loadDocumentsStmt         *sql.Stmt
 	loadErasedStmt            *sql.Stmt
 	loadParkedStmt            *sql.Stmt
+	loadPendingMailsStmt      *sql.Stmt
 	loadTimersStmt            *sql.Stmt
-	loadUnsettledMailsStmt    *sql.Stmt
 	loseAnswersAfterStmt      *sql.Stmt
 	loseClosedAfterStmt       *sql.Stmt
 	loseIdleInboxAfterStmt    *sql.Stmt
 	loseInboxAfterStmt        *sql.Stmt
-	loseOwedEventsAfterStmt   *sql.Stmt
+	loseOutboxEventsAfterStmt *sql.Stmt
 	loseParkedAfterStmt       *sql.Stmt
-	loseTurnedDownAfterStmt   *sql.Stmt
+	loseRefusalsAfterStmt     *sql.Stmt
 	mailsInDoubtStmt          *sql.Stmt
 	mailsSinceStmt            *sql.Stmt
 	metAgainStmt              *sql.Stmt
@@ -973,27 +975,25 @@ type Queries struct {
 	olderOfEmailAndStatusStmt *sql.Stmt
 	olderOfStatusStmt         *sql.Stmt
 	openClaimsStmt            *sql.Stmt
-	owedEventsSinceStmt       *sql.Stmt
+	outboxEventsSinceStmt     *sql.Stmt
 	placeOfStmt               *sql.Stmt
 	putDocumentStmt           *sql.Stmt
 	putErasedStmt             *sql.Stmt
 	putMailStmt               *sql.Stmt
 	putPositionStmt           *sql.Stmt
+	refusalAtStmt             *sql.Stmt
+	refusalsSinceStmt         *sql.Stmt
 	refusedForStmt            *sql.Stmt
 	resultAtStmt              *sql.Stmt
 	sIDsBetweenStmt           *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
-	settleOwedEventStmt       *sql.Stmt
-	settleOwedEventsMetStmt   *sql.Stmt
 	takeDocumentStmt          *sql.Stmt
 	takeMailsStmt             *sql.Stmt
+	takeRefusalsStmt          *sql.Stmt
+	takeRefusalsAfterStmt     *sql.Stmt
 	takeRegistersStmt         *sql.Stmt
-	takeTurnedDownStmt        *sql.Stmt
-	takeTurnedDownAfterStmt   *sql.Stmt
 	talliesStmt               *sql.Stmt
 	tracesOfStmt              *sql.Stmt
-	turnedDownAtStmt          *sql.Stmt
-	turnedDownSinceStmt       *sql.Stmt
 	whatBecameOfStmt          *sql.Stmt
 }
 
@@ -1006,13 +1006,13 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addBouncesStmt:            q.addBouncesStmt,
 		addClosedStmt:             q.addClosedStmt,
 		addHoldersStmt:            q.addHoldersStmt,
-		addOwedEventStmt:          q.addOwedEventStmt,
+		addOutboxEventStmt:        q.addOutboxEventStmt,
 		addParkedStmt:             q.addParkedStmt,
+		addRefusalsStmt:           q.addRefusalsStmt,
 		addTallyStmt:              q.addTallyStmt,
 		addTimersStmt:             q.addTimersStmt,
+		addToHistoryStmt:          q.addToHistoryStmt,
 		addToInboxStmt:            q.addToInboxStmt,
-		addToJournalStmt:          q.addToJournalStmt,
-		addTurnedDownStmt:         q.addTurnedDownStmt,
 		allBlockedStmt:            q.allBlockedStmt,
 		appliedBeforeStmt:         q.appliedBeforeStmt,
 		askedBeforeStmt:           q.askedBeforeStmt,
@@ -1025,24 +1025,26 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteClosedStmt:          q.deleteClosedStmt,
 		deleteDocumentStmt:        q.deleteDocumentStmt,
 		deleteDocumentParkedStmt:  q.deleteDocumentParkedStmt,
+		deleteHistoryStmt:         q.deleteHistoryStmt,
 		deleteHoldersStmt:         q.deleteHoldersStmt,
 		deleteHoldersOfStmt:       q.deleteHoldersOfStmt,
 		deleteInboxStmt:           q.deleteInboxStmt,
-		deleteJournalStmt:         q.deleteJournalStmt,
 		deleteMailsStmt:           q.deleteMailsStmt,
-		deleteOwedEventsStmt:      q.deleteOwedEventsStmt,
-		deleteOwedSubjectsStmt:    q.deleteOwedSubjectsStmt,
+		deleteOutboxEventsStmt:    q.deleteOutboxEventsStmt,
+		deleteOutboxSubjectsStmt:  q.deleteOutboxSubjectsStmt,
 		deleteParkedStmt:          q.deleteParkedStmt,
+		deleteRefusalsStmt:        q.deleteRefusalsStmt,
 		deleteTimersStmt:          q.deleteTimersStmt,
-		deleteTurnedDownStmt:      q.deleteTurnedDownStmt,
 		documentBouncesStmt:       q.documentBouncesStmt,
-		documentJournalStmt:       q.documentJournalStmt,
+		documentHistoryStmt:       q.documentHistoryStmt,
 		documentMailsStmt:         q.documentMailsStmt,
-		documentOwedEventsStmt:    q.documentOwedEventsStmt,
+		documentOutboxEventsStmt:  q.documentOutboxEventsStmt,
 		documentParkedStmt:        q.documentParkedStmt,
-		documentTurnedDownStmt:    q.documentTurnedDownStmt,
+		documentRefusalsStmt:      q.documentRefusalsStmt,
 		dueEventsStmt:             q.dueEventsStmt,
 		dueMailsStmt:              q.dueMailsStmt,
+		finishOutboxEventStmt:     q.finishOutboxEventStmt,
+		finishOutboxEventsMetStmt: q.finishOutboxEventsMetStmt,
 		getDocumentStmt:           q.getDocumentStmt,
 		getErasedStmt:             q.getErasedStmt,
 		getPositionStmt:           q.getPositionStmt,
@@ -1052,20 +1054,20 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		knownEventsStmt:           q.knownEventsStmt,
 		linksOutStmt:              q.linksOutStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
-		listTurnedDownStmt:        q.listTurnedDownStmt,
+		listRefusalsStmt:          q.listRefusalsStmt,
 		loadAskedStmt:             q.loadAskedStmt,
 		loadDocumentsStmt:         q.loadDocumentsStmt,
 		loadErasedStmt:            q.loadErasedStmt,
 		loadParkedStmt:            q.loadParkedStmt,
+		loadPendingMailsStmt:      q.loadPendingMailsStmt,
 		loadTimersStmt:            q.loadTimersStmt,
-		loadUnsettledMailsStmt:    q.loadUnsettledMailsStmt,
 		loseAnswersAfterStmt:      q.loseAnswersAfterStmt,
 		loseClosedAfterStmt:       q.loseClosedAfterStmt,
 		loseIdleInboxAfterStmt:    q.loseIdleInboxAfterStmt,
 		loseInboxAfterStmt:        q.loseInboxAfterStmt,
-		loseOwedEventsAfterStmt:   q.loseOwedEventsAfterStmt,
+		loseOutboxEventsAfterStmt: q.loseOutboxEventsAfterStmt,
 		loseParkedAfterStmt:       q.loseParkedAfterStmt,
-		loseTurnedDownAfterStmt:   q.loseTurnedDownAfterStmt,
+		loseRefusalsAfterStmt:     q.loseRefusalsAfterStmt,
 		mailsInDoubtStmt:          q.mailsInDoubtStmt,
 		mailsSinceStmt:            q.mailsSinceStmt,
 		metAgainStmt:              q.metAgainStmt,
@@ -1082,27 +1084,25 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		olderOfEmailAndStatusStmt: q.olderOfEmailAndStatusStmt,
 		olderOfStatusStmt:         q.olderOfStatusStmt,
 		openClaimsStmt:            q.openClaimsStmt,
-		owedEventsSinceStmt:       q.owedEventsSinceStmt,
+		outboxEventsSinceStmt:     q.outboxEventsSinceStmt,
 		placeOfStmt:               q.placeOfStmt,
 		putDocumentStmt:           q.putDocumentStmt,
 		putErasedStmt:             q.putErasedStmt,
 		putMailStmt:               q.putMailStmt,
 		putPositionStmt:           q.putPositionStmt,
+		refusalAtStmt:             q.refusalAtStmt,
+		refusalsSinceStmt:         q.refusalsSinceStmt,
 		refusedForStmt:            q.refusedForStmt,
 		resultAtStmt:              q.resultAtStmt,
 		sIDsBetweenStmt:           q.sIDsBetweenStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
-		settleOwedEventStmt:       q.settleOwedEventStmt,
-		settleOwedEventsMetStmt:   q.settleOwedEventsMetStmt,
 		takeDocumentStmt:          q.takeDocumentStmt,
 		takeMailsStmt:             q.takeMailsStmt,
+		takeRefusalsStmt:          q.takeRefusalsStmt,
+		takeRefusalsAfterStmt:     q.takeRefusalsAfterStmt,
 		takeRegistersStmt:         q.takeRegistersStmt,
-		takeTurnedDownStmt:        q.takeTurnedDownStmt,
-		takeTurnedDownAfterStmt:   q.takeTurnedDownAfterStmt,
 		talliesStmt:               q.talliesStmt,
 		tracesOfStmt:              q.tracesOfStmt,
-		turnedDownAtStmt:          q.turnedDownAtStmt,
-		turnedDownSinceStmt:       q.turnedDownSinceStmt,
 		whatBecameOfStmt:          q.whatBecameOfStmt,
 	}
 }

@@ -66,6 +66,15 @@ type Erased struct {
 	Sequence    int64
 }
 
+type History struct {
+	DocumentSID workflow.SID
+	Sequence    int64
+	Line        int64
+	AtMS        int64
+	What        string
+	Detail      string
+}
+
 type Holder struct {
 	Key         string
 	DocumentSID workflow.SID
@@ -81,46 +90,38 @@ type Inbox struct {
 	Result     string
 }
 
-type Journal struct {
-	DocumentSID workflow.SID
-	Sequence    int64
-	Line        int64
-	AtMS        int64
-	What        string
-	Detail      string
-}
-
 type Mail struct {
-	ID        workflow.MailID
-	Kind      workflow.MailKind
-	Recipient string
-	Domain    string
-	State     workflow.MailState
-	OwedSeq   int64
-	OwedIndex int64
-	OwedMS    int64
-	DueMS     int64
-	Attempts  int64
-	Claim     int64
-	Doubts    int64
-	TroubleMS int64
-	Withdrawn bool
-	Code      int64
-	Reply     string
-	SettledMS int64
-	About     string
-	Asked     string
+	ID         workflow.MailID
+	Kind       workflow.MailKind
+	Recipient  string
+	Domain     string
+	State      workflow.MailState
+	CauseSeq   int64
+	CauseIndex int64
+	CausedMS   int64
+	DueMS      int64
+	Attempts   int64
+	Claim      int64
+	Doubts     int64
+	TroubleMS  int64
+	Withdrawn  bool
+	Code       int64
+	Reply      string
+	DoneMS     int64
+	About      string
+	Asked      string
 }
 
-type OwedEvent struct {
-	Place      int64
-	Subject    string
-	Type       string
-	Body       string
-	Cause      int64
-	AtMS       int64
-	DueMS      int64
-	SettledSeq int64
+type OutboxEvent struct {
+	Place   int64
+	Subject string
+	Type    string
+	Body    string
+	Cause   int64
+	AtMS    int64
+	DueMS   int64
+	Answers int64
+	DoneSeq int64
 }
 
 type Parked struct {
@@ -155,6 +156,24 @@ type Position struct {
 	MailLimits  string
 }
 
+type Refusal struct {
+	Sequence    int64
+	Dead        bool
+	Subject     string
+	AccountSID  workflow.SID
+	DocumentSID workflow.SID
+	Source      string
+	EventID     string
+	Code        workflow.Code
+	Message     string
+	Field       string
+	AtMS        int64
+	OrderSID    workflow.SID
+	OtherSID    workflow.SID
+	HolderSID   workflow.SID
+	UntilMS     int64
+}
+
 type Tally struct {
 	What string
 	Kind string
@@ -170,21 +189,4 @@ type Timer struct {
 	EveryMS     int64
 	More        int64
 	Early       int64
-}
-
-type TurnedDown struct {
-	Sequence    int64
-	Dead        bool
-	Subject     string
-	DocumentSID workflow.SID
-	Source      string
-	EventID     string
-	Code        workflow.Code
-	Message     string
-	Field       string
-	AtMS        int64
-	OrderSID    workflow.SID
-	OtherSID    workflow.SID
-	HolderSID   workflow.SID
-	UntilMS     int64
 }

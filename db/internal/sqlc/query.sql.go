@@ -12,7 +12,7 @@ import (
 )
 
 const accountsNaming = `-- name: AccountsNaming :many
-SELECT CAST(substr(subject, 13, 34) AS TEXT) AS account_sid FROM turned_down AS t WHERE t.document_sid = ?1
+SELECT CAST(t.account_sid AS TEXT) AS account_sid FROM refusals AS t WHERE t.document_sid = ?1
 UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid = ?1
 `
 
@@ -76,27 +76,22 @@ func (q *Queries) AddBounces(ctx context.Context, bounces string) error {
 
 const addClosed = `-- name: AddClosed :exec
 INSERT INTO closed (sequence, by_sequence, reason, at_ms)
-SELECT t.sequence, ?1, ?2, ?3 FROM turned_down AS t
-WHERE t.sequence = ?4
-  AND (CAST(?5 AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(?5 AS TEXT) OR substr(t.subject, 13, 2) <> 'AC')
-ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING
 `
 
 type AddClosedParams struct {
+	Sequence   int64
 	BySequence int64
 	Reason     string
 	AtMS       int64
-	Sequence   int64
-	AccountSID string
 }
 
 func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 	_, err := q.exec(ctx, q.addClosedStmt, addClosed,
+		arg.Sequence,
 		arg.BySequence,
 		arg.Reason,
 		arg.AtMS,
-		arg.Sequence,
-		arg.AccountSID,
 	)
 	return err
 }
@@ -110,31 +105,33 @@ func (q *Queries) AddHolders(ctx context.Context, holders string) error {
 	return err
 }
 
-const addOwedEvent = `-- name: AddOwedEvent :exec
-INSERT INTO owed_events (subject, type, body, cause, at_ms, due_ms, settled_seq)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+const addOutboxEvent = `-- name: AddOutboxEvent :exec
+INSERT INTO outbox_events (subject, type, body, cause, at_ms, due_ms, answers, done_seq)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 ON CONFLICT DO NOTHING
 `
 
-type AddOwedEventParams struct {
-	Subject    string
-	Type       string
-	Body       string
-	Cause      int64
-	AtMS       int64
-	DueMS      int64
-	SettledSeq int64
+type AddOutboxEventParams struct {
+	Subject string
+	Type    string
+	Body    string
+	Cause   int64
+	AtMS    int64
+	DueMS   int64
+	Answers int64
+	DoneSeq int64
 }
 
-func (q *Queries) AddOwedEvent(ctx context.Context, arg AddOwedEventParams) error {
-	_, err := q.exec(ctx, q.addOwedEventStmt, addOwedEvent,
+func (q *Queries) AddOutboxEvent(ctx context.Context, arg AddOutboxEventParams) error {
+	_, err := q.exec(ctx, q.addOutboxEventStmt, addOutboxEvent,
 		arg.Subject,
 		arg.Type,
 		arg.Body,
 		arg.Cause,
 		arg.AtMS,
 		arg.DueMS,
-		arg.SettledSeq,
+		arg.Answers,
+		arg.DoneSeq,
 	)
 	return err
 }
@@ -178,6 +175,18 @@ func (q *Queries) AddParked(ctx context.Context, arg AddParkedParams) error {
 	return err
 }
 
+const addRefusals = `-- name: AddRefusals :exec
+INSERT INTO refusals (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
+FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+`
+
+func (q *Queries) AddRefusals(ctx context.Context, events string) error {
+	_, err := q.exec(ctx, q.addRefusalsStmt, addRefusals, events)
+	return err
+}
+
 const addTally = `-- name: AddTally :exec
 INSERT INTO tallies (what, kind, more, n) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
@@ -211,6 +220,17 @@ func (q *Queries) AddTimers(ctx context.Context, timers string) error {
 	return err
 }
 
+const addToHistory = `-- name: AddToHistory :exec
+INSERT INTO history (document_sid, sequence, line, at_ms, what, detail)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+`
+
+func (q *Queries) AddToHistory(ctx context.Context, lines string) error {
+	_, err := q.exec(ctx, q.addToHistoryStmt, addToHistory, lines)
+	return err
+}
+
 const addToInbox = `-- name: AddToInbox :exec
 INSERT INTO inbox (account_sid, source, event_id, sequence, entry_ns, result)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(CAST(?1 AS TEXT))
@@ -218,29 +238,6 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
 
 func (q *Queries) AddToInbox(ctx context.Context, entries string) error {
 	_, err := q.exec(ctx, q.addToInboxStmt, addToInbox, entries)
-	return err
-}
-
-const addToJournal = `-- name: AddToJournal :exec
-INSERT INTO journal (document_sid, sequence, line, at_ms, what, detail)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
-`
-
-func (q *Queries) AddToJournal(ctx context.Context, lines string) error {
-	_, err := q.exec(ctx, q.addToJournalStmt, addToJournal, lines)
-	return err
-}
-
-const addTurnedDown = `-- name: AddTurnedDown :exec
-INSERT INTO turned_down (sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
-`
-
-func (q *Queries) AddTurnedDown(ctx context.Context, events string) error {
-	_, err := q.exec(ctx, q.addTurnedDownStmt, addTurnedDown, events)
 	return err
 }
 
@@ -323,9 +320,9 @@ func (q *Queries) AppliedBefore(ctx context.Context, arg AppliedBeforeParams) ([
 }
 
 const askedBefore = `-- name: AskedBefore :one
-SELECT owed_ms FROM mails
-WHERE asked = ?1 AND asked <> '' AND owed_ms > ?2 AND (attempts > 0 OR state <> 'withdrawn')
-ORDER BY owed_ms DESC LIMIT 1 OFFSET ?3
+SELECT caused_ms FROM mails
+WHERE asked = ?1 AND asked <> '' AND caused_ms > ?2 AND (attempts > 0 OR state <> 'withdrawn')
+ORDER BY caused_ms DESC LIMIT 1 OFFSET ?3
 `
 
 type AskedBeforeParams struct {
@@ -336,9 +333,9 @@ type AskedBeforeParams struct {
 
 func (q *Queries) AskedBefore(ctx context.Context, arg AskedBeforeParams) (int64, error) {
 	row := q.queryRow(ctx, q.askedBeforeStmt, askedBefore, arg.Asked, arg.SinceMS, arg.Skip)
-	var owed_ms int64
-	err := row.Scan(&owed_ms)
-	return owed_ms, err
+	var caused_ms int64
+	err := row.Scan(&caused_ms)
+	return caused_ms, err
 }
 
 const attemptedMails = `-- name: AttemptedMails :many
@@ -370,16 +367,16 @@ func (q *Queries) AttemptedMails(ctx context.Context, ids string) ([]workflow.Ma
 
 const backlog = `-- name: Backlog :one
 SELECT
-  CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'owed') AS INTEGER) AS oldest_owed_ms,
-  CAST((SELECT COALESCE(min(owed_ms), 0) FROM mails WHERE state = 'claimed') AS INTEGER) AS oldest_claimed_ms,
+  CAST((SELECT COALESCE(min(caused_ms), 0) FROM mails WHERE state = 'pending') AS INTEGER) AS oldest_pending_ms,
+  CAST((SELECT COALESCE(min(caused_ms), 0) FROM mails WHERE state = 'claimed') AS INTEGER) AS oldest_claimed_ms,
   CAST((SELECT count(*) FROM mails WHERE doubts > 0) AS INTEGER) AS doubts,
-  CAST((SELECT count(*) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(?1 AS INTEGER)) AS INTEGER) AS events,
-  CAST((SELECT COALESCE(min(due_ms), 0) FROM owed_events WHERE settled_seq = 0 AND due_ms <= CAST(?1 AS INTEGER)) AS INTEGER) AS oldest_event_ms,
+  CAST((SELECT count(*) FROM outbox_events WHERE done_seq = 0 AND due_ms <= CAST(?1 AS INTEGER)) AS INTEGER) AS events,
+  CAST((SELECT COALESCE(min(due_ms), 0) FROM outbox_events WHERE done_seq = 0 AND due_ms <= CAST(?1 AS INTEGER)) AS INTEGER) AS oldest_event_ms,
   CAST((SELECT count(*) FROM parked) AS INTEGER) AS parked
 `
 
 type BacklogRow struct {
-	OldestOwedMS    int64
+	OldestPendingMS int64
 	OldestClaimedMS int64
 	Doubts          int64
 	Events          int64
@@ -391,7 +388,7 @@ func (q *Queries) Backlog(ctx context.Context, nowMs int64) (BacklogRow, error) 
 	row := q.queryRow(ctx, q.backlogStmt, backlog, nowMs)
 	var i BacklogRow
 	err := row.Scan(
-		&i.OldestOwedMS,
+		&i.OldestPendingMS,
 		&i.OldestClaimedMS,
 		&i.Doubts,
 		&i.Events,
@@ -402,7 +399,7 @@ func (q *Queries) Backlog(ctx context.Context, nowMs int64) (BacklogRow, error) 
 }
 
 const claimedMails = `-- name: ClaimedMails :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1 ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, done_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1 ORDER BY cause_seq, cause_index
 `
 
 func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error) {
@@ -420,9 +417,9 @@ func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error)
 			&i.Recipient,
 			&i.Domain,
 			&i.State,
-			&i.OwedSeq,
-			&i.OwedIndex,
-			&i.OwedMS,
+			&i.CauseSeq,
+			&i.CauseIndex,
+			&i.CausedMS,
 			&i.DueMS,
 			&i.Attempts,
 			&i.Claim,
@@ -431,7 +428,7 @@ func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error)
 			&i.Withdrawn,
 			&i.Code,
 			&i.Reply,
-			&i.SettledMS,
+			&i.DoneMS,
 			&i.About,
 			&i.Asked,
 		); err != nil {
@@ -449,7 +446,7 @@ func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error)
 }
 
 const countClosedDead = `-- name: CountClosedDead :one
-SELECT count(*) FROM closed AS c CROSS JOIN turned_down AS t WHERE t.sequence = c.sequence AND t.dead = 1
+SELECT count(*) FROM closed AS c CROSS JOIN refusals AS t WHERE t.sequence = c.sequence AND t.dead = 1
 `
 
 func (q *Queries) CountClosedDead(ctx context.Context) (int64, error) {
@@ -483,7 +480,7 @@ func (q *Queries) DeleteBounces(ctx context.Context, sid string) error {
 }
 
 const deleteClosed = `-- name: DeleteClosed :exec
-DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM turned_down AS t WHERE t.document_sid = ?1 AND t.sequence < ?2)
+DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM refusals AS t WHERE t.document_sid = ?1 AND t.sequence < ?2)
 `
 
 type DeleteClosedParams struct {
@@ -511,6 +508,20 @@ DELETE FROM parked WHERE document_sid = ?1
 
 func (q *Queries) DeleteDocumentParked(ctx context.Context, documentSid workflow.SID) error {
 	_, err := q.exec(ctx, q.deleteDocumentParkedStmt, deleteDocumentParked, documentSid)
+	return err
+}
+
+const deleteHistory = `-- name: DeleteHistory :exec
+DELETE FROM history WHERE document_sid = ?1 AND sequence < ?2
+`
+
+type DeleteHistoryParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) DeleteHistory(ctx context.Context, arg DeleteHistoryParams) error {
+	_, err := q.exec(ctx, q.deleteHistoryStmt, deleteHistory, arg.DocumentSID, arg.Below)
 	return err
 }
 
@@ -546,20 +557,6 @@ func (q *Queries) DeleteInbox(ctx context.Context, sequences string) error {
 	return err
 }
 
-const deleteJournal = `-- name: DeleteJournal :exec
-DELETE FROM journal WHERE document_sid = ?1 AND sequence < ?2
-`
-
-type DeleteJournalParams struct {
-	DocumentSID workflow.SID
-	Below       int64
-}
-
-func (q *Queries) DeleteJournal(ctx context.Context, arg DeleteJournalParams) error {
-	_, err := q.exec(ctx, q.deleteJournalStmt, deleteJournal, arg.DocumentSID, arg.Below)
-	return err
-}
-
 const deleteMails = `-- name: DeleteMails :exec
 DELETE FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/'
 `
@@ -569,27 +566,27 @@ func (q *Queries) DeleteMails(ctx context.Context, sid string) error {
 	return err
 }
 
-const deleteOwedEvents = `-- name: DeleteOwedEvents :exec
-DELETE FROM owed_events
+const deleteOutboxEvents = `-- name: DeleteOutboxEvents :exec
+DELETE FROM outbox_events
 WHERE subject > CAST(?1 AS TEXT) || '.' AND subject < CAST(?1 AS TEXT) || '/' AND cause < ?2
 `
 
-type DeleteOwedEventsParams struct {
+type DeleteOutboxEventsParams struct {
 	Prefix string
 	Below  int64
 }
 
-func (q *Queries) DeleteOwedEvents(ctx context.Context, arg DeleteOwedEventsParams) error {
-	_, err := q.exec(ctx, q.deleteOwedEventsStmt, deleteOwedEvents, arg.Prefix, arg.Below)
+func (q *Queries) DeleteOutboxEvents(ctx context.Context, arg DeleteOutboxEventsParams) error {
+	_, err := q.exec(ctx, q.deleteOutboxEventsStmt, deleteOutboxEvents, arg.Prefix, arg.Below)
 	return err
 }
 
-const deleteOwedSubjects = `-- name: DeleteOwedSubjects :exec
-DELETE FROM owed_events WHERE subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+const deleteOutboxSubjects = `-- name: DeleteOutboxSubjects :exec
+DELETE FROM outbox_events WHERE subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
-func (q *Queries) DeleteOwedSubjects(ctx context.Context, subjects string) error {
-	_, err := q.exec(ctx, q.deleteOwedSubjectsStmt, deleteOwedSubjects, subjects)
+func (q *Queries) DeleteOutboxSubjects(ctx context.Context, subjects string) error {
+	_, err := q.exec(ctx, q.deleteOutboxSubjectsStmt, deleteOutboxSubjects, subjects)
 	return err
 }
 
@@ -602,26 +599,26 @@ func (q *Queries) DeleteParked(ctx context.Context, sequence int64) error {
 	return err
 }
 
+const deleteRefusals = `-- name: DeleteRefusals :exec
+DELETE FROM refusals WHERE document_sid = ?1 AND sequence < ?2
+`
+
+type DeleteRefusalsParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) DeleteRefusals(ctx context.Context, arg DeleteRefusalsParams) error {
+	_, err := q.exec(ctx, q.deleteRefusalsStmt, deleteRefusals, arg.DocumentSID, arg.Below)
+	return err
+}
+
 const deleteTimers = `-- name: DeleteTimers :exec
 DELETE FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 `
 
 func (q *Queries) DeleteTimers(ctx context.Context, sids string) error {
 	_, err := q.exec(ctx, q.deleteTimersStmt, deleteTimers, sids)
-	return err
-}
-
-const deleteTurnedDown = `-- name: DeleteTurnedDown :exec
-DELETE FROM turned_down WHERE document_sid = ?1 AND sequence < ?2
-`
-
-type DeleteTurnedDownParams struct {
-	DocumentSID workflow.SID
-	Below       int64
-}
-
-func (q *Queries) DeleteTurnedDown(ctx context.Context, arg DeleteTurnedDownParams) error {
-	_, err := q.exec(ctx, q.deleteTurnedDownStmt, deleteTurnedDown, arg.DocumentSID, arg.Below)
 	return err
 }
 
@@ -659,19 +656,19 @@ func (q *Queries) DocumentBounces(ctx context.Context, sid string) ([]Bounce, er
 	return items, nil
 }
 
-const documentJournal = `-- name: DocumentJournal :many
-SELECT document_sid, sequence, line, at_ms, what, detail FROM journal WHERE document_sid = ?1 ORDER BY sequence, line
+const documentHistory = `-- name: DocumentHistory :many
+SELECT document_sid, sequence, line, at_ms, what, detail FROM history WHERE document_sid = ?1 ORDER BY sequence, line
 `
 
-func (q *Queries) DocumentJournal(ctx context.Context, documentSid workflow.SID) ([]Journal, error) {
-	rows, err := q.query(ctx, q.documentJournalStmt, documentJournal, documentSid)
+func (q *Queries) DocumentHistory(ctx context.Context, documentSid workflow.SID) ([]History, error) {
+	rows, err := q.query(ctx, q.documentHistoryStmt, documentHistory, documentSid)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Journal{}
+	items := []History{}
 	for rows.Next() {
-		var i Journal
+		var i History
 		if err := rows.Scan(
 			&i.DocumentSID,
 			&i.Sequence,
@@ -694,7 +691,7 @@ func (q *Queries) DocumentJournal(ctx context.Context, documentSid workflow.SID)
 }
 
 const documentMails = `-- name: DocumentMails :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/' ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, done_ms, about, asked FROM mails WHERE id > CAST(?1 AS TEXT) || '.' AND id < CAST(?1 AS TEXT) || '/' ORDER BY cause_seq, cause_index
 `
 
 func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error) {
@@ -712,9 +709,9 @@ func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error)
 			&i.Recipient,
 			&i.Domain,
 			&i.State,
-			&i.OwedSeq,
-			&i.OwedIndex,
-			&i.OwedMS,
+			&i.CauseSeq,
+			&i.CauseIndex,
+			&i.CausedMS,
 			&i.DueMS,
 			&i.Attempts,
 			&i.Claim,
@@ -723,7 +720,7 @@ func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error)
 			&i.Withdrawn,
 			&i.Code,
 			&i.Reply,
-			&i.SettledMS,
+			&i.DoneMS,
 			&i.About,
 			&i.Asked,
 		); err != nil {
@@ -740,20 +737,20 @@ func (q *Queries) DocumentMails(ctx context.Context, sid string) ([]Mail, error)
 	return items, nil
 }
 
-const documentOwedEvents = `-- name: DocumentOwedEvents :many
-SELECT place, subject, type, body, cause, at_ms, due_ms, settled_seq FROM owed_events
+const documentOutboxEvents = `-- name: DocumentOutboxEvents :many
+SELECT place, subject, type, body, cause, at_ms, due_ms, answers, done_seq FROM outbox_events
 WHERE subject > CAST(?1 AS TEXT) || '.' AND subject < CAST(?1 AS TEXT) || '/' ORDER BY place
 `
 
-func (q *Queries) DocumentOwedEvents(ctx context.Context, prefix string) ([]OwedEvent, error) {
-	rows, err := q.query(ctx, q.documentOwedEventsStmt, documentOwedEvents, prefix)
+func (q *Queries) DocumentOutboxEvents(ctx context.Context, prefix string) ([]OutboxEvent, error) {
+	rows, err := q.query(ctx, q.documentOutboxEventsStmt, documentOutboxEvents, prefix)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OwedEvent{}
+	items := []OutboxEvent{}
 	for rows.Next() {
-		var i OwedEvent
+		var i OutboxEvent
 		if err := rows.Scan(
 			&i.Place,
 			&i.Subject,
@@ -762,7 +759,8 @@ func (q *Queries) DocumentOwedEvents(ctx context.Context, prefix string) ([]Owed
 			&i.Cause,
 			&i.AtMS,
 			&i.DueMS,
-			&i.SettledSeq,
+			&i.Answers,
+			&i.DoneSeq,
 		); err != nil {
 			return nil, err
 		}
@@ -817,23 +815,24 @@ func (q *Queries) DocumentParked(ctx context.Context, documentSid workflow.SID) 
 	return items, nil
 }
 
-const documentTurnedDown = `-- name: DocumentTurnedDown :many
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE document_sid = ?1 ORDER BY sequence
+const documentRefusals = `-- name: DocumentRefusals :many
+SELECT sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM refusals WHERE document_sid = ?1 ORDER BY sequence
 `
 
-func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.SID) ([]TurnedDown, error) {
-	rows, err := q.query(ctx, q.documentTurnedDownStmt, documentTurnedDown, documentSid)
+func (q *Queries) DocumentRefusals(ctx context.Context, documentSid workflow.SID) ([]Refusal, error) {
+	rows, err := q.query(ctx, q.documentRefusalsStmt, documentRefusals, documentSid)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []TurnedDown{}
+	items := []Refusal{}
 	for rows.Next() {
-		var i TurnedDown
+		var i Refusal
 		if err := rows.Scan(
 			&i.Sequence,
 			&i.Dead,
 			&i.Subject,
+			&i.AccountSID,
 			&i.DocumentSID,
 			&i.Source,
 			&i.EventID,
@@ -860,8 +859,8 @@ func (q *Queries) DocumentTurnedDown(ctx context.Context, documentSid workflow.S
 }
 
 const dueEvents = `-- name: DueEvents :many
-SELECT place, subject, type, body, cause, at_ms, due_ms, settled_seq FROM owed_events
-WHERE settled_seq = 0 AND due_ms <= ?1 AND +place > ?2
+SELECT place, subject, type, body, cause, at_ms, due_ms, answers, done_seq FROM outbox_events
+WHERE done_seq = 0 AND due_ms <= ?1 AND +place > ?2
   AND (due_ms <= ?3 OR type <> 'authorization_document.timer_due')
 ORDER BY +place LIMIT ?4
 `
@@ -874,7 +873,7 @@ type DueEventsParams struct {
 }
 
 // The plus keeps SQLite from walking along place, past all that was ever owed.
-func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEvent, error) {
+func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OutboxEvent, error) {
 	rows, err := q.query(ctx, q.dueEventsStmt, dueEvents,
 		arg.NowMS,
 		arg.After,
@@ -885,9 +884,9 @@ func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEve
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OwedEvent{}
+	items := []OutboxEvent{}
 	for rows.Next() {
-		var i OwedEvent
+		var i OutboxEvent
 		if err := rows.Scan(
 			&i.Place,
 			&i.Subject,
@@ -896,7 +895,8 @@ func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEve
 			&i.Cause,
 			&i.AtMS,
 			&i.DueMS,
-			&i.SettledSeq,
+			&i.Answers,
+			&i.DoneSeq,
 		); err != nil {
 			return nil, err
 		}
@@ -913,10 +913,10 @@ func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OwedEve
 
 const dueMails = `-- name: DueMails :many
 SELECT id, domain, asked, due_ms FROM mails
-WHERE state = 'owed' AND (attempts > 0) = ?1 AND due_ms <= ?2
+WHERE state = 'pending' AND (attempts > 0) = ?1 AND due_ms <= ?2
   AND domain NOT IN (SELECT value FROM json_each(CAST(?3 AS TEXT)))
   AND asked NOT IN (SELECT value FROM json_each(CAST(?4 AS TEXT)))
-ORDER BY due_ms, owed_seq, owed_index LIMIT ?5
+ORDER BY due_ms, cause_seq, cause_index LIMIT ?5
 `
 
 type DueMailsParams struct {
@@ -966,6 +966,36 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 		return nil, err
 	}
 	return items, nil
+}
+
+const finishOutboxEvent = `-- name: FinishOutboxEvent :exec
+UPDATE outbox_events SET done_seq = ?1 WHERE subject = ?2 AND done_seq = 0
+`
+
+type FinishOutboxEventParams struct {
+	Sequence int64
+	Subject  string
+}
+
+func (q *Queries) FinishOutboxEvent(ctx context.Context, arg FinishOutboxEventParams) error {
+	_, err := q.exec(ctx, q.finishOutboxEventStmt, finishOutboxEvent, arg.Sequence, arg.Subject)
+	return err
+}
+
+const finishOutboxEventsMet = `-- name: FinishOutboxEventsMet :exec
+UPDATE outbox_events
+SET done_seq = (SELECT i.sequence FROM inbox AS i
+  WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
+    AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13))
+WHERE done_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+  AND EXISTS (SELECT 1 FROM inbox AS i
+    WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
+      AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13) AND i.sequence > 0)
+`
+
+func (q *Queries) FinishOutboxEventsMet(ctx context.Context, subjects string) error {
+	_, err := q.exec(ctx, q.finishOutboxEventsMetStmt, finishOutboxEventsMet, subjects)
+	return err
 }
 
 const getDocument = `-- name: GetDocument :one
@@ -1251,13 +1281,13 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 	return items, nil
 }
 
-const listTurnedDown = `-- name: ListTurnedDown :many
+const listRefusals = `-- name: ListRefusals :many
 SELECT t.sequence, t.dead, t.subject, t.document_sid, t.source, t.event_id, t.code, t.message, t.field, t.at_ms,
   CAST(COALESCE(c.by_sequence, 0) AS INTEGER) AS by_sequence, CAST(COALESCE(c.reason, '') AS TEXT) AS reason,
   CAST(COALESCE(c.at_ms, 0) AS INTEGER) AS closed_ms
-FROM turned_down AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
+FROM refusals AS t LEFT JOIN closed AS c ON c.sequence = t.sequence
 WHERE (CAST(?1 AS INTEGER) = 0 OR t.sequence = CAST(?1 AS INTEGER))
-  AND (CAST(?2 AS TEXT) = '' OR substr(t.subject, 13, 34) = CAST(?2 AS TEXT))
+  AND (CAST(?2 AS TEXT) = '' OR t.account_sid = CAST(?2 AS TEXT))
   AND (CAST(?3 AS TEXT) = '' OR t.document_sid = CAST(?3 AS TEXT))
   AND (CAST(?4 AS TEXT) = '' OR t.code = CAST(?4 AS TEXT))
   AND (CAST(?5 AS INTEGER) < 0 OR t.dead = CAST(?5 AS INTEGER))
@@ -1266,7 +1296,7 @@ WHERE (CAST(?1 AS INTEGER) = 0 OR t.sequence = CAST(?1 AS INTEGER))
 ORDER BY t.sequence DESC LIMIT ?8
 `
 
-type ListTurnedDownParams struct {
+type ListRefusalsParams struct {
 	Sequence    int64
 	AccountSID  string
 	DocumentSID string
@@ -1277,7 +1307,7 @@ type ListTurnedDownParams struct {
 	Most        int64
 }
 
-type ListTurnedDownRow struct {
+type ListRefusalsRow struct {
 	Sequence    int64
 	Dead        bool
 	Subject     string
@@ -1293,8 +1323,8 @@ type ListTurnedDownRow struct {
 	ClosedMS    int64
 }
 
-func (q *Queries) ListTurnedDown(ctx context.Context, arg ListTurnedDownParams) ([]ListTurnedDownRow, error) {
-	rows, err := q.query(ctx, q.listTurnedDownStmt, listTurnedDown,
+func (q *Queries) ListRefusals(ctx context.Context, arg ListRefusalsParams) ([]ListRefusalsRow, error) {
+	rows, err := q.query(ctx, q.listRefusalsStmt, listRefusals,
 		arg.Sequence,
 		arg.AccountSID,
 		arg.DocumentSID,
@@ -1308,9 +1338,9 @@ func (q *Queries) ListTurnedDown(ctx context.Context, arg ListTurnedDownParams) 
 		return nil, err
 	}
 	defer rows.Close()
-	items := []ListTurnedDownRow{}
+	items := []ListRefusalsRow{}
 	for rows.Next() {
-		var i ListTurnedDownRow
+		var i ListRefusalsRow
 		if err := rows.Scan(
 			&i.Sequence,
 			&i.Dead,
@@ -1340,15 +1370,15 @@ func (q *Queries) ListTurnedDown(ctx context.Context, arg ListTurnedDownParams) 
 }
 
 const loadAsked = `-- name: LoadAsked :many
-SELECT m.id, m.owed_ms FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN mails AS m
-WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms <> 0
+SELECT m.id, m.caused_ms FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN mails AS m
+WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.done_ms <> 0
   AND m.attempts > 0 AND m.kind IN ('signature', 'reminder')
-ORDER BY m.owed_ms
+ORDER BY m.caused_ms
 `
 
 type LoadAskedRow struct {
-	ID     workflow.MailID
-	OwedMS int64
+	ID       workflow.MailID
+	CausedMS int64
 }
 
 func (q *Queries) LoadAsked(ctx context.Context, sids string) ([]LoadAskedRow, error) {
@@ -1360,7 +1390,7 @@ func (q *Queries) LoadAsked(ctx context.Context, sids string) ([]LoadAskedRow, e
 	items := []LoadAskedRow{}
 	for rows.Next() {
 		var i LoadAskedRow
-		if err := rows.Scan(&i.ID, &i.OwedMS); err != nil {
+		if err := rows.Scan(&i.ID, &i.CausedMS); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1499,6 +1529,71 @@ func (q *Queries) LoadParked(ctx context.Context, sids string) ([]Parked, error)
 	return items, nil
 }
 
+const loadPendingMails = `-- name: LoadPendingMails :many
+SELECT m.id, m.kind, m.recipient, m.state, m.cause_seq, m.cause_index, m.caused_ms, m.due_ms, m.attempts, m.claim,
+  m.doubts, m.trouble_ms, m.withdrawn, m.code, m.reply
+FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN mails AS m
+WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.done_ms = 0
+ORDER BY m.cause_seq, m.cause_index
+`
+
+type LoadPendingMailsRow struct {
+	ID         workflow.MailID
+	Kind       workflow.MailKind
+	Recipient  string
+	State      workflow.MailState
+	CauseSeq   int64
+	CauseIndex int64
+	CausedMS   int64
+	DueMS      int64
+	Attempts   int64
+	Claim      int64
+	Doubts     int64
+	TroubleMS  int64
+	Withdrawn  bool
+	Code       int64
+	Reply      string
+}
+
+func (q *Queries) LoadPendingMails(ctx context.Context, sids string) ([]LoadPendingMailsRow, error) {
+	rows, err := q.query(ctx, q.loadPendingMailsStmt, loadPendingMails, sids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LoadPendingMailsRow{}
+	for rows.Next() {
+		var i LoadPendingMailsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Recipient,
+			&i.State,
+			&i.CauseSeq,
+			&i.CauseIndex,
+			&i.CausedMS,
+			&i.DueMS,
+			&i.Attempts,
+			&i.Claim,
+			&i.Doubts,
+			&i.TroubleMS,
+			&i.Withdrawn,
+			&i.Code,
+			&i.Reply,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const loadTimers = `-- name: LoadTimers :many
 SELECT document_sid, timer, number, due_ms, every_ms, more, early FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
 ORDER BY document_sid, due_ms, timer
@@ -1535,76 +1630,8 @@ func (q *Queries) LoadTimers(ctx context.Context, sids string) ([]Timer, error) 
 	return items, nil
 }
 
-const loadUnsettledMails = `-- name: LoadUnsettledMails :many
-SELECT m.id, m.kind, m.recipient, m.state, m.owed_seq, m.owed_index, m.owed_ms, m.due_ms, m.attempts, m.claim,
-  m.doubts, m.trouble_ms, m.withdrawn, m.code, m.reply
-FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN mails AS m
-WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.settled_ms = 0
-ORDER BY m.owed_seq, m.owed_index
-`
-
-type LoadUnsettledMailsRow struct {
-	ID        workflow.MailID
-	Kind      workflow.MailKind
-	Recipient string
-	State     workflow.MailState
-	OwedSeq   int64
-	OwedIndex int64
-	OwedMS    int64
-	DueMS     int64
-	Attempts  int64
-	Claim     int64
-	Doubts    int64
-	TroubleMS int64
-	Withdrawn bool
-	Code      int64
-	Reply     string
-}
-
-func (q *Queries) LoadUnsettledMails(ctx context.Context, sids string) ([]LoadUnsettledMailsRow, error) {
-	rows, err := q.query(ctx, q.loadUnsettledMailsStmt, loadUnsettledMails, sids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []LoadUnsettledMailsRow{}
-	for rows.Next() {
-		var i LoadUnsettledMailsRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Kind,
-			&i.Recipient,
-			&i.State,
-			&i.OwedSeq,
-			&i.OwedIndex,
-			&i.OwedMS,
-			&i.DueMS,
-			&i.Attempts,
-			&i.Claim,
-			&i.Doubts,
-			&i.TroubleMS,
-			&i.Withdrawn,
-			&i.Code,
-			&i.Reply,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const loseAnswersAfter = `-- name: LoseAnswersAfter :exec
-DELETE FROM owed_events
-WHERE type = 'authorization_document.refused' AND CAST(body ->> 'sequence' AS INTEGER) > CAST(?1 AS INTEGER)
-  OR type = 'authorization_document.timer_due' AND body ->> 'timer' LIKE 'parked-%'
-    AND CAST(substr(body ->> 'timer', 8) AS INTEGER) > CAST(?1 AS INTEGER)
+DELETE FROM outbox_events WHERE answers > ?1
 `
 
 func (q *Queries) LoseAnswersAfter(ctx context.Context, sequence int64) error {
@@ -1642,12 +1669,12 @@ func (q *Queries) LoseInboxAfter(ctx context.Context, sequence int64) (int64, er
 	return result.RowsAffected()
 }
 
-const loseOwedEventsAfter = `-- name: LoseOwedEventsAfter :execrows
-UPDATE owed_events SET settled_seq = 0 WHERE settled_seq > ?1
+const loseOutboxEventsAfter = `-- name: LoseOutboxEventsAfter :execrows
+UPDATE outbox_events SET done_seq = 0 WHERE done_seq > ?1
 `
 
-func (q *Queries) LoseOwedEventsAfter(ctx context.Context, sequence int64) (int64, error) {
-	result, err := q.exec(ctx, q.loseOwedEventsAfterStmt, loseOwedEventsAfter, sequence)
+func (q *Queries) LoseOutboxEventsAfter(ctx context.Context, sequence int64) (int64, error) {
+	result, err := q.exec(ctx, q.loseOutboxEventsAfterStmt, loseOutboxEventsAfter, sequence)
 	if err != nil {
 		return 0, err
 	}
@@ -1663,17 +1690,17 @@ func (q *Queries) LoseParkedAfter(ctx context.Context, sequence int64) error {
 	return err
 }
 
-const loseTurnedDownAfter = `-- name: LoseTurnedDownAfter :exec
-DELETE FROM turned_down WHERE sequence > ?1
+const loseRefusalsAfter = `-- name: LoseRefusalsAfter :exec
+DELETE FROM refusals WHERE sequence > ?1
 `
 
-func (q *Queries) LoseTurnedDownAfter(ctx context.Context, sequence int64) error {
-	_, err := q.exec(ctx, q.loseTurnedDownAfterStmt, loseTurnedDownAfter, sequence)
+func (q *Queries) LoseRefusalsAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.loseRefusalsAfterStmt, loseRefusalsAfter, sequence)
 	return err
 }
 
 const mailsInDoubt = `-- name: MailsInDoubt :many
-SELECT id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, settled_ms, about, asked FROM mails WHERE doubts > 0 ORDER BY owed_seq, owed_index
+SELECT id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, done_ms, about, asked FROM mails WHERE doubts > 0 ORDER BY cause_seq, cause_index
 `
 
 func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
@@ -1691,9 +1718,9 @@ func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
 			&i.Recipient,
 			&i.Domain,
 			&i.State,
-			&i.OwedSeq,
-			&i.OwedIndex,
-			&i.OwedMS,
+			&i.CauseSeq,
+			&i.CauseIndex,
+			&i.CausedMS,
 			&i.DueMS,
 			&i.Attempts,
 			&i.Claim,
@@ -1702,7 +1729,7 @@ func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
 			&i.Withdrawn,
 			&i.Code,
 			&i.Reply,
-			&i.SettledMS,
+			&i.DoneMS,
 			&i.About,
 			&i.Asked,
 		); err != nil {
@@ -1720,7 +1747,7 @@ func (q *Queries) MailsInDoubt(ctx context.Context) ([]Mail, error) {
 }
 
 const mailsSince = `-- name: MailsSince :many
-SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE owed_seq > ?1 AND state <> 'withdrawn' GROUP BY kind
+SELECT kind, CAST(count(*) AS INTEGER) AS n FROM mails WHERE cause_seq > ?1 AND state <> 'withdrawn' GROUP BY kind
 `
 
 type MailsSinceRow struct {
@@ -2046,7 +2073,7 @@ func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([
 }
 
 const nextDueEvent = `-- name: NextDueEvent :one
-SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM owed_events WHERE settled_seq = 0 AND due_ms > ?1
+SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM outbox_events WHERE done_seq = 0 AND due_ms > ?1
 `
 
 func (q *Queries) NextDueEvent(ctx context.Context, afterMs int64) (int64, error) {
@@ -2058,8 +2085,8 @@ func (q *Queries) NextDueEvent(ctx context.Context, afterMs int64) (int64, error
 
 const nextDueMail = `-- name: NextDueMail :one
 SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (
-  SELECT MIN(due_ms) AS due_ms FROM mails WHERE state = 'owed' AND (attempts > 0) = 0
-  UNION ALL SELECT MIN(due_ms) FROM mails WHERE state = 'owed' AND (attempts > 0) = 1)
+  SELECT MIN(due_ms) AS due_ms FROM mails WHERE state = 'pending' AND (attempts > 0) = 0
+  UNION ALL SELECT MIN(due_ms) FROM mails WHERE state = 'pending' AND (attempts > 0) = 1)
 `
 
 func (q *Queries) NextDueMail(ctx context.Context) (int64, error) {
@@ -2348,24 +2375,24 @@ func (q *Queries) OpenClaims(ctx context.Context) ([]int64, error) {
 	return items, nil
 }
 
-const owedEventsSince = `-- name: OwedEventsSince :many
-SELECT type, CAST(count(*) AS INTEGER) AS n FROM owed_events WHERE cause > ?1 GROUP BY type
+const outboxEventsSince = `-- name: OutboxEventsSince :many
+SELECT type, CAST(count(*) AS INTEGER) AS n FROM outbox_events WHERE cause > ?1 GROUP BY type
 `
 
-type OwedEventsSinceRow struct {
+type OutboxEventsSinceRow struct {
 	Type string
 	N    int64
 }
 
-func (q *Queries) OwedEventsSince(ctx context.Context, sequence int64) ([]OwedEventsSinceRow, error) {
-	rows, err := q.query(ctx, q.owedEventsSinceStmt, owedEventsSince, sequence)
+func (q *Queries) OutboxEventsSince(ctx context.Context, sequence int64) ([]OutboxEventsSinceRow, error) {
+	rows, err := q.query(ctx, q.outboxEventsSinceStmt, outboxEventsSince, sequence)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OwedEventsSinceRow{}
+	items := []OutboxEventsSinceRow{}
 	for rows.Next() {
-		var i OwedEventsSinceRow
+		var i OutboxEventsSinceRow
 		if err := rows.Scan(&i.Type, &i.N); err != nil {
 			return nil, err
 		}
@@ -2490,35 +2517,35 @@ func (q *Queries) PutErased(ctx context.Context, arg PutErasedParams) error {
 }
 
 const putMail = `-- name: PutMail :exec
-INSERT INTO mails (id, kind, recipient, domain, state, owed_seq, owed_index, owed_ms, due_ms, attempts, claim, doubts, trouble_ms,
-  withdrawn, code, reply, settled_ms, about, asked)
+INSERT INTO mails (id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms,
+  withdrawn, code, reply, done_ms, about, asked)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
   ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, attempts = excluded.attempts,
   claim = excluded.claim, doubts = excluded.doubts, trouble_ms = excluded.trouble_ms, withdrawn = excluded.withdrawn, code = excluded.code,
-  reply = excluded.reply, settled_ms = excluded.settled_ms, about = max(about, excluded.about)
+  reply = excluded.reply, done_ms = excluded.done_ms, about = max(about, excluded.about)
 `
 
 type PutMailParams struct {
-	ID        workflow.MailID
-	Kind      workflow.MailKind
-	Recipient string
-	Domain    string
-	State     workflow.MailState
-	OwedSeq   int64
-	OwedIndex int64
-	OwedMS    int64
-	DueMS     int64
-	Attempts  int64
-	Claim     int64
-	Doubts    int64
-	TroubleMS int64
-	Withdrawn bool
-	Code      int64
-	Reply     string
-	SettledMS int64
-	About     string
-	Asked     string
+	ID         workflow.MailID
+	Kind       workflow.MailKind
+	Recipient  string
+	Domain     string
+	State      workflow.MailState
+	CauseSeq   int64
+	CauseIndex int64
+	CausedMS   int64
+	DueMS      int64
+	Attempts   int64
+	Claim      int64
+	Doubts     int64
+	TroubleMS  int64
+	Withdrawn  bool
+	Code       int64
+	Reply      string
+	DoneMS     int64
+	About      string
+	Asked      string
 }
 
 func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
@@ -2528,9 +2555,9 @@ func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
 		arg.Recipient,
 		arg.Domain,
 		arg.State,
-		arg.OwedSeq,
-		arg.OwedIndex,
-		arg.OwedMS,
+		arg.CauseSeq,
+		arg.CauseIndex,
+		arg.CausedMS,
 		arg.DueMS,
 		arg.Attempts,
 		arg.Claim,
@@ -2539,7 +2566,7 @@ func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
 		arg.Withdrawn,
 		arg.Code,
 		arg.Reply,
-		arg.SettledMS,
+		arg.DoneMS,
 		arg.About,
 		arg.Asked,
 	)
@@ -2585,8 +2612,67 @@ func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error 
 	return err
 }
 
+const refusalAt = `-- name: RefusalAt :one
+SELECT sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM refusals WHERE sequence = ?1
+`
+
+func (q *Queries) RefusalAt(ctx context.Context, sequence int64) (Refusal, error) {
+	row := q.queryRow(ctx, q.refusalAtStmt, refusalAt, sequence)
+	var i Refusal
+	err := row.Scan(
+		&i.Sequence,
+		&i.Dead,
+		&i.Subject,
+		&i.AccountSID,
+		&i.DocumentSID,
+		&i.Source,
+		&i.EventID,
+		&i.Code,
+		&i.Message,
+		&i.Field,
+		&i.AtMS,
+		&i.OrderSID,
+		&i.OtherSID,
+		&i.HolderSID,
+		&i.UntilMS,
+	)
+	return i, err
+}
+
+const refusalsSince = `-- name: RefusalsSince :many
+SELECT code, CAST(count(*) AS INTEGER) AS n FROM refusals WHERE sequence > ?1 GROUP BY code
+`
+
+type RefusalsSinceRow struct {
+	Code workflow.Code
+	N    int64
+}
+
+func (q *Queries) RefusalsSince(ctx context.Context, sequence int64) ([]RefusalsSinceRow, error) {
+	rows, err := q.query(ctx, q.refusalsSinceStmt, refusalsSince, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RefusalsSinceRow{}
+	for rows.Next() {
+		var i RefusalsSinceRow
+		if err := rows.Scan(&i.Code, &i.N); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const refusedFor = `-- name: RefusedFor :many
-SELECT sequence, order_sid, code FROM turned_down WHERE holder_sid = ?1 AND holder_sid <> '' ORDER BY sequence
+SELECT sequence, order_sid, code FROM refusals WHERE holder_sid = ?1 AND holder_sid <> '' ORDER BY sequence
 `
 
 type RefusedForRow struct {
@@ -2684,36 +2770,6 @@ func (q *Queries) SetInboxResult(ctx context.Context, arg SetInboxResultParams) 
 	return err
 }
 
-const settleOwedEvent = `-- name: SettleOwedEvent :exec
-UPDATE owed_events SET settled_seq = ?1 WHERE subject = ?2 AND settled_seq = 0
-`
-
-type SettleOwedEventParams struct {
-	Sequence int64
-	Subject  string
-}
-
-func (q *Queries) SettleOwedEvent(ctx context.Context, arg SettleOwedEventParams) error {
-	_, err := q.exec(ctx, q.settleOwedEventStmt, settleOwedEvent, arg.Sequence, arg.Subject)
-	return err
-}
-
-const settleOwedEventsMet = `-- name: SettleOwedEventsMet :exec
-UPDATE owed_events
-SET settled_seq = (SELECT i.sequence FROM inbox AS i
-  WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
-    AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13))
-WHERE settled_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
-  AND EXISTS (SELECT 1 FROM inbox AS i
-    WHERE i.account_sid = rtrim(substr(owed_events.subject, 13, instr(substr(owed_events.subject, 13), '.') - 1), '_')
-      AND i.source = 'countersign' AND i.event_id = substr(owed_events.subject, 13) AND i.sequence > 0)
-`
-
-func (q *Queries) SettleOwedEventsMet(ctx context.Context, subjects string) error {
-	_, err := q.exec(ctx, q.settleOwedEventsMetStmt, settleOwedEventsMet, subjects)
-	return err
-}
-
 const takeDocument = `-- name: TakeDocument :exec
 INSERT INTO tallies (what, kind, more, n)
 SELECT 'documents', status, '', -count(*) FROM documents WHERE sid = ?1 GROUP BY status
@@ -2737,6 +2793,33 @@ func (q *Queries) TakeMails(ctx context.Context, sid string) error {
 	return err
 }
 
+const takeRefusals = `-- name: TakeRefusals :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'refusals', code, '', -count(*) FROM refusals WHERE document_sid = ?1 AND sequence < ?2 GROUP BY code
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
+`
+
+type TakeRefusalsParams struct {
+	DocumentSID workflow.SID
+	Below       int64
+}
+
+func (q *Queries) TakeRefusals(ctx context.Context, arg TakeRefusalsParams) error {
+	_, err := q.exec(ctx, q.takeRefusalsStmt, takeRefusals, arg.DocumentSID, arg.Below)
+	return err
+}
+
+const takeRefusalsAfter = `-- name: TakeRefusalsAfter :exec
+INSERT INTO tallies (what, kind, more, n)
+SELECT 'refusals', code, '', -count(*) FROM refusals WHERE sequence > ?1 GROUP BY code
+ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
+`
+
+func (q *Queries) TakeRefusalsAfter(ctx context.Context, sequence int64) error {
+	_, err := q.exec(ctx, q.takeRefusalsAfterStmt, takeRefusalsAfter, sequence)
+	return err
+}
+
 const takeRegisters = `-- name: TakeRegisters :exec
 INSERT INTO tallies (what, kind, more, n)
 SELECT 'registers', '', '', -count(*) FROM inbox WHERE sequence IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
@@ -2745,33 +2828,6 @@ ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
 
 func (q *Queries) TakeRegisters(ctx context.Context, sequences string) error {
 	_, err := q.exec(ctx, q.takeRegistersStmt, takeRegisters, sequences)
-	return err
-}
-
-const takeTurnedDown = `-- name: TakeTurnedDown :exec
-INSERT INTO tallies (what, kind, more, n)
-SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE document_sid = ?1 AND sequence < ?2 GROUP BY code
-ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
-`
-
-type TakeTurnedDownParams struct {
-	DocumentSID workflow.SID
-	Below       int64
-}
-
-func (q *Queries) TakeTurnedDown(ctx context.Context, arg TakeTurnedDownParams) error {
-	_, err := q.exec(ctx, q.takeTurnedDownStmt, takeTurnedDown, arg.DocumentSID, arg.Below)
-	return err
-}
-
-const takeTurnedDownAfter = `-- name: TakeTurnedDownAfter :exec
-INSERT INTO tallies (what, kind, more, n)
-SELECT 'turned_down', code, '', -count(*) FROM turned_down WHERE sequence > ?1 GROUP BY code
-ON CONFLICT (what, kind, more) DO UPDATE SET n = n + excluded.n
-`
-
-func (q *Queries) TakeTurnedDownAfter(ctx context.Context, sequence int64) error {
-	_, err := q.exec(ctx, q.takeTurnedDownAfterStmt, takeTurnedDownAfter, sequence)
 	return err
 }
 
@@ -2809,8 +2865,8 @@ func (q *Queries) Tallies(ctx context.Context) ([]Tally, error) {
 
 const tracesOf = `-- name: TracesOf :one
 SELECT CAST(EXISTS (SELECT 1 FROM documents AS d WHERE d.sid = CAST(?1 AS TEXT))
-  OR EXISTS (SELECT 1 FROM journal AS j WHERE j.document_sid = CAST(?1 AS TEXT) AND j.sequence < CAST(?2 AS INTEGER))
-  OR EXISTS (SELECT 1 FROM turned_down AS t WHERE t.document_sid = CAST(?1 AS TEXT) AND t.sequence < CAST(?2 AS INTEGER))
+  OR EXISTS (SELECT 1 FROM history AS j WHERE j.document_sid = CAST(?1 AS TEXT) AND j.sequence < CAST(?2 AS INTEGER))
+  OR EXISTS (SELECT 1 FROM refusals AS t WHERE t.document_sid = CAST(?1 AS TEXT) AND t.sequence < CAST(?2 AS INTEGER))
   AS INTEGER) AS traces
 `
 
@@ -2824,64 +2880,6 @@ func (q *Queries) TracesOf(ctx context.Context, arg TracesOfParams) (int64, erro
 	var traces int64
 	err := row.Scan(&traces)
 	return traces, err
-}
-
-const turnedDownAt = `-- name: TurnedDownAt :one
-SELECT sequence, dead, subject, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms FROM turned_down WHERE sequence = ?1
-`
-
-func (q *Queries) TurnedDownAt(ctx context.Context, sequence int64) (TurnedDown, error) {
-	row := q.queryRow(ctx, q.turnedDownAtStmt, turnedDownAt, sequence)
-	var i TurnedDown
-	err := row.Scan(
-		&i.Sequence,
-		&i.Dead,
-		&i.Subject,
-		&i.DocumentSID,
-		&i.Source,
-		&i.EventID,
-		&i.Code,
-		&i.Message,
-		&i.Field,
-		&i.AtMS,
-		&i.OrderSID,
-		&i.OtherSID,
-		&i.HolderSID,
-		&i.UntilMS,
-	)
-	return i, err
-}
-
-const turnedDownSince = `-- name: TurnedDownSince :many
-SELECT code, CAST(count(*) AS INTEGER) AS n FROM turned_down WHERE sequence > ?1 GROUP BY code
-`
-
-type TurnedDownSinceRow struct {
-	Code workflow.Code
-	N    int64
-}
-
-func (q *Queries) TurnedDownSince(ctx context.Context, sequence int64) ([]TurnedDownSinceRow, error) {
-	rows, err := q.query(ctx, q.turnedDownSinceStmt, turnedDownSince, sequence)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []TurnedDownSinceRow{}
-	for rows.Next() {
-		var i TurnedDownSinceRow
-		if err := rows.Scan(&i.Code, &i.N); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const whatBecameOf = `-- name: WhatBecameOf :one

@@ -11,21 +11,21 @@ func (d *decider) mail(kind MailKind, n int, to string) {
 	doc := &d.state.Document
 	m := Mail{
 		ID: mailID(doc, kind, n), Document: doc.SID, Round: doc.Round, Kind: kind, Recipient: to,
-		State: MailWaiting, OwedSeq: d.cause.Sequence, OwedIndex: len(d.touched), OwedAt: d.now, Due: d.now,
+		State: MailWaiting, CauseSeq: d.cause.Sequence, CauseIndex: len(d.touched), CausedAt: d.now, Due: d.now,
 	}
 	d.state.Mails = append(d.state.Mails, m)
 	d.touched = append(d.touched, m.ID)
 }
 
-// advance lets the oldest unsettled mail go, where it waited for others.
+// advance lets the oldest pending mail go, if it waited for others.
 func (d *decider) advance() {
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
-		if m.State.Settled() {
+		if m.State.Done() {
 			continue
 		}
 		if m.State == MailWaiting {
-			m.State, m.Due = MailOwed, d.now
+			m.State, m.Due = MailPending, d.now
 			d.touched = append(d.touched, m.ID)
 		}
 		return
@@ -33,11 +33,11 @@ func (d *decider) advance() {
 }
 
 // withdraw takes back the mails that carry the round's link. One that a worker
-// has in hand cannot be taken back, but is not tried again.
+// is sending cannot be taken back, but is not tried again.
 func (d *decider) withdraw() {
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
-		if m.State.Settled() || m.Kind != MailSignature && m.Kind != MailReminder {
+		if m.State.Done() || m.Kind != MailSignature && m.Kind != MailReminder {
 			continue
 		}
 		m.Withdrawn = true
@@ -48,13 +48,13 @@ func (d *decider) withdraw() {
 	}
 }
 
-// freeze keeps what the round's unsettled notices are about, for a document
+// freeze keeps what the round's pending notices are about, for a document
 // that moves on to another round.
 func (d *decider) freeze() {
 	doc := d.state.Document
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
-		if !m.State.Settled() && !m.Withdrawn && m.Round == doc.Round {
+		if !m.State.Done() && !m.Withdrawn && m.Round == doc.Round {
 			m.About = &doc
 			d.touched = append(d.touched, m.ID)
 		}
@@ -62,7 +62,7 @@ func (d *decider) freeze() {
 }
 
 func (d *decider) finish(m *Mail, s MailState) {
-	m.State, m.SettledAt = s, d.now
+	m.State, m.DoneAt = s, d.now
 	d.note("mail "+string(s), mailDetail(m))
 }
 
@@ -79,7 +79,7 @@ func (d *decider) claim(e Entry, b Claimed) {
 	d.same = true
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
-		if m.State != MailOwed && m.State != MailClaimed || !slices.Contains(b.Mails, m.ID) {
+		if m.State != MailPending && m.State != MailClaimed || !slices.Contains(b.Mails, m.ID) {
 			continue
 		}
 		d.same = false
@@ -158,7 +158,7 @@ func (d *decider) again(m *Mail, o MailOutcome, told bool) {
 		d.finish(m, MailWithdrawn)
 		return
 	}
-	m.State = MailOwed
+	m.State = MailPending
 	if o.Outcome != Released || o.RetryAfterMs > 0 {
 		m.Due = d.now.Add(time.Duration(o.RetryAfterMs) * time.Millisecond)
 	}

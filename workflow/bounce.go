@@ -6,18 +6,8 @@ import (
 	"strings"
 )
 
-// TypeResend and TypeBounced are the CloudEvents types of what is said about a
-// mail after it has left.
-const (
-	TypeResend  = "authorization_document.resend"
-	TypeBounced = "mail.bounced"
-)
-
-// Resend asks for the signature mail of the document's round to be sent once
-// more. One that is still owed is due at once instead.
-type Resend struct {
-	Round int `json:"round,omitempty"` // the document's round that it is about; in another the event is refused. Left out: whichever it is in
-}
+// TypeBounced is the CloudEvents type of a report about a sent email.
+const TypeBounced = "mail.bounced"
 
 // Action is what became of a mail behind the mail server that took it, in the
 // words of RFC 3464, section 2.3.3.
@@ -28,7 +18,7 @@ const (
 	ActionFailed    Action = "failed"    // it was given up
 	ActionDelayed   Action = "delayed"   // it is still being tried
 	ActionDelivered Action = "delivered" // it is in the mailbox
-	ActionRelayed   Action = "relayed"   // it went on to where no reports are written
+	ActionRelayed   Action = "relayed"   // it went on to a server that writes no reports
 	ActionExpanded  Action = "expanded"  // it went on to several addresses
 	ActionReplied   Action = "replied"   // a program of the recipient's replied (RFC 3834), such as a vacation notice; not of RFC 3464
 )
@@ -49,9 +39,6 @@ type Bounced struct {
 }
 
 // Type implements Body.
-func (Resend) Type() string { return TypeResend }
-
-// Type implements Body.
 func (Bounced) Type() string { return TypeBounced }
 
 // Hard reports whether the mail was given up for a reason that stays. A mail
@@ -66,50 +53,13 @@ func (b Bounced) Hard() bool {
 // Named lists the emails that the report may be about, the likeliest first.
 func (b Bounced) Named() []MailID { return append([]MailID{b.Mail}, b.Candidates...) }
 
-// words is the status, and the mail server's words where there are any.
+// words is the status, and the mail server's words if there are any.
 func (b Bounced) words() string { return strings.TrimSpace(b.Status + " " + b.Diagnostic) }
 
-// Bounce is what was reported of one mail by one entry.
+// Bounce is one entry's report about one email.
 type Bounce struct {
 	Bounced
 	Entry Entry
-}
-
-// out reports whether the document has been sent to the signer, or is on its way.
-func (d *Document) out() bool { return d.Status == Signing || d.Status == Opened && !d.Hold }
-
-// resend owes the signature mail of the round once more, with the number of
-// the entry that asks. While one is owed there is no second one.
-func (d *decider) resend(e Entry, _ Resend) *Problem {
-	doc := &d.state.Document
-	if !doc.out() {
-		stand := standing(doc.Status)
-		if doc.Hold {
-			stand = "held"
-		}
-		return problem(CodeStatus, "", "document %s is %s; it has no signature mail that could be sent again", doc.SID, stand)
-	}
-	for i := range d.state.Mails {
-		m := &d.state.Mails[i]
-		if m.Kind != MailSignature || m.Round != doc.Round || m.State.Settled() {
-			continue
-		}
-		if d.same = m.State != MailOwed || !m.Due.After(d.now); !d.same {
-			if m.Doubts > 0 && d.facts.MailLimits != (MailLimits{}) { // each try may be another copy
-				return d.tooSoon("may have reached its signer, and its email is sent again in any case", m.Due)
-			}
-			m.Due = d.now
-			d.touched = append(d.touched, m.ID)
-			d.note(TypeResend, fmt.Sprintf("%s is due now, %s", m.ID, e.by()))
-		}
-		return nil
-	}
-	if p := d.tooMany(false); p != nil {
-		return p
-	}
-	d.mail(MailSignature, int(e.Sequence), doc.Email)
-	d.note(TypeResend, "to be sent again, "+e.by())
-	return nil
 }
 
 // bounced writes down what is reported of a mail. A signature mail that came

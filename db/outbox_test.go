@@ -11,7 +11,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestWhatIsOwedAndWhatIsSettled(t *testing.T) {
+func TestStoreDueEvents(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.created(1)
@@ -43,9 +43,9 @@ func TestWhatIsOwedAndWhatIsSettled(t *testing.T) {
 	}
 }
 
-// TestMailsThatAreTriedAgainKeepAQuarterOfThePlaces has eight documents whose
+// TestStoreDueMails_RetriesKeepQuarterOfSlots has eight documents whose
 // mails were deferred and are due again, and eight whose mails are new.
-func TestMailsThatAreTriedAgainKeepAQuarterOfThePlaces(t *testing.T) {
+func TestStoreDueMails_RetriesKeepQuarterOfSlots(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	var deferred []workflow.MailID
@@ -88,9 +88,9 @@ func TestMailsThatAreTriedAgainKeepAQuarterOfThePlaces(t *testing.T) {
 	}
 }
 
-// TestATimerIsNotAppendedBeforeTheLogWouldStampIt: a leader whose clock was days
+// TestStoreDueEvents_TimerWaitsForTheLogsClock: a leader whose clock was days
 // ahead has stamped an entry, and the next one's clock is right.
-func TestATimerIsNotAppendedBeforeTheLogWouldStampIt(t *testing.T) {
+func TestStoreDueEvents_TimerWaitsForTheLogsClock(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.status(1, workflow.Canceled) // parked for a day
@@ -104,16 +104,16 @@ func TestATimerIsNotAppendedBeforeTheLogWouldStampIt(t *testing.T) {
 	}
 }
 
-// TestATimerIsAsOldAsItIsDue: what was owed a month ago for today is no arrear.
-func TestATimerIsAsOldAsItIsDue(t *testing.T) {
+// TestStoreCounts_TimerIsAsOldAsItIsDue: what was owed a month ago for today is no arrear.
+func TestStoreCounts_TimerIsAsOldAsItIsDue(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	w.status(1, workflow.Canceled) // parked for a day
 	apply(t, s, w.entries...)
 	for later, want := range map[time.Duration]int{23 * time.Hour: 0, 25 * time.Hour: 1} {
 		c, err := s.Counts(t.Context(), start.Add(later))
-		if err != nil || c.OwedEvents != want {
-			t.Fatalf("%s later %d events are due, want %d: %v", later, c.OwedEvents, want, err)
+		if err != nil || c.PendingEvents != want {
+			t.Fatalf("%s later %d events are due, want %d: %v", later, c.PendingEvents, want, err)
 		}
 		if age := start.Add(later).Sub(c.OldestEvent); want > 0 && (age < 0 || age > time.Hour) {
 			t.Errorf("%s later the oldest event is said to be late by %s", later, age)
@@ -121,8 +121,8 @@ func TestATimerIsAsOldAsItIsDue(t *testing.T) {
 	}
 }
 
-// A timer that came early, and then is not wanted any more.
-func TestWhatSettlesATimerDoesNotDependOnTheBatch(t *testing.T) {
+// A timer that came early, and then is no longer needed.
+func TestStoreApply_EndOfATimerDoesNotDependOnTheBatch(t *testing.T) {
 	w := &writer{}
 	w.status(1, workflow.Canceled) // parked
 	due := workflow.TimerDue{Timer: "parked-1", Round: 1, DueAt: start.Add(24 * time.Hour)}
@@ -140,7 +140,7 @@ func TestWhatSettlesATimerDoesNotDependOnTheBatch(t *testing.T) {
 
 // After a log has lost its tail, another replica may have owed an event
 // earlier than this one does.
-func TestWhatStandsAlreadyIsNotOwed(t *testing.T) {
+func TestStoreApply_EventOnTheLogIsNotPending(t *testing.T) {
 	s := open(t, t.TempDir())
 	w := &writer{}
 	became := w.add(px(1), string(account)+"."+string(px(1))+".became.opened.1",

@@ -1,9 +1,11 @@
 package db
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -55,4 +57,27 @@ func explainReading(path string, err error) error {
 		return fmt.Errorf("database %s: %w: it cannot be read: the user needs the right to read it and, if they are there, %[1]s-wal and %[1]s-shm; after a worker was killed, also the right to write to the directory, or start the worker", path, err)
 	}
 	return explain(path, err)
+}
+
+// OpenReader opens a store that another process may be writing to, for reading
+// alone. It fails with workflow.ErrNotFound if there is none. It needs no
+// right to write to the directory, unless a worker was killed there and its
+// journal is left.
+func OpenReader(ctx context.Context, dir string) (*Store, error) {
+	path := filepath.Join(dir, FileName)
+	s := &Store{path: path, changed: make(chan struct{})}
+	if !exists(path) {
+		return nil, fmt.Errorf("%w: no database at %s; is --data-dir the worker's?", workflow.ErrNotFound, path)
+	}
+	err := s.openReaders(ctx)
+	if unwritable(err) && journalIsEmpty(path) {
+		_ = s.read.Close() // it has read nothing
+		if s.frozen, err = os.Stat(path); err == nil {
+			err = s.openReaders(ctx)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(explainReading(path, err), s.Close())
+	}
+	return s, nil
 }
