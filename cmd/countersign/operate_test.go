@@ -202,7 +202,7 @@ func TestAnOperatorSendsAgainCorrectsAndCancels(t *testing.T) {
 		t.Errorf("%+v", doc)
 	}
 	for _, what := range []string{"resend", "recall"} {
-		if _, errs := x.call(dir, exitFailure, "documents", what, px); !strings.Contains(errs, "is canceled, for ever") {
+		if _, errs := x.call(dir, exitFailure, "documents", what, px); !strings.Contains(errs, "is canceled, which cannot be changed") {
 			t.Errorf("%s: %s", what, errs)
 		}
 	}

@@ -56,7 +56,7 @@ func (x *town) quarantined(program, dir, kills string) *killable {
 		}
 	}
 	w := x.built(program, env)
-	w.says("dead letter from now on")
+	w.says("from now on the entry is a dead letter")
 	w.says("read to its end")
 	x.rest(dir)
 	return w
@@ -74,7 +74,7 @@ func TestAWorkerThatHadAppliedThePoisonSaysSo(t *testing.T) {
 	x.statuses(sound, workflow.Signing, 1)
 	x.rest(sound)
 	x.quarantined(program, sick, "").kill()
-	w.says("has put it into quarantine: this database differs")
+	w.says("and put it into quarantine: this database differs")
 	x.create(3, 1, "signer-%d@example.com")
 	x.statuses(sound, workflow.Signing, 2)
 	x.rest(sound)

@@ -42,23 +42,24 @@ func (w *Watched[T]) Get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if now := w.now(); w.looked.IsZero() || now.Sub(w.looked) >= lookEvery || now.Before(w.looked) {
-		w.look(now)
+		w.looked = now
+		w.look()
 	}
 	return w.value
 }
 
-// Reload is Get that looks at the files now. It fails if they cannot be read, and
+// Reload is Get that looks at the files now, and the next Get looks when it would have
+// anyway. It fails if they cannot be read, and
 // returns what they said before all the same.
 func (w *Watched[T]) Reload() (T, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.look(w.now())
+	w.look()
 	return w.value, w.err
 }
 
 // look reads the files if they are others than before.
-func (w *Watched[T]) look(now time.Time) {
-	w.looked = now
+func (w *Watched[T]) look() {
 	infos, err := w.stat()
 	if err == nil && w.good && slices.EqualFunc(infos, w.infos, same) {
 		return
