@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,48 +11,66 @@ import (
 )
 
 func (a *app) accounts() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "accounts",
-		Short: "Say who may use the REST API",
-		Long:  "Changes the accounts file; see --accounts-file. A worker that runs notices within a second.\nTokens and secrets are printed once and kept hashed.",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  group,
-	}
-	c.AddCommand(a.accountsAdd(), a.accountsList(),
-		a.accountsDo("rotate", "Give an account a new token; the one before it stays good until the next rotation",
-			func(f *accounts.File, sid workflow.SID) error {
-				token, err := f.Rotate(sid)
-				return a.printOnce(token, err)
-			}),
-		a.accountsDo("disable", "Shut an account out of the REST API; its documents go on",
-			func(f *accounts.File, sid workflow.SID) error { return f.Disable(sid, true) }),
-		a.accountsDo("enable", "Let a disabled account in again",
-			func(f *accounts.File, sid workflow.SID) error { return f.Disable(sid, false) }),
-		a.accountsDo("add-key", "Give an account an API key; prints its sid and its secret",
-			func(f *accounts.File, sid workflow.SID) error {
+	return parent("accounts", "Say who may use the REST API",
+		`Changes the accounts file; see --accounts-file. A running worker reads the change within a second.
+Tokens and secrets are printed once and kept hashed.`,
+		a.accountsAdd(), a.accountsList(),
+		a.change("rotate", "Give an account a new token; the one before it stays good until the next rotation", "given a new token",
+			func(f *accounts.File, sid workflow.SID) (string, error) { return f.Rotate(sid) }),
+		a.change("disable", "Shut an account out of the REST API; its documents go on", "disabled",
+			func(f *accounts.File, sid workflow.SID) (string, error) { return "", f.Disable(sid, true) }),
+		a.change("enable", "Let a disabled account in again", "enabled",
+			func(f *accounts.File, sid workflow.SID) (string, error) { return "", f.Disable(sid, false) }),
+		a.change("add-key", "Give an account an API key; prints its sid and its secret", "given an API key",
+			func(f *accounts.File, sid workflow.SID) (string, error) {
 				key, secret, err := f.AddKey(sid)
-				return a.printOnce(string(key)+" "+secret, err)
+				return string(key) + " " + secret, err
 			}),
-		a.accountsDo("remove-key", "End an API key (--sid SK…)",
-			func(f *accounts.File, sid workflow.SID) error { return f.RemoveKey(sid) }),
+		a.change("remove-key", "Remove an API key (--sid SK…); requests with it are refused", "removed",
+			func(f *accounts.File, sid workflow.SID) (string, error) { return "", f.RemoveKey(sid) }),
 	)
+}
+
+func (a *app) accountsAdd() *cobra.Command {
+	var token string
+	c := a.change("add", "Add an account and print its token", "added",
+		func(f *accounts.File, sid workflow.SID) (string, error) { return f.Add(sid, token) })
+	c.Flags().StringVar(&token, "token", "", "its token, letters and digits; without this flag one is made")
 	return c
 }
 
-// printOnce prints what is shown once.
-func (a *app) printOnce(secret string, err error) error {
-	if err != nil {
-		return err
+// change makes a command that does one thing to the account, or the API key, that
+// --sid names. do returns what is printed, once. done says what was done to it.
+func (a *app) change(use, short, done string, do func(*accounts.File, workflow.SID) (string, error)) *cobra.Command {
+	var sid string
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+	c.Flags().StringVar(&sid, "sid", "", "the account (AC and 32 hex digits); for remove-key the API key (SK and 32 hex digits)")
+	dryRun := dryRunFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if sid == "" {
+			return usagef("--sid is missing: name the account, or the key that remove-key removes")
+		}
+		f, err := a.accountsFile(c)
+		if err != nil {
+			return err
+		}
+		f.DryRun = *dryRun
+		once, err := do(f, workflow.SID(sid))
+		switch {
+		case err != nil:
+			return err
+		case *dryRun:
+			return a.out.Linef("%s would be %s", sid, done)
+		case once == "":
+			return nil
+		}
+		return a.out.Linef("%s", once)
 	}
-	return a.out.Linef("%s", secret)
+	return c
 }
 
-// accountsFile opens the accounts file that the settings name, for a command
-// about sid.
-func (a *app) accountsFile(c *cobra.Command, sid string) (*accounts.File, error) {
-	if sid == "" {
-		return nil, usageError{errors.New("--sid is needed: whom it is about")}
-	}
+// accountsFile opens the accounts file that the settings name.
+func (a *app) accountsFile(c *cobra.Command) (*accounts.File, error) {
 	cfg, err := a.load(c)
 	if err != nil {
 		return nil, err
@@ -61,67 +78,19 @@ func (a *app) accountsFile(c *cobra.Command, sid string) (*accounts.File, error)
 	return accounts.Open(cfg.AccountsFile, time.Now, logger(a.err, cfg)), nil
 }
 
-func (a *app) accountsAdd() *cobra.Command {
-	var sid, token string
-	c := &cobra.Command{
-		Use:   "add",
-		Short: "Add an account and print its token",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			f, err := a.accountsFile(c, sid)
-			if err != nil {
-				return err
-			}
-			token, err := f.Add(workflow.SID(sid), token)
-			return a.printOnce(token, err)
-		},
-	}
-	c.Flags().StringVar(&sid, "sid", "", "the account's sid: AC and 32 hex digits")
-	c.Flags().StringVar(&token, "token", "", "its token, letters and digits; one is made where none is given")
-	return c
-}
-
-// accountsDo is a command that does one thing to the account, or key, that
-// --sid names.
-func (a *app) accountsDo(use, short string, do func(*accounts.File, workflow.SID) error) *cobra.Command {
-	var sid string
-	c := &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			f, err := a.accountsFile(c, sid)
-			if err != nil {
-				return err
-			}
-			return do(f, workflow.SID(sid))
-		},
-	}
-	c.Flags().StringVar(&sid, "sid", "", "whom it is about")
-	return c
-}
-
 func (a *app) accountsList() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List accounts and their API keys",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			f, err := a.accountsFile(c, "-")
-			if err != nil {
-				return err
-			}
-			list, err := f.List()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return show.EachJSON(a.out, list)
-			}
-			return show.Accounts(a.out, list)
-		},
+	c := &cobra.Command{Use: "list", Short: "List accounts and their API keys", Args: cobra.NoArgs}
+	asJSON := jsonLines(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		f, err := a.accountsFile(c)
+		if err != nil {
+			return err
+		}
+		list, err := f.List()
+		if err != nil {
+			return err
+		}
+		return show.List(a.out, *asJSON, list, show.Accounts)
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }

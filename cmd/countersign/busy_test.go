@@ -85,7 +85,7 @@ func TestServe_WaitsForAnotherProcessThatLocksTheDatabase(t *testing.T) {
 			}
 
 			holder.kill()
-			k.says("the database is free again")
+			k.says("the database is no longer locked")
 			x.statuses(dir, workflow.Canceled, 1)
 			x.statuses(dir, workflow.Signing, 1)
 			if n := strings.Count(k.log.String(), "another process has locked the database"); n > 2 {

@@ -38,8 +38,8 @@ func TestReadyz_ClockWrong(t *testing.T) {
 	}{
 		"50s":   {`clock: warning since .*clock is (50|49\.\d+)s ahead of the log's`, "CountersignClockOff", 200, 200},
 		"-5s":   {`clock: warning since .*clock is [45](\.\d+)?s behind the log's`, "CountersignClockOff", 200, 200},
-		"800h":  {`clock: failing since .*ahead of the log's: no signature is taken`, "CountersignTakesNoSignatures", 503, 503},
-		"-800h": {`clock: failing since .*behind the log's: no signature is taken`, "CountersignTakesNoSignatures", 503, 503},
+		"800h":  {`clock: failing since .*ahead of the log's: signatures are refused`, "CountersignTakesNoSignatures", 503, 503},
+		"-800h": {`clock: failing since .*behind the log's: signatures are refused`, "CountersignTakesNoSignatures", 503, 503},
 	} {
 		t.Run(by, func(t *testing.T) {
 			t.Parallel()

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
+	"log/slog"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,11 +18,18 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/operator"
 	"countersign/internal/session"
+	"countersign/internal/terminal"
 )
 
 // withStore runs f with the database of the worker on the data directory, for
 // reading.
-func (a *app) withStore(c *cobra.Command, f func(context.Context, config.Config, *db.Store) error) (err error) {
+func (a *app) withStore(c *cobra.Command, f func(context.Context, *db.Store) error) error {
+	return a.withOperator(c, 0, func(ctx context.Context, o *operator.Operator) error { return f(ctx, o.Store) })
+}
+
+// withOperator runs f with an operator that waits as long as wait for the worker
+// on the data directory.
+func (a *app) withOperator(c *cobra.Command, wait time.Duration, f func(context.Context, *operator.Operator) error) (err error) {
 	cfg, err := a.load(c)
 	if err != nil {
 		return err
@@ -29,30 +39,17 @@ func (a *app) withStore(c *cobra.Command, f func(context.Context, config.Config,
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return f(c.Context(), cfg, store)
+	return f(c.Context(), &operator.Operator{Config: cfg, Logger: logger(a.err, cfg), Store: store, Wait: wait})
 }
 
-// withOperator runs f with an operator that waits as long as wait for the worker
-// on the data directory.
-func (a *app) withOperator(c *cobra.Command, wait time.Duration, f func(context.Context, *operator.Operator) error) error {
-	return a.withStore(c, func(ctx context.Context, cfg config.Config, store *db.Store) error {
-		return f(ctx, &operator.Operator{Config: cfg, Logger: logger(a.err, cfg), Store: store, Wait: wait})
-	})
-}
-
-// withSession runs f with the log. alone refuses to work beside a worker on the
-// same data directory.
-func (a *app) withSession(c *cobra.Command, alone bool, f func(context.Context, *session.Session) error) error {
-	return a.openSession(c, alone, session.Open, f)
-}
-
-// openSession runs f with a session that open opens.
-func (a *app) openSession(c *cobra.Command, alone bool, open func(context.Context, session.Options) (*session.Session, error), f func(context.Context, *session.Session) error) error {
+// withSession runs f with the log. Of o, Alone and NoLog count.
+func (a *app) withSession(c *cobra.Command, o session.Options, f func(context.Context, *session.Session) error) error {
 	cfg, err := a.load(c)
 	if err != nil {
 		return err
 	}
-	s, err := open(c.Context(), session.Options{Config: cfg, Logger: logger(a.err, cfg), Notes: a.err, Alone: alone})
+	o.Config, o.Logger, o.Notes = cfg, logger(a.err, cfg), a.err
+	s, err := session.Open(c.Context(), o)
 	if err != nil {
 		return err
 	}
@@ -71,34 +68,97 @@ func (a *app) withLog(c *cobra.Command, f func(context.Context, *nats.Conn) erro
 
 var documentSID = regexp.MustCompile(`^PX[0-9a-fA-F]{4,32}$`)
 
-// sidArg reads the sid of the document that a command is about, or the beginning
-// of it; db.Store.FindSID completes that. The mark of a sid that a table has
-// shortened may follow.
+// aDocument checks that a command has one argument, a document's sid or the
+// beginning of it, and takes "…" off its end, with which tables shorten sids.
+func aDocument(c *cobra.Command, args []string) (err error) {
+	if err := cobra.ExactArgs(1)(c, args); err != nil {
+		return err
+	}
+	args[0], err = sidArg(args[0])
+	return err
+}
+
+// sidArg reads a document's sid, or the beginning of it, which db.Store.FindSID
+// completes. It may end in "…".
 func sidArg(arg string) (string, error) {
 	sid := strings.TrimSuffix(arg, "…")
 	if !documentSID.MatchString(sid) {
-		return "", usageError{fmt.Errorf("a document sid must be PX and 32 hex digits, or PX and at least the first 4 of them; got %q", arg)}
+		return "", usagef("a document sid must be PX and 32 hex digits, or PX and at least the first 4 of them; got %q", arg)
 	}
 	return sid, nil
 }
 
-// unknownValue says which values a filter can have.
+// sequenceArg reads a sequence on the log, or on the stream of unread reports. name
+// is the argument's in the help, and list the command that lists such sequences.
+func sequenceArg(arg, name, list string) (uint64, error) {
+	n, err := strconv.ParseUint(arg, 10, 64)
+	if err != nil || n == 0 {
+		return 0, usagef("%s must be a number that %s lists; got %q", name, list, arg)
+	}
+	return n, nil
+}
+
+// unknownValue is the error of a filter's unknown value: it lists the known ones.
 func unknownValue[T ~string](flag, value string, known []T) error {
 	var list []string
 	for _, k := range known {
 		list = append(list, string(k))
 	}
-	return usageError{fmt.Errorf("%s must be one of %s; got %q", flag, strings.Join(list, ", "), value)}
+	return usagef("%s must be one of %s; got %q", flag, strings.Join(list, ", "), value)
 }
 
 var accountSID = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
 
-// accountFilter checks the account that a list is of; empty for every account.
+// accountFilter checks --account; empty means every account.
 func accountFilter(sid string) error {
 	if sid != "" && !accountSID.MatchString(sid) {
-		return usageError{fmt.Errorf("--account must be AC and 32 hex digits; got %q", sid)}
+		return usagef("--account must be AC and 32 hex digits; got %q", sid)
 	}
 	return nil
+}
+
+// readFile reads a file, or standard input if the name is "-".
+func readFile(name string) ([]byte, error) {
+	f, err := terminal.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// parent makes a command that only holds others.
+func parent(use, short, long string, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs, RunE: group}
+	c.AddCommand(subs...)
+	return c
+}
+
+// jsonLines adds the flag --json to a command that prints a list.
+func jsonLines(c *cobra.Command) *bool {
+	return c.Flags().Bool("json", false, "print one JSON object a line")
+}
+
+// jsonObject adds the flag --json to a command that prints one thing.
+func jsonObject(c *cobra.Command) *bool {
+	return c.Flags().Bool("json", false, "print one JSON object")
+}
+
+// waitFlag adds the flag --wait.
+func waitFlag(c *cobra.Command, wait time.Duration) *time.Duration {
+	return c.Flags().Duration("wait", wait, "how long to wait until the worker has applied the event")
+}
+
+// limitFlag adds the flag --limit, the maximum number of what a list shows.
+func limitFlag(c *cobra.Command, what string) *int {
+	n := c.Flags().Int("limit", 50, "maximum number of "+what)
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if *n < 1 {
+			return usagef("--limit must be at least 1")
+		}
+		return nil
+	}
+	return n
 }
 
 // sayLimit says that there may be more than a list shows.
@@ -106,4 +166,17 @@ func (a *app) sayLimit(listed, limit int) {
 	if listed >= limit {
 		a.err.Linef("the newest %d are listed, and there may be more; see --limit", limit)
 	}
+}
+
+// logger writes JSON, or coloured text on a terminal.
+func logger(to *terminal.Printer, cfg config.Config) *slog.Logger {
+	return leveled(to, cfg, cfg.LogLevel)
+}
+
+// leveled is a logger whose level may change.
+func leveled(to *terminal.Printer, cfg config.Config, level slog.Leveler) *slog.Logger {
+	if cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && to.Terminal() {
+		return slog.New(terminal.TextLog(to, level, to.Terminal() && os.Getenv("NO_COLOR") == ""))
+	}
+	return slog.New(terminal.JSONLog(to, level))
 }

@@ -172,7 +172,7 @@ func TestADeadLetterIsMendedOnce(t *testing.T) {
 // from the dead letter, and it changes nothing.
 func (x *turnedDown) sentTwice() {
 	x.t.Helper()
-	sequence, err := sequenceArg(x.invalid)
+	sequence, err := sequenceArg(x.invalid, "ENTRY", "dead list")
 	if err != nil {
 		x.t.Fatal(err)
 	}

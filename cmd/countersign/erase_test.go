@@ -138,7 +138,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("a document that is out: exit code %d, %s", code, errs)
 	}
 	tail, mails := x.tail(), x.box.Count()
-	if code, out, errs := x.command(one, "erase", string(testPX(1))); code != exitUsage || !strings.Contains(out, "would be taken off") || x.tail() != tail {
+	if code, out, errs := x.command(one, "erase", string(testPX(1))); code != exitUsage || !strings.Contains(out, "would be removed from the log") || x.tail() != tail {
 		t.Errorf("without --yes: exit code %d, %s%s", code, out, errs)
 	}
 	for _, n := range []int{1, 3} {

@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"countersign/internal/evidence"
-	"countersign/internal/letter"
 	"countersign/internal/operator"
+	"countersign/internal/private"
 	"countersign/internal/session"
 	"countersign/internal/show"
 	"countersign/internal/signing"
@@ -23,45 +20,30 @@ func (a *app) evidence() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "evidence PX…",
-		Short: "Write all that proves what happened to a document into one archive",
-		Long: `Writes one ZIP file: the signed letter, every event of the document as it stands on the log, the mail ledger, and a
-manifest with a chain of digests, signed with the key that seals letters. countersign evidence verify checks it without
-the log. It holds personal data; what is erased later is not erased in it.
+		Short: "Write the evidence about a document into one archive",
+		Long: `Writes one ZIP file: the signed letter, every event of the document as the log has it, its emails with their outcomes, and a
+manifest with a chain of digests, signed with the key that seals letters. countersign evidence verify checks the file without
+the log. The file holds personal data; a later erasure does not reach it.
 
 The worker on this data directory may be running.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  countersign evidence PX4f1c --output evidence.zip",
+		Args:    aDocument,
 	}
-	c.Flags().StringVarP(&file, "output", "o", "", "the file to write; it must not be there yet")
+	c.Flags().StringVarP(&file, "output", "o", "", "the file to write; it must not exist yet")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		sid, err := sidArg(args[0])
-		if err != nil {
-			return err
-		}
 		if file == "" {
-			return usageError{errors.New("--output is missing: name the file to write")}
+			return usagef("--output is missing: name the file to write")
 		}
-		cfg, err := a.load(c)
-		if err != nil {
-			return err
-		}
-		seal, err := signing.LoadSeal(cfg)
-		if err != nil {
-			return err
-		}
-		return a.withSession(c, false, func(ctx context.Context, s *session.Session) error {
-			content, err := operator.Gather(ctx, s, sid)
+		return a.withSession(c, session.Options{}, func(ctx context.Context, s *session.Session) error {
+			seal, err := signing.LoadSeal(s.Config)
 			if err != nil {
 				return err
 			}
-			archive, err := evidence.Write(content, seal.Sign)
+			archive, report, err := operator.Evidence(ctx, s, args[0], seal.Sign)
 			if err != nil {
 				return err
 			}
-			report, err := evidence.Verify(archive, checker{})
-			if err != nil {
-				return fmt.Errorf("%s was not written, because it would prove nothing: %w", file, err)
-			}
-			if err := writeNew(file, archive); err != nil {
+			if err := private.WriteNew(file, archive); err != nil {
 				return err
 			}
 			return show.Evidence(a.out, report)
@@ -71,32 +53,19 @@ The worker on this data directory may be running.`,
 	return c
 }
 
-// writeNew writes a file that only its owner can read, and that was not there
-// before. Where that fails nothing is left of it.
-func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
 func (a *app) evidenceVerify() *cobra.Command {
 	var signer string
 	c := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Check an archive of evidence, without the log",
-		Long: `Checks that an archive is to the last byte as countersign evidence wrote it: the signature of its manifest, the chain of
-its lines, each file, and that the letter in it is the one that the log says was signed, with a seal that is whole. It
-exits with 1 where anything does not fit, and names the first entry that does not.
+		Long: `Checks that every byte of an archive is as countersign evidence wrote it: the signature of its manifest, the chain of digests,
+each file, and that its letter is the one that the log says was signed, with an intact seal. The exit code is 1 if
+anything does not fit; the error names the first entry that does not.
 
-Whose signature it is, is for you to judge: compare the fingerprint with the one of your seal's certificate, or
-give it with --signer.`,
-		Args: cobra.ExactArgs(1),
+Whose signature it is, you must judge: compare the fingerprint with that of your seal's certificate, or give it with
+--signer.`,
+		Example: "  countersign evidence verify evidence.zip --signer 5a1f…",
+		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().StringVar(&signer, "signer", "", "SHA-256 fingerprint that the signer's certificate must have")
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -104,9 +73,9 @@ give it with --signer.`,
 		if err != nil {
 			return err
 		}
-		report, err := evidence.Verify(archive, checker{})
+		report, err := evidence.Verify(archive)
 		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), show.Fingerprint(report.Signer)) {
-			err = fmt.Errorf("its signer's certificate has the SHA-256 fingerprint %s, and not the one of --signer", show.Fingerprint(report.Signer))
+			err = fmt.Errorf("the signer's certificate has the SHA-256 fingerprint %s, which is not the one of --signer", show.Fingerprint(report.Signer))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
@@ -114,18 +83,4 @@ give it with --signer.`,
 		return show.Evidence(a.out, report)
 	}
 	return c
-}
-
-// checker checks signatures by package letter, which made them.
-type checker struct{}
-
-// Signature implements evidence.Checker.
-func (checker) Signature(content, der []byte) (*x509.Certificate, error) {
-	return letter.CheckSignature(content, der)
-}
-
-// Seal implements evidence.Checker.
-func (checker) Seal(pdf []byte) (*x509.Certificate, time.Time, error) {
-	sealed, err := letter.Check(pdf)
-	return sealed.Certificate, sealed.Stamped, err
 }

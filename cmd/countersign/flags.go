@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -87,23 +86,47 @@ func isGroup(c *cobra.Command) bool {
 func flagError(c *cobra.Command, err error) error {
 	missing, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
-		return usageError{err}
+		return exitError{err, exitUsage}
 	}
 	name := missing.GetSpecifiedName()
 	if config.IsSetting(name) {
-		return usageError{fmt.Errorf("%s does not use the setting %s: leave --%s out", c.CommandPath(), name, name)}
+		return usagef("%s does not use the setting %s: leave --%s out", c.CommandPath(), name, name)
 	}
 	var known []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	if near := config.Nearest(name, known, max(2, len(name)/3)); near != "" {
-		return usageError{fmt.Errorf("%w; did you mean --%s?", err, near)}
+		return usagef("%w; did you mean --%s?", err, near)
 	}
-	return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	return usagef("%w; see %s --help", err, c.CommandPath())
 }
 
-// errBoth says that a command cannot be asked to do something and to change
-// nothing.
-var errBoth = usageError{errors.New("--yes and --dry-run exclude each other; leave one out")}
+// previewFlags adds --yes and --dry-run to a command that destroys data. It does
+// so with --yes only. do reports whether it is there; finish returns the error
+// after what would be done was printed.
+func previewFlags(c *cobra.Command) (do *bool, finish func() error) {
+	yes := c.Flags().Bool("yes", false, "do it; without this flag or --dry-run the command says what would be lost, and fails")
+	dryRun := dryRunFlag(c)
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if *yes && *dryRun {
+			return usagef("--yes and --dry-run exclude each other; leave one out")
+		}
+		return nil
+	}
+	return yes, func() error {
+		if *dryRun {
+			return nil
+		}
+		return usagef("nothing was changed; give --yes to do it, or --dry-run only to look")
+	}
+}
+
+// isOrWouldBe says whether something was done, or would be without --dry-run.
+func isOrWouldBe(dryRun bool) string {
+	if dryRun {
+		return "would be"
+	}
+	return "is"
+}
 
 // dryRunFlag adds the flag --dry-run, which is the same for every command.
 func dryRunFlag(c *cobra.Command) *bool {

@@ -112,7 +112,9 @@ func TestDryRunFlag_IsTheSameForEveryCommand(t *testing.T) {
 	}
 	slices.Sort(have)
 	want := []string{
-		"dead discard", "dead redrive", "documents cancel", "documents recall", "documents resend", "erase", "keys prune", "new-log", "replay", "rules activate",
+		"accounts add", "accounts add-key", "accounts disable", "accounts enable", "accounts remove-key", "accounts rotate", "bounce", "bounces unread discard",
+		"dead discard", "dead redrive", "documents cancel", "documents recall", "documents resend", "erase", "keys prune", "keys rotate", "new-log", "publish",
+		"rebuild", "replay", "rules activate", "snapshot take",
 	}
 	if !slices.Equal(have, want) {
 		t.Errorf("these have it: %q, want %q", have, want)

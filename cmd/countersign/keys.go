@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,25 +12,14 @@ import (
 )
 
 func (a *app) keys() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "keys",
-		Short: "List, rotate and prune the keys of the signing links",
-		Long:  "Changes the keys file; see --keys-file. A worker that runs notices within a second. No key is ever printed.",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  group,
-	}
-	c.AddCommand(a.keysList(), a.keysRotate(), a.keysPrune())
-	return c
+	return parent("keys", "List, rotate and prune the keys of the signing links",
+		"Changes the keys file; see --keys-file. A running worker reads the change within a second. Keys are never printed.",
+		a.keysList(), a.keysRotate(), a.keysPrune())
 }
 
 func (a *app) keysList() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List the keys: which one signs, which only verify links that are out",
-		Args:  cobra.NoArgs,
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c := &cobra.Command{Use: "list", Short: "List the keys: which one signs, which only verify links that were sent", Args: cobra.NoArgs}
+	asJSON := jsonLines(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := a.load(c)
 		if err != nil {
@@ -40,11 +29,7 @@ func (a *app) keysList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list := show.KeysOf(keys, time.Now(), signing.LongestLink(cfg))
-		if asJSON {
-			return show.EachJSON(a.out, list)
-		}
-		return show.Keys(a.out, list)
+		return show.List(a.out, *asJSON, show.KeysOf(keys, time.Now(), signing.LongestLink(cfg)), show.Keys)
 	}
 	return c
 }
@@ -53,22 +38,27 @@ func (a *app) keysRotate() *cobra.Command {
 	var in time.Duration
 	c := &cobra.Command{
 		Use:   "rotate",
-		Short: "Add a fresh key, with which links are signed from then on",
-		Long: `Puts a fresh key into the keys file. Links that are out stay good until their own end, by the key that they were made with.
-Workers with a file of their own need a copy of it before the new key signs: rotate with --in, copy the file, done.`,
+		Short: "Add a new key, which signs links from then on",
+		Long: `Adds a new key to the keys file. Links that were sent still work until they expire: the older keys verify them. Workers with
+a file of their own need a copy of it before the new key signs: rotate with --in, then copy the file to them.`,
 		Example: "  countersign keys rotate\n  countersign keys rotate --in 1h",
 		Args:    cobra.NoArgs,
 	}
-	c.Flags().DurationVar(&in, "in", 0, "sign with it only after so long; it verifies at once")
+	c.Flags().DurationVar(&in, "in", 0, "how long until the new key signs; it verifies at once")
+	dryRun := dryRunFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := a.load(c)
 		if err != nil {
 			return err
 		}
 		if in < 0 {
-			return usageError{fmt.Errorf("--in must not be negative")}
+			return usagef("--in must not be negative")
 		}
 		now := time.Now()
+		if *dryRun {
+			_, err := ticket.ListKeys(cfg.KeysFile)
+			return errors.Join(err, a.out.Linef("a new key would sign from %s", show.Moment(now.Add(in))))
+		}
 		k, err := ticket.Rotate(cfg.KeysFile, now, now.Add(in))
 		if err != nil {
 			return err
@@ -81,10 +71,10 @@ Workers with a file of their own need a copy of it before the new key signs: rot
 func (a *app) keysPrune() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "prune",
-		Short: "Remove the keys with which no good link can have been made",
-		Long: `Removes each key for which a newer one has signed for longer than links are good, and a day: --link-lifetime, or --expire-after,
---mail-give-up-after and a day where that is longer. Give those that the workers have, and the longest that they had while links
-are out. A key that follows one without a time in the file is kept.`,
+		Short: "Remove the keys that can no longer verify a valid link",
+		Long: `Removes keys that can no longer verify a valid link. A key is removed if its successor has been signing for longer than a link
+can live, plus one day. A link lives for --link-lifetime, or for --expire-after, --mail-give-up-after and a day, whichever is
+longer. Pass the largest values that the workers have used. A key is kept if its successor has no time in the file.`,
 		Args: cobra.NoArgs,
 	}
 	dryRun := dryRunFlag(c)
@@ -102,9 +92,7 @@ are out. A key that follows one without a time in the file is kept.`,
 			return err
 		}
 		for _, k := range gone {
-			if err := a.out.Tabs(k.ID, done); err != nil {
-				return err
-			}
+			a.out.Tabs(k.ID, done)
 		}
 		return a.err.Linef("%d keys %s", len(gone), done)
 	}

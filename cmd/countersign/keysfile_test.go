@@ -61,7 +61,7 @@ func TestServe_KeysLostStopTheStart(t *testing.T) {
 	}
 	again := launch(t, append(x.quick(dir), "AS_PROGRAM=1"), "serve", "--new-keys")
 	again.says("read to its end")
-	if !again.said(`links of documents that are out do not work any more; countersign documents resend sends new ones","documents":1`) || !again.said("letters are sealed with a new certificate from now on") {
+	if !again.said(`links that were sent no longer work; countersign documents resend sends new ones","documents":1`) || !again.said("letters are sealed with a new certificate from now on") {
 		t.Errorf("it does not say what breaks: %s", again.log)
 	}
 	out.url = "http://" + again.address("public") + out.url[strings.Index(out.url, "/sign/"):]

@@ -275,7 +275,7 @@ func TestCommands_RefusedTokenIsSaid(t *testing.T) {
 			[]string{file, "0644", "chmod 600 " + file},
 		},
 		"empty token": {func() error { return errors.Join(os.Chmod(file, 0o600), os.WriteFile(file, nil, 0o600)) }, onlyDir(dir), []string{file, "remove the file"}},
-		"no token":    {func() error { return os.Remove(file) }, onlyDir(dir), []string{"uthorization", "wants a token"}},
+		"no token":    {func() error { return os.Remove(file) }, onlyDir(dir), []string{"uthorization", "requires a token"}},
 		"by address":  {func() error { return nil }, []string{"COUNTERSIGN_NATS_LISTEN=" + bare, "COUNTERSIGN_DATA_DIR=" + t.TempDir()}, []string{"uthorization", "--data-dir"}},
 		"by URL":      {func() error { return nil }, []string{"COUNTERSIGN_NATS_URL=nats://wrong-token@" + bare}, []string{"uthorization", "--nats-url"}},
 	} {

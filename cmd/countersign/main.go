@@ -1,5 +1,5 @@
 // Command countersign gets letters of authorization signed: it follows the log
-// of Authorization Document events, mails signers and cc recipients, and has
+// of Authorization Document events, emails signers and cc recipients, and has
 // the numbers of signed documents registered. README.md has the tour.
 package main
 
@@ -22,7 +22,7 @@ import (
 )
 
 func main() {
-	syscall.Umask(0o077) // whatever the program writes, its user alone can read
+	syscall.Umask(0o077) // only this user can read what the program writes
 	// A panic anywhere ends the process by SIGABRT. By default its exit status is
 	// 2, that of a wrong setting, after which a supervisor does not start it again.
 	// No core is left: it would hold keys and letters.
@@ -60,22 +60,14 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 		return exitOK
 	}
 	a.err.Error("countersign: ", err)
-	var coded exitError
-	if errors.As(err, &coded) {
+	if coded, ok := errors.AsType[exitError](err); ok {
 		return coded.code
 	}
-	var usage usageError
-	if errors.As(err, &usage) || errors.Is(err, datadir.ErrNotListening) {
+	if errors.Is(err, datadir.ErrNotListening) {
 		return exitUsage
 	}
 	return exitFailure
 }
-
-// usageError is an error in how the program was called.
-type usageError struct{ error }
-
-// Unwrap returns what is wrong with the call.
-func (u usageError) Unwrap() error { return u.error }
 
 // exitError is an error with an exit code of its own.
 type exitError struct {
@@ -86,11 +78,16 @@ type exitError struct {
 // Unwrap returns what went wrong.
 func (e exitError) Unwrap() error { return e.error }
 
+// usagef makes an error in how the program was called.
+func usagef(format string, args ...any) error {
+	return exitError{fmt.Errorf(format, args...), exitUsage}
+}
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "countersign",
 		Short:         "Gets letters of authorization signed",
-		Long:          "Countersign follows the log of Authorization Document events, mails the signer and the people in cc,\nand has the numbers of signed documents registered.",
+		Long:          "Countersign follows the log of Authorization Document events, emails the signer and the people in cc,\nand has the numbers of signed documents registered.",
 		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -118,7 +115,7 @@ func group(c *cobra.Command, args []string) error {
 	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
 		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(like, " or "))
 	}
-	return usageError{err}
+	return exitError{err, exitUsage}
 }
 
 // checkArgs makes a wrong number of arguments an error of usage.
@@ -126,7 +123,7 @@ func checkArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return usageError{err}
+				return exitError{err, exitUsage}
 			}
 			return nil
 		}
@@ -140,7 +137,7 @@ func checkArgs(c *cobra.Command) {
 func (a *app) load(c *cobra.Command, need ...string) (config.Config, error) {
 	cfg, err := config.Load(c.Flags(), a.environ, need...)
 	if err != nil {
-		return cfg, usageError{err}
+		return cfg, exitError{err, exitUsage}
 	}
 	return cfg, nil
 }

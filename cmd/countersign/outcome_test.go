@@ -131,7 +131,7 @@ func TestPublishWait_LogAloneTellsRefusals(t *testing.T) {
 	if got, _ := outcomesOf(t, out); !cmp.Equal(want, got) {
 		t.Errorf("outcomes (-want +got):\n%s", cmp.Diff(want, got))
 	}
-	if !strings.Contains(errs, "stands in its database alone") {
+	if !strings.Contains(errs, "Only its database, on its machine") {
 		t.Errorf("it does not say what the log cannot tell: %s", errs)
 	}
 	// One event that changes a document at once, and nothing behind it.

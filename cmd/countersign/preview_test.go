@@ -1,9 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"countersign/db"
+	"countersign/internal/private"
 	"countersign/workflow"
 )
 
@@ -11,17 +18,26 @@ func TestDryRunFlag_SaysWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 	x := newLetters(t)
 	x.say(status(4, workflow.Canceled))
 	x.rest(x.dir)
+	letter := file(t, "Subject: no report\n\nHello\n")
+	x.must(x.dir, "bounce", letter)
+	report := strconv.FormatUint(x.unreadList(x.dir)[0].Sequence, 10)
+	keys, snapshots := x.must(x.dir, "keys", "list"), x.must(x.dir, "snapshot", "list")
 	tail, before := x.tail(), dump(t, x.dir)
 	for _, tt := range []struct {
 		args []string
 		says string
 	}{
-		{[]string{"erase", string(testPX(4))}, "would be taken off the log"},
+		{[]string{"erase", string(testPX(4))}, "would be removed from the log"},
 		{[]string{"dead", "redrive", x.invalid, "--set", "data.email=one@example.com"}, `"email":"one@example.com"`},
 		{[]string{"dead", "redrive", x.refused}, "entry " + x.refused + " would be sent again, on authdocs.v1."},
 		{[]string{"dead", "discard", x.refused, "--reason", "not needed"}, "entry " + x.refused + " would be discarded: not needed"},
 		{[]string{"keys", "prune"}, ""},
+		{[]string{"keys", "rotate"}, "a new key would sign from"},
 		{[]string{"rules", "activate", "1"}, "rules version 1 is in force"},
+		{[]string{"bounce", letter}, "would be kept as an unread report"},
+		{[]string{"bounces", "unread", "discard", report}, "report " + report + " would be discarded"},
+		{[]string{"snapshot", "take"}, "would be taken"},
+		{[]string{"publish", oneLineFile(t, 9)}, "would publish 1: 1 valid"},
 	} {
 		if out := x.must(x.dir, append(tt.args, "--dry-run")...); !strings.Contains(out, tt.says) {
 			t.Errorf("%q says %s", tt.args, out)
@@ -30,7 +46,71 @@ func TestDryRunFlag_SaysWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 	if after := dump(t, x.dir); x.tail() != tail || after != before {
 		t.Errorf("the log ends at %d instead of %d, or the database has changed", x.tail(), tail)
 	}
+	if n := len(x.unreadList(x.dir)); n != 1 {
+		t.Errorf("%d unread reports, want 1", n)
+	}
+	if x.must(x.dir, "keys", "list") != keys || x.must(x.dir, "snapshot", "list") != snapshots {
+		t.Error("there is a new key or a new snapshot")
+	}
 	x.w.end()
+	if out := x.must(x.dir, "rebuild", "--from-log", "--dry-run"); !strings.Contains(out, "would be rebuilt up to entry") {
+		t.Errorf("rebuild: %s", out)
+	}
+	if private.Exists(filepath.Join(x.dir, db.FileName+".before")) || dump(t, x.dir) != before {
+		t.Error("rebuild has replaced the database")
+	}
+}
+
+func TestPublish_DryRunListsDeadLettersWithoutAServer(t *testing.T) {
+	good, err := os.ReadFile(oneLineFile(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := eventLine(on(2, "created"), event("two", "created", fmt.Sprintf(content, "nobody", 2)))
+	out, errs := do(t, onlyDir(t.TempDir()), exitFailure, "publish", eventsFile(t, string(good), bad), "--dry-run")
+	if !strings.Contains(out, "would publish 2: 1 valid, 1 dead letter\n") || !strings.Contains(out, "data.email") {
+		t.Errorf("it prints %s", out)
+	}
+	if !strings.Contains(errs, "1 of 2 lines would be dead letters") {
+		t.Errorf("it says %s", errs)
+	}
+}
+
+func TestAccounts_DryRunChecksAndWritesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	command := func(want int, args ...string) (out, errs string) {
+		return do(t, onlyDir(dir), want, append([]string{"accounts"}, args...)...)
+	}
+	account := string(testAccount)
+	if out, _ := command(exitOK, "add", "--sid", account, "--dry-run"); out != account+" would be added\n" {
+		t.Errorf("add: %s", out)
+	}
+	if private.Exists(dir) {
+		t.Error("add has made the directory")
+	}
+	command(exitOK, "add", "--sid", account)
+	secret, _ := command(exitOK, "add-key", "--sid", account)
+	key, _, _ := strings.Cut(secret, " ")
+	before, err := os.ReadFile(filepath.Join(dir, "accounts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for command, done := range map[string]string{"rotate": "given a new token", "disable": "disabled", "enable": "enabled", "add-key": "given an API key", "remove-key": "removed"} {
+		sid := account
+		if command == "remove-key" {
+			sid = key
+		}
+		if out, _ := do(t, onlyDir(dir), exitOK, "accounts", command, "--sid", sid, "--dry-run"); out != sid+" would be "+done+"\n" {
+			t.Errorf("%s: %s", command, out)
+		}
+		do(t, onlyDir(dir), exitFailure, "accounts", command, "--sid", "AC"+strings.Repeat("0", 32), "--dry-run")
+	}
+	if _, errs := command(exitFailure, "add", "--sid", account, "--dry-run"); !strings.Contains(errs, account+" exists") {
+		t.Errorf("an account that is there: %s", errs)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "accounts")); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the file has changed: %v", err)
+	}
 }
 
 func TestSIDArg_MayBeShortened(t *testing.T) {

@@ -114,7 +114,7 @@ func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
 			return err
 		},
 		"an error": func(out *terminal.Printer) error {
-			return out.Error("countersign: ", usageError{errors.Join(errors.New(forged), errors.New(forged))})
+			return out.Error("countersign: ", exitError{errors.Join(errors.New(forged), errors.New(forged)), exitUsage})
 		},
 	} {
 		var b strings.Builder
@@ -172,7 +172,7 @@ func TestLogger_TextFromOutsidePrintsInert(t *testing.T) {
 	for name, l := range map[string]*slog.Logger{
 		"json":   logger(terminal.New(&b), config.Config{LogFormat: config.LogJSON}),
 		"text":   logger(terminal.New(&b), config.Config{LogFormat: config.LogText}),
-		"colour": slog.New(textHandler(&b, slog.LevelInfo, true)),
+		"colour": slog.New(terminal.TextLog(terminal.New(&b), slog.LevelInfo, true)),
 	} {
 		b.Reset()
 		for _, text := range []string{forged, `\x1b[31m two words`, "\x1b[31mone", "\ufe0f", "\u202e"} {

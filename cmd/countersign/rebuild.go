@@ -12,19 +12,20 @@ import (
 )
 
 func (a *app) rebuild() *cobra.Command {
-	var fromLog bool
 	c := &cobra.Command{
 		Use:   "rebuild",
-		Short: "Make the database again, from a snapshot or from the log alone",
-		Long: `Folds the log into a new database beside the old one, starting from the newest usable snapshot or with --from-log from the
-beginning, and replaces the old one at the end. The old one is kept as ` + db.FileName + `.before until the next rebuild. No worker
-may be running on the data directory.`,
-		Args: cobra.NoArgs,
+		Short: "Make the database again from the log, starting from a snapshot or the beginning",
+		Long: `Applies the log to a new database beside the old one, from the newest usable snapshot or with --from-log from the log's
+beginning. The new database then replaces the old one, which is kept as ` + db.FileName + `.before until the next rebuild. No worker
+may be running on the data directory. With --dry-run the new database is made and removed again: this shows that it can be made.`,
+		Example: "  countersign rebuild --from-log",
+		Args:    cobra.NoArgs,
 	}
-	c.Flags().BoolVar(&fromLog, "from-log", false, "fold the whole log, whatever snapshots there are")
+	fromLog := c.Flags().Bool("from-log", false, "apply the whole log, and use no snapshot")
+	dryRun := dryRunFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return a.withSession(c, true, func(ctx context.Context, s *session.Session) error {
-			kept, to, err := recovery.Rebuild(ctx, s, fromLog)
+		return a.withSession(c, session.Options{Alone: true}, func(ctx context.Context, s *session.Session) error {
+			kept, to, err := recovery.Rebuild(ctx, s, *fromLog, *dryRun)
 			if err != nil {
 				return err
 			}
@@ -32,7 +33,7 @@ may be running on the data directory.`,
 			if kept != "" {
 				before = "; the one before is kept as " + kept
 			}
-			return a.out.Linef("%s is rebuilt up to entry %d%s", filepath.Join(s.Config.DataDir, db.FileName), to, before)
+			return a.out.Linef("%s %s rebuilt up to entry %d%s", filepath.Join(s.Config.DataDir, db.FileName), isOrWouldBe(*dryRun), to, before)
 		})
 	}
 	return c

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/internal/config"
-	"countersign/internal/datadir"
 	"countersign/internal/worker"
 )
 
@@ -21,10 +20,13 @@ func (a *app) serve() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a worker",
-		Long:  "Runs a worker: follows the log, mails, and publishes what is owed. If NATS or the mail server is away, it starts and\nwaits. On SIGTERM it finishes what is in flight and ends.\nOn SIGHUP it reads certificates, keys, accounts and the log level again.",
-		Args:  cobra.NoArgs,
+		Long: `Runs a worker: it follows the log, sends emails, and publishes the events that follow. If NATS or the mail server does not
+answer, it starts and waits. On SIGTERM it finishes what is in flight and ends. On SIGHUP it reads certificates, keys, accounts
+and the log level again.`,
+		Example: "  countersign serve --smtp-url smtp://user:password@mail.example.com:587 --mail-from loa@example.com --public-url https://loa.example.com",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			hangups := make(chan os.Signal, 1) // from the start: a signal that nobody takes ends the program
+			hangups := make(chan os.Signal, 1) // from the start: without a handler the signal ends the program
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
 			cfg, err := a.load(c, "smtp-url", "mail-from")
@@ -38,43 +40,31 @@ func (a *app) serve() *cobra.Command {
 			o.NewKeys = newKeys
 			w, err := worker.New(c.Context(), o)
 			if errors.Is(err, context.Canceled) && c.Context().Err() != nil {
-				return nil // it was ended while it waited for the database
+				return nil // it was stopped while it waited for the database
 			}
 			if err != nil {
 				return err
 			}
 			ctx, stop := context.WithCancel(c.Context())
 			defer stop()
-			go onHangups(ctx, hangups, func() { w.Reload(level, func() (config.Config, error) { return a.load(c, "smtp-url", "mail-from") }) })
-			if cfg.PublicURL == config.PublicURL {
-				logger.Warn("public-url is not set: links in emails will not work for recipients; set public-url to the origin that people see", "public-url", cfg.PublicURL)
-			}
-			if s := w.NATS(); cfg.NATSTokenFile == "" && s != nil && s.Addr() != nil {
-				logger.Warn("nats-token-file is off: whoever can reach the embedded NATS server can publish and read all events", "server", s.Addr().String())
-			}
-			if datadir.OpenToOthers(cfg.DataDir) {
-				logger.Warn("other users of this machine can replace the files in the data directory, the accounts and the keys among them; run chmod o-w on it", "data-dir", cfg.DataDir)
-			}
+			go func() {
+				for ctx.Err() == nil {
+					select {
+					case <-hangups:
+						w.Reload(level, func() (config.Config, error) { return a.load(c, "smtp-url", "mail-from") })
+					case <-ctx.Done():
+					}
+				}
+			}()
+			w.WarnOfSettings()
 			return w.Run(c.Context())
 		},
 	}
-	c.Flags().BoolVar(&newKeys, "new-keys", false, "for one start without the keys file that documents need: make new keys. Links in emails that were sent do not work any more, and letters get a seal with a new certificate")
+	c.Flags().BoolVar(&newKeys, "new-keys", false, "make new keys if the keys file is lost, although documents need it; for one start. Links in emails that were sent no longer work, and letters get a seal with a new certificate")
 	return c
 }
 
-// onHangups calls f for each signal until ctx ends.
-func onHangups(ctx context.Context, signals <-chan os.Signal, f func()) {
-	for {
-		select {
-		case <-signals:
-			f()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// wallClock is this machine's time of day. It decides nothing that a person is told;
+// wallClock is this machine's time of day. It decides nothing that people are told:
 // a test sets it wrong.
 var wallClock = time.Now
 

@@ -172,7 +172,7 @@ func TestReplicasAreComparedBySnapshots(t *testing.T) {
 		}
 	}
 	waitLong(t, "the metric to be there", metric("0"))
-	if strings.Contains(b.log.String(), "is not what another's is") {
+	if strings.Contains(b.log.String(), "and another's differ at the same position") {
 		t.Errorf("a false alarm:\n%s", b.log)
 	}
 	x.byHand(two, `UPDATE documents SET contact_title = 'Mallory' WHERE sid = '`+string(testPX(3))+`'`)
@@ -180,7 +180,7 @@ func TestReplicasAreComparedBySnapshots(t *testing.T) {
 	x.rest(one)
 	x.must(one, "snapshot", "take")
 	waitLong(t, "the alarm in the log", func() bool {
-		return strings.Contains(b.log.String(), "is not what another's is at the same position")
+		return strings.Contains(b.log.String(), "and another's differ at the same position")
 	})
 	waitLong(t, "the alarm in the metrics", metric("1"))
 	b.end()

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/nats-io/nats.go"
@@ -14,45 +12,29 @@ import (
 )
 
 func (a *app) bounces() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "bounces",
-		Short: "Look at what came to the return path of emails and could not be read",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  group,
-	}
-	c.AddCommand(a.unread())
-	return c
+	return parent("bounces", "Look at what came to the return path of emails and could not be read", "", a.unread())
 }
 
 func (a *app) unread() *cobra.Command {
-	var limit int
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "unread",
 		Short: "List the messages to the return path that could not be read, the newest first",
-		Long: `Lists the messages that "countersign bounce" could not read. Addresses and links in them are "<…>": the mail server has the
-originals. They change nothing, and stay until somebody discards them. If one says that an email came back, publish a mail.bounced
-event or cancel the document, and discard it.`,
+		Long: `Lists the messages that "countersign bounce" could not read. Addresses and links in them are replaced by "<…>": the mail server
+has the originals. They change nothing, and stay until an operator discards them. If one says that an email came back, publish a
+mail.bounced event or cancel the document; then discard it.`,
 		Args: cobra.NoArgs,
 	}
-	c.Flags().IntVar(&limit, "limit", 50, "maximum number of reports")
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	limit, asJSON := limitFlag(c, "reports"), jsonLines(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if limit < 1 {
-			return usageError{errors.New("--limit must be at least 1")}
-		}
 		return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
 			list, err := eventlog.AllUnread(ctx, nc)
 			if err != nil {
 				return err
 			}
 			slices.Reverse(list)
-			list = list[:min(len(list), limit)]
-			a.sayLimit(len(list), limit)
-			if asJSON {
-				return show.EachJSON(a.out, list)
-			}
-			return show.UnreadReports(a.out, list)
+			list = list[:min(len(list), *limit)]
+			a.sayLimit(len(list), *limit)
+			return show.List(a.out, *asJSON, list, show.UnreadReports)
 		})
 	}
 	c.AddCommand(a.unreadShow(), a.unreadDiscard())
@@ -60,15 +42,14 @@ event or cancel the document, and discard it.`,
 }
 
 func (a *app) unreadShow() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "show REPORT",
-		Short: "Show an unread report: what is left of it without addresses and links",
+		Short: "Show an unread report, without addresses and links",
 		Args:  cobra.ExactArgs(1),
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
+	asJSON := jsonObject(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		sequence, err := reportArg(args[0])
+		sequence, err := sequenceArg(args[0], "REPORT", "countersign bounces unread")
 		if err != nil {
 			return err
 		}
@@ -77,8 +58,8 @@ func (a *app) unreadShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return show.EachJSON(a.out, []eventlog.Unread{u})
+			if *asJSON {
+				return a.out.JSON(u)
 			}
 			return show.UnreadReport(a.out, u)
 		})
@@ -87,37 +68,31 @@ func (a *app) unreadShow() *cobra.Command {
 }
 
 func (a *app) unreadDiscard() *cobra.Command {
-	return &cobra.Command{
-		Use:   "discard REPORT…",
-		Short: "Remove unread reports that are dealt with; the server overwrites their bytes",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			var all []uint64
-			for _, arg := range args {
-				sequence, err := reportArg(arg)
-				if err != nil {
+	c := &cobra.Command{
+		Use:     "discard REPORT…",
+		Short:   "Remove unread reports that need no more work; the server overwrites their bytes",
+		Example: "  countersign bounces unread discard 3 4",
+		Args:    cobra.MinimumNArgs(1),
+	}
+	dryRun := dryRunFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var all []uint64
+		for _, arg := range args {
+			sequence, err := sequenceArg(arg, "REPORT", "countersign bounces unread")
+			if err != nil {
+				return err
+			}
+			all = append(all, sequence)
+		}
+		return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
+			for _, sequence := range all {
+				if err := eventlog.DiscardUnread(ctx, nc, sequence, *dryRun); err != nil {
 					return err
 				}
-				all = append(all, sequence)
+				a.out.Linef("report %d %s discarded", sequence, isOrWouldBe(*dryRun))
 			}
-			return a.withLog(c, func(ctx context.Context, nc *nats.Conn) error {
-				for _, sequence := range all {
-					if err := eventlog.DiscardUnread(ctx, nc, sequence); err != nil {
-						return err
-					}
-					a.out.Linef("report %d is discarded", sequence)
-				}
-				return nil
-			})
-		},
+			return nil
+		})
 	}
-}
-
-// reportArg reads the number of an unread report.
-func reportArg(arg string) (uint64, error) {
-	n, err := sequenceArg(arg)
-	if err != nil {
-		return 0, usageError{fmt.Errorf("want the number of an unread report, got %q; countersign bounces unread shows them", arg)}
-	}
-	return n, nil
+	return c
 }

@@ -30,7 +30,7 @@ func TestVerify(t *testing.T) {
 
 	two := t.TempDir()
 	x.must(two, "rebuild")
-	if code, _, errs := x.command(two, "verify", "--against", file); code != exitFailure || !strings.Contains(errs, "has applied entry") {
+	if code, _, errs := x.command(two, "verify", "--against", file); code != exitFailure || !strings.Contains(errs, "has already applied entry") {
 		t.Errorf("a dump that is behind: exit code %d, %s", code, errs)
 	}
 	if err := os.WriteFile(file, []byte(x.must(one, "dump")), 0o600); err != nil {

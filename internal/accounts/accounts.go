@@ -64,6 +64,8 @@ type apiKey struct {
 // File is the accounts file. Its methods may be called by several goroutines
 // at once, and by several processes.
 type File struct {
+	DryRun bool // changes are checked and not written
+
 	path  string
 	now   func() time.Time
 	users *private.Watched[map[string]user] // by their names

@@ -28,8 +28,10 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 	if err := checkSecret(token); err != nil {
 		return "", fmt.Errorf("%w: %w", workflow.ErrInvalid, err)
 	}
-	if err := makeDir(filepath.Dir(f.path)); err != nil {
-		return "", fmt.Errorf("make the directory of the accounts file: %w", err)
+	if !f.DryRun {
+		if err := makeDir(filepath.Dir(f.path)); err != nil {
+			return "", fmt.Errorf("make the directory of the accounts file: %w", err)
+		}
 	}
 	err := f.change(func(all *file) error {
 		if _, err := all.find(sid); err == nil {
@@ -109,6 +111,13 @@ func (f *File) RemoveKey(key workflow.SID) error {
 // change reads the file, has it changed and writes it, while no other process
 // does. Either all of the new file is there afterwards or all of the old one.
 func (f *File) change(edit func(*file) error) (err error) {
+	if f.DryRun {
+		all, err := read(f.path)
+		if err != nil {
+			return err
+		}
+		return edit(&all)
+	}
 	unlock, err := private.Lock(f.path + ".lock") // a file of its own, because the accounts file is replaced
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: the directory of the accounts file %s does not exist: check that --data-dir or --accounts-file is the worker's; countersign accounts add creates it", workflow.ErrNotFound, f.path)

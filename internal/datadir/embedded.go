@@ -51,7 +51,7 @@ func WriteAddress(cfg config.Config, address string) error {
 		address = natsd.Off
 	}
 	if err := private.Replace(addressFile(cfg), []byte(address+"\n")); err != nil {
-		return fmt.Errorf("write down where the NATS server listens: %w", err)
+		return fmt.Errorf("write the address of the NATS server: %w", err)
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func EmbeddedAt(cfg config.Config) (url, token string, err error) {
 var ErrNotListening = errors.New("nats-listen is off, so that no command can reach the embedded server: let it listen, or name another with --nats-url")
 
 func noWorker(cfg config.Config) error {
-	return fmt.Errorf("%w: no worker with an embedded NATS server runs on the data directory %s: start it, or say with --data-dir or --nats-url where the log is", workflow.ErrUnavailable, cfg.DataDir)
+	return fmt.Errorf("%w: no worker with an embedded NATS server runs on the data directory %s: start one, or give the worker's --data-dir or the server's --nats-url", workflow.ErrUnavailable, cfg.DataDir)
 }
 
 // CheckFiles fails with private.ErrOpen if other users can read or change the files

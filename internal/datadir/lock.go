@@ -1,4 +1,4 @@
-// Package datadir is about what processes on one machine share by means of a data
+// Package datadir has what processes on one machine share through a data
 // directory: the lock of the worker that uses it, and where its embedded NATS server
 // is, so that commands reach the worker's log.
 package datadir

@@ -207,7 +207,7 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 			case unread != nil:
 				err = unread
 			case !ours:
-				l.log.Warn("somebody else has used the Nats-Msg-Id of an event; it is appended under another", "subject", m.Subject, "sequence", ack.Sequence)
+				l.log.Warn("another program has used the Nats-Msg-Id of an event; the event is appended with a new one", "subject", m.Subject, "sequence", ack.Sequence)
 				m.Header.Set(jetstream.MsgIDHeader, l.newID(m))
 				l.takenIDs.Add(1)
 				continue
@@ -260,7 +260,7 @@ func (l *Log) try(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
 	return l.broker.JS.PublishMsg(ctx, m)
 }
 
-// answer is what an attempt to publish came to.
+// answer is the outcome of an attempt to publish.
 type answer int
 
 const (

@@ -85,7 +85,7 @@ func (o ConnectOptions) check() error {
 		}
 	}
 	if named > 1 {
-		errs = append(errs, errors.New("a URL, a context and the embedded server exclude each other (--nats-url, --nats-context)"))
+		errs = append(errs, errors.New("a URL, a context and the embedded server exclude each other; leave out --nats-url or --nats-context"))
 	}
 	urls := strings.Split(o.URL, ",")
 	for i, u := range urls {
@@ -94,7 +94,7 @@ func (o ConnectOptions) check() error {
 		}
 	}
 	if (o.TLSCert == "") != (o.TLSKey == "") {
-		errs = append(errs, errors.New("a TLS certificate and its key go together"))
+		errs = append(errs, errors.New("a TLS certificate needs its key, and a key its certificate (--nats-cert, --nats-key)"))
 	}
 	for _, file := range []string{o.Creds, o.TLSCA, o.TLSCert, o.TLSKey} {
 		if file == "" {
@@ -230,7 +230,7 @@ func fix(err error) string {
 	return "check that the server is up, and the host and port in --nats-url or --nats-context"
 }
 
-var errURL = errors.New("not a URL like nats://host:4222 (special characters in a password must be percent-encoded)")
+var errURL = errors.New("the URL must be like nats://host:4222, with special characters in a password percent-encoded")
 
 // withoutURL keeps a URL, and the password in it, out of an error. What is
 // wrong with a URL often quotes a part of it.

@@ -37,10 +37,10 @@ func TestConnectRefuses(t *testing.T) {
 		"a context and a URL":             {eventlog.ConnectOptions{Context: "nowhere", URL: "nats://a"}, "exclude each other"},
 		"credentials that are not there":  {eventlog.ConnectOptions{Creds: file + "s"}, "no such file"},
 		"a CA that is not there":          {eventlog.ConnectOptions{TLSCA: file + "s"}, "no such file"},
-		"a certificate without a key":     {eventlog.ConnectOptions{TLSCert: file}, "go together"},
+		"a certificate without a key":     {eventlog.ConnectOptions{TLSCert: file}, "needs its key"},
 		"a certificate that is none":      {eventlog.ConnectOptions{TLSCert: file, TLSKey: file}, "PEM"},
 		"a context in a JetStream domain": {eventlog.ConnectOptions{Context: contextFile(t, `{"jetstream_domain":"hub","url":"nats://127.0.0.1:1"}`)}, "jetstream_domain"},
-		"a context with a bad URL":        {eventlog.ConnectOptions{Context: contextFile(t, `{"url":"nats://me:s3cret#@b"}`)}, "not a URL"},
+		"a context with a bad URL":        {eventlog.ConnectOptions{Context: contextFile(t, `{"url":"nats://me:s3cret#@b"}`)}, "the URL must be like"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nc, err := eventlog.Connect(t.Context(), test.options)

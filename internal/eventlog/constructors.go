@@ -9,8 +9,8 @@ import (
 	"countersign/workflow"
 )
 
-// Erased says that a document was erased. One that is erased again, of what
-// was said of it since, has another last entry, and so another id.
+// Erased says that a document was erased. If a document is erased again to cover
+// later entries, the id differs because the last covered sequence differs.
 func Erased(at time.Time, b workflow.Erased) events.Event {
 	var last uint64
 	for _, e := range b.Entries {
@@ -23,8 +23,8 @@ func Erased(at time.Time, b workflow.Erased) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: b.AccountSID, Document: b.DocumentSID, What: "erased", Body: b}
 }
 
-// FromPending makes the event that an outbox row owes. All of it follows from the
-// row, so whoever appends it appends the same bytes.
+// FromPending makes the event of an outbox row. All of it follows from the row, so
+// every worker appends the same bytes.
 func FromPending(o workflow.PendingEvent) events.Event {
 	return events.Event{
 		ID: strings.TrimPrefix(o.Subject(), events.Prefix), Source: events.Source, Time: o.At,
@@ -32,17 +32,17 @@ func FromPending(o workflow.PendingEvent) events.Event {
 	}
 }
 
-// Claimed says that a worker is about to send mails.
+// Claimed says that a worker is about to send emails.
 func Claimed(id string, at time.Time, b workflow.Claimed) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.claimed", Body: b}
 }
 
-// Settled says what became of the mails of a claim.
+// Settled has the outcomes of emails of a claim.
 func Settled(id string, at time.Time, b workflow.Settled) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.settled", Body: b}
 }
 
-// Discarded says that the refused event or dead letter at a sequence is done with. The
+// Discarded says that the refused event or dead letter at a sequence needs no more work. The
 // subject's account and document are "_" if that event's names none.
 func Discarded(account, document workflow.SID, at time.Time, b workflow.Discarded) events.Event {
 	return FromPending(workflow.PendingEvent{

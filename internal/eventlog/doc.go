@@ -3,5 +3,5 @@
 // is; this package connects to NATS, makes or finds the stream, follows it,
 // appends to it, and removes from it what an erasure lists. It also keeps what
 // lies beside the log on the same servers: signed letters, snapshots of the
-// database, and reports that nobody could read.
+// database, and reports that could not be read.
 package eventlog

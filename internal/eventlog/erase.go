@@ -25,7 +25,7 @@ func (l *Log) Erasures(ctx context.Context, after uint64) (list []workflow.Entry
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read what was erased: %w", err)
+		return nil, fmt.Errorf("list the erasures: %w", err)
 	}
 	return list, nil
 }
@@ -72,7 +72,7 @@ func (l *Log) Standing(ctx context.Context, sid workflow.SID) (s Standing, err e
 		return nil
 	})
 	if err != nil {
-		return s, fmt.Errorf("read what is said of %s: %w", sid, err)
+		return s, fmt.Errorf("read the entries about %s: %w", sid, err)
 	}
 	return s, nil
 }
@@ -88,9 +88,9 @@ func (l *Log) AppendErased(ctx context.Context, e events.Event, last uint64) (ui
 	return seq, nil
 }
 
-// Remove takes entries off the log and has the server overwrite their bytes on
-// its disks. One that is off it already is no error. Only what an event of
-// erasure lists may be removed.
+// Remove removes entries from the log and has the server overwrite their bytes on
+// its disks. An entry that is missing already is no error. Only entries that an
+// event of erasure lists may be removed.
 func (l *Log) Remove(ctx context.Context, sequences []uint64) error {
 	stream, err := l.stream(ctx)
 	if err != nil {
@@ -98,7 +98,7 @@ func (l *Log) Remove(ctx context.Context, sequences []uint64) error {
 	}
 	for _, seq := range sequences {
 		if err := removeOne(ctx, stream, seq); err != nil {
-			return fmt.Errorf("take entry %d off the log: %w", seq, err)
+			return fmt.Errorf("remove entry %d from the log: %w", seq, err)
 		}
 	}
 	return nil

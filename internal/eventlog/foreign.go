@@ -16,7 +16,7 @@ import (
 // publisher names, so whoever may publish one event can have something stored
 // on any subject of the stream. What is stored there is no event, and counts
 // for nothing.
-const foreignWords = "somebody else has put an entry on a subject of Countersign's own; it counts for nothing (docs/security.md);"
+const foreignWords = "another program has put an entry on a subject that only Countersign may use; the entry is ignored (docs/security.md);"
 
 // foreign counts such entries as the log is followed.
 type foreign struct {

@@ -133,8 +133,8 @@ func withObject(ctx context.Context, js jetstream.JetStream, in, name string, ru
 // uploadWait is longer than any upload takes.
 var uploadWait = time.Hour
 
-// sweep removes the chunks in a bucket that belong to no object: an upload that
-// was cut off leaves them, and nothing names them.
+// sweep removes the chunks in a bucket that belong to no object: an interrupted
+// upload leaves them.
 func sweep(ctx context.Context, js jetstream.JetStream, in string) error {
 	stream, err := js.Stream(ctx, "OBJ_"+in)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -142,11 +142,11 @@ func sweep(ctx context.Context, js jetstream.JetStream, in string) error {
 	}
 	var info *jetstream.StreamInfo
 	if err == nil {
-		// First the chunks: whatever is an object by then is listed after.
+		// List the chunks before the objects: a new object's chunks are then not removed.
 		info, err = stream.Info(ctx, jetstream.WithSubjectFilter(chunksOf(in, ">")))
 	}
 	if err != nil {
-		return fmt.Errorf("look for what is left over in bucket %s: %w", in, err)
+		return fmt.Errorf("look for remains of uploads in bucket %s: %w", in, err)
 	}
 	objects, err := listObjects(ctx, js, in)
 	if err != nil {
@@ -162,7 +162,7 @@ func sweep(ctx context.Context, js jetstream.JetStream, in string) error {
 			err = removeChunks(ctx, js, stream, subject)
 		}
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return fmt.Errorf("remove what is left over in bucket %s: %w", in, err)
+			return fmt.Errorf("remove remains of uploads from bucket %s: %w", in, err)
 		}
 	}
 	return nil

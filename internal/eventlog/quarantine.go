@@ -16,7 +16,7 @@ import (
 // make the program crash.
 const quarantineSubject = events.Prefix + events.Nobody + ".quarantined."
 
-// Quarantine says on the log that the entry at b.Sequence makes the program
+// Quarantine appends an event which says that the entry at b.Sequence makes the program
 // crash; from then on Follow hands it out as a dead letter. at is the entry's
 // timestamp: if another entry is in its place by now, nothing is said.
 // It reports whether the entry is in quarantine, tries until ctx ends, and then

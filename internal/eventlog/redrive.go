@@ -37,7 +37,7 @@ func AppendDiscarded(ctx context.Context, nc *nats.Conn, account, document workf
 	return l.AppendOnce(ctx, []events.Event{Discarded(account, document, at, b)})
 }
 
-// writer is the log for somebody who only appends to it. It makes no stream.
+// writer is a Log that only appends. It makes no stream.
 func writer(nc *nats.Conn) (*Log, error) {
 	broker, err := connected(nc)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // SnapshotsBucket is the object store that keeps snapshots of the database.
 const SnapshotsBucket = "AUTHDOCS_SNAPSHOTS"
 
-// Snapshot says what a snapshot is of. Name and Size follow from putting it.
+// Snapshot describes a snapshot. Put sets Name and Size.
 type Snapshot struct {
 	Name     string    `json:"name"`
 	Size     uint64    `json:"bytes"`
@@ -67,8 +67,8 @@ func (s *Snapshots) List(ctx context.Context) ([]Snapshot, error) {
 }
 
 // Put stores a snapshot's bytes under its position, and returns it as it is
-// listed from then on. What it says of the bytes must be true of them. What
-// uploads that were cut off more than an hour ago have left goes.
+// listed from then on. The description must fit the bytes. Put also removes what
+// uploads that were interrupted more than an hour ago have left.
 func (s *Snapshots) Put(ctx context.Context, of Snapshot, bytes io.Reader) (Snapshot, error) {
 	bucket, err := s.js.ObjectStore(ctx, SnapshotsBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -127,7 +127,7 @@ func (s Snapshot) metadata() map[string]string {
 }
 
 // snapshot reads what metadata wrote. What cannot be read is zero: such a
-// snapshot's hash is no hash, and it is refused for that.
+// snapshot has no valid hash, and is refused.
 func snapshot(i *jetstream.ObjectInfo) Snapshot {
 	m := i.Metadata
 	number := func(name string) int64 {

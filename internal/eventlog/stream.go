@@ -91,7 +91,7 @@ func (e *UnsafeStreamError) Error() string {
 	return b.String()
 }
 
-// checkStream answers with an *UnsafeStreamError if the configuration could
+// checkStream fails with an *UnsafeStreamError if the configuration could
 // lose events, or does not let the log do its work.
 func checkStream(c jetstream.StreamConfig, replicas int) error {
 	var unsafe []UnsafeSetting

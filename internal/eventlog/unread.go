@@ -14,9 +14,9 @@ import (
 	"countersign/workflow"
 )
 
-// Reports that nobody could read are no facts about a document, anybody can send
-// one to the return path, and the log never forgets: so they are kept on a stream
-// of their own, which is bounded, and from which they can be removed.
+// Unread reports state no fact about a document, anybody can send one to the return
+// path, and the log keeps everything: so they have a stream of their own, which is
+// bounded, and from which they can be removed.
 
 // UnreadStream is the stream of unread reports.
 const UnreadStream = "AUTHDOCS_UNREAD"
@@ -40,12 +40,11 @@ type Unread struct {
 	Text     string            `json:"text,omitempty"`
 }
 
-// unreadConfig is the stream as it is made. One that is full takes no more, so
-// that a stranger's flood removes no report; the mail server then keeps what
-// comes.
+// unreadConfig is the configuration of the stream. A full stream refuses new
+// messages, so that a flood removes no report; the mail server keeps what is refused.
 func unreadConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: UnreadStream, Description: "Messages to the return path that could not be read, until somebody discards them",
+		Name: UnreadStream, Description: "Messages to the return path that could not be read, until they are discarded",
 		Subjects: []string{unreadPrefix + "*"}, Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy,
 		Discard: jetstream.DiscardNew, MaxBytes: maxUnread, MaxMsgSize: maxUnreadOne, MaxMsgsPerSubject: 1, Replicas: replicas,
 	}
@@ -110,10 +109,10 @@ func AllUnread(ctx context.Context, nc *nats.Conn) (list []Unread, err error) {
 	return list, nil
 }
 
-// parseUnread reads what is kept. Whoever may publish there may write anything.
+// parseUnread reads a message of the stream. Other programs may have written it.
 func parseUnread(m events.Message) (u Unread) {
 	if json.Unmarshal(m.Data, &u) != nil {
-		u = Unread{Reason: "it is kept in no form that countersign writes"}
+		u = Unread{Reason: "another program has written it to the stream"}
 	}
 	u.Sequence, u.Time = m.Sequence, m.Time
 	return u
@@ -137,9 +136,9 @@ func UnreadAt(ctx context.Context, nc *nats.Conn, sequence uint64) (Unread, erro
 }
 
 // DiscardUnread removes an unread report, and has the server overwrite its bytes.
-// It fails as UnreadAt does.
-func DiscardUnread(ctx context.Context, nc *nats.Conn, sequence uint64) error {
-	if _, err := UnreadAt(ctx, nc, sequence); err != nil {
+// It fails as UnreadAt does. With dryRun it only looks whether the report is there.
+func DiscardUnread(ctx context.Context, nc *nats.Conn, sequence uint64, dryRun bool) error {
+	if _, err := UnreadAt(ctx, nc, sequence); err != nil || dryRun {
 		return err
 	}
 	stream, err := unreadStream(ctx, nc)

@@ -41,18 +41,6 @@ const (
 
 var at = time.Date(2026, 11, 24, 15, 4, 5, 0, time.UTC)
 
-// checker checks as the program does.
-type checker struct{}
-
-func (checker) Signature(content, der []byte) (*x509.Certificate, error) {
-	return letter.CheckSignature(content, der)
-}
-
-func (checker) Seal(pdf []byte) (*x509.Certificate, time.Time, error) {
-	s, err := letter.Check(pdf)
-	return s.Certificate, s.Stamped, err
-}
-
 func newSeal(t testing.TB, name string) letter.Seal {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -118,7 +106,7 @@ func TestWrite_ArchiveIsReadAsWritten(t *testing.T) {
 	if !bytes.Equal(archive, write(t, c, seal)) {
 		t.Error("the same content makes two archives")
 	}
-	r, err := evidence.Verify(archive, checker{})
+	r, err := evidence.Verify(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +174,7 @@ func broken(t *testing.T, archive []byte, i int, file string) error {
 	if file != "" {
 		b = forge(t, b, nil)
 	}
-	_, err := evidence.Verify(b, checker{})
+	_, err := evidence.Verify(b)
 	return err
 }
 
@@ -305,7 +293,7 @@ func TestVerify_FileThatDoesNotFitIsNamed(t *testing.T) {
 		{"no archive", []byte("PK"), 0, "", "not a valid zip file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := evidence.Verify(tt.archive, checker{})
+			_, err := evidence.Verify(tt.archive)
 			var fault *evidence.Fault
 			if !errors.As(err, &fault) || fault.Entry != tt.entry || fault.File != tt.file || !strings.Contains(fault.What, tt.what) {
 				t.Errorf("got %v", err)
@@ -324,7 +312,7 @@ func TestVerify_ErasedDocument(t *testing.T) {
 		Manifest: evidence.Manifest{Document: px, Account: account, Status: workflow.Signed, Erased: 50, Sequence: 60, Stream: at, Time: at},
 		Messages: []events.Message{{Sequence: 50, Time: at, Subject: m.Subject, Header: m.Header, Data: m.Data}},
 	}
-	r, err := evidence.Verify(write(t, c, seal), checker{})
+	r, err := evidence.Verify(write(t, c, seal))
 	if err != nil || r.Manifest.Erased != 50 || r.Entries != 1 || r.Letter != "" || r.Seal != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -344,7 +332,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(archive[:len(archive)/2])
 	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x00", 18)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, err := evidence.Verify(b, checker{})
+		_, err := evidence.Verify(b)
 		var fault *evidence.Fault
 		if err != nil && !errors.As(err, &fault) {
 			t.Errorf("not a fault: %v", err)

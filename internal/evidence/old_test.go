@@ -21,7 +21,7 @@ func TestVerify_OldArchiveIsStillValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := evidence.Verify(archive, checker{}); err != nil || r.Entries != 3 || r.Seal == nil {
+	if r, err := evidence.Verify(archive); err != nil || r.Entries != 3 || r.Seal == nil {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -31,13 +31,13 @@ func TestVerify_SignedElsewhereIsReportedAsThat(t *testing.T) {
 	c := content(t, seal)
 	by := workflow.Asked{Writer: workflow.WriterUpstream, Source: "/sign2", Entry: 17}
 	elsewhere(t, &c, by)
-	r, err := evidence.Verify(write(t, c, seal), checker{})
+	r, err := evidence.Verify(write(t, c, seal))
 	if err != nil || r.Signed != by || r.Seal != nil {
 		t.Errorf("signed by %+v, seal %v, %v; want %+v and no seal", r.Signed, r.Seal, err, by)
 	}
 	c = content(t, seal)
 	elsewhere(t, &c, workflow.Asked{Writer: workflow.WriterPage, Source: "/sign", Entry: 17})
-	if _, err := evidence.Verify(write(t, c, seal), checker{}); err == nil || !strings.Contains(err.Error(), "the signing page asked for the signature in entry 17, and that entry does not") {
+	if _, err := evidence.Verify(write(t, c, seal)); err == nil || !strings.Contains(err.Error(), "the signing page asked for the signature in entry 17, and that entry does not") {
 		t.Errorf("an upstream's entry passes for the page's: %v", err)
 	}
 }

@@ -11,21 +11,10 @@ import (
 	"time"
 
 	"countersign/events"
+	"countersign/internal/letter"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
-
-// Checker checks signatures.
-type Checker interface {
-	// Signature returns the certificate of the detached CMS signature over the
-	// content, and fails if it is none.
-	Signature(content, der []byte) (*x509.Certificate, error)
-
-	// Seal returns the certificate of the seal on a letter, and the time of its
-	// time stamp, zero if it has none. It fails if the letter is not as it
-	// was sealed.
-	Seal(pdf []byte) (*x509.Certificate, time.Time, error)
-}
 
 // Report is what an archive proves.
 type Report struct {
@@ -62,12 +51,12 @@ func (f *Fault) Error() string {
 // the chain of its lines, each file, that the log's entries are of the
 // document and in order, and that the letter is the one that was signed and has
 // a seal. It fails with a *Fault.
-func Verify(archive []byte, check Checker) (Report, error) {
+func Verify(archive []byte) (Report, error) {
 	files, err := unpack(archive)
 	if err != nil {
 		return Report{}, &Fault{What: err.Error()}
 	}
-	v := verification{check: check, files: files}
+	v := verification{files: files}
 	for _, step := range []func() error{v.manifest, v.chain, v.log, v.letter} {
 		if err := step(); err != nil {
 			return v.report, err
@@ -81,7 +70,6 @@ func Verify(archive []byte, check Checker) (Report, error) {
 }
 
 type verification struct {
-	check  Checker
 	files  []packed
 	report Report
 }
@@ -104,7 +92,7 @@ func (v *verification) manifest() error {
 		return &Fault{File: ManifestFile, What: what}
 	}
 	var err error
-	if v.report.Signer, err = v.check.Signature(text, v.files[1].data); err != nil {
+	if v.report.Signer, err = letter.CheckSignature(text, v.files[1].data); err != nil {
 		return &Fault{File: SignatureFile, What: fmt.Sprintf("it does not sign %s as it stands: %v", ManifestFile, err)}
 	}
 	return nil
@@ -219,10 +207,11 @@ func (v *verification) letter() error {
 		if want := "sha256:" + digest(f.data); v.report.Letter != want {
 			return fault(fmt.Sprintf("its digest is %s, and the log says that %s was signed", want, orNone(v.report.Letter)))
 		}
-		var err error
-		if v.report.Seal, v.report.Stamped, err = v.check.Seal(f.data); err != nil {
+		sealed, err := letter.Check(f.data)
+		if err != nil {
 			return fault("its seal: " + err.Error())
 		}
+		v.report.Seal, v.report.Stamped = sealed.Certificate, sealed.Stamped
 	}
 	return nil
 }

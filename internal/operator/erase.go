@@ -27,18 +27,19 @@ func (e Erasure) String() string {
 	case e.Entries == 0:
 		return fmt.Sprintf("%s was erased before, and no event about it has come since", e.DocumentSID)
 	case e.Done:
-		return fmt.Sprintf("%s is erased: %d entries are off the log; a worker's database forgets it at entry %d, a stopped one's when it starts", e.DocumentSID, e.Entries, e.Sequences[len(e.Sequences)-1])
+		return fmt.Sprintf("%s is erased: %d entries are removed from the log. Running workers remove it from their databases at entry %d, stopped ones when they start", e.DocumentSID, e.Entries, e.Sequences[len(e.Sequences)-1])
 	}
-	return fmt.Sprintf("%s is %s: %d entries would be taken off the log", e.DocumentSID, e.Status, e.Entries)
+	return fmt.Sprintf("%s is %s: %d entries would be removed from the log", e.DocumentSID, e.Status, e.Entries)
 }
 
 // Erase removes a finished document from the log, from snapshots and from the
 // object store of letters. which is the document's sid or the beginning of it.
-// Without do it only tells what it would remove. It fails with workflow.ErrNotFound if the document has not been created, and with
-// a *workflow.Problem if it is not finished.
+// Without do it only tells what it would remove. It fails with workflow.ErrNotFound
+// if the document has not been created, and with a *workflow.Problem if it is not
+// finished.
 //
 // Events of erasure that list what will be gone are appended before anything is
-// removed: if an erasure is interrupted, the next one goes on from them.
+// removed: if an erasure is interrupted, the next one continues from them.
 func Erase(ctx context.Context, s *session.Session, which string, do bool) (done Erasure, err error) {
 	dir, remove, err := recovery.Scratch(s.Config.DataDir)
 	if err != nil {

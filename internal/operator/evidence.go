@@ -14,12 +14,28 @@ import (
 	"countersign/workflow"
 )
 
-// Gather collects what is known of a document, as of one position on the log,
-// for an archive of evidence. which is its sid or the beginning of it. A
-// letter that is kept and is missing in the object store is noted and
-// left out. It fails with workflow.ErrNotFound if the document has not been created, and with
-// workflow.ErrUnavailable if no worker has announced its status yet.
-func Gather(ctx context.Context, s *session.Session, which string) (c evidence.Content, err error) {
+// Evidence makes an archive of what is known of a document, as of one position on
+// the log, and verifies it. which is the document's sid or the beginning of it;
+// sign signs the manifest. If the object store has lost the letter, the archive
+// is made without it, and that is noted. Evidence fails with workflow.ErrNotFound
+// if the document has not been created, and with workflow.ErrUnavailable if no
+// worker has announced its status yet.
+func Evidence(ctx context.Context, s *session.Session, which string, sign func(content []byte) ([]byte, error)) (archive []byte, r evidence.Report, err error) {
+	c, err := gather(ctx, s, which)
+	if err != nil {
+		return nil, r, err
+	}
+	if archive, err = evidence.Write(c, sign); err != nil {
+		return nil, r, err
+	}
+	if r, err = evidence.Verify(archive); err != nil {
+		return nil, r, fmt.Errorf("the archive was not written, because it would prove nothing: %w", err)
+	}
+	return archive, r, nil
+}
+
+// gather collects the content of an archive.
+func gather(ctx context.Context, s *session.Session, which string) (c evidence.Content, err error) {
 	dir, remove, err := recovery.Scratch(s.Config.DataDir)
 	if err != nil {
 		return c, err

@@ -8,15 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"countersign/db"
-	"countersign/events"
 	"countersign/internal/config"
 	"countersign/internal/eventlog"
 	"countersign/internal/publish"
-	"countersign/internal/session"
 	"countersign/workflow"
 )
 
@@ -79,23 +74,24 @@ func (o *Operator) Do(ctx context.Context, p Plan) error {
 	return nil
 }
 
-// ActivateRules puts a version of the rules in force that is newer than the one
-// that is, with the settings that are in force, and returns the sequence of its
-// entry on the log. It fails with workflow.ErrUnavailable if the worker does not
-// apply the entry in time; the entry counts nevertheless.
-func (o *Operator) ActivateRules(ctx context.Context, version int) (sequence uint64, err error) {
+// ActivateRules puts a newer version of the rules in force, with the settings that
+// are in force, and returns the sequence of its entry on the log: 0 if the version
+// is in force already, and with dryRun. It fails with workflow.ErrConflict if a
+// newer version is in force, and with workflow.ErrUnavailable if the log does not
+// answer or the worker does not apply the entry in time; the entry counts
+// nevertheless.
+func (o *Operator) ActivateRules(ctx context.Context, version int, dryRun bool) (sequence uint64, err error) {
 	p := o.Store.Position()
+	switch {
+	case version < p.Rules:
+		return 0, fmt.Errorf("%w: rules version %d is in force; an older version cannot be activated", workflow.ErrConflict, p.Rules)
+	case version == p.Rules || dryRun:
+		return 0, nil
+	}
 	next := p.InForce()
 	next.Version = version
 	e := eventlog.RulesActivated(fmt.Sprintf("rules.%d.after.%d", version, p.Rules), time.Now(), next)
-	err = session.Do(ctx, o.Config, o.Logger, func(ctx context.Context, nc *nats.Conn) error {
-		js, err := jetstream.New(nc)
-		if err == nil {
-			sequence, err = events.Publish(ctx, js, e)
-		}
-		return err
-	})
-	if err != nil {
+	if sequence, err = publish.Event(ctx, o.Config, o.Logger, e); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Wait)

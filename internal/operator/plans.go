@@ -27,12 +27,12 @@ type Plan struct {
 // workflow.ErrConflict if the document has ended.
 func Recall(d workflow.Document) (Plan, error) {
 	if d.Hold {
-		return Plan{Say: "it is held already; nothing to do"}, nil
+		return Plan{Say: "is already held; nothing to do"}, nil
 	}
 	if d.Status.Ended() {
 		return Plan{}, ended(d)
 	}
-	return Plan{"is recalled; the link of this round will be dead", []events.Event{
+	return Plan{"is recalled; the links of this round no longer work", []events.Event{
 		asks(d, fmt.Sprintf("recall.%s.%d", d.SID, d.Round), d.Round, workflow.StatusChanged{Status: workflow.Opened}),
 	}}, nil
 }
@@ -42,7 +42,7 @@ func Recall(d workflow.Document) (Plan, error) {
 func Cancel(d workflow.Document, reason string) (Plan, error) {
 	switch {
 	case d.Status == workflow.Canceled:
-		return Plan{Say: "it is canceled already; nothing to do"}, nil
+		return Plan{Say: "is already canceled; nothing to do"}, nil
 	case d.Status.Ended():
 		return Plan{}, ended(d)
 	}
@@ -63,7 +63,7 @@ func Resend(d workflow.Document, mails []workflow.Mail, email string) (Plan, err
 	case email != "":
 		return correct(d, email), nil
 	case d.Hold:
-		return Plan{"is held, and is sent to " + d.Email, []events.Event{sendHeld(d, d.Round)}}, nil
+		return Plan{"was held, and is sent to " + d.Email, []events.Event{sendHeld(d, d.Round)}}, nil
 	}
 	return resend(d, mails), nil
 }
@@ -85,14 +85,14 @@ func sendHeld(d workflow.Document, round int) events.Event {
 // resend asks for the round's signature email again. The event's id follows
 // from the tries so far.
 func resend(d workflow.Document, all []workflow.Mail) Plan {
-	mails, tries, say := 0, 0, "the signature mail goes to "+d.Email+" once more"
+	mails, tries, say := 0, 0, "its signature email is sent to "+d.Email+" again"
 	for _, m := range all {
 		if m.Kind != workflow.MailSignature || m.Round != d.Round {
 			continue
 		}
 		mails, tries = mails+1, tries+m.Attempts
 		if !m.State.Done() {
-			say = "the signature mail to " + d.Email + " is on its way; it is tried at once"
+			say = "its signature email to " + d.Email + " waits for its next try; it is tried at once"
 		}
 	}
 	id := fmt.Sprintf("resend.%s.%d.%d.%d", d.SID, d.Round, mails, tries)
@@ -103,11 +103,11 @@ func resend(d workflow.Document, all []workflow.Mail) Plan {
 func correct(d workflow.Document, email string) Plan {
 	same := strings.EqualFold(d.Email, email)
 	if same && !d.Hold {
-		return Plan{Say: "it goes to this address already; nothing to do"}
+		return Plan{Say: "already goes to this address; nothing to do"}
 	}
 	sum := sha256.Sum256([]byte(strings.ToLower(email)))
 	id := fmt.Sprintf("correct.%s.%d.%s", d.SID, d.Round, hex.EncodeToString(sum[:8]))
-	p := Plan{Say: fmt.Sprintf("goes to %s in place of %s, as a new round", email, d.Email)}
+	p := Plan{Say: fmt.Sprintf("goes to %s instead of %s, in a new round", email, d.Email)}
 	round := d.Round
 	if d.Status == workflow.Signing {
 		p.Events = append(p.Events, asks(d, id+".recall", round, workflow.StatusChanged{Status: workflow.Opened}))

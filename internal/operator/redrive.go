@@ -25,13 +25,27 @@ type Redriven struct {
 	Message  *nats.Msg       // what was sent, or would be with a dry run; nil if it had been sent before
 }
 
-// Redrive sends a dead letter or a refused event again, with the changes in how,
-// and waits for the worker. Whatever the changes, an entry is sent again once.
-// It fails with a *workflow.Problem if what would be sent is not an event, with
-// workflow.ErrConflict if the entry was discarded, and with
-// workflow.ErrUnavailable if the log or the worker does not answer. With dryRun
-// nothing is sent.
-func (o *Operator) Redrive(ctx context.Context, l db.DeadLetter, how events.Repair, dryRun bool) (r Redriven, err error) {
+// ReadEntry reads an entry from the log. It fails as session.Do does, and with
+// workflow.ErrNotFound if the entry is not on the log.
+func (o *Operator) ReadEntry(ctx context.Context, sequence uint64) (m events.Message, err error) {
+	err = session.Do(ctx, o.Config, o.Logger, func(ctx context.Context, nc *nats.Conn) error {
+		m, err = eventlog.ReadEntry(ctx, nc, sequence)
+		return err
+	})
+	return m, err
+}
+
+// Redrive sends the dead letter or the refused event at sequence again, with the
+// changes in how, and waits for the worker. Whatever the changes, an entry is sent
+// again once. It fails with workflow.ErrNotFound if the entry was not refused, with
+// a *workflow.Problem if the changed event is not valid, with workflow.ErrConflict
+// if the entry was discarded, and with workflow.ErrUnavailable if the log or the
+// worker does not answer. With dryRun nothing is sent.
+func (o *Operator) Redrive(ctx context.Context, sequence uint64, how events.Repair, dryRun bool) (r Redriven, err error) {
+	l, err := o.Store.DeadLetter(ctx, sequence)
+	if err != nil {
+		return r, err
+	}
 	if l.Reason != "" {
 		return r, fmt.Errorf("%w: entry %d was discarded: %s", workflow.ErrConflict, l.Sequence, l.Reason)
 	}
@@ -46,7 +60,7 @@ func (o *Operator) Redrive(ctx context.Context, l db.DeadLetter, how events.Repa
 		}
 		r.Message, err = old.Redrive(how)
 		if p := (*workflow.Problem)(nil); errors.As(err, &p) {
-			return fmt.Errorf("it is no event yet, and was not sent: %s: %w", p.Code, err)
+			return fmt.Errorf("the repaired event is not valid, and was not sent: %s: %w", p.Code, err)
 		} else if err != nil {
 			return err
 		}
@@ -94,12 +108,18 @@ func (o *Operator) redriven(ctx context.Context, r Redriven, of *workflow.Identi
 	return r, nil
 }
 
-// Discard says that nothing is to be done any more about a dead letter or a
-// refused event, waits for the worker, and returns the letter as it is then. It
-// fails with workflow.ErrUnavailable if the log or the worker does not answer.
-func (o *Operator) Discard(ctx context.Context, l db.DeadLetter, reason string) (db.DeadLetter, error) {
+// Discard closes the dead letter or the refused event at sequence, waits for the
+// worker, and returns the letter as it is then. One that is closed already, and
+// with dryRun any, stays as it is. Discard fails with workflow.ErrNotFound if the
+// entry was not refused, and with workflow.ErrUnavailable if the log or the worker
+// does not answer.
+func (o *Operator) Discard(ctx context.Context, sequence uint64, reason string, dryRun bool) (db.DeadLetter, error) {
+	l, err := o.Store.DeadLetter(ctx, sequence)
+	if err != nil || l.Closed > 0 || dryRun {
+		return l, err
+	}
 	b := workflow.Discarded{Sequence: l.Sequence, Reason: reason}
-	err := session.Do(ctx, o.Config, o.Logger, func(ctx context.Context, nc *nats.Conn) error {
+	err = session.Do(ctx, o.Config, o.Logger, func(ctx context.Context, nc *nats.Conn) error {
 		_, err := eventlog.AppendDiscarded(ctx, nc, events.AccountOf(l.Subject), l.Document, time.Now(), b)
 		return err
 	})

@@ -107,6 +107,20 @@ func Replace(path string, data []byte) error {
 	return SyncDir(dir)
 }
 
+// WriteNew writes a file that did not exist before and that only its owner can
+// read. If it fails, the file does not exist either, unless it did before.
+func WriteNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
 // Own gives a file that this process has made the owner and group of like, if
 // the process is root and the owner is somebody else.
 func Own(f *os.File, like fs.FileInfo) error {

@@ -9,10 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"countersign/internal/terminal"
 )
 
 // Line is one event to be sent.
@@ -52,10 +53,7 @@ func Read(from io.Reader, name string) ([]Line, error) {
 // ReadFile reads the JSON Lines of a file, or of standard input if the name is
 // "-". See Read.
 func ReadFile(name string) ([]Line, error) {
-	if name == "-" {
-		return Read(os.Stdin, name)
-	}
-	f, err := os.Open(name)
+	f, err := terminal.Open(name)
 	if err != nil {
 		return nil, err
 	}

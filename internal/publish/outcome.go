@@ -24,6 +24,7 @@ const (
 	Duplicate  workflow.Result = "duplicate"   // its identity was met before
 	NotRefused workflow.Result = "not_refused" // applied, unchanged or parked
 	Unknown    workflow.Result = "unknown"     // no worker has shown that it has read the event
+	Valid      workflow.Result = "valid"       // not sent; the documents decide whether it is refused
 )
 
 // Outcome is the outcome of one line.
@@ -62,6 +63,22 @@ func newOutcome(l Line, sequence uint64) Outcome {
 		Line: l.Number, Sequence: sequence, Subject: l.Msg.Subject, Source: e.Source, EventID: e.ID,
 		of: entry.Identity(), document: entry.Document,
 	}
+}
+
+// Check returns the outcomes of lines as far as they are known before lines are
+// sent: Valid, or workflow.ResultDeadLetter if no worker can read the event. No outcome has a
+// Sequence.
+func Check(lines []Line) []Outcome {
+	list := make([]Outcome, len(lines))
+	for i, l := range lines {
+		list[i] = newOutcome(l, 0)
+		list[i].Result = Valid
+		m := events.Message{Subject: l.Msg.Subject, Header: l.Msg.Header, Data: l.Msg.Data}
+		if bad, ok := events.Decode(m).Body.(workflow.Invalid); ok {
+			list[i].refuse(bad.Problem)
+		}
+	}
+	return list
 }
 
 // Learn finds out the outcomes of events that were sent: from the database of the
@@ -191,7 +208,7 @@ func learnFromLog(ctx context.Context, nc *nats.Conn, list []Outcome) error {
 			if last := nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
 				err = last
 			}
-			return fmt.Errorf("the events are on the log, and their outcomes cannot be read; --no-wait does not ask: %w", err)
+			return fmt.Errorf("the events are on the log, but their outcomes cannot be read: %w; --no-wait does not read them", err)
 		}
 		if w.passed.After(before) {
 			heard = time.Now()

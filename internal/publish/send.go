@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"countersign/events"
+	"countersign/internal/config"
+	"countersign/internal/session"
 	"countersign/internal/terminal"
 )
 
@@ -18,6 +21,25 @@ type Options struct {
 	Rate  float64           // most events per second; 0 for no limit
 	Wait  time.Duration     // for acks, and for what a line comes after
 	Notes *terminal.Printer // where progress is shown; nil for nowhere
+}
+
+// Run connects to the log and sends lines, and with learn it finds out their
+// outcomes. It fails as session.Connect and Send do, with no list; if it fails as
+// Learn does, the list is there.
+func Run(ctx context.Context, cfg config.Config, logger *slog.Logger, lines []Line, o Options, learn bool) ([]Outcome, error) {
+	nc, err := session.Connect(ctx, cfg, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	list, err := Send(ctx, nc, lines, o)
+	if err != nil {
+		return nil, err
+	}
+	if learn {
+		err = Learn(ctx, cfg.DataDir, nc, list, o.Wait)
+	}
+	return list, err
 }
 
 // Send sends lines in their order, and returns their places on the log once the
@@ -104,11 +126,11 @@ func (s *lineSender) flush(ctx context.Context) error {
 			}
 		case err := <-ack.Err():
 			if errors.Is(err, jetstream.ErrNoStreamResponse) {
-				return fmt.Errorf("no stream takes %s; a worker makes the stream %s, and subjects begin with %s", ack.Msg().Subject, events.StreamName, events.Prefix)
+				return fmt.Errorf("no stream takes %s; start a worker, which makes the stream %s, and check that the subject begins with %s", ack.Msg().Subject, events.StreamName, events.Prefix)
 			}
 			return fmt.Errorf("%s was not acknowledged: %w", ack.Msg().Subject, err)
 		case <-ctx.Done():
-			return fmt.Errorf("%s was not acknowledged in %s; is a worker up, and the stream made?", ack.Msg().Subject, s.wait)
+			return fmt.Errorf("%s was not acknowledged within %s; check that a worker runs and has made the stream", ack.Msg().Subject, s.wait)
 		}
 	}
 	s.pending = s.pending[:0]
@@ -138,7 +160,7 @@ func (s *lineSender) landed(ctx context.Context, l Line, ack *jetstream.PubAck) 
 }
 
 // holds reports whether the event is known to be on the log. If this user may not
-// read the log, the time-out is waited for once.
+// read the log, holds waits for the time-out only once.
 func (s *lineSender) holds(ctx context.Context, o Outcome) bool {
 	if s.blind {
 		return false
@@ -188,7 +210,7 @@ func (s *lineSender) await(ctx context.Context, subject string) error {
 			return nil
 		}
 		if sleep(ctx, lookEvery) != nil {
-			return fmt.Errorf("it comes after %s, which is not on the log after %s: %w", subject, s.wait, err)
+			return fmt.Errorf("the line waits for %s, which is not on the log after %s: %w", subject, s.wait, err)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func PrepareNewLog(ctx context.Context, s *session.Session, now time.Time) (*New
 		return nil, err
 	}
 	if len(n.list) > 0 && n.list[0].Position.Sequence > n.Lost.Position.Sequence {
-		return nil, fmt.Errorf("%w: the snapshot %s is of entry %d, and knows more than this database: run the command on the data directory of a worker that reaches as far", workflow.ErrConflict, n.list[0].Name, n.list[0].Position.Sequence)
+		return nil, fmt.Errorf("%w: the snapshot %s is of entry %d, which this database has not applied: run the command on the data directory of a worker that has applied it", workflow.ErrConflict, n.list[0].Name, n.list[0].Position.Sequence)
 	}
 	return n, nil
 }

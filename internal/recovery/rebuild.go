@@ -10,8 +10,9 @@ import (
 // Rebuild makes the database again, from the newest usable snapshot or with
 // fromLog from the log alone. The new database replaces the old one at the end,
 // which is kept at the path kept; kept is empty if there was none. to is the
-// last entry applied. The session must be alone.
-func Rebuild(ctx context.Context, s *session.Session, fromLog bool) (kept string, to uint64, err error) {
+// last entry applied. The session must be alone. With dryRun the new database is
+// removed instead.
+func Rebuild(ctx context.Context, s *session.Session, fromLog, dryRun bool) (kept string, to uint64, err error) {
 	to, err = s.Log.Tail(ctx)
 	if err != nil {
 		return "", to, err
@@ -25,7 +26,7 @@ func Rebuild(ctx context.Context, s *session.Session, fromLog bool) (kept string
 	if err != nil {
 		return "", to, err
 	}
-	if err := store.Close(); err != nil {
+	if err := store.Close(); err != nil || dryRun {
 		return "", to, err
 	}
 	kept, err = db.Swap(dir, s.Config.DataDir)

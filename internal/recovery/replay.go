@@ -87,7 +87,7 @@ type DocumentChange struct {
 	After  workflow.Status `json:"after"`
 }
 
-// Lines says it for people.
+// Lines describes the outcome for people.
 func (r Replayed) Lines() []string {
 	verb := "published"
 	if r.DryRun {
@@ -106,7 +106,7 @@ func (r Replayed) Lines() []string {
 	}
 	for _, k := range workflow.MailKinds {
 		if n := r.Owing.Mails[k]; n > 0 {
-			out = append(out, fmt.Sprintf("%d mails of the kind %s would be owed at once", n, k))
+			out = append(out, fmt.Sprintf("%d emails of the kind %s would be sent at once", n, k))
 		}
 	}
 	if n := r.Owing.Events[workflow.TypeRegister]; n > 0 {
@@ -179,9 +179,9 @@ func (r *replay) readFile(name string, take func(candidate) error) error {
 		return err
 	}
 	for _, l := range lines {
-		l.After = "" // what it came after has happened
+		l.After = "" // the event that it waited for is on the log
 		var e struct{ Time time.Time }
-		_ = json.Unmarshal(l.Msg.Data, &e) // an event without a time is of no time
+		_ = json.Unmarshal(l.Msg.Data, &e) // an event without a time has the zero time
 		m := events.Message{Sequence: uint64(l.Number), Time: e.Time, Subject: l.Msg.Subject, Header: l.Msg.Header, Data: l.Msg.Data}
 		if r.asked(m) {
 			if err := take(candidate{l, events.Decode(m)}); err != nil {
@@ -207,7 +207,7 @@ func (r *replay) readStream(ctx context.Context, name string, take func(candidat
 	})
 }
 
-// asked reports whether an event is among those that were asked for.
+// asked reports whether the selection has the event.
 func (r *replay) asked(m events.Message) bool {
 	switch {
 	case m.Sequence < r.From.sequence, r.To.sequence > 0 && m.Sequence > r.To.sequence,
@@ -231,7 +231,7 @@ func subjectMatches(filter, subject string) bool {
 	return len(want) == len(got)
 }
 
-// sift keeps of a page what is neither our own nor known.
+// sift keeps those events of a page that are neither our own nor known.
 func (r *replay) sift(ctx context.Context, page []candidate) error {
 	entries := make([]workflow.Entry, len(page))
 	for i, c := range page {
@@ -257,7 +257,7 @@ func (r *replay) sift(ctx context.Context, page []candidate) error {
 	return nil
 }
 
-// foretell folds what is new into the copy, as if it stood on the log now, and
+// foretell applies the new events to the copy, as if they were on the log now, and
 // tells what changes.
 func (r *replay) foretell(ctx context.Context) error {
 	at, now := r.store.Position(), r.Log.Now()

@@ -13,7 +13,7 @@ import (
 	"countersign/workflow"
 )
 
-// Replicas takes snapshots while this worker is at work, and compares its
+// Replicas takes snapshots while this worker runs, and compares its
 // database with the snapshots that other workers take.
 type Replicas struct {
 	Snapshots *Snapshots
@@ -70,7 +70,7 @@ func (r *Replicas) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := r.look(ctx, began); err != nil && ctx.Err() == nil {
-			r.Snapshots.logger.Warn("trouble with snapshots of the database", "err", err)
+			r.Snapshots.logger.Warn("snapshots of the database fail; they are tried again", "err", err)
 		}
 		select {
 		case <-tick.C:
@@ -142,7 +142,7 @@ func (r *Replicas) compare(ctx context.Context, x eventlog.Snapshot) error {
 	switch {
 	case errors.Is(err, workflow.ErrUnavailable), err == nil && same:
 	case err == nil:
-		r.Snapshots.logger.Error("this worker's database is not what another's is at the same position; find out which is right with countersign verify, and rebuild the other",
+		r.Snapshots.logger.Error("this worker's database and another's differ at the same position; find the wrong one with countersign verify, and rebuild it",
 			"position", at, "snapshot", x.Name, "other", x.Worker)
 	}
 	if err == nil {

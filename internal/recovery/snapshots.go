@@ -44,8 +44,9 @@ func snapshotsOf(s *session.Session) (*Snapshots, error) {
 }
 
 // TakeSnapshot takes a snapshot of the database of the worker on the session's
-// data directory. It fails with workflow.ErrNotFound if there is no database.
-func TakeSnapshot(ctx context.Context, s *session.Session) (taken eventlog.Snapshot, err error) {
+// data directory. It fails with workflow.ErrNotFound if there is no database. With
+// dryRun it takes none, and of what it returns only the position counts.
+func TakeSnapshot(ctx context.Context, s *session.Session, dryRun bool) (taken eventlog.Snapshot, err error) {
 	snapshots, err := snapshotsOf(s)
 	if err != nil {
 		return taken, err
@@ -55,6 +56,10 @@ func TakeSnapshot(ctx context.Context, s *session.Session) (taken eventlog.Snaps
 		return taken, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if dryRun {
+		taken.Position.Sequence = store.Position().Sequence
+		return taken, nil
+	}
 	return snapshots.Take(ctx, store, "")
 }
 

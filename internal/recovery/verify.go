@@ -80,7 +80,7 @@ func VerifyAgainst(ctx context.Context, s *session.Session, against string) (c C
 		return c, err
 	}
 	if at := mine.Position().Sequence; at > theirs {
-		return c, fmt.Errorf("%w: %s ends at entry %d, and this database has applied entry %d already: write the dump again on the other worker, or compare there", workflow.ErrConflict, against, theirs, at)
+		return c, fmt.Errorf("%w: %s ends at entry %d, and this database has already applied entry %d: write the dump again on the other worker, or compare there", workflow.ErrConflict, against, theirs, at)
 	}
 	if err := FoldTo(ctx, s.Log, mine, theirs, nil); err != nil {
 		return c, err

@@ -74,7 +74,7 @@ func connected(ctx context.Context, cfg config.Config, o eventlog.ConnectOptions
 	case cfg.NATSContext != "":
 		server, advice = "the context "+cfg.NATSContext, "is it up, and --nats-context right?"
 	case cfg.NATSURL == "":
-		server, advice = strings.TrimPrefix(o.URL, "nats://"), "start the worker that has it, or give its address with --nats-listen or --nats-url"
+		server, advice = strings.TrimPrefix(o.URL, "nats://"), "start the worker that embeds it, or give its address with --nats-listen or --nats-url"
 	}
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
@@ -111,7 +111,7 @@ func credentials(cfg config.Config, o eventlog.ConnectOptions) string {
 	case cfg.NATSURL != "":
 		return "check user and password, or the token, in --nats-url, or --nats-creds"
 	case o.Token != "":
-		return "the token in " + cfg.NATSTokenFile + " is not the server's: the worker may have started with another one, or --nats-token-file"
+		return "the token in " + cfg.NATSTokenFile + " is not the server's: the worker may have started with another token or another --nats-token-file"
 	}
-	return "it wants a token: give --data-dir of the worker that has it, or its token with --nats-url nats://TOKEN@" + strings.TrimPrefix(o.URL, "nats://")
+	return "the server requires a token: give the --data-dir of its worker, or the token with --nats-url nats://TOKEN@" + strings.TrimPrefix(o.URL, "nats://")
 }

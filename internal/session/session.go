@@ -21,13 +21,13 @@ import (
 )
 
 // Session is what a command has that folds the log: a connection to the log's
-// server and, after Open, the log.
+// server and the log.
 type Session struct {
 	Config config.Config
 	Logger *slog.Logger
 	Notes  *terminal.Printer // what the operator is told in between: standard error
 	Conn   *nats.Conn
-	Log    *eventlog.Log // nil after OpenWithoutLog
+	Log    *eventlog.Log // nil with Options.NoLog
 
 	unlock func()        // nil if a worker has the data directory
 	server *natsd.Server // the embedded one, if no worker runs it
@@ -39,6 +39,7 @@ type Options struct {
 	Logger *slog.Logger
 	Notes  *terminal.Printer
 	Alone  bool // refuse to work beside a worker on the same data directory
+	NoLog  bool // connect to the server, and expect no log
 }
 
 // Open opens the log: through the worker on this data directory if one runs,
@@ -46,31 +47,21 @@ type Options struct {
 // there is none, with datadir.ErrInUse if the session must be alone and is not,
 // and with workflow.ErrUnavailable if no server answers. The caller closes the
 // session.
-func Open(ctx context.Context, o Options) (*Session, error) {
-	if !o.Config.External() && !datadir.HasLog(o.Config) {
-		return nil, fmt.Errorf("%w: no log in %s; is --data-dir the worker's, or the log elsewhere (--nats-url)?", workflow.ErrNotFound, o.Config.DataDir)
+func Open(ctx context.Context, o Options) (_ *Session, err error) {
+	if !o.NoLog && !o.Config.External() && !datadir.HasLog(o.Config) {
+		return nil, fmt.Errorf("%w: there is no log in %s; give the worker's --data-dir, or --nats-url if the log is on another server", workflow.ErrNotFound, o.Config.DataDir)
 	}
-	s, err := OpenWithoutLog(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	if s.Log, err = eventlog.Find(ctx, s.Conn, o.Config.Replicas, o.Logger); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-// OpenWithoutLog opens a session for a command that expects no log. It fails as
-// Open does, but for a log that is missing.
-func OpenWithoutLog(ctx context.Context, o Options) (*Session, error) {
 	s := &Session{Config: o.Config, Logger: o.Logger, Notes: o.Notes}
 	if o.Alone || !o.Config.External() {
 		if err := s.lock(o.Alone); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.connect(ctx); err != nil {
+	err = s.connect(ctx)
+	if err == nil && !o.NoLog {
+		s.Log, err = eventlog.Find(ctx, s.Conn, o.Config.Replicas, o.Logger)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/operator"
 	"countersign/internal/terminal"
 	"countersign/workflow"
 )
@@ -112,6 +113,28 @@ func DeadLetter(out *terminal.Printer, l db.DeadLetter, m events.Message, away e
 	return out.Linef("%s", Payload(m.Data))
 }
 
+// Redriven prints the outcome of the entry at sequence being sent again, and fails
+// if the event was refused again. err is why the outcome is not known, or nil.
+func Redriven(out, notes *terminal.Printer, sequence uint64, r operator.Redriven, err error) error {
+	if r.Before {
+		notes.Linef("entry %d was sent again before, as entry %d; nothing is sent", sequence, r.Sequence)
+	}
+	switch {
+	case err != nil && r.Sequence > 0:
+		out.Linef("sent as entry %d", r.Sequence)
+		return err
+	case err != nil:
+		return err
+	case r.Sequence == 0:
+		out.Linef("entry %d would be sent again, on %s", sequence, r.Message.Subject)
+		return out.Linef("%s", Payload(r.Message.Data))
+	case r.Refused != nil:
+		out.Linef("sent as entry %d: %s, %s", r.Sequence, Kind(*r.Refused), r.Refused.Code)
+		return fmt.Errorf("entry %d was refused again: %s: %s", r.Sequence, r.Refused.Code, r.Refused.Message)
+	}
+	return out.Linef("sent as entry %d: %s", r.Sequence, r.Result)
+}
+
 // Payload is a payload as one line of JSON, or quoted if it is no JSON.
 func Payload(data []byte) string {
 	var line bytes.Buffer
@@ -151,15 +174,15 @@ func advice(l db.DeadLetter) string {
 	discard := fmt.Sprintf("; or countersign dead discard %d --reason …", l.Sequence)
 	switch l.Code {
 	case workflow.CodeUnreadable:
-		return "have its publisher fixed; then " + redrive + " --file EVENT.json" + discard
+		return "ask its publisher to fix it; then " + redrive + " --file EVENT.json" + discard
 	case workflow.CodeInvalid, workflow.CodeTooLarge, workflow.CodeUnknownType, workflow.CodeUnknownVersion:
-		return "have its publisher fixed; then " + redrive + " --set " + cmp.Or(l.Field, "FIELD") + "=VALUE" + discard
+		return "ask its publisher to fix it; then " + redrive + " --set " + cmp.Or(l.Field, "FIELD") + "=VALUE" + discard
 	case workflow.CodeParkedTooLong:
-		return "publish the event that it builds on; then " + redrive + discard
+		return "publish the event that it builds on (created comes first); then " + redrive + discard
 	case workflow.CodeCrashed:
-		return "report it with its payload; when a version that can take it runs everywhere, " + redrive + discard
+		return "report it as a bug, with its payload; once every worker runs a version with the fix, " + redrive + discard
 	case workflow.CodeExists, workflow.CodeAccount:
-		return "its publisher is mistaken about the document" + discard
+		return "its publisher uses the wrong document or account; publish a corrected event" + discard
 	}
-	return "if the document or the order can take it by now, " + redrive + discard
+	return "if the document or the order allows it now, " + redrive + discard
 }

@@ -29,7 +29,7 @@ func Status(d workflow.Document) string {
 	return string(d.Status)
 }
 
-// Document writes a document's life for people.
+// Document prints all that is known of a document.
 func Document(out *terminal.Printer, sid workflow.SID, l db.Life) error {
 	t := out.Table()
 	showState(t, sid, l)
@@ -117,7 +117,7 @@ func askedBy(d workflow.Document) string {
 	return by + ", IP address " + visit.IP
 }
 
-// showTimes writes what is to happen to a document, and when.
+// showTimes prints when the document was signed, and its timers.
 func showTimes(t *terminal.Table, d workflow.Document, running []workflow.Timer) {
 	if d.DateSigned != nil {
 		t.Row("signed", Stamp(*d.DateSigned))
@@ -144,7 +144,7 @@ func mailState(m workflow.Mail) string {
 	return string(m.State)
 }
 
-// lastReports is what was last reported of each mail.
+// lastReports has the last report on each email.
 func lastReports(all []db.Bounce) map[workflow.MailID]string {
 	last := map[workflow.MailID]string{}
 	for _, b := range all {

@@ -25,13 +25,24 @@ func Ends(out *terminal.Printer, lives []db.Life, c db.Counts, caught int) error
 	for _, n := range c.Refused {
 		refused += n
 	}
+	out.Linef("")
+	out.Linef("%d documents: %s", len(lives), byStatus(c))
+	return out.Linef("%d emails caught, %d numbers registered, %d events refused, %d dead letters", caught, c.Registers, refused, c.DeadLetters)
+}
+
+// byStatus says how many documents have each status.
+func byStatus(c db.Counts) string {
 	var by []string
 	for _, s := range workflow.Statuses {
 		by = append(by, fmt.Sprintf("%d %s", c.Documents[s], s))
 	}
-	out.Linef("")
-	out.Linef("%d documents: %s", len(lives), strings.Join(by, ", "))
-	return out.Linef("%d mails caught, %d numbers registered, %d events refused, %d dead letters", caught, c.Registers, refused, c.DeadLetters)
+	return strings.Join(by, ", ")
+}
+
+// Lost says what a database knows and an empty log does not.
+func Lost(c db.Counts) string {
+	return fmt.Sprintf("an empty log loses what the database knows up to entry %d: documents: %s; %d emails and %d events are pending",
+		c.Position.Sequence, byStatus(c), c.PendingMails, c.PendingEvents)
 }
 
 // short is enough of a sid to find it again.

@@ -22,7 +22,7 @@ func Evidence(out *terminal.Printer, r evidence.Report) error {
 	}
 	t.Row("document", fmt.Sprintf("%s of account %s", m.Document, m.Account))
 	if m.Erased > 0 {
-		t.Row("status", fmt.Sprintf("erased; it was %s. What was said of it is off the log, and entry %d says so", m.Status, m.Erased))
+		t.Row("status", fmt.Sprintf("erased; it was %s. Its events were removed from the log, as entry %d says", m.Status, m.Erased))
 	} else {
 		t.Row("status", fmt.Sprintf("%s, as of entry %d, %s", m.Status, m.Sequence, Stamp(m.Time)))
 	}
@@ -32,13 +32,13 @@ func Evidence(out *terminal.Printer, r evidence.Report) error {
 	case workflow.WriterPage:
 		t.Row("signed", fmt.Sprintf("on %s, in entry %d", by, r.Signed.Entry))
 	default:
-		t.Row("signed", fmt.Sprintf("elsewhere: %s says so in entry %d. The signing page saw no visit, and no seal vouches for one", by, r.Signed.Entry))
+		t.Row("signed", fmt.Sprintf("elsewhere: %s says so in entry %d. The signing page had no visit, and no seal proves one", by, r.Signed.Entry))
 	}
 	switch {
 	case r.Seal != nil:
 		t.Row("letter", fmt.Sprintf("%s, as the log says; sealed by %s", r.Letter, nameOf(r.Seal)))
 		if !r.Stamped.IsZero() {
-			t.Row("stamped", Stamp(r.Stamped)+" by a time-stamp authority; pdfsig or another reader tells whose")
+			t.Row("stamped", Stamp(r.Stamped)+" by a time-stamp authority; pdfsig or another PDF reader shows which")
 		}
 	case r.Letter != "":
 		t.Row("letter", r.Letter+" was signed, and is not in the archive")

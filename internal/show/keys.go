@@ -13,7 +13,7 @@ type Key struct {
 	State string `json:"state"` // waiting, signing, verifying, prunable
 }
 
-// KeysOf tells the states of keys of signing links, the newest first, at the time
+// KeysOf returns the states of keys of signing links, the newest first, at the time
 // now. lifetime is how long a link can be valid.
 func KeysOf(keys []ticket.LinkKey, now time.Time, lifetime time.Duration) []Key {
 	out, signing := make([]Key, len(keys)), false

@@ -9,7 +9,7 @@ import (
 	"countersign/workflow"
 )
 
-// Rules writes what is in force for people.
+// Rules prints the version and the settings that are in force.
 func Rules(out *terminal.Printer, in workflow.RulesActivated) error {
 	var t workflow.Timers
 	if in.Timers != nil {
@@ -42,7 +42,7 @@ func Rules(out *terminal.Printer, in workflow.RulesActivated) error {
 	return err
 }
 
-// orOff is a time in seconds as a setting gives it.
+// orOff is a duration in seconds in the form of a setting; 0 is off.
 func orOff(seconds int64) string {
 	if seconds == 0 {
 		return "off"

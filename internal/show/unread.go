@@ -33,5 +33,5 @@ func UnreadReport(out *terminal.Printer, u eventlog.Unread) error {
 		out.Linef("%s", strings.TrimRight(line, "\n"))
 	}
 	out.Linef("")
-	return out.Linef("when it is dealt with: countersign bounces unread discard %d", u.Sequence)
+	return out.Linef("when it needs no more work: countersign bounces unread discard %d", u.Sequence)
 }

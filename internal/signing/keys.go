@@ -66,7 +66,7 @@ func LoadSeal(cfg config.Config) (letter.Seal, error) {
 	switch pair.PrivateKey.(type) {
 	case *rsa.PrivateKey, *ecdsa.PrivateKey:
 	default:
-		return letter.Seal{}, errors.New("--seal-key: a key that is neither RSA nor ECDSA cannot seal a PDF")
+		return letter.Seal{}, errors.New("--seal-key: the key must be RSA or ECDSA to seal a PDF")
 	}
 	seal := letter.Seal{Certificate: pair.Leaf, Key: pair.PrivateKey.(crypto.Signer)}
 	for _, der := range pair.Certificate[1:] {
@@ -103,7 +103,7 @@ func (k *Keys) Check() error {
 		return err
 	}
 	if _, err := LoadSeal(k.cfg); err != nil {
-		return fmt.Errorf("the seal that was read before goes on: %w", err)
+		return fmt.Errorf("the seal that was read before stays in use: %w", err)
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (k *Keys) Complete(ctx context.Context, letters *Letters, replace bool) err
 	if k.seal.Load() != nil {
 		return nil
 	}
-	err := k.ReloadSeal() // somebody may have put the file there since
+	err := k.ReloadSeal() // an operator may have restored the file since
 	if errors.Is(err, ticket.ErrNoSeal) {
 		err = k.makeSeal(ctx, letters, replace)
 	}
@@ -139,7 +139,7 @@ func (k *Keys) makeLinkKeys(ctx context.Context, letters *Letters, replace bool)
 	case err != nil:
 		return err
 	case replace && out > 0:
-		k.logger.Warn("--new-keys: the links of documents that are out do not work any more; countersign documents resend sends new ones",
+		k.logger.Warn("--new-keys: links that were sent no longer work; countersign documents resend sends new ones",
 			"documents", out, "file", k.cfg.KeysFile)
 	case !replace && (out > 0 || sealed):
 		return fmt.Errorf("%w: there is no keys file at %s. Without it the links of %d documents that wait for a signature do not work, nor do the links to download signed letters%s. Restore the file from a backup, copy it from another worker, or name the right one with --keys-file. To go on without it, start once with --new-keys, and send new links with countersign documents resend",

@@ -83,7 +83,7 @@ func (l *Letters) PDF(ctx context.Context, doc workflow.Document, words loa.Word
 		return nil, fmt.Errorf("%w: the letter of %s was not signed here", workflow.ErrNotFound, doc.SID)
 	}
 	pdf, err := l.Fetch(ctx, doc)
-	if errors.Is(err, workflow.ErrNotFound) { // it was there: that is our trouble, and not the visitor's
+	if errors.Is(err, workflow.ErrNotFound) { // it was there: the fault is ours, not the visitor's
 		err = fmt.Errorf("the signed letter of %s is gone from the object store: %w", doc.SID, workflow.ErrUnavailable)
 	}
 	return pdf, err
@@ -140,7 +140,7 @@ func (l *Letters) turn(ctx context.Context, sid workflow.SID) (done func(), err 
 	ctx, cancel := context.WithTimeout(ctx, deskWait)
 	defer cancel()
 	if err := l.desk.Acquire(ctx, 1); err != nil {
-		return nil, fmt.Errorf("write the letter of %s: %w: too many others are being written: %w", sid, workflow.ErrUnavailable, err)
+		return nil, fmt.Errorf("write the letter of %s: %w: too many letters are being written; try again: %w", sid, workflow.ErrUnavailable, err)
 	}
 	return func() { l.desk.Release(1) }, nil
 }
@@ -206,7 +206,7 @@ func (l *Letters) steps(ctx context.Context, doc workflow.Document, s web.Signat
 	}
 	if left := len(history) - len(kept); left > 0 {
 		steps = append(steps, letter.Step{At: s.At, What: fmt.Sprintf("%d more lines of the history are left out", left), More: []string{
-			"lines about events that changed nothing go first, then those about updates, order reports and sending again; the log has all of them",
+			"left out first: events that changed nothing, then updates, order reports and emails sent again; the log has all of them",
 		}})
 	}
 	return append(steps, letter.Step{At: s.At, What: "signed on the signing page", More: []string{

@@ -11,7 +11,7 @@ import (
 	"countersign/internal/private"
 )
 
-// How often checks look, and how long a look may take.
+// How often checks run, and how long one may take.
 const (
 	lookOften  = 2 * time.Second
 	lookSeldom = 10 * time.Second
@@ -134,7 +134,7 @@ func (w *Worker) checkClock(context.Context) error {
 	case ahead.Abs() >= clockFails:
 		return w.signable()
 	case ahead.Abs() >= clockWarns:
-		return admin.Warning(fmt.Errorf("this machine's clock is %s the log's; from %s on no signature is taken: set it, or the NATS server's, with NTP", aheadOf(ahead), clockFails))
+		return admin.Warning(fmt.Errorf("this machine's clock is %s the log's; signatures are refused from %s on: set it, or the NATS server's, with NTP", aheadOf(ahead), clockFails))
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (w *Worker) checkClock(context.Context) error {
 // checkKeys fails if the keys of links or of the seal cannot be read.
 func (w *Worker) checkKeys(context.Context) error {
 	if !w.hasCaughtUp() && w.keys.Missing() {
-		return nil // they are made, or missed, when the log has been read: see catchUp
+		return nil // catchUp makes them once the log has been read, or fails if documents need the old ones
 	}
 	return w.keys.Check()
 }
@@ -166,7 +166,7 @@ func (a *accountsFile) check(context.Context) error {
 	there := private.Exists(a.cfg.AccountsFile)
 	a.used = a.used || there
 	if a.used && !there {
-		return fmt.Errorf("the accounts file %s was removed: the REST API refuses everybody; restore it, or restart the worker to go on without", a.cfg.AccountsFile)
+		return fmt.Errorf("the accounts file %s was removed: the REST API refuses every request; restore it, or restart the worker to go on without", a.cfg.AccountsFile)
 	}
 	return a.accounts.Reload()
 }

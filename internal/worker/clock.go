@@ -13,8 +13,7 @@ const (
 )
 
 // Now is the log's time. Until the log has been opened it is at least that of the
-// last entry applied, so that no link is called expired that may be good; a
-// database without entries has nothing to judge.
+// last entry applied, so that no valid link counts as expired.
 func (w *Worker) Now() time.Time {
 	if log := w.log.Load(); log != nil {
 		if now := log.Now(); !now.IsZero() {
@@ -31,7 +30,7 @@ func (w *Worker) Now() time.Time {
 
 // errClock means that the difference between this machine's clock and the log's is
 // too large for signatures.
-var errClock = errors.New("no signature is taken until they agree; set this machine's clock, or the NATS server's, with NTP")
+var errClock = errors.New("signatures are refused until they agree; set this machine's clock, or the NATS server's, with NTP")
 
 // offset says how far this machine's clock is from the log's; unknown is true until
 // the log has been heard.

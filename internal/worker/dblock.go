@@ -21,7 +21,7 @@ func sayLocks(logger *slog.Logger) func(db.Lock) {
 		now := time.Now()
 		switch {
 		case l.Free && !said.IsZero():
-			logger.Info("the database is free again, and work goes on", "waited", now.Sub(since).Round(time.Second).String())
+			logger.Info("the database is no longer locked; the worker continues", "waited", now.Sub(since).Round(time.Second).String())
 			since, said = time.Time{}, time.Time{}
 		case l.Free:
 			since = time.Time{}
@@ -33,7 +33,7 @@ func sayLocks(logger *slog.Logger) func(db.Lock) {
 			if holder == "" {
 				holder = "unknown"
 			}
-			logger.Warn("another process has locked the database; this worker waits and applies nothing until that process is done, or is ended",
+			logger.Warn("another process has locked the database; this worker applies nothing until that process ends",
 				"database", l.Path, "holder", holder, "waiting", now.Sub(since).Round(time.Second).String())
 		}
 	}

@@ -150,7 +150,7 @@ func (a appender) Append(ctx context.Context, e events.Event) (uint64, error) {
 	return log.Append(ctx, e)
 }
 
-// known is what the page and the REST API read documents of.
+// known reads documents for the page and the REST API.
 type known struct {
 	*db.Store
 	w *Worker
@@ -167,6 +167,6 @@ func (k known) Document(ctx context.Context, sid workflow.SID) (workflow.Documen
 	return d, err
 }
 
-// upToDate reports whether this worker has read the log to its end, and still
-// hears of it.
+// upToDate reports whether this worker has read the log to its end, and is still
+// connected to it.
 func (w *Worker) upToDate() bool { return w.hasCaughtUp() && w.nc.IsConnected() }

@@ -48,7 +48,7 @@ func mailTLS(file string) (*tls.Config, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate (PEM) that can be read", file)
+		return nil, fmt.Errorf("%s must hold at least one certificate (PEM)", file)
 	}
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
@@ -76,8 +76,8 @@ func (s sender) Send(ctx context.Context, m workflow.Mail) delivery.Result {
 	return s.Pool.Send(ctx, message)
 }
 
-// message is an email with what goes with it: the signed letter, or a link to
-// download it that cannot do anything else.
+// message is an email with the signed letter, or with a link that only downloads
+// the letter.
 func (w *Worker) message(ctx context.Context, m workflow.Mail) (out mail.Message, err error) {
 	out.Mail = m
 	if m.Kind != workflow.MailSigned || m.About == nil || !w.letters.Kept(*m.About) {

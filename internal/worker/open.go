@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/db"
+	"countersign/internal/config"
 	"countersign/internal/datadir"
 	"countersign/internal/eventlog"
 	"countersign/internal/httpd"
@@ -17,8 +18,8 @@ import (
 // seedWait is how long a new worker waits for NATS to give it a snapshot.
 const seedWait = 5 * time.Second
 
-// openStore opens the database. One that has applied nothing yet begins as the
-// newest good snapshot, if there is one.
+// openStore opens the database. If it has applied nothing yet, it is replaced by the
+// newest usable snapshot, if there is one.
 func (w *Worker) openStore(ctx context.Context) (err error) {
 	if w.snapshots, err = recovery.NewSnapshots(w.cfg, w.nc, w.logger); err != nil {
 		return err
@@ -28,6 +29,20 @@ func (w *Worker) openStore(ctx context.Context) (err error) {
 	}
 	w.store, err = db.OpenTelling(ctx, w.cfg.DataDir, sayLocks(w.logger))
 	return err
+}
+
+// WarnOfSettings logs what is dangerous about the settings, although a worker can
+// run with them.
+func (w *Worker) WarnOfSettings() {
+	if w.cfg.PublicURL == config.PublicURL {
+		w.logger.Warn("public-url is not set: links in emails point to this machine and will not work for recipients; set it to the origin that people see", "public-url", w.cfg.PublicURL)
+	}
+	if s := w.NATS(); w.cfg.NATSTokenFile == "" && s != nil && s.Addr() != nil {
+		w.logger.Warn("nats-token-file is off: every program that can reach the embedded NATS server can publish and read all events", "server", s.Addr().String())
+	}
+	if datadir.OpenToOthers(w.cfg.DataDir) {
+		w.logger.Warn("other users of this machine can replace the files in the data directory, the accounts and the keys among them; run chmod o-w on it", "data-dir", w.cfg.DataDir)
+	}
 }
 
 // unused reports whether a data directory has no database, or one that has
@@ -41,8 +56,8 @@ func unused(ctx context.Context, dir string) bool {
 	return store.Position().Sequence == 0
 }
 
-// seed makes the database of a snapshot. If that fails the worker starts all the
-// same: the log has all that a snapshot has.
+// seed makes the database from a snapshot. If that fails the worker starts anyway:
+// the log has all that a snapshot has.
 func (w *Worker) seed(ctx context.Context) {
 	ended := time.After(seedWait)
 	for {
@@ -54,12 +69,12 @@ func (w *Worker) seed(ctx context.Context) {
 		case err == nil:
 			return // folding from the log's beginning
 		case !errors.Is(err, workflow.ErrUnavailable):
-			w.logger.Warn("no snapshot could be made the database; folding from the log's beginning", "err", err)
+			w.logger.Warn("no snapshot can be used; applying the log from its beginning", "err", err)
 			return
 		}
 		select {
 		case <-ended:
-			w.logger.Warn("the snapshots cannot be read; folding from the log's beginning", "err", err)
+			w.logger.Warn("the snapshots cannot be read; applying the log from its beginning", "err", err)
 			return
 		case <-ctx.Done():
 			return

@@ -163,7 +163,7 @@ func (w *Worker) WaitSettled(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
-		case <-time.After(time.Second): // a mail becomes due without a change
+		case <-time.After(time.Second): // an email becomes due without a change
 		case <-ctx.Done():
 			return fmt.Errorf("%w; %d emails and %d events are pending", ctx.Err(), c.PendingMails, c.PendingEvents)
 		}

@@ -13,7 +13,7 @@ import (
 // unreadMeter is what /metrics shows of unread reports.
 type unreadMeter struct{ count atomic.Int64 } // 0: not known yet; else one more than there are
 
-var descUnread = prometheus.NewDesc("countersign_unread_reports", "Messages to the return path that could not be read and that nobody has discarded.", nil, nil)
+var descUnread = prometheus.NewDesc("countersign_unread_reports", "Messages to the return path that could not be read and are not discarded.", nil, nil)
 
 // Describe implements prometheus.Collector.
 func (m *unreadMeter) Describe(ch chan<- *prometheus.Desc) { ch <- descUnread }
