@@ -55,7 +55,7 @@ soak: soak-storm ## what takes long: soak-storm, and then simulated schedules un
 	SIM_SCHEDULES=$${SIM_SCHEDULES:-0} go test -count=1 -timeout 0 -run TestSimulation -v ./internal/sim
 
 soak-storm: ## 1,000 documents through a storm, a hostile upstream service for a minute, a mail server silent for ten minutes, a standby's takeover; 40 minutes at most
-	HOSTILE_SECONDS=60 go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestSoak|TestAStalled|TestMailsThatFail|TestAStandby|TestDeployNATS_Hostile' ./cmd/countersign
+	HOSTILE_SECONDS=60 go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestServe_SoakCrashes|TestServe_SoakStorm|TestServe_StalledMailServerLosesNothing|TestServe_FailingEmailsDelayNoOthers|TestServe_StandbyTakesOver|TestDeployNATS_Hostile' ./cmd/countersign
 
 bench: ## the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

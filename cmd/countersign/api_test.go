@@ -136,9 +136,9 @@ func newForm(n int) url.Values {
 	}
 }
 
-// TestTheAPIOfARunningWorker adds an account and uses the REST API as a plain
+// TestServe_APICreatesListsAndRecallsADocument adds an account and uses the REST API as a plain
 // HTTP client does: a document is created, mailed, found in the list, recalled.
-func TestTheAPIOfARunningWorker(t *testing.T) {
+func TestServe_APICreatesListsAndRecallsADocument(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -166,9 +166,9 @@ func TestTheAPIOfARunningWorker(t *testing.T) {
 	w.end()
 }
 
-// TestTheAPIOverTLS serves the API with a certificate, over HTTP/2, to clients
+// TestServe_APIOverTLSLimitsEachProxiedClient serves the API with a certificate, over HTTP/2, to clients
 // behind a proxy whose word counts, each within its own limit.
-func TestTheAPIOverTLS(t *testing.T) {
+func TestServe_APIOverTLSLimitsEachProxiedClient(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	certFile, keyFile, roots := certtest.Files(t, t.TempDir(), 1)
 	w := start(t, append(x.env(dir), "COUNTERSIGN_TLS_CERT="+certFile, "COUNTERSIGN_TLS_KEY="+keyFile,
@@ -192,7 +192,7 @@ func TestTheAPIOverTLS(t *testing.T) {
 	}
 }
 
-// writers is TestWritersOverAKilledWorker at work.
+// writers is TestServe_APIWritesSurviveAKilledWorker at work.
 type writers struct {
 	t       *testing.T
 	users   []*apiUser // each account through each worker
@@ -251,11 +251,11 @@ func (w *writers) life(u *apiUser, n int) {
 	}
 }
 
-// TestWritersOverAKilledWorker has twenty clients of two accounts make and
+// TestServe_APIWritesSurviveAKilledWorker has twenty clients of two accounts make and
 // change a thousand documents through two workers, of which one is killed and
 // started again meanwhile. All that was answered with success is on the log,
 // and in its account's list once, on both workers.
-func TestWritersOverAKilledWorker(t *testing.T) {
+func TestServe_APIWritesSurviveAKilledWorker(t *testing.T) {
 	const clients, each = 20, 50
 	x, dirs := newTown(t), []string{t.TempDir(), t.TempDir()}
 	common := []string{

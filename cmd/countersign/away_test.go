@@ -19,9 +19,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestCommandsSayThatNATSIsAway: a command that cannot reach the log says so
+// TestCountersign_CommandsReportUnreachableNATS: a command that cannot reach the log says so
 // soon, where it looked and what to do, and quotes no password.
-func TestCommandsSayThatNATSIsAway(t *testing.T) {
+func TestCountersign_CommandsReportUnreachableNATS(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -42,9 +42,9 @@ func TestCommandsSayThatNATSIsAway(t *testing.T) {
 	w.end()
 }
 
-// TestCommandsSayWhatNATSForbids: who may not do what a command does hears it
+// TestPublish_ReportsWhatNATSForbids: who may not do what a command does hears it
 // from the server, and not of a time that ran out alone.
-func TestCommandsSayWhatNATSForbids(t *testing.T) {
+func TestPublish_ReportsWhatNATSForbids(t *testing.T) {
 	broker := startSecured(t, usersConf, false)
 	x, dir := townAt(t, broker), t.TempDir()
 	w := start(t, x.env(dir))
@@ -65,9 +65,9 @@ func TestCommandsSayWhatNATSForbids(t *testing.T) {
 	w.end()
 }
 
-// TestNoCommandMakesALog: a command that is given the wrong directory, or looks
+// TestCountersign_CommandsMakeNoLog: a command that is given the wrong directory, or looks
 // while the stream is being restored, does not make an empty log there.
-func TestNoCommandMakesALog(t *testing.T) {
+func TestCountersign_CommandsMakeNoLog(t *testing.T) {
 	x := newTown(t)
 	for _, args := range [][]string{
 		{"verify"}, {"snapshot", "take"}, {"snapshot", "list"}, {"rebuild"}, {"erase", "--yes", string(testPX(0))}, {"replay", "../../examples/day.jsonl"},
@@ -94,9 +94,9 @@ func TestNoCommandMakesALog(t *testing.T) {
 	}
 }
 
-// TestWhatCommandsAnswer: what is asked for in the wrong way is an error of the
+// TestCountersign_CommandsSayWhyTheyRefuse: what is asked for in the wrong way is an error of the
 // call, in text and with --json; and an erased document is said to be one.
-func TestWhatCommandsAnswer(t *testing.T) {
+func TestCountersign_CommandsSayWhyTheyRefuse(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -124,8 +124,8 @@ func TestWhatCommandsAnswer(t *testing.T) {
 	w.end()
 }
 
-// TestAListThatIsCutSaysSo: who counts the rows is told that there may be more.
-func TestAListThatIsCutSaysSo(t *testing.T) {
+// TestDocumentsList_SaysWhenTheLimitCutsIt: who counts the rows is told that there may be more.
+func TestDocumentsList_SaysWhenTheLimitCutsIt(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -140,9 +140,9 @@ func TestAListThatIsCutSaysSo(t *testing.T) {
 	w.end()
 }
 
-// TestServeSaysWhereLinksLead: a worker that nobody told its public URL mails
+// TestServe_WarnsThatPublicURLIsNotSet: a worker that nobody told its public URL mails
 // links that nobody else can open.
-func TestServeSaysWhereLinksLead(t *testing.T) {
+func TestServe_WarnsThatPublicURLIsNotSet(t *testing.T) {
 	x := newTown(t)
 	for _, url := range []string{"", "https://sign.example.com"} {
 		w := start(t, x.env(t.TempDir(), "COUNTERSIGN_PUBLIC_URL="+url))
@@ -154,9 +154,9 @@ func TestServeSaysWhereLinksLead(t *testing.T) {
 	}
 }
 
-// TestDevStaysOnThisMachine: neither another's log nor a real mail server that
+// TestDev_StaysOnThisMachine: neither another's log nor a real mail server that
 // the environment names gets what dev makes up, and its links lead to itself.
-func TestDevStaysOnThisMachine(t *testing.T) {
+func TestDev_StaysOnThisMachine(t *testing.T) {
 	own := []string{"COUNTERSIGN_LISTEN=127.0.0.1:0", "COUNTERSIGN_ADMIN_LISTEN=127.0.0.1:0", "COUNTERSIGN_NATS_LISTEN=off"}
 	for _, theirs := range []string{"COUNTERSIGN_NATS_URL=nats://127.0.0.1:1", "COUNTERSIGN_SMTP_URL=smtp://127.0.0.1:1?tls=none"} {
 		var errs logtest.Buffer

@@ -6,11 +6,11 @@ import (
 	"countersign/internal/test/eventstest"
 )
 
-// TestABrokerIsKilledAndFrozen kills a NATS server that syncs always, and
+// TestServe_NATSKilledAndFrozenLosesNothing kills a NATS server that syncs always, and
 // freezes it for longer than a client waits for a sign of life, while two
 // workers work. What was acknowledged is there afterwards, and nothing stands
 // twice.
-func TestABrokerIsKilledAndFrozen(t *testing.T) {
+func TestServe_NATSKilledAndFrozenLosesNothing(t *testing.T) {
 	t.Parallel()
 	broker := startServers(t, 1)
 	x := townAt(t, broker)

@@ -27,10 +27,10 @@ func setClock(by string) {
 	wallClock = func() time.Time { return time.Now().Add(d) }
 }
 
-// TestReadyz_ClockWrong has clocks that are wrong by more and less: the warning,
+// TestServe_ReadyzClockWrong has clocks that are wrong by more and less: the warning,
 // the metric and the alert show it, a link is judged by the log's time, and from a
 // minute on nobody can sign.
-func TestReadyz_ClockWrong(t *testing.T) {
+func TestServe_ReadyzClockWrong(t *testing.T) {
 	t.Parallel()
 	for by, c := range map[string]struct {
 		line, alert string

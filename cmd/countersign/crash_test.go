@@ -26,11 +26,11 @@ var steps = map[string][]string{
 	"a mail":      {"dialogue", "dialogue:5", "answered", "answered:6", "settle", "settle:3", "settled", "settled:2"},
 }
 
-// TestACrashAtEveryStep kills the worker at each step, again and again on one
+// TestServe_CrashAtEachStepLosesNothing kills the worker at each step, again and again on one
 // database, and has a second one with an empty disk take over. Nothing is
 // lost, nothing stands twice, and what was mailed twice was in flight and is
 // listed.
-func TestACrashAtEveryStep(t *testing.T) {
+func TestServe_CrashAtEachStepLosesNothing(t *testing.T) {
 	for name, points := range steps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,10 +61,10 @@ func (x *town) inherit(w *work, one string, faults int) {
 	b.kill()
 }
 
-// TestACrashAtEveryStepOfADialogue kills the worker when the mail server has
+// TestServe_CrashAtEachSMTPPhaseLosesNothing kills the worker when the mail server has
 // read its command and before it answers: after EHLO, MAIL, RCPT, the final
 // dot, and once the mail is stored.
-func TestACrashAtEveryStepOfADialogue(t *testing.T) {
+func TestServe_CrashAtEachSMTPPhaseLosesNothing(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	w := newWork(x)
@@ -102,10 +102,10 @@ func (k *killable) frozen() bool {
 	return strings.HasPrefix(after, "T")
 }
 
-// TestAFrozenWorkerBeginsNoMailOfItsOldClaim freezes a worker between its claim
+// TestServe_ThawedWorkerSendsNothingOfItsOldClaim freezes a worker between its claim
 // and the first command of a mail, for so long that another one has sent all
 // its mails. Awake again, it sends nothing.
-func TestAFrozenWorkerBeginsNoMailOfItsOldClaim(t *testing.T) {
+func TestServe_ThawedWorkerSendsNothingOfItsOldClaim(t *testing.T) {
 	for _, point := range []string{"claim-acked", "claim-applied", "dialogue"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
@@ -131,9 +131,9 @@ func TestAFrozenWorkerBeginsNoMailOfItsOldClaim(t *testing.T) {
 	}
 }
 
-// TestAFrozenWorkerAppendsNothingTwice freezes a worker before it appends what
+// TestServe_ThawedWorkerAppendsNothingTwice freezes a worker before it appends what
 // it owes; another one does, and the late one changes nothing.
-func TestAFrozenWorkerAppendsNothingTwice(t *testing.T) {
+func TestServe_ThawedWorkerAppendsNothingTwice(t *testing.T) {
 	for _, point := range []string{"owed-append", "claim", "settle"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
@@ -153,8 +153,8 @@ func TestAFrozenWorkerAppendsNothingTwice(t *testing.T) {
 	}
 }
 
-// TestAStepThatPanicsIsACrash: a panic ends the process as a kill does.
-func TestAStepThatPanicsIsACrash(t *testing.T) {
+// TestServe_PanicEndsItAsAKillDoes: a panic ends the process as a kill does.
+func TestServe_PanicEndsItAsAKillDoes(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	w := newWork(x)

@@ -11,10 +11,10 @@ import (
 	"countersign/internal/test/eventstest"
 )
 
-// TestTheDay plays the day of examples/day.jsonl: every document ends where it
+// TestServe_DayPublishedAgainChangesNothing plays the day of examples/day.jsonl: every document ends where it
 // should, with exactly the mails and events it owes, and publishing it again,
 // with and without Nats-Msg-Ids, changes nothing.
-func TestTheDay(t *testing.T) {
+func TestServe_DayPublishedAgainChangesNothing(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -52,9 +52,9 @@ func state(t *testing.T, dir string) []string {
 	return strings.Split(dump(t, dir), "\n")[1:]
 }
 
-// TestADeletedDatabaseIsMadeAgain deletes the database at rest: the same state
+// TestServe_DeletedDatabaseComesBackFromTheLog deletes the database at rest: the same state
 // comes back from the log, nothing is mailed, nothing is appended.
-func TestADeletedDatabaseIsMadeAgain(t *testing.T) {
+func TestServe_DeletedDatabaseComesBackFromTheLog(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -78,8 +78,8 @@ func TestADeletedDatabaseIsMadeAgain(t *testing.T) {
 	}
 }
 
-// TestADatabaseDeletedHalfWay deletes it in the middle of the day.
-func TestADatabaseDeletedHalfWay(t *testing.T) {
+// TestServe_DatabaseDeletedAtWorkSendsNothingTwice deletes it in the middle of the day.
+func TestServe_DatabaseDeletedAtWorkSendsNothingTwice(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -101,9 +101,9 @@ func TestADatabaseDeletedHalfWay(t *testing.T) {
 	w.end()
 }
 
-// TestTwoWorkersShareTheDay runs two workers side by side, each with its own
+// TestServe_TwoWorkersAgreeAndSendNothingTwice runs two workers side by side, each with its own
 // database.
-func TestTwoWorkersShareTheDay(t *testing.T) {
+func TestServe_TwoWorkersAgreeAndSendNothingTwice(t *testing.T) {
 	x, one, two := newTown(t), t.TempDir(), t.TempDir()
 	a, b := start(t, x.env(one)), start(t, x.env(two))
 	a.says("read to its end")
@@ -122,10 +122,10 @@ func TestTwoWorkersShareTheDay(t *testing.T) {
 	b.end()
 }
 
-// TestOneOfTwoWorkersIsKilled kills the one that is at work, in the middle of
+// TestServe_KilledWorkerLosesNothing kills the one that is at work, in the middle of
 // the day. Nothing is lost, nothing stands twice, and a mail that went out
 // twice was in flight, and is listed as in doubt.
-func TestOneOfTwoWorkersIsKilled(t *testing.T) {
+func TestServe_KilledWorkerLosesNothing(t *testing.T) {
 	x, one, two := newTown(t), t.TempDir(), t.TempDir()
 	a := x.process(x.env(one, "COUNTERSIGN_MAIL_DEADLINE=4s"))
 	published := make(chan error, 1)

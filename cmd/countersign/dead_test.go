@@ -91,7 +91,7 @@ func newLetters(t *testing.T) *turnedDown {
 	return x
 }
 
-func TestDeadLettersAreListedAndShown(t *testing.T) {
+func TestDead_ListsAndShowsDeadLetters(t *testing.T) {
 	x := newLetters(t)
 	list, _ := x.call(x.dir, exitOK, "dead", "list")
 	if n := strings.Count(list, "\n"); n != 5 || !strings.Contains(list, "order_taken") || !strings.Contains(list, "dead letter") {
@@ -123,8 +123,8 @@ func TestDeadLettersAreListedAndShown(t *testing.T) {
 	x.nats.Start()
 }
 
-// TestADeadLetterIsMendedOnce sends mended events in place of dead letters.
-func TestADeadLetterIsMendedOnce(t *testing.T) {
+// TestDeadRedrive_SendsAFixedEventOnce sends mended events in place of dead letters.
+func TestDeadRedrive_SendsAFixedEventOnce(t *testing.T) {
 	x := newLetters(t)
 	tail := x.tail()
 	for _, args := range [][]string{
@@ -198,9 +198,9 @@ func (x *turnedDown) sentTwice() {
 	}
 }
 
-// TestARefusalGoesThroughWhenItsCauseIsGone redrives it too early, and then
+// TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone redrives it too early, and then
 // what came of that.
-func TestARefusalGoesThroughWhenItsCauseIsGone(t *testing.T) {
+func TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone(t *testing.T) {
 	x := newLetters(t)
 	out, errs := x.call(x.dir, exitFailure, "dead", "redrive", x.refused)
 	if !strings.Contains(out, "refused, order_taken") || !strings.Contains(errs, "refused again") {
@@ -222,8 +222,8 @@ func TestARefusalGoesThroughWhenItsCauseIsGone(t *testing.T) {
 	x.wantRebuilt(x.dir)
 }
 
-// TestADeadLetterIsDiscardedOnce discards one of a document and one of nobody.
-func TestADeadLetterIsDiscardedOnce(t *testing.T) {
+// TestDeadDiscard_ClosesEachDeadLetterOnce discards one of a document and one of nobody.
+func TestDeadDiscard_ClosesEachDeadLetterOnce(t *testing.T) {
 	x := newLetters(t)
 	waste := x.send("what.is.this", "{}", nil)
 	x.turnedDown(x.dir, waste)

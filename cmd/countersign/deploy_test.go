@@ -33,7 +33,7 @@ func unit(t *testing.T) map[string][]string {
 	return out
 }
 
-func TestUnit_KeepsTheServiceIn(t *testing.T) {
+func TestDeploySystemd_ServiceIsConfined(t *testing.T) {
 	got := unit(t)
 	for key, want := range map[string]string{
 		"UMask": "0077", "LimitCORE": "0", "StateDirectoryMode": "0700", "SystemCallFilter": "@system-service", "CapabilityBoundingSet": "",
@@ -46,9 +46,9 @@ func TestUnit_KeepsTheServiceIn(t *testing.T) {
 	}
 }
 
-// TestUnit_RestartsPanicsAndNotWrongSettings: a panic ends the program by
+// TestDeploySystemd_RestartsPanicsAndNotWrongSettings: a panic ends the program by
 // SIGABRT, which is a failure for systemd, and wrong settings with exitUsage.
-func TestUnit_RestartsPanicsAndNotWrongSettings(t *testing.T) {
+func TestDeploySystemd_RestartsPanicsAndNotWrongSettings(t *testing.T) {
 	got := unit(t)
 	if restart := strings.Join(got["Restart"], " "); restart != "on-failure" {
 		t.Errorf("Restart is %q", restart)
@@ -70,8 +70,8 @@ func TestUnit_RestartsPanicsAndNotWrongSettings(t *testing.T) {
 	}
 }
 
-// TestUnit_SystemdTakesIt asks systemd-analyze, on machines that have it.
-func TestUnit_SystemdTakesIt(t *testing.T) {
+// TestDeploySystemd_UnitIsValid asks systemd-analyze, on machines that have it.
+func TestDeploySystemd_UnitIsValid(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Log("no systemd-analyze here: the other tests of the unit have to do")
@@ -94,9 +94,9 @@ func TestUnit_SystemdTakesIt(t *testing.T) {
 	}
 }
 
-// TestMakeBuild_BinaryIsHardened builds as make build does, and looks into the
+// TestMakefile_BuildHardensTheBinary builds as make build does, and looks into the
 // file.
-func TestMakeBuild_BinaryIsHardened(t *testing.T) {
+func TestMakefile_BuildHardensTheBinary(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "countersign")
 	if out, err := exec.Command("make", "-s", "-C", "../..", "build", "BIN="+path).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -80,9 +80,9 @@ func fill(t *testing.T, dir string) (free func()) {
 	}
 }
 
-// TestTheDatabasesDiskIsFull: the worker says so and ends; with room again it
+// TestServe_FullDatabaseDiskEndsItAndLosesNothing: the worker says so and ends; with room again it
 // goes on, and nothing is lost.
-func TestTheDatabasesDiskIsFull(t *testing.T) {
+func TestServe_FullDatabaseDiskEndsItAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return
@@ -110,10 +110,10 @@ func TestTheDatabasesDiskIsFull(t *testing.T) {
 	a.kill()
 }
 
-// TestTheLogsDiskIsFull: publishes are not acknowledged, and the worker says
+// TestServe_FullNATSDiskLosesNothing: publishes are not acknowledged, and the worker says
 // where to look. With room again the NATS server has to be restarted; then
 // everything goes on, and nothing is lost.
-func TestTheLogsDiskIsFull(t *testing.T) {
+func TestServe_FullNATSDiskLosesNothing(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return
@@ -152,8 +152,8 @@ func TestTheLogsDiskIsFull(t *testing.T) {
 	a.kill()
 }
 
-// TestAReadOnlyDisk: a worker cannot start there, and says why.
-func TestAReadOnlyDisk(t *testing.T) {
+// TestServe_ReadOnlyDiskIsNamed: a worker cannot start there, and says why.
+func TestServe_ReadOnlyDiskIsNamed(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return
@@ -222,9 +222,9 @@ func unplug(t *testing.T, dir string) {
 	}
 }
 
-// TestAPowerCut takes the power from broker and worker together, in the middle
+// TestServe_PowerCutLosesNothingAcknowledged takes the power from broker and worker together, in the middle
 // of their work. The broker syncs always: whatever it acknowledged is there.
-func TestAPowerCut(t *testing.T) {
+func TestServe_PowerCutLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return
@@ -257,10 +257,10 @@ func TestAPowerCut(t *testing.T) {
 	broker.up[0].kill()
 }
 
-// TestADiskThatFails: every read and write of the database's disk is an I/O
+// TestServe_FailingDiskIsNamedAndEndsIt: every read and write of the database's disk is an I/O
 // error. The worker does not trust what the kernel still holds: it says where it
 // is, and ends. With the disk back it goes on from what is on it.
-func TestADiskThatFails(t *testing.T) {
+func TestServe_FailingDiskIsNamedAndEndsIt(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return
@@ -288,10 +288,10 @@ func TestADiskThatFails(t *testing.T) {
 	a.kill()
 }
 
-// TestAPowerCutOfABrokerThatDoesNotSync: what NATS acknowledged by default is
+// TestServe_ContinuesAfterUnsyncedNATSLosesEntries: what NATS acknowledged by default is
 // not all there. The worker, whose disk has not lost it, says so, and takes up
 // again from the newest entry in common.
-func TestAPowerCutOfABrokerThatDoesNotSync(t *testing.T) {
+func TestServe_ContinuesAfterUnsyncedNATSLosesEntries(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return

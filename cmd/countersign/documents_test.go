@@ -10,9 +10,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestAReasonIsOneLine shows what a signer may type as the reason to decline:
+// TestDocumentsShow_ReasonIsOneLine shows what a signer may type as the reason to decline:
 // it cannot write lines of its own below.
-func TestAReasonIsOneLine(t *testing.T) {
+func TestDocumentsShow_ReasonIsOneLine(t *testing.T) {
 	reason := "Not now.\nstatus\tsigned\n\nTIME\tENTRY"
 	life := db.Life{
 		Document: &workflow.Document{

@@ -187,9 +187,9 @@ func TestErase(t *testing.T) {
 	}
 }
 
-// TestEraseOnACluster erases a document on three servers of which one is away,
+// TestErase_ServerThatWasAwayErasesToo erases a document on three servers of which one is away,
 // and comes back: none of them gives the document to anybody again.
-func TestEraseOnACluster(t *testing.T) {
+func TestErase_ServerThatWasAwayErasesToo(t *testing.T) {
 	t.Parallel()
 	cluster := startServers(t, 3)
 	x := townAt(t, cluster)
@@ -272,10 +272,10 @@ func (x *town) replayErased(dir string) {
 	}
 }
 
-// TestEraseIsCutOff ends an erasure between its event and the removal, and in
+// TestErase_NextRunCompletesAnInterruptedOne ends an erasure between its event and the removal, and in
 // the middle of the removal: all databases agree at each moment, and the next
 // run brings it to its end.
-func TestEraseIsCutOff(t *testing.T) {
+func TestErase_NextRunCompletesAnInterruptedOne(t *testing.T) {
 	x, one, two := newTown(t), t.TempDir(), t.TempDir()
 	a := start(t, x.env(one))
 	a.says("read to its end")
@@ -320,8 +320,8 @@ func TestEraseIsCutOff(t *testing.T) {
 	b.end()
 }
 
-// TestEraseDeletesOlderSnapshots, and only once a new one stands.
-func TestEraseDeletesOlderSnapshots(t *testing.T) {
+// TestErase_DeletesOlderSnapshots, and only once a new one stands.
+func TestErase_DeletesOlderSnapshots(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -345,9 +345,9 @@ func TestEraseDeletesOlderSnapshots(t *testing.T) {
 	w.end()
 }
 
-// TestEraseAThousandOrders erases a document of which more is said than one
+// TestErase_DocumentWithAThousandOrders erases a document of which more is said than one
 // event of erasure lists.
-func TestEraseAThousandOrders(t *testing.T) {
+func TestErase_DocumentWithAThousandOrders(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))

@@ -91,9 +91,9 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-// TestEvidenceWaitsForTheLog asks for the evidence of a signature that stands on
+// TestEvidence_FailsUntilAWorkerHasDecided asks for the evidence of a signature that stands on
 // the log before a worker has said there what came of it.
-func TestEvidenceWaitsForTheLog(t *testing.T) {
+func TestEvidence_FailsUntilAWorkerHasDecided(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")

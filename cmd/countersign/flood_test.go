@@ -15,10 +15,10 @@ import (
 	"countersign/workflow"
 )
 
-// TestTheWholeStreamReplayedThreeTimesWhileWorkGoesOn appends all that stands on
+// TestServe_ReplayedStreamSendsNothingTwice appends all that stands on
 // the log again, claims and outcomes too, without what JetStream knows repeats
 // by, while new documents arrive: nothing of the old is sent or said again.
-func TestTheWholeStreamReplayedThreeTimesWhileWorkGoesOn(t *testing.T) {
+func TestServe_ReplayedStreamSendsNothingTwice(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -89,9 +89,9 @@ func (x *town) replay(messages []*nats.Msg, times int) error {
 	return nil
 }
 
-// TestMessagesOfEveryBadShapeAreDeadLetters publishes what strangers and
+// TestServe_MalformedMessagesAreDeadLetters publishes what strangers and
 // mistakes send, and a document behind it.
-func TestMessagesOfEveryBadShapeAreDeadLetters(t *testing.T) {
+func TestServe_MalformedMessagesAreDeadLetters(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")

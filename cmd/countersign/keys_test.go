@@ -9,9 +9,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestKeysRotateWhileWorkersRun: two workers share a keys file. The links that
+// TestKeysRotate_OldAndNewLinksOpenAtBothWorkers: two workers share a keys file. The links that
 // were sent before open at both, and those sent after as well.
-func TestKeysRotateWhileWorkersRun(t *testing.T) {
+func TestKeysRotate_OldAndNewLinksOpenAtBothWorkers(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	file := "COUNTERSIGN_KEYS_FILE=" + x.keys
 	one := start(t, x.env(dir, file))

@@ -30,9 +30,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestTheLetterByLink has the signed letter fetched by a link in the mails that
+// TestServe_LetterDeliveryByLink has the signed letter fetched by a link in the mails that
 // say so; the person in cc never gets a link that signs.
-func TestTheLetterByLink(t *testing.T) {
+func TestServe_LetterDeliveryByLink(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir, "COUNTERSIGN_LETTER_DELIVERY=link"))
 	w.says("read to its end")
@@ -116,9 +116,9 @@ func timeStamps(t *testing.T) (url string, away *atomic.Bool) {
 	return srv.URL, away
 }
 
-// TestALetterIsStamped has one letter sealed with a time stamp, and another one
+// TestServe_SignsWhileTimeStampAuthorityIsAway has one letter sealed with a time stamp, and another one
 // without it, because the authority is away: it is signed all the same.
-func TestALetterIsStamped(t *testing.T) {
+func TestServe_SignsWhileTimeStampAuthorityIsAway(t *testing.T) {
 	x, dir, out := newTown(t), t.TempDir(), t.TempDir()
 	url, away := timeStamps(t)
 	w := start(t, x.env(dir, "COUNTERSIGN_TSA_URL="+url))
@@ -146,9 +146,9 @@ func TestALetterIsStamped(t *testing.T) {
 	w.end()
 }
 
-// TestALetterThatIsLost is gone from the store: the log says so, and the page does
+// TestServe_LostLetterIsReported is gone from the store: the log says so, and the page does
 // not say that there never was one.
-func TestALetterThatIsLost(t *testing.T) {
+func TestServe_LostLetterIsReported(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -166,8 +166,8 @@ func TestALetterThatIsLost(t *testing.T) {
 	w.end()
 }
 
-// TestASealThatHasExpired has the letter signed all the same, and says so.
-func TestASealThatHasExpired(t *testing.T) {
+// TestServe_SignsWithExpiredSealAndSaysSo has the letter signed all the same, and says so.
+func TestServe_SignsWithExpiredSealAndSaysSo(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	old, _ := certtest.New(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 	key, err := x509.MarshalPKCS8PrivateKey(old.PrivateKey)

@@ -8,10 +8,10 @@ import (
 	"countersign/workflow"
 )
 
-// TestALinkIsNotInvalidWhileTheLogIsRead has a worker with an empty disk asked
+// TestServe_LinkIsNotInvalidWhileTheLogIsRead has a worker with an empty disk asked
 // for a letter before it can read the log: neither the page nor the REST API says
 // that there is none.
-func TestALinkIsNotInvalidWhileTheLogIsRead(t *testing.T) {
+func TestServe_LinkIsNotInvalidWhileTheLogIsRead(t *testing.T) {
 	x, dir, second := newTown(t), t.TempDir(), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")

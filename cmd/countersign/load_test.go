@@ -40,10 +40,10 @@ func (k *killable) metric(name string) float64 {
 	return v
 }
 
-// TestAStalledMailServer has the mail server fall silent while documents come.
+// TestServe_StalledMailServerLosesNothing has the mail server fall silent while documents come.
 // The metrics tell, memory stays within its bound, and in the end every mail
 // leaves once, in the documents' order.
-func TestAStalledMailServer(t *testing.T) {
+func TestServe_StalledMailServerLosesNothing(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	p := proxytest.Start(t, x.box.Addr())
@@ -126,9 +126,9 @@ func (x *town) inOrder(dir string) {
 	}
 }
 
-// TestMailsThatFailHoldNobodyUp has many documents whose mails fail again and
+// TestServe_FailingEmailsDelayNoOthers has many documents whose mails fail again and
 // again: the next documents' mails leave all the same.
-func TestMailsThatFailHoldNobodyUp(t *testing.T) {
+func TestServe_FailingEmailsDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	x.box.Script(func(s catcher.Step) error {

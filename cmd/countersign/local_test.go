@@ -209,9 +209,9 @@ func TestServe_NATSTokenFileOffOpensTheServer(t *testing.T) {
 	w.end()
 }
 
-// TestCommands_FindTheirWorkersServer runs two workers on one machine. Commands
+// TestCountersign_CommandsFindTheirWorkersServer runs two workers on one machine. Commands
 // get a data directory and nothing else, and reach the worker there.
-func TestCommands_FindTheirWorkersServer(t *testing.T) {
+func TestCountersign_CommandsFindTheirWorkersServer(t *testing.T) {
 	x, dirs := newTown(t), []string{t.TempDir(), t.TempDir()}
 	var workers []*running
 	for i, dir := range dirs {
@@ -243,9 +243,9 @@ func TestCommands_FindTheirWorkersServer(t *testing.T) {
 	workers[1].end()
 }
 
-// TestCommands_ListenOffIsSaid has a worker whose server no command can reach,
+// TestPublish_NATSListenOffIsReported has a worker whose server no command can reach,
 // whatever nats-listen the command itself has.
-func TestCommands_ListenOffIsSaid(t *testing.T) {
+func TestPublish_NATSListenOffIsReported(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.embedded(dir, "COUNTERSIGN_NATS_LISTEN=off"))
 	w.says("read to its end")
@@ -255,9 +255,9 @@ func TestCommands_ListenOffIsSaid(t *testing.T) {
 	w.end()
 }
 
-// TestCommands_RefusedTokenIsSaid names the file, and does not wait for what
+// TestPublish_RefusedTokenIsReported names the file, and does not wait for what
 // will not come.
-func TestCommands_RefusedTokenIsSaid(t *testing.T) {
+func TestPublish_RefusedTokenIsReported(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.embedded(dir))
 	w.says("read to its end")
@@ -295,9 +295,9 @@ func TestCommands_RefusedTokenIsSaid(t *testing.T) {
 	w.end()
 }
 
-// TestCommands_TokenIsNotGivenToAnotherServer kills a worker and lets somebody
+// TestCountersign_CommandsGiveTheTokenToNoOtherServer kills a worker and lets somebody
 // else listen where it did.
-func TestCommands_TokenIsNotGivenToAnotherServer(t *testing.T) {
+func TestCountersign_CommandsGiveTheTokenToNoOtherServer(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	k := x.process(x.embedded(dir))
 	at := strings.TrimPrefix(urlOf(t, dir), "nats://")

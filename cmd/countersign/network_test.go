@@ -18,10 +18,10 @@ func (k *killable) until(text string, before int) {
 	eventstest.WaitFor(k.t, patience, "the process to say again: "+text, func() bool { return k.times(text) > before })
 }
 
-// TestTheNetworkToTheBrokerFails has every fault of a network befall the
+// TestServe_NetworkFaultsToNATSLoseNothing has every fault of a network befall the
 // worker that is at work, on its way to the broker; another one has a good
 // network.
-func TestTheNetworkToTheBrokerFails(t *testing.T) {
+func TestServe_NetworkFaultsToNATSLoseNothing(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	w := newWork(x)
@@ -62,9 +62,9 @@ func TestTheNetworkToTheBrokerFails(t *testing.T) {
 	b.kill()
 }
 
-// TestTheNetworkToTheMailServerFails does the same between the worker and the
+// TestServe_NetworkFaultsToMailServerLoseNothing does the same between the worker and the
 // mail server, where a message cut at the wrong moment is in doubt.
-func TestTheNetworkToTheMailServerFails(t *testing.T) {
+func TestServe_NetworkFaultsToMailServerLoseNothing(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	w := newWork(x)

@@ -45,10 +45,10 @@ func (x *town) oneTo(to, words string) catcher.Mail {
 	return found[0]
 }
 
-// TestAMailThatComesBack takes in reports on mails: delayed and of a cc's notice,
+// TestBounce_HardReportEndsTheDocumentOnce takes in reports on mails: delayed and of a cc's notice,
 // which end nothing, and hard ones, which end the documents, once, through a
 // pipe and through a file.
-func TestAMailThatComesBack(t *testing.T) {
+func TestBounce_HardReportEndsTheDocumentOnce(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir, "COUNTERSIGN_MAIL_RETURN_PATH=bounces@countersign.example"))
 	w.says("read to its end")
@@ -109,9 +109,9 @@ func (x *town) pipes(dir, file string) {
 	}
 }
 
-// TestBounceTellsItsMailServer tries what a pipe's mail server has to know by the
+// TestBounce_ExitCodeTellsTheMailServer tries what a pipe's mail server has to know by the
 // exit code.
-func TestBounceTellsItsMailServer(t *testing.T) {
+func TestBounce_ExitCodeTellsTheMailServer(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -144,9 +144,9 @@ func TestBounceTellsItsMailServer(t *testing.T) {
 	w.end()
 }
 
-// TestAnOperatorSendsAgainCorrectsAndCancels goes through what an operator can
+// TestDocuments_ResendRecallAndCancelActOnce goes through what an operator can
 // ask of a document: each once, however often the command is run.
-func TestAnOperatorSendsAgainCorrectsAndCancels(t *testing.T) {
+func TestDocuments_ResendRecallAndCancelActOnce(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -227,9 +227,9 @@ func (x *town) follows(w *running, m catcher.Mail) *visitor {
 	return &visitor{t: x.t, url: "http://" + w.address("public") + linkInMail.FindStringSubmatch(m.Text)[1]}
 }
 
-// TestACorrectionGoesOnAfterAnInterruption: the document was recalled, and the
+// TestDocumentsResend_CompletesAnInterruptedCorrection: the document was recalled, and the
 // command died before it sent it on.
-func TestACorrectionGoesOnAfterAnInterruption(t *testing.T) {
+func TestDocumentsResend_CompletesAnInterruptedCorrection(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")

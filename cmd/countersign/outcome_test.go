@@ -75,9 +75,9 @@ func outcomesOf(t *testing.T, out string) (list []string, sequences map[uint64]i
 	return list, sequences
 }
 
-// TestPublishWait_TellsEachOutcome publishes events beside a worker, and then
+// TestPublish_WaitTellsEachOutcome publishes events beside a worker, and then
 // again: what was refused stays so, and the rest are duplicates.
-func TestPublishWait_TellsEachOutcome(t *testing.T) {
+func TestPublish_WaitTellsEachOutcome(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -115,9 +115,9 @@ func TestPublishWait_TellsEachOutcome(t *testing.T) {
 	w.end()
 }
 
-// TestPublishWait_LogAloneTellsRefusals publishes from a machine without a
+// TestPublish_WaitTellsRefusalsFromTheLogAlone publishes from a machine without a
 // database.
-func TestPublishWait_LogAloneTellsRefusals(t *testing.T) {
+func TestPublish_WaitTellsRefusalsFromTheLogAlone(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -145,9 +145,9 @@ func TestPublishWait_LogAloneTellsRefusals(t *testing.T) {
 	w.end()
 }
 
-// TestPublishWait_NoWorkerIsSaid publishes while no worker runs: beside the
+// TestPublish_WaitSaysThatNoWorkerRuns publishes while no worker runs: beside the
 // directory of one that has stopped, and elsewhere.
-func TestPublishWait_NoWorkerIsSaid(t *testing.T) {
+func TestPublish_WaitSaysThatNoWorkerRuns(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")

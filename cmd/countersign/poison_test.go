@@ -9,11 +9,11 @@ import (
 	"countersign/workflow"
 )
 
-// TestPoisonIsADeadLetterAtTheThirdStart has a worker die of an event, by a
+// TestServe_EventThatKillsIsADeadLetterAtThirdStart has a worker die of an event, by a
 // panic and as the kernel kills where memory is short. At the third start the
 // event is a dead letter, at its place, for that worker, for one that starts
 // with an empty disk, and for good; what stands behind it goes on.
-func TestPoisonIsADeadLetterAtTheThirdStart(t *testing.T) {
+func TestServe_EventThatKillsIsADeadLetterAtThirdStart(t *testing.T) {
 	program := build(t, "failpoints")
 	for _, kills := range []string{"", "1"} {
 		t.Run("kills="+kills, func(t *testing.T) {
@@ -62,9 +62,9 @@ func (x *town) quarantined(program, dir, kills string) *killable {
 	return w
 }
 
-// TestAWorkerThatHadAppliedThePoisonSaysSo keeps going, and is told how it comes
+// TestServe_ReportsQuarantinedEventItHadApplied keeps going, and is told how it comes
 // to agree with the others.
-func TestAWorkerThatHadAppliedThePoisonSaysSo(t *testing.T) {
+func TestServe_ReportsQuarantinedEventItHadApplied(t *testing.T) {
 	program := build(t, "failpoints")
 	x, sound, sick := newTown(t), t.TempDir(), t.TempDir()
 	w := start(t, x.env(sound))

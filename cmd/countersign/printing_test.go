@@ -56,9 +56,9 @@ func wantInert(t *testing.T, what, said string) {
 	}
 }
 
-// TestCommands_TextFromOutsidePrintsInert gives every table and view values that
+// TestCountersign_TextFromOutsidePrintsInert gives every table and view values that
 // are as hostile as they could ever get there.
-func TestCommands_TextFromOutsidePrintsInert(t *testing.T) {
+func TestCountersign_TextFromOutsidePrintsInert(t *testing.T) {
 	sid := workflow.SID(forged)
 	document := workflow.Document{
 		SID: sid, AccountSID: sid, Status: workflow.Canceled, Reason: forged, CanceledBy: forged, Email: forged, CCEmails: []string{forged}, AddressSID: sid,

@@ -84,7 +84,7 @@ func (x *town) js() jetstream.JetStream {
 	return js
 }
 
-func TestReadyz_StreamDeleted(t *testing.T) {
+func TestServe_ReadyzStreamDeleted(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	_, admin := x.up(t.TempDir())
@@ -96,8 +96,8 @@ func TestReadyz_StreamDeleted(t *testing.T) {
 	wantAlert(t, admin, "CountersignLogUnreadable")
 }
 
-// TestReadyz_NATSAwayAndBack stops the server, and starts it again.
-func TestReadyz_NATSAwayAndBack(t *testing.T) {
+// TestServe_ReadyzNATSAwayAndBack stops the server, and starts it again.
+func TestServe_ReadyzNATSAwayAndBack(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	w, admin := x.up(t.TempDir())
@@ -108,8 +108,8 @@ func TestReadyz_NATSAwayAndBack(t *testing.T) {
 	w.says("connected to NATS again")
 }
 
-// TestReadyz_NATSRefusesUs starts with a wrong password, and with a wrong port.
-func TestReadyz_NATSRefusesUs(t *testing.T) {
+// TestServe_ReadyzNATSRefusesUs starts with a wrong password, and with a wrong port.
+func TestServe_ReadyzNATSRefusesUs(t *testing.T) {
 	t.Parallel()
 	s := natsWith(t, &server.User{Username: "countersign", Password: "right"})
 	x := townAt(t, s)
@@ -153,8 +153,8 @@ func natsWith(t *testing.T, user *server.User) passworded {
 	return passworded{user, s.Addr().String()}
 }
 
-// TestReadyz_FollowerBehind lets a worker do all but follow the log.
-func TestReadyz_FollowerBehind(t *testing.T) {
+// TestServe_ReadyzFollowerBehind lets a worker do all but follow the log.
+func TestServe_ReadyzFollowerBehind(t *testing.T) {
 	t.Parallel()
 	x := townAt(t, natsWith(t, &server.User{Username: "countersign", Password: "right", Permissions: &server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.CREATE.AUTHDOCS.>"}},
@@ -171,8 +171,8 @@ func TestReadyz_FollowerBehind(t *testing.T) {
 	wantAlert(t, admin, "CountersignFollowerBehind")
 }
 
-// TestReadyz_Backlog starts a worker on a log with much to read.
-func TestReadyz_Backlog(t *testing.T) {
+// TestServe_ReadyzBacklog starts a worker on a log with much to read.
+func TestServe_ReadyzBacklog(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	eventstest.Open(t, x.nc, 1)
@@ -192,9 +192,9 @@ func TestReadyz_Backlog(t *testing.T) {
 	measures(t, admin, fmt.Sprintf("countersign_dead_letters_open %d", backlog))
 }
 
-// TestReadyz_MailServerOfWrongSettings has a host that is not there, a password
+// TestServe_ReadyzMailServerMisconfigured has a host that is not there, a password
 // that is wrong, and a certificate of another name.
-func TestReadyz_MailServerOfWrongSettings(t *testing.T) {
+func TestServe_ReadyzMailServerMisconfigured(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	x.box.Script(func(s catcher.Step) error {
@@ -248,9 +248,9 @@ func greet(l net.Listener) {
 	}
 }
 
-// TestReadyz_OneRecipientRefused has one mailbox that is not there, and one whose
+// TestServe_ReadyzOneRecipientRefused has one mailbox that is not there, and one whose
 // server wants us to come back later.
-func TestReadyz_OneRecipientRefused(t *testing.T) {
+func TestServe_ReadyzOneRecipientRefused(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	x.box.Script(func(s catcher.Step) error {
@@ -275,9 +275,9 @@ func TestReadyz_OneRecipientRefused(t *testing.T) {
 	probe(t, admin, 200, "mail: ok")
 }
 
-// TestReadyz_WhatPublishersDoWrong publishes what is no event, and an order that
+// TestServe_FaultsOfPublishersAreReported publishes what is no event, and an order that
 // failed.
-func TestReadyz_WhatPublishersDoWrong(t *testing.T) {
+func TestServe_FaultsOfPublishersAreReported(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	w, admin := x.up(dir)
@@ -295,9 +295,9 @@ func TestReadyz_WhatPublishersDoWrong(t *testing.T) {
 	wantAlert(t, admin, "CountersignDeadLetters")
 }
 
-// TestReadyz_SameNumberOnTwoDocuments creates a second document for a telephone
+// TestServe_SameNumberOnTwoDocumentsIsReported creates a second document for a telephone
 // number, by another order.
-func TestReadyz_SameNumberOnTwoDocuments(t *testing.T) {
+func TestServe_SameNumberOnTwoDocumentsIsReported(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	w, admin := x.up(dir)
@@ -320,8 +320,8 @@ func TestReadyz_SameNumberOnTwoDocuments(t *testing.T) {
 	}
 }
 
-// TestReadyz_OneOfTwoFrozen freezes the worker that is at work.
-func TestReadyz_OneOfTwoFrozen(t *testing.T) {
+// TestServe_ReadyzOneOfTwoWorkersFrozen freezes the worker that is at work.
+func TestServe_ReadyzOneOfTwoWorkersFrozen(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	one, first := x.up(dir)
@@ -337,8 +337,8 @@ func TestReadyz_OneOfTwoFrozen(t *testing.T) {
 	probe(t, second, 200, "ready")
 }
 
-// TestReadyz_DatabaseDeleted removes the database under a running worker.
-func TestReadyz_DatabaseDeleted(t *testing.T) {
+// TestServe_ReadyzDatabaseDeleted removes the database under a running worker.
+func TestServe_ReadyzDatabaseDeleted(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	_, admin := x.up(dir)
@@ -348,8 +348,8 @@ func TestReadyz_DatabaseDeleted(t *testing.T) {
 	wantAlert(t, admin, "CountersignDatabaseUnwritable")
 }
 
-// TestReadyz_DatabasesDiskFull fills the disk while there is nothing to write.
-func TestReadyz_DatabasesDiskFull(t *testing.T) {
+// TestServe_ReadyzDatabaseDiskFull fills the disk while there is nothing to write.
+func TestServe_ReadyzDatabaseDiskFull(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return
@@ -364,8 +364,8 @@ func TestReadyz_DatabasesDiskFull(t *testing.T) {
 	probe(t, admin, 200, "store: ok")
 }
 
-// TestReadyz_NATSDiskFull fills the disk of the NATS server, and publishes.
-func TestReadyz_NATSDiskFull(t *testing.T) {
+// TestServe_ReadyzNATSDiskFull fills the disk of the NATS server, and publishes.
+func TestServe_ReadyzNATSDiskFull(t *testing.T) {
 	t.Parallel()
 	if !alone(t) {
 		return
@@ -399,8 +399,8 @@ func TestReadyz_NATSDiskFull(t *testing.T) {
 	probe(t, admin, 200, "ready\n")
 }
 
-// TestReadyz_LettersGone removes the object store in which a signed letter is.
-func TestReadyz_LettersGone(t *testing.T) {
+// TestServe_ReadyzLettersGone removes the object store in which a signed letter is.
+func TestServe_ReadyzLettersGone(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	w, admin := x.up(dir)
@@ -423,9 +423,9 @@ func TestReadyz_LettersGone(t *testing.T) {
 	probe(t, admin, 503, "letters: failing since .*has lost letter "+string(testPX(1)))
 }
 
-// TestReadyz_KeysAndAccountsLost removes both files under a running worker: it goes
+// TestServe_ReadyzKeysAndAccountsLost removes both files under a running worker: it goes
 // on with the keys that it had.
-func TestReadyz_KeysAndAccountsLost(t *testing.T) {
+func TestServe_ReadyzKeysAndAccountsLost(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	x.must(dir, "accounts", "add", "--sid", string(testAccount))

@@ -67,10 +67,10 @@ func sameState(t *testing.T, want, got string) {
 	}
 }
 
-// TestADatabaseOfYesterday puts an older copy of the file back, from when the
+// TestServe_OlderDatabaseCatchesUpAndRepeatsNothing puts an older copy of the file back, from when the
 // documents were out: it catches up, mails nothing twice and publishes nothing
 // twice.
-func TestADatabaseOfYesterday(t *testing.T) {
+func TestServe_OlderDatabaseCatchesUpAndRepeatsNothing(t *testing.T) {
 	x, dir, old := newTown(t), t.TempDir(), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -131,9 +131,9 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
-// TestRebuildKilledHalfWay leaves the old database as it was, and the next one
+// TestRebuild_KilledLeavesTheOldDatabase leaves the old database as it was, and the next one
 // comes to its end.
-func TestRebuildKilledHalfWay(t *testing.T) {
+func TestRebuild_KilledLeavesTheOldDatabase(t *testing.T) {
 	x, dir, w := documentsAreDone(t)
 	var many []publish.Line
 	for i := range 1000 {
@@ -186,9 +186,9 @@ func TestRebuildKilledHalfWay(t *testing.T) {
 	}
 }
 
-// TestALogThatWasCutOffNeedsASnapshot purges what a snapshot holds: a new worker
+// TestServe_PurgedLogNeedsASnapshot purges what a snapshot holds: a new worker
 // starts from that, and without one it says what is needed.
-func TestALogThatWasCutOffNeedsASnapshot(t *testing.T) {
+func TestServe_PurgedLogNeedsASnapshot(t *testing.T) {
 	x, dir, w := documentsAreDone(t)
 	w.end()
 	want := dump(t, dir)

@@ -44,9 +44,9 @@ func (x *town) mirror(name string) {
 	})
 }
 
-// TestReplayOfTheDay replays what the log has: from the file, and from a mirror
+// TestReplay_KnownEventsChangeNothing replays what the log has: from the file, and from a mirror
 // of the log. All is known, nothing is published, mailed or registered.
-func TestReplayOfTheDay(t *testing.T) {
+func TestReplay_KnownEventsChangeNothing(t *testing.T) {
 	x, dir, w := theDayIsDone(t)
 	x.mirror("COPY")
 	tail, mails := x.tail(), x.box.Count()
@@ -113,9 +113,9 @@ func (x *town) replayRanges(dir string) {
 	}
 }
 
-// TestReplayOfWhatIsMissing tells of events that the log does not have what they
+// TestReplay_MissingEventsArePublishedOnce tells of events that the log does not have what they
 // would do, changes nothing, and does it when asked in earnest; once.
-func TestReplayOfWhatIsMissing(t *testing.T) {
+func TestReplay_MissingEventsArePublishedOnce(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")

@@ -67,7 +67,7 @@ func inDoubt(t *testing.T, dir string) []workflow.Mail {
 	return mails
 }
 
-func TestHealthAndMetrics(t *testing.T) {
+func TestServe_AdminTellsHealthAndMetrics(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -98,9 +98,9 @@ func TestHealthAndMetrics(t *testing.T) {
 	w.end()
 }
 
-// TestMailServerAway starts the mail server after the documents have come:
+// TestServe_EmailsWaitForTheMailServer starts the mail server after the documents have come:
 // they wait as opened, and all their mails leave once it is there.
-func TestMailServerAway(t *testing.T) {
+func TestServe_EmailsWaitForTheMailServer(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -130,9 +130,9 @@ func TestMailServerAway(t *testing.T) {
 	w.end()
 }
 
-// TestTheDayOverBrokerRestarts restarts the broker twice in the middle of the
+// TestServe_NATSRestartsLoseNothing restarts the broker twice in the middle of the
 // day.
-func TestTheDayOverBrokerRestarts(t *testing.T) {
+func TestServe_NATSRestartsLoseNothing(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -152,9 +152,9 @@ func TestTheDayOverBrokerRestarts(t *testing.T) {
 	w.end()
 }
 
-// TestEndFinishesWhatIsInHand ends a worker while the mail server holds its
+// TestServe_EndFinishesEmailsInFlight ends a worker while the mail server holds its
 // mails: they are finished and settled, and nothing is in doubt.
-func TestEndFinishesWhatIsInHand(t *testing.T) {
+func TestServe_EndFinishesEmailsInFlight(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	held, release := make(chan bool, 100), make(chan struct{})
 	x.box.Script(func(s catcher.Step) error {
@@ -191,10 +191,10 @@ func TestEndFinishesWhatIsInHand(t *testing.T) {
 	w.end()
 }
 
-// TestALostReplyIsADoubt cuts the connection when a mail has been stored and
+// TestServe_LostReplyPutsTheEmailInDoubt cuts the connection when a mail has been stored and
 // before the reply: the mail is in doubt, listed, and by default sent again
 // with the same Message-ID.
-func TestALostReplyIsADoubt(t *testing.T) {
+func TestServe_LostReplyPutsTheEmailInDoubt(t *testing.T) {
 	for _, policy := range []string{"resend", "hold"} {
 		t.Run(policy, func(t *testing.T) {
 			x, dir := newTown(t), t.TempDir()
@@ -226,9 +226,9 @@ func TestALostReplyIsADoubt(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeReadIsKeptAndNothingWaits publishes what is no event, and a
+// TestServe_UnreadableEventsAreKeptAndDelayNothing publishes what is no event, and a
 // document behind it.
-func TestWhatCannotBeReadIsKeptAndNothingWaits(t *testing.T) {
+func TestServe_UnreadableEventsAreKeptAndDelayNothing(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, append(x.env(dir), "COUNTERSIGN_PARKING_LIMIT=1s"))
 	w.says("read to its end")
@@ -274,8 +274,8 @@ func TestWhatCannotBeReadIsKeptAndNothingWaits(t *testing.T) {
 	w.end()
 }
 
-// TestWhatIsWrongWithTheCallIsSaid starts the program wrongly.
-func TestWhatIsWrongWithTheCallIsSaid(t *testing.T) {
+// TestCountersign_WrongCallsNameTheFault starts the program wrongly.
+func TestCountersign_WrongCallsNameTheFault(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("countersign is up")

@@ -167,9 +167,9 @@ func (x *town) document(dir string, sid workflow.SID) workflow.Document {
 	return d
 }
 
-// TestALetterIsSigned goes all the way: mail, link, page, signature, registered
+// TestServe_SignatureRegistersAndAttachesTheLetter goes all the way: mail, link, page, signature, registered
 // numbers, and the sealed letter in the mails that say so.
-func TestALetterIsSigned(t *testing.T) {
+func TestServe_SignatureRegistersAndAttachesTheLetter(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir, "COUNTERSIGN_PROVIDER=Example Messaging"))
 	w.says("read to its end")
@@ -259,9 +259,9 @@ func (x *town) checkLetter(doc workflow.Document, pdf []byte) {
 	}
 }
 
-// TestALetterIsDeclined declines: no letter is attached to anything, and those in cc
+// TestServe_DeclineNamesTheRightPerson declines: no letter is attached to anything, and those in cc
 // and the operator read who the right person is.
-func TestALetterIsDeclined(t *testing.T) {
+func TestServe_DeclineNamesTheRightPerson(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir, "COUNTERSIGN_NOTIFY_CC=canceled"))
 	w.says("read to its end")
@@ -300,9 +300,9 @@ func TestALetterIsDeclined(t *testing.T) {
 	w.end()
 }
 
-// TestALetterSignedElsewhereIsNotAttached has another service say that it took
+// TestServe_LetterSignedElsewhereIsNotAttached has another service say that it took
 // the signature, with a letter that is not in the store.
-func TestALetterSignedElsewhereIsNotAttached(t *testing.T) {
+func TestServe_LetterSignedElsewhereIsNotAttached(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -333,7 +333,7 @@ func TestALetterSignedElsewhereIsNotAttached(t *testing.T) {
 	w.end()
 }
 
-func TestPage_UpstreamServiceCannotPassForIt(t *testing.T) {
+func TestServe_UpstreamServiceCannotPassForThePage(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))
 	w.says("read to its end")
@@ -364,10 +364,10 @@ func TestPage_UpstreamServiceCannotPassForIt(t *testing.T) {
 	w.end()
 }
 
-// TestOneEndOfARace has each of many letters signed in two tabs while it is
+// TestServe_RacingAnswersLeaveOneEnd has each of many letters signed in two tabs while it is
 // canceled, declined or recalled: each has one end, and registers all of its
 // orders or none. RACES says how many, 100 where it is not set.
-func TestOneEndOfARace(t *testing.T) {
+func TestServe_RacingAnswersLeaveOneEnd(t *testing.T) {
 	races := 100
 	if s := os.Getenv("RACES"); s != "" {
 		var err error

@@ -14,11 +14,11 @@ import (
 	"countersign/workflow"
 )
 
-// TestEveryAnswerOfAMailServer has one document for each way in which a mail
+// TestServe_EachMailServerFaultEndsRight has one document for each way in which a mail
 // server can fail at a mail, all at once: each document ends where it must,
 // whatever becomes of the others, and only a mail that was stored and whose
 // reply was lost goes out twice.
-func TestEveryAnswerOfAMailServer(t *testing.T) {
+func TestServe_EachMailServerFaultEndsRight(t *testing.T) {
 	t.Parallel()
 	x, dir := newTown(t), t.TempDir()
 	type rule struct {

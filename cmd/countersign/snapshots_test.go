@@ -23,10 +23,10 @@ func (x *town) snapshotsOf() *eventlog.Snapshots {
 	return s
 }
 
-// TestANewWorkerStartsFromASnapshot takes a snapshot of a worker at work, in
+// TestServe_NewWorkerStartsFromASnapshot takes a snapshot of a worker at work, in
 // the middle of the day. A new worker comes from it to the state that one comes
 // to from the log, under a name of its own, and mails nothing twice.
-func TestANewWorkerStartsFromASnapshot(t *testing.T) {
+func TestServe_NewWorkerStartsFromASnapshot(t *testing.T) {
 	x, one, two, three := newTown(t), t.TempDir(), t.TempDir(), t.TempDir()
 	a := start(t, x.env(one))
 	a.says("read to its end")
@@ -67,10 +67,10 @@ func TestANewWorkerStartsFromASnapshot(t *testing.T) {
 	}
 }
 
-// TestABadSnapshotIsPassedOver has the newer snapshots flipped, cut off, of a
+// TestServe_SkipsBadSnapshots has the newer snapshots flipped, cut off, of a
 // newer version, and of a newer version's rules: each is refused with a word in
 // the log, and the oldest, a good one, is taken.
-func TestABadSnapshotIsPassedOver(t *testing.T) {
+func TestServe_SkipsBadSnapshots(t *testing.T) {
 	x, dir, w := theDayIsDone(t)
 	x.must(dir, "snapshot", "take")
 	s := x.snapshotsOf()
@@ -115,8 +115,8 @@ func TestABadSnapshotIsPassedOver(t *testing.T) {
 
 func readerOf(b []byte) io.Reader { return bytes.NewReader(b) }
 
-// TestSnapshotsByTheClock has the worker at work take them, and keep two.
-func TestSnapshotsByTheClock(t *testing.T) {
+// TestServe_TakesSnapshotsAndKeepsTwo has the worker at work take them, and keep two.
+func TestServe_TakesSnapshotsAndKeepsTwo(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir, "COUNTERSIGN_SNAPSHOT_EVERY=50ms", "COUNTERSIGN_SNAPSHOT_KEEP=2"))
 	w.says("read to its end")
@@ -132,9 +132,9 @@ func TestSnapshotsByTheClock(t *testing.T) {
 	w.end()
 }
 
-// TestSnapshotOnAFullDisk: the message names the disk, nothing is left behind,
+// TestSnapshot_FullDiskIsNamed: the message names the disk, nothing is left behind,
 // and the worker goes on.
-func TestSnapshotOnAFullDisk(t *testing.T) {
+func TestSnapshot_FullDiskIsNamed(t *testing.T) {
 	dir, full := t.TempDir(), t.TempDir()
 	s, err := db.Open(t.Context(), dir)
 	if err != nil {
@@ -153,9 +153,9 @@ func TestSnapshotOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestReplicasAreComparedBySnapshots has a worker whose database was changed by
+// TestServe_ReportsADatabaseThatDiffersFromASnapshot has a worker whose database was changed by
 // hand meet the snapshot that another one takes: it says so, and its metric.
-func TestReplicasAreComparedBySnapshots(t *testing.T) {
+func TestServe_ReportsADatabaseThatDiffersFromASnapshot(t *testing.T) {
 	x, one, two := newTown(t), t.TempDir(), t.TempDir()
 	a := start(t, x.env(one, "COUNTERSIGN_SNAPSHOT_EVERY=1h"))
 	a.says("read to its end")

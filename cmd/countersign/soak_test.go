@@ -21,9 +21,9 @@ func init() {
 	load.deadline, load.window = "10s", 1000
 }
 
-// TestSoakStorm is the storm of the closing note: 1,000 documents, two workers
+// TestServe_SoakStorm is the storm of the closing note: 1,000 documents, two workers
 // killed and frozen at least 50 times, three NATS servers with six faults.
-func TestSoakStorm(t *testing.T) {
+func TestServe_SoakStorm(t *testing.T) {
 	cluster := startServers(t, 3)
 	x := townAt(t, cluster)
 	seed := newSeed(t)
@@ -114,9 +114,9 @@ func (s *natsServers) killAll(x *town, c *counts) {
 	s.leader(x)
 }
 
-// TestSoakCrashes kills a worker at each step twenty times, each time when it
+// TestServe_SoakCrashes kills a worker at each step twenty times, each time when it
 // has come to the step another, random number of times.
-func TestSoakCrashes(t *testing.T) {
+func TestServe_SoakCrashes(t *testing.T) {
 	seed := newSeed(t)
 	for _, points := range steps {
 		for _, point := range points {

@@ -127,8 +127,8 @@ func (s storm) strike(x *town, r *rand.Rand, k *killable, env []string, faults *
 	return k
 }
 
-// TestAStorm kills and freezes two workers at random while documents come.
-func TestAStorm(t *testing.T) {
+// TestServe_StormLosesNothing kills and freezes two workers at random while documents come.
+func TestServe_StormLosesNothing(t *testing.T) {
 	t.Parallel()
 	storm{
 		documents: 120, faults: 5, pause: 2 * time.Second, freeze: 5 * time.Second, every: 150 * time.Millisecond, seed: newSeed(t),
@@ -138,9 +138,9 @@ func TestAStorm(t *testing.T) {
 // takeover is how long a standby may take at the most.
 var takeover = 30 * time.Second
 
-// TestAStandbyTakesOver kills the worker that is at work while nothing is in
+// TestServe_StandbyTakesOver kills the worker that is at work while nothing is in
 // flight, and measures how long the next mail waits for the other one.
-func TestAStandbyTakesOver(t *testing.T) {
+func TestServe_StandbyTakesOver(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
 	w := newWork(x)

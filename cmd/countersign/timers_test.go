@@ -9,10 +9,10 @@ import (
 	"countersign/workflow"
 )
 
-// TestALetterIsRemindedOfAndExpires has a whole worker do so: the settings are on
+// TestServe_RemindsOfALetterThenExpiresIt has a whole worker do so: the settings are on
 // the log, the page behind the reminder's link says in the end that the letter
 // has expired, though links are good for a second only, and cc is told.
-func TestALetterIsRemindedOfAndExpires(t *testing.T) {
+func TestServe_RemindsOfALetterThenExpiresIt(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	settings := x.env(dir, "COUNTERSIGN_REMIND_AFTER=1s", "COUNTERSIGN_REMIND_EVERY=off", "COUNTERSIGN_EXPIRE_AFTER=15s",
 		"COUNTERSIGN_NOTIFY_CC=failed", "COUNTERSIGN_LINK_LIFETIME=1s")

@@ -13,10 +13,10 @@ import (
 	"countersign/workflow"
 )
 
-// TestARollingUpgrade has two builds side by side on one log, of which one
+// TestRulesActivate_OldBuildStopsAndNewOnesAgree has two builds side by side on one log, of which one
 // knows a second version of the rules. They agree until that is activated;
 // then the old one stops and says so, at the entry, and the new ones agree.
-func TestARollingUpgrade(t *testing.T) {
+func TestRulesActivate_OldBuildStopsAndNewOnesAgree(t *testing.T) {
 	program := buildWith(t, "rules2", "-overlay", overlay(t, "../../workflow/rules_next.go", "testdata/rules_next.go"))
 	x, before, after := newTown(t), t.TempDir(), t.TempDir()
 	old := start(t, x.env(before))

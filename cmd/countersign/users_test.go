@@ -117,10 +117,10 @@ func reading(letter string) map[string][]string {
 	}
 }
 
-// TestReadingCommands_NeedNoRightToWrite reads a data directory as a user who
+// TestCountersign_ReadingCommandsNeedNoRightToWrite reads a data directory as a user who
 // may only read: while a worker runs, after it has stopped, and after it was
 // killed with a journal that is not empty.
-func TestReadingCommands_NeedNoRightToWrite(t *testing.T) {
+func TestCountersign_ReadingCommandsNeedNoRightToWrite(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	k, letter := x.readOnlyTown(dir)
 	killed, running, stopped := filepath.Join(shared(t), "data"), filepath.Join(shared(t), "data"), filepath.Join(shared(t), "data")
@@ -187,8 +187,8 @@ func listing(t *testing.T, dir string) string {
 	return b.String()
 }
 
-// TestReadingCommands_ReadOnlyMount reads a backup that is mounted read-only.
-func TestReadingCommands_ReadOnlyMount(t *testing.T) {
+// TestCountersign_ReadingCommandsWorkOnAReadOnlyMount reads a backup that is mounted read-only.
+func TestCountersign_ReadingCommandsWorkOnAReadOnlyMount(t *testing.T) {
 	if !alone(t) {
 		return
 	}
@@ -210,9 +210,9 @@ func TestReadingCommands_ReadOnlyMount(t *testing.T) {
 	do(t, x.env(disk), exitOK, "verify")
 }
 
-// TestCommands_OfRootLeaveNoFilesOfRoot runs commands as root, by accident, on a
+// TestCountersign_RunAsRootLeavesNoFilesOfRoot runs commands as root, by accident, on a
 // data directory whose worker runs as another user. Only root can try this.
-func TestCommands_OfRootLeaveNoFilesOfRoot(t *testing.T) {
+func TestCountersign_RunAsRootLeavesNoFilesOfRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return
 	}

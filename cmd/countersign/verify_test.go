@@ -67,9 +67,9 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyOfADatabaseThatIsBehind compares where the database stands, wherever
+// TestVerify_ComparesADatabaseThatIsBehind compares where the database stands, wherever
 // the log ends.
-func TestVerifyOfADatabaseThatIsBehind(t *testing.T) {
+func TestVerify_ComparesADatabaseThatIsBehind(t *testing.T) {
 	x, dir, w := documentsAreDone(t)
 	w.end()
 	at := x.tail()
