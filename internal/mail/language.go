@@ -12,7 +12,7 @@ type language struct {
 	Instead  string // in front of the link, below the button
 
 	order string // in front of the sid of an order without a number
-	more  string // numbers that are not listed; has a %d in it
+	more  string // numbers that are not listed; has a %s in it
 	utc   string // behind a day
 	notMe string // why somebody declined who says so of themselves
 

@@ -2,12 +2,10 @@ package mail
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/textproto"
 	"time"
 
-	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
 	"countersign/internal/delivery"
@@ -27,13 +25,13 @@ type session struct {
 const farewell = 2 * time.Second
 
 // send sends one mail until a moment.
-func (s *session) send(msg *gomail.Msg, until time.Time) delivery.Result {
+func (s *session) send(out outgoing, until time.Time) delivery.Result {
 	if err := s.conn.SetDeadline(until); err != nil {
 		return result(delivery.AtMAIL, 0, "", err)
 	}
-	name(s.smtp, msg)
+	name(s.smtp, out.envelope())
 	failpoint.Hit("dialogue")
-	at, words, err := s.transact(msg)
+	at, words, err := s.transact(out)
 	failpoint.Hit("answered")
 	r := result(at, 250, words, err)
 	if at == delivery.AtDot && r.Code/100 == 2 {
@@ -45,19 +43,11 @@ func (s *session) send(msg *gomail.Msg, until time.Time) delivery.Result {
 // transact takes a mail through MAIL, RCPT and DATA to the final dot (RFC 5321
 // section 3.3), and says how far it came. The words are those by which the server
 // accepted the mail.
-func (s *session) transact(msg *gomail.Msg) (at delivery.Stage, words string, err error) {
-	from, err := msg.GetSender(false)
-	if err != nil {
+func (s *session) transact(out outgoing) (at delivery.Stage, words string, err error) {
+	if err := positive(s.smtp.Mail(out.from)); err != nil {
 		return delivery.AtMAIL, "", err
 	}
-	to, err := msg.GetRecipients()
-	if err != nil || len(to) != 1 {
-		return delivery.AtMAIL, "", fmt.Errorf("the mail has %d recipients, and must have one: %w", len(to), err)
-	}
-	if err := positive(s.smtp.Mail(from)); err != nil {
-		return delivery.AtMAIL, "", err
-	}
-	if err := positive(s.smtp.Rcpt(to[0])); err != nil {
+	if err := positive(s.smtp.Rcpt(out.to)); err != nil {
 		return delivery.AtRCPT, "", err
 	}
 	data, err := s.smtp.Data()
@@ -65,7 +55,7 @@ func (s *session) transact(msg *gomail.Msg) (at delivery.Stage, words string, er
 		return delivery.AtDATA, "", err
 	}
 	// A message that breaks off is never ended with a dot.
-	if _, err := msg.WriteTo(data); err != nil {
+	if _, err := data.Write(out.content); err != nil {
 		return delivery.AtMessage, "", err
 	}
 	if err := data.Close(); positive(err) != nil {

@@ -1,0 +1,56 @@
+package mail
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"countersign/workflow"
+)
+
+// BenchmarkWrite writes emails, from the recipient's address to the last byte: in
+// pieces as the pool does, and with html/template and go-mail as the oracle does.
+func BenchmarkWrite(b *testing.B) {
+	settings := plainSettings(plainLink)
+	settings.From = "Hosting Team <loa@countersign.example>"
+	for _, kind := range []workflow.MailKind{workflow.MailSignature, workflow.MailSigned} {
+		d := aDocument(2)
+		message := Message{Mail: anEmail(kind, d, "owner@example.com")}
+		b.Run(string(kind)+"/pieces", func(b *testing.B) {
+			c := testComposer(b, settings)
+			b.ReportAllocs()
+			for b.Loop() {
+				to, err := recipient(message.Mail.Recipient)
+				if err != nil {
+					b.Fatal(err)
+				}
+				out, err := c.write(message, to)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.Discard.Write(out.content); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(string(kind)+"/templates", func(b *testing.B) {
+			c := testComposer(b, settings)
+			var out bytes.Buffer
+			b.ReportAllocs()
+			for b.Loop() {
+				to, err := recipient(message.Mail.Recipient)
+				if err != nil {
+					b.Fatal(err)
+				}
+				msg, err := oracle(c, settings, message, to)
+				if err != nil {
+					b.Fatal(err)
+				}
+				out.Reset()
+				if _, err := msg.WriteTo(&out); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
