@@ -31,6 +31,7 @@ func BenchmarkWrite(b *testing.B) {
 				if _, err := io.Discard.Write(out.content); err != nil {
 					b.Fatal(err)
 				}
+				out.release()
 			}
 		})
 		b.Run(string(kind)+"/templates", func(b *testing.B) {

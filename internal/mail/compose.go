@@ -36,7 +36,8 @@ type composer struct {
 type outgoing struct {
 	from, to string // of the envelope, in angle brackets
 	id       workflow.MailID
-	content  []byte   // header and body; each line ends in CR LF
+	content  []byte   // until release: header and body; each line ends in CR LF
+	release  func()   // ends the use of content
 	secrets  []string // what a server that quotes the message must not bring into a log
 }
 
@@ -76,8 +77,8 @@ func newComposer(c Config) (*composer, error) {
 
 // write writes the message of an email. It fails if the email has no document or its
 // kind has no words.
-func (c *composer) write(message Message, to *netmail.Address) (outgoing, error) {
-	m := message.Mail
+func (c *composer) write(email Message, to *netmail.Address) (outgoing, error) {
+	m := email.Mail
 	if m.About == nil {
 		return outgoing{}, errors.New("the email has no document")
 	}
@@ -86,24 +87,25 @@ func (c *composer) write(message Message, to *netmail.Address) (outgoing, error)
 		return outgoing{}, fmt.Errorf("there are no words for emails of the kind %q", m.Kind)
 	}
 	v := c.view(w, m)
-	v.Attached = message.Letter != nil
-	if m.Kind == workflow.MailSigned && message.Download != "" {
-		v.Link, v.Expires = message.Download, loa.Moment(w.Language, message.Until)
+	v.Attached = email.Letter != nil
+	if m.Kind == workflow.MailSigned && email.Download != "" {
+		v.Link, v.Expires = email.Download, loa.Moment(w.Language, email.Until)
 	}
 	from, err := c.sentBy(m.ID)
 	if err != nil {
 		return outgoing{}, fmt.Errorf("return path: %w", err)
 	}
-	content, err := c.content(message, v, to)
+	written, err := c.message(email, v, to)
 	if err != nil {
 		return outgoing{}, err
 	}
+	out := outgoing{from: from, to: to.String(), id: m.ID, content: written.Bytes(), secrets: secrets(v.Link), release: written.release}
 	if c.dkim != nil {
-		if content, err = c.sign(content); err != nil {
+		if out.content, err = c.sign(out.content); err != nil {
 			return outgoing{}, fmt.Errorf("sign the email by DKIM: %w", err)
 		}
 	}
-	return outgoing{from: from, to: to.String(), id: m.ID, content: content, secrets: secrets(v.Link)}, nil
+	return out, nil
 }
 
 // sentBy returns the sender of an email's envelope.
@@ -118,28 +120,27 @@ func (c *composer) sentBy(id workflow.MailID) (string, error) {
 	return (&netmail.Address{Address: a.Address}).String(), nil
 }
 
-// content writes header and body of a message.
-func (c *composer) content(message Message, v view, to *netmail.Address) ([]byte, error) {
-	m := message.Mail
+// message writes header and body of a message.
+func (c *composer) message(email Message, v view, to *netmail.Address) (*message, error) {
 	values := v.values(nil)
-	shape, err := c.shapes.of(m.Kind, v, values)
+	shape, err := c.shapes.of(email.Mail.Kind, v, values)
 	if err != nil {
 		return nil, err
 	}
-	j := joiner{values: values}
+	href := ""
 	if v.Link != "" {
-		if j.href, err = c.shapes.pages.href(v.Link); err != nil {
+		if href, err = c.shapes.pages.href(v.Link); err != nil {
 			return nil, fmt.Errorf("write the link of an email: %w", err)
 		}
 	}
-	return c.compose(message, &j, shape, to), nil
+	b := newMessage(len(email.Letter))
+	c.header(b, email.Mail, b.text(shape.subject, given{values, href}), to)
+	b.body(email, shape, given{values, href})
+	return b, nil
 }
 
-// compose writes a message with the shape of its parts.
-func (c *composer) compose(message Message, j *joiner, s *shape, to *netmail.Address) []byte {
-	m := message.Mail
-	b := newMessage(len(message.Letter))
-	j.out = &b.Buffer
+// header writes the header of a message up to its Content-Type.
+func (c *composer) header(b *message, m workflow.Mail, subject string, to *netmail.Address) {
 	b.field("Auto-Submitted", "auto-generated") // RFC 3834
 	b.field("Date", c.now().Format(time.RFC1123Z))
 	own, answers, references := c.identify(m)
@@ -152,7 +153,7 @@ func (c *composer) compose(message Message, j *joiner, s *shape, to *netmail.Add
 	if references != "" {
 		b.field("References", encode(references))
 	}
-	b.field("Subject", encode(j.text(s.subject)))
+	b.field("Subject", encode(subject))
 	// "All" would keep Exchange from reporting a mail that it cannot deliver.
 	b.field("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply")
 	b.field(mailid.Header, encode(string(m.ID)))
@@ -161,16 +162,6 @@ func (c *composer) compose(message Message, j *joiner, s *shape, to *netmail.Add
 	if c.headerReplyTo != "" {
 		b.field("Reply-To", c.headerReplyTo)
 	}
-	if message.Letter == nil {
-		b.words(j, s)
-		return b.Bytes()
-	}
-	b.begin("mixed")
-	b.words(j, s)
-	b.next("mixed")
-	b.attach(fileName(m.Document), message.Letter)
-	b.end("mixed")
-	return b.Bytes()
 }
 
 // fileName is what the letter of a document is called. A sid has letters and digits

@@ -1,64 +1,59 @@
 package mail
 
 import (
-	"bytes"
 	"mime/quotedprintable"
 	"strings"
 )
 
-// joiner joins the pieces of shapes with the values of one email.
-type joiner struct {
+// given are the values of one email.
+type given struct {
 	values []*string
 	href   string // the link as the URL in an attribute
-
-	out       *bytes.Buffer
-	line      []byte // since the last whole line, not encoded yet
-	unwrapped []byte // of a paragraph
 }
 
-// part writes a part of the email to out, as quoted-printable.
-func (j *joiner) part(list []piece) {
-	q := quotedprintable.NewWriter(j.out)
-	j.line = j.line[:0]
+// part writes a part of the message, as quoted-printable.
+func (b *message) part(list []piece, v given) {
+	q := quotedprintable.NewWriter(&b.Buffer)
+	b.line = b.line[:0]
 	for _, p := range list {
 		if p.how != asLines {
-			j.line = j.join(j.line, p)
+			b.line = b.join(b.line, p, v)
 			continue
 		}
-		_, _ = q.Write(j.line) // a buffer takes everything
-		j.line = j.line[:0]
-		j.out.Write(p.text)
+		_, _ = q.Write(b.line) // a buffer takes everything
+		b.line = b.line[:0]
+		b.Write(p.text)
 	}
-	_, _ = q.Write(j.line)
+	_, _ = q.Write(b.line)
 	_ = q.Close()
 }
 
 // text joins the pieces of a text that is not encoded.
-func (j *joiner) text(list []piece) string {
-	j.line = j.line[:0]
+func (b *message) text(list []piece, v given) string {
+	b.line = b.line[:0]
 	for _, p := range list {
-		j.line = j.join(j.line, p)
+		b.line = b.join(b.line, p, v)
 	}
-	return string(j.line)
+	return string(b.line)
 }
 
 // join appends a piece that is not encoded.
-func (j *joiner) join(b []byte, p piece) []byte {
+func (b *message) join(to []byte, p piece, v given) []byte {
 	switch p.how {
 	case asIs:
-		return append(b, *j.values[p.value]...)
+		return append(to, *v.values[p.value]...)
 	case asHTML:
-		return appendEscaped(b, *j.values[p.value])
+		return appendEscaped(to, *v.values[p.value])
 	case asURL:
-		return append(b, j.href...)
+		return append(to, v.href...)
 	case asParagraph:
-		j.unwrapped = j.unwrapped[:0]
+		b.unwrapped = b.unwrapped[:0]
 		for _, word := range p.words {
-			j.unwrapped = j.join(j.unwrapped, word)
+			b.unwrapped = b.join(b.unwrapped, word, v)
 		}
-		return appendWrapped(b, j.unwrapped)
+		return appendWrapped(to, b.unwrapped)
 	}
-	return append(b, p.text...)
+	return append(to, p.text...)
 }
 
 // appendEscaped escapes a text as html/template does between tags, in a title and

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // message is a message that is being written: first the fields of its header,
@@ -14,16 +15,35 @@ import (
 type message struct {
 	bytes.Buffer
 	boundary string // the end of each boundary; nobody can guess it
+
+	line      []byte // of a part: since the last whole line, not encoded yet
+	unwrapped []byte // of a paragraph
 }
 
-// usual is how many bytes a message seldom exceeds without its attachment.
-const usual = 16 << 10
+// messages are kept to be used again: the memory of each email is not cleared and
+// collected.
+var messages = sync.Pool{New: func() any { return new(message) }}
+
+// maxKept is how many bytes a message has at most to be kept. Only attachments
+// make one larger.
+const maxKept = 64 << 10
 
 // newMessage begins a message with an attachment of a size.
 func newMessage(attached int) *message {
-	b := &message{boundary: rand.Text()}
-	b.Grow(usual + base64.StdEncoding.EncodedLen(attached)*(base64Line+2)/base64Line)
+	b := messages.Get().(*message)
+	b.Reset()
+	b.boundary = rand.Text()
+	if attached > 0 {
+		b.Grow(maxKept/2 + base64.StdEncoding.EncodedLen(attached)*(base64Line+2)/base64Line)
+	}
 	return b
+}
+
+// release gives the memory of a message to the next one.
+func (b *message) release() {
+	if b != nil && b.Cap() <= maxKept {
+		messages.Put(b)
+	}
 }
 
 // encode makes a text fit for the header (RFC 2047). It leaves ASCII as it is.
@@ -54,30 +74,43 @@ func (b *message) field(name, value string) {
 
 // begin begins a multipart, in the header or as a part of another one.
 func (b *message) begin(subtype string) {
-	b.join("Content-Type: multipart/", subtype, ";\r\n boundary=", subtype, "_", b.boundary, "\r\n\r\n--", subtype, "_", b.boundary, "\r\n")
+	b.add("Content-Type: multipart/", subtype, ";\r\n boundary=", subtype, "_", b.boundary, "\r\n\r\n--", subtype, "_", b.boundary, "\r\n")
 }
 
 // next ends a part of a multipart and begins another.
-func (b *message) next(subtype string) { b.join("\r\n--", subtype, "_", b.boundary, "\r\n") }
+func (b *message) next(subtype string) { b.add("\r\n--", subtype, "_", b.boundary, "\r\n") }
 
 // end ends a multipart.
-func (b *message) end(subtype string) { b.join("\r\n--", subtype, "_", b.boundary, "--\r\n") }
+func (b *message) end(subtype string) { b.add("\r\n--", subtype, "_", b.boundary, "--\r\n") }
 
-// words writes what the email says, as text and as HTML.
-func (b *message) words(j *joiner, s *shape) {
+// body writes what an email says, and the letter that is attached.
+func (b *message) body(email Message, s *shape, v given) {
+	if email.Letter == nil {
+		b.words(s, v)
+		return
+	}
+	b.begin("mixed")
+	b.words(s, v)
+	b.next("mixed")
+	b.attach(fileName(email.Mail.Document), email.Letter)
+	b.end("mixed")
+}
+
+// words writes what an email says, as text and as HTML.
+func (b *message) words(s *shape, v given) {
 	const encoding, end = "Content-Transfer-Encoding: quoted-printable\r\nContent-Type: text/", "; charset=UTF-8\r\n\r\n"
 	b.begin("alternative")
-	b.join(encoding, "plain", end)
-	j.part(s.text)
+	b.add(encoding, "plain", end)
+	b.part(s.text, v)
 	b.next("alternative")
-	b.join(encoding, "html", end)
-	j.part(s.html)
+	b.add(encoding, "html", end)
+	b.part(s.html, v)
 	b.end("alternative")
 }
 
 // attach writes a PDF, whose name must be a word of ASCII letters and digits.
 func (b *message) attach(name string, pdf []byte) {
-	b.join("Content-Disposition: attachment; filename=\"", name, "\"\r\nContent-Transfer-Encoding: base64\r\n",
+	b.add("Content-Disposition: attachment; filename=\"", name, "\"\r\nContent-Transfer-Encoding: base64\r\n",
 		"Content-Type: application/pdf; name=\"", name, "\"\r\n\r\n")
 	for line := range slices.Chunk(pdf, base64Line/4*3) {
 		b.Write(base64.StdEncoding.AppendEncode(b.AvailableBuffer(), line))
@@ -85,7 +118,7 @@ func (b *message) attach(name string, pdf []byte) {
 	}
 }
 
-func (b *message) join(texts ...string) {
+func (b *message) add(texts ...string) {
 	for _, s := range texts {
 		b.WriteString(s)
 	}

@@ -139,6 +139,7 @@ func asOracle(t *testing.T, c *composer, settings Config, message Message) {
 			}
 			t.Fatalf("%s in %q differs at byte %d:\n got %q\nwant %q", message.Mail.Kind, message.Mail.About.Locale, at, around(g, at), around(w, at))
 		}
+		got.release()
 	}
 }
 

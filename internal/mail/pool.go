@@ -85,6 +85,7 @@ func (p *Pool) Send(ctx context.Context, m Message) delivery.Result {
 	if err != nil {
 		return delivery.Result{Outcome: workflow.Deferred, Reply: redact.Reply(err.Error())}
 	}
+	defer out.release()
 	select {
 	case p.busy <- struct{}{}:
 		defer func() { <-p.busy }()

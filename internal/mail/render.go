@@ -258,6 +258,9 @@ func plain(s string) string { return plainUpTo(maxWords, s) }
 
 // plainUpTo is plain for a text of which more, or less, is shown.
 func plainUpTo(most int, s string) string {
+	if len(s) <= most && isPlain(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.IsControl(r):
@@ -272,6 +275,19 @@ func plainUpTo(most int, s string) string {
 		s = string(runes[:most]) + "…"
 	}
 	return s
+}
+
+// isPlain reports whether a text is one line of ASCII words with a space between
+// them.
+func isPlain(s string) bool {
+	last := byte(' ')
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && last == ' ' {
+			return false
+		}
+		last = s[i]
+	}
+	return s == "" || last != ' '
 }
 
 // typed is what a signer who did not sign typed on the signing page. A field is

@@ -154,25 +154,47 @@ func urlPlace(s string) rune {
 	return firstPlace + last - utf8.RuneSelf
 }
 
-// encoded encodes the whole lines among the pieces of a part. Quoted-printable
-// forgets a line at its end, so the result is what encoding everything at once
-// would give.
+// encoded encodes what of a part does not depend on the values before it. After a
+// value that is everything from the next line on. The result is what encoding the
+// whole part at once gives, because quoted-printable forgets a line at its end.
 func encoded(list []piece) []piece {
 	var out []piece
 	for i, p := range list {
-		first, end := bytes.IndexByte(p.text, '\n')+1, bytes.LastIndexByte(p.text, '\n')+1
-		if i == 0 {
-			first = 0
-		}
-		if p.how != asWords || first >= end {
+		if p.how != asWords {
 			out = append(out, p)
 			continue
 		}
-		var b bytes.Buffer
-		q := quotedprintable.NewWriter(&b)
-		_, _ = q.Write(p.text[first:end]) // a buffer takes everything
-		_ = q.Close()
-		out = append(out, piece{how: asWords, text: p.text[:first]}, piece{how: asLines, text: b.Bytes()}, piece{how: asWords, text: p.text[end:]})
+		known := 0 // where the text begins at the beginning of a line
+		if i > 0 {
+			if known = bytes.IndexByte(p.text, '\n') + 1; known == 0 {
+				known = len(p.text)
+			}
+		}
+		done, rest := encodeLines(p.text[known:])
+		for _, p := range []piece{{how: asWords, text: p.text[:known]}, {how: asLines, text: done}, {how: asWords, text: rest}} {
+			if len(p.text) > 0 {
+				out = append(out, p)
+			}
+		}
 	}
 	return out
+}
+
+// encodeLines encodes a text that begins on a line of its own up to its last line
+// break, a soft one if need be, and returns the rest as it is.
+func encodeLines(text []byte) (done, rest []byte) {
+	var b bytes.Buffer
+	q := quotedprintable.NewWriter(&b) // it writes to b at line breaks only
+	ended := 0
+	for i := range text {
+		before := b.Len()
+		_, _ = q.Write(text[i : i+1]) // a buffer takes everything
+		switch {
+		case text[i] == '\n':
+			ended = i + 1
+		case b.Len() > before:
+			ended = i
+		}
+	}
+	return b.Bytes(), text[ended:]
 }
