@@ -1,7 +1,9 @@
 package mail
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/textproto"
 	"time"
@@ -55,7 +57,7 @@ func (s *session) transact(out outgoing) (at delivery.Stage, words string, err e
 		return delivery.AtDATA, "", err
 	}
 	// A message that breaks off is never ended with a dot.
-	if _, err := data.Write(out.content); err != nil {
+	if err := s.body(data, out.content); err != nil {
 		return delivery.AtMessage, "", err
 	}
 	if err := data.Close(); positive(err) != nil {
@@ -65,6 +67,31 @@ func (s *session) transact(out outgoing) (at delivery.Stage, words string, err e
 		words = dc.ServerResponse()
 	}
 	return delivery.AtDot, words, nil
+}
+
+// body writes a message, whose lines end in CR LF, with a second dot before each
+// dot that begins a line (RFC 5321 section 4.5.2). data does that too, one byte at a
+// time; it gets the end of the last line only, and knows by it where the final dot
+// belongs.
+func (s *session) body(data io.Writer, content []byte) error {
+	last := len(content) - len("\r\n")
+	for rest := content[:last]; len(rest) > 0; {
+		if rest[0] == '.' {
+			if err := s.smtp.Text.W.WriteByte('.'); err != nil {
+				return err
+			}
+		}
+		line := bytes.Index(rest, []byte("\n.")) + 1
+		if line == 0 {
+			line = len(rest)
+		}
+		if _, err := s.smtp.Text.W.Write(rest[:line]); err != nil {
+			return err
+		}
+		rest = rest[line:]
+	}
+	_, err := data.Write(content[last:])
+	return err
 }
 
 // positive drops the error of a reply that was another success than the
