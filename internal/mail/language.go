@@ -16,6 +16,9 @@ type language struct {
 	utc   string // behind a day
 	notMe string // why somebody declined who says so of themselves
 
+	// kinds has a function for each kind of email. Of the values of a view, it may
+	// ask only whether they are empty: it gets placeholders. What else the words
+	// depend on is in shapeKey.
 	kinds map[workflow.MailKind]func(view) said
 }
 

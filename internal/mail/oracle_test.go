@@ -249,6 +249,7 @@ func TestComposerWrite_OrdersWithoutNumbersAreAsTheTemplatesWriteThem(t *testing
 	for _, orders := range []int{1, 2, 5, maxListed + 1} {
 		for without := range min(orders, 3) {
 			d := aDocument(orders)
+			asOracle(t, c, settings, Message{Mail: anEmail(workflow.MailSignature, d, d.Email)})
 			d.Orders[without].PhoneNumber = ""
 			asOracle(t, c, settings, Message{Mail: anEmail(workflow.MailSignature, d, d.Email)})
 		}

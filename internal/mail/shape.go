@@ -17,7 +17,8 @@ type shape struct {
 	subject, text, html []piece
 }
 
-// shapeKey is everything except the values on which the words of an email depend.
+// shapeKey is what decides the words of an email: everything on which the functions
+// in english.go and spanish.go and the templates depend, except what the values say.
 type shapeKey struct {
 	language                          *language
 	kind                              workflow.MailKind
@@ -115,8 +116,9 @@ func (p pages) shape(kind workflow.MailKind, v view) (*shape, error) {
 	return &shape{subject: cut(said.Subject, asIs), text: encoded(cut(string(text), asIs)), html: encoded(cut(string(html), asHTML))}, nil
 }
 
-// cut splits a text at its placeholders. Values are written as shown. In URLs,
-// html/template escapes placeholders too: it is the one who knows what is a URL.
+// cut splits a text at its placeholders. Their values are written as shown says, or
+// asURL: html/template writes a placeholder in a URL in the encoding of URLs, which
+// tells where those are.
 func cut(s string, shown how) []piece {
 	var list []piece
 	static := 0 // where the text since the last placeholder begins
