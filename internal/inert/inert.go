@@ -17,6 +17,9 @@ import (
 // stays as it is, but for format characters (Unicode's Cf), which hide and
 // reorder, and are left out. Text of what Text returned is the same again.
 func Text(s string) string {
+	if !strings.ContainsFunc(s, notable) {
+		return s
+	}
 	in := []rune(s)
 	in = keep(in)
 	var out strings.Builder
@@ -34,6 +37,10 @@ func Text(s string) string {
 	}
 	return out.String()
 }
+
+// notable tells the characters at which Text looks closer: what is not ASCII, and
+// the dots, colons and backslashes of ASCII.
+func notable(r rune) bool { return r > unicode.MaxASCII || r == '.' || r == ':' || r == '\\' }
 
 // Email returns an email address as it is, unless its local part would be shown
 // as a link of its own, as in www.example.com/a@example.org; then it is Text.

@@ -1,16 +1,15 @@
 package mail
 
 import (
-	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
-	"io"
 	netmail "net/mail"
+	"strconv"
 	"strings"
 	"time"
 
-	gomail "github.com/wneessen/go-mail"
+	"github.com/emersion/go-msgauth/dkim"
 
 	"countersign/internal/loa"
 	"countersign/internal/mail/mailid"
@@ -19,151 +18,204 @@ import (
 
 // composer writes the messages of pending emails.
 type composer struct {
-	from, replyTo *netmail.Address // replyTo may be nil
-	returnPath    *netmail.Address // of the envelope; nil: from
-	domain        string           // of from; Message-IDs end in it
-	sender        string           // what the text calls the sender
+	headerFrom    string
+	headerReplyTo string           // empty for none
+	envelopeFrom  string           // unless there is a returnPath
+	returnPath    *netmail.Address // of the envelope; nil: envelopeFrom
+	listID        string
+	domain        string // of the sender; Message-IDs end in it
+	sender        string // what the text calls the sender
 	link          func(workflow.Mail) (url string, signBy time.Time)
 	now           func() time.Time
-	pages         pages
+	shapes        shapes
 	dkim          *DKIM         // nil: not signed
 	key           crypto.Signer // of dkim
 }
 
 // outgoing is a message that is ready to be sent.
 type outgoing struct {
-	msg     *gomail.Msg
-	secrets []string // what a server that quotes the message must not bring into a log
+	from, to string // of the envelope, in angle brackets
+	id       workflow.MailID
+	content  []byte   // until release: header and body; each line ends in CR LF
+	release  func()   // ends the use of content
+	secrets  []string // what a server that quotes the message must not bring into a log
 }
 
-func newComposer(c Config) (composer, error) {
-	p := composer{link: c.Link, dkim: c.DKIM, now: c.Now}
+func newComposer(c Config) (*composer, error) {
+	p := &composer{link: c.Link, dkim: c.DKIM, now: c.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
-	var err error
-	if p.from, err = mailbox(c.From); err != nil {
-		return composer{}, fmt.Errorf("sender: %w", err)
+	from, err := mailbox(c.From)
+	if err != nil {
+		return nil, fmt.Errorf("sender: %w", err)
 	}
+	p.headerFrom, p.envelopeFrom = from.String(), (&netmail.Address{Address: from.Address}).String()
 	if c.ReplyTo != "" {
-		if p.replyTo, err = mailbox(c.ReplyTo); err != nil {
-			return composer{}, fmt.Errorf("reply-to: %w", err)
+		replyTo, err := mailbox(c.ReplyTo)
+		if err != nil {
+			return nil, fmt.Errorf("reply-to: %w", err)
 		}
+		p.headerReplyTo = replyTo.String()
 	}
 	if c.ReturnPath != "" {
 		if p.returnPath, err = mailbox(c.ReturnPath); err != nil {
-			return composer{}, fmt.Errorf("return path: %w", err)
+			return nil, fmt.Errorf("return path: %w", err)
 		}
 	}
-	p.domain = domainOf(p.from.Address)
-	if p.sender = plain(p.from.Name); p.sender == "" {
+	p.domain = domainOf(from.Address)
+	p.listID = encode("<authorization." + p.domain + ">")
+	if p.sender = plain(from.Name); p.sender == "" {
 		p.sender = p.domain
 	}
 	if p.key, err = c.DKIM.key(); err != nil {
-		return composer{}, err
+		return nil, err
 	}
-	p.pages, err = parse()
+	p.shapes.pages, err = parse()
 	return p, err
 }
 
 // write writes the message of an email. It fails if the email has no document or its
 // kind has no words.
-func (c composer) write(message Message, to *netmail.Address) (outgoing, error) {
-	m := message.Mail
+func (c *composer) write(email Message, to *netmail.Address) (outgoing, error) {
+	m := email.Mail
 	if m.About == nil {
 		return outgoing{}, errors.New("the email has no document")
 	}
 	w := of(m.About.Locale)
-	say, ok := w.kinds[m.Kind]
-	if !ok {
+	if w.kinds[m.Kind] == nil {
 		return outgoing{}, fmt.Errorf("there are no words for emails of the kind %q", m.Kind)
 	}
 	v := c.view(w, m)
-	v.Attached = message.Letter != nil
-	if m.Kind == workflow.MailSigned && message.Download != "" {
-		v.Link, v.Expires = message.Download, loa.Moment(w.Language, message.Until)
+	v.Attached = email.Letter != nil
+	if m.Kind == workflow.MailSigned && email.Download != "" {
+		v.Link, v.Expires = email.Download, loa.Moment(w.Language, email.Until)
 	}
-	said := say(v)
-	text, html, err := c.pages.render(content{v, said, w})
+	from, err := c.sentBy(m.ID)
+	if err != nil {
+		return outgoing{}, fmt.Errorf("return path: %w", err)
+	}
+	written, err := c.message(email, v, to)
 	if err != nil {
 		return outgoing{}, err
 	}
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	msg.FromMailAddress(c.from)
-	msg.ToMailAddress(to)
-	if c.returnPath != nil {
-		if err := msg.EnvelopeFrom(mailid.ReturnPath(c.returnPath.Address, m.ID)); err != nil {
-			return outgoing{}, fmt.Errorf("return path: %w", err)
-		}
-	}
-	if c.replyTo != nil {
-		msg.ReplyToMailAddress(c.replyTo)
-	}
-	msg.Subject(said.Subject)
-	msg.SetDateWithValue(c.now())
-	c.identify(msg, m)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834
-	// "All" would keep Exchange from reporting a mail that it cannot deliver.
-	msg.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "DR, RN, NRN, OOF, AutoReply")
-	msg.SetGenHeader("List-Id", "<authorization."+c.domain+">") // RFC 2919; for filters
-	msg.SetBodyWriter(gomail.TypeTextPlain, part(text))
-	msg.AddAlternativeWriter(gomail.TypeTextHTML, part(html))
-	if message.Letter != nil {
-		if err := msg.AttachReader(string(m.Document)+".pdf", bytes.NewReader(message.Letter), gomail.WithFileContentType("application/pdf")); err != nil {
-			return outgoing{}, fmt.Errorf("attach the letter: %w", err)
-		}
-	}
+	out := outgoing{from: from, to: to.String(), id: m.ID, content: written.Bytes(), secrets: secrets(v.Link), release: written.release}
 	if c.dkim != nil {
-		msg.SetDKIM(c.signer())
+		if out.content, err = c.sign(out.content); err != nil {
+			return outgoing{}, fmt.Errorf("sign the email by DKIM: %w", err)
+		}
 	}
-	return outgoing{msg: msg, secrets: secrets(v.Link)}, nil
+	return out, nil
 }
 
-// part is how go-mail takes the content of a part without a copy.
-func part(content []byte) func(io.Writer) (int64, error) {
-	return func(w io.Writer) (int64, error) {
-		n, err := w.Write(content)
-		return int64(n), err
+// sentBy returns the sender of an email's envelope.
+func (c *composer) sentBy(id workflow.MailID) (string, error) {
+	if c.returnPath == nil {
+		return c.envelopeFrom, nil
+	}
+	a, err := netmail.ParseAddress(mailid.ReturnPath(c.returnPath.Address, id))
+	if err != nil {
+		return "", err
+	}
+	return (&netmail.Address{Address: a.Address}).String(), nil
+}
+
+// message writes header and body of a message.
+func (c *composer) message(email Message, v view, to *netmail.Address) (*message, error) {
+	values := v.values(nil)
+	shape, err := c.shapes.of(email.Mail.Kind, v, values)
+	if err != nil {
+		return nil, err
+	}
+	href := ""
+	if v.Link != "" {
+		if href, err = c.shapes.pages.href(v.Link); err != nil {
+			return nil, fmt.Errorf("write the link of an email: %w", err)
+		}
+	}
+	b := newMessage(len(email.Letter))
+	c.header(b, email.Mail, b.text(shape.subject, given{values, href}), to)
+	b.body(email, shape, given{values, href})
+	return b, nil
+}
+
+// header writes the header of a message up to its Content-Type.
+func (c *composer) header(b *message, m workflow.Mail, subject string, to *netmail.Address) {
+	b.field("Auto-Submitted", "auto-generated") // RFC 3834
+	b.field("Date", c.now().Format(time.RFC1123Z))
+	own, answers, references := c.identify(m)
+	if answers != "" {
+		b.field("In-Reply-To", encode(answers))
+	}
+	b.field("List-Id", c.listID) // RFC 2919; for filters
+	b.field("MIME-Version", "1.0")
+	b.field("Message-ID", encode(own))
+	if references != "" {
+		b.field("References", encode(references))
+	}
+	b.field("Subject", encode(subject))
+	// "All" would keep Exchange from reporting a mail that it cannot deliver.
+	b.field("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply")
+	b.field(mailid.Header, encode(string(m.ID)))
+	b.field("From", c.headerFrom)
+	b.field("To", to.String())
+	if c.headerReplyTo != "" {
+		b.field("Reply-To", c.headerReplyTo)
 	}
 }
 
-// identify gives a message its id, which is the same each time the mail is
-// tried, and the references by which mail programs show the mails about one
-// document together. A cc never got the signature mail that these name; a
+// fileName is what the letter of a document is called. A sid has letters and digits
+// only; whatever else is in one is left out.
+func fileName(document workflow.SID) string {
+	return strings.Map(func(r rune) rune {
+		if !alphanumeric(r) {
+			return -1
+		}
+		return r
+	}, string(document)) + ".pdf"
+}
+
+// identify returns the Message-ID of an email, which is the same each time the email
+// is tried, and the references by which mail programs show the emails about one
+// document together. A cc never got the signature email that these name; a
 // common root groups all the same (RFC 5322 section 3.6.4).
-func (c composer) identify(msg *gomail.Msg, m workflow.Mail) {
-	msg.SetMessageIDWithValue(string(m.ID) + "@" + c.domain)
-	msg.SetGenHeader(mailid.Header, string(m.ID))
-	first, current := c.root(m.Document, 1), c.root(m.Document, m.Round)
-	switch own := "<" + string(m.ID) + "@" + c.domain + ">"; {
-	case own == first:
-	case own == current:
-		msg.SetGenHeader(gomail.HeaderReferences, first)
-	case m.Round > 1:
-		msg.SetGenHeader(gomail.HeaderInReplyTo, current)
-		msg.SetGenHeader(gomail.HeaderReferences, first+" "+current)
-	default:
-		msg.SetGenHeader(gomail.HeaderInReplyTo, current)
-		msg.SetGenHeader(gomail.HeaderReferences, current)
+func (c *composer) identify(m workflow.Mail) (own, answers, references string) {
+	own = "<" + string(m.ID) + "@" + c.domain + ">"
+	first := c.root(m.Document, 1)
+	if own == first {
+		return own, "", ""
 	}
+	current := c.root(m.Document, m.Round)
+	switch {
+	case own == current:
+		return own, "", first
+	case m.Round > 1:
+		return own, current, first + " " + current
+	}
+	return own, current, current
 }
 
 // root is the Message-ID of a round's signature mail.
-func (c composer) root(document workflow.SID, round int) string {
-	return fmt.Sprintf("<%s.%d.%s.0@%s>", document, round, workflow.MailSignature, c.domain)
+func (c *composer) root(document workflow.SID, round int) string {
+	return "<" + string(document) + "." + strconv.Itoa(round) + "." + string(workflow.MailSignature) + ".0@" + c.domain + ">"
 }
 
-// signer makes a signer for one message: go-mail's keeps state of its own. The
-// header fields that say who speaks to whom are signed once more than they are
-// there, so that none can be added (RFC 6376 section 8.15).
-//
-// The list is as long as it can be: go-mail 0.8.1 folds a tag of more than
-// maxTag characters after it has signed it unfolded, and nobody can verify that.
-func (c composer) signer() *gomail.DKIMSigner {
-	s := gomail.NewDKIMSigner(c.dkim.Domain, c.dkim.Selector, c.key)
-	s.SignHeaders("From", "To", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type")
-	s.OversignHeaders("From", "To", "Subject")
-	return s
+// signed are the header fields of the DKIM signature. Those that say who speaks
+// to whom are listed once more than they are there, so that none can be added
+// (RFC 6376 section 8.15).
+var signed = []string{"From", "To", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type", "From", "To", "Subject"}
+
+// sign puts the DKIM signature before a message.
+func (c *composer) sign(content []byte) ([]byte, error) {
+	s, err := dkim.NewSigner(c.dkim.options(c.key))
+	if err != nil {
+		return nil, err
+	}
+	_, wrong := s.Write(content)
+	if err := errors.Join(wrong, s.Close()); err != nil {
+		return nil, err
+	}
+	return append([]byte(s.Signature()), content...), nil
 }
 
 // secrets lists what of a link must not be repeated: the link, and every part

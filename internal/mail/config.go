@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/emersion/go-msgauth/dkim"
 	gomail "github.com/wneessen/go-mail"
 
 	"countersign/internal/smtpurl"
@@ -52,7 +53,7 @@ type DKIM struct {
 
 const (
 	defaultIdle = 30 * time.Second
-	maxTag      = 70 // characters in a tag of a DKIM signature that survive go-mail's folding
+	maxName     = 253 // characters of a DNS name as it is written, RFC 1035 section 2.3.4
 )
 
 // check checks the settings that New does not parse.
@@ -90,8 +91,8 @@ func (d *DKIM) key() (crypto.Signer, error) {
 	if d.Domain == "" || d.Selector == "" || strings.ContainsFunc(d.Domain+d.Selector, notInTag) {
 		return nil, errors.New("dkim must have a domain and a selector, both plain names")
 	}
-	if len(d.Domain) > maxTag || len(d.Selector) > maxTag {
-		return nil, fmt.Errorf("dkim: domain and selector must have at most %d characters each", maxTag)
+	if n := len(d.Selector + "._domainkey." + d.Domain); n > maxName {
+		return nil, fmt.Errorf("dkim: selector and domain make a DNS name of %d characters, which must have at most %d", n, maxName)
 	}
 	pem, err := os.ReadFile(d.KeyFile)
 	if err != nil {
@@ -101,10 +102,15 @@ func (d *DKIM) key() (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the dkim key %s: %w", d.KeyFile, err)
 	}
-	if err := gomail.NewDKIMSigner(d.Domain, d.Selector, key).ValidateConfig(); err != nil {
-		return nil, fmt.Errorf("dkim: %w", err)
-	}
 	return key, nil
+}
+
+// options are how messages are signed.
+func (d *DKIM) options(key crypto.Signer) *dkim.SignOptions {
+	return &dkim.SignOptions{
+		Domain: d.Domain, Selector: d.Selector, Signer: key, HeaderKeys: signed,
+		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
+	}
 }
 
 // notInTag tells the characters that no domain and no selector has.

@@ -27,9 +27,9 @@ func TestNew_RefusesBadSettings(t *testing.T) {
 		{"a sender that is not ASCII", func(c *mail.Config) { c.From = "josé@example.com" }, "sender"},
 		{"a sender of two lines", func(c *mail.Config) { c.From = "Team\r\nBcc: eve@example.net <loa@example.com>" }, "sender"},
 		{"a sender of two encoded lines", func(c *mail.Config) { c.From = "=?utf-8?q?Team=0D=0ABcc:?= <loa@example.com>" }, "sender"},
-		{"dkim with a domain too long to sign", func(c *mail.Config) {
-			c.DKIM = &mail.DKIM{Domain: strings.Repeat("a", 71), Selector: "s", KeyFile: badKey}
-		}, "70 characters"},
+		{"dkim with a domain too long for DNS", func(c *mail.Config) {
+			c.DKIM = &mail.DKIM{Domain: strings.Repeat("a.", 120) + "a", Selector: "s", KeyFile: badKey}
+		}, "at most 253"},
 		{"no mailbox to reply to", func(c *mail.Config) { c.ReplyTo = "nobody" }, "reply-to"},
 		{"no mailbox to report to", func(c *mail.Config) { c.ReturnPath = "nobody" }, "return path"},
 		{"no pool", func(c *mail.Config) { c.Pool = 0 }, "pool"},

@@ -10,7 +10,7 @@ var english = language{
 	Language: "en",
 	Letter:   "Letter of authorization",
 	order:    "Order ",
-	more:     "and %d more",
+	more:     "and %s more",
 	utc:      "(UTC)",
 	notMe:    "not the right person",
 	Instead:  "If the button does not work, open this link:",
@@ -27,19 +27,19 @@ var english = language{
 // englishAbout ends a subject: the letter, and the numbers that it is for.
 func englishAbout(v view) string {
 	s := "letter of authorization"
-	switch n := v.count(); n {
+	switch len(v.Numbers) {
 	case 0:
 		return s
 	case 1:
 		return s + " for " + v.Numbers[0]
 	default:
-		return fmt.Sprintf("%s for %d phone numbers", s, n)
+		return fmt.Sprintf("%s for %s phone numbers", s, v.Total)
 	}
 }
 
 // englishNumbers is what a sentence calls the numbers that are listed below it.
 func englishNumbers(v view) string {
-	return pick(v.count(), "phone numbers", "the phone number below", "the phone numbers below")
+	return pick(len(v.Numbers), "phone numbers", "the phone number below", "the phone numbers below")
 }
 
 func englishList(v view) []fact { return v.list("Phone number", "Phone numbers") }

@@ -4,25 +4,15 @@ import (
 	"encoding/hex"
 	"strings"
 
-	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
-
-	"countersign/internal/mail/mailid"
 )
 
 // envelope is what the envelope of an email says beside sender and recipient, to
 // a server that offers DSN (RFC 3461): which email its reports are about.
 type envelope struct{ id, recipient string }
 
-// envelopeOf reads the envelope of a message to one recipient.
-func envelopeOf(msg *gomail.Msg) (e envelope) {
-	if ids := msg.GetGenHeader(mailid.Header); len(ids) > 0 {
-		e.id = ids[0]
-	}
-	if to, err := msg.GetRecipients(); err == nil && len(to) > 0 {
-		e.recipient = strings.TrimSuffix(strings.TrimPrefix(to[0], "<"), ">")
-	}
-	return e
+func (out outgoing) envelope() envelope {
+	return envelope{string(out.id), strings.TrimSuffix(strings.TrimPrefix(out.to, "<"), ">")}
 }
 
 const (
@@ -51,8 +41,7 @@ func (e envelope) rcpt() string {
 
 // name names the next email in its envelope. go-mail adds RET and NOTIFY if the
 // server offers DSN, knows neither ENVID nor ORCPT, and writes what it is given.
-func name(c *smtp.Client, msg *gomail.Msg) {
-	e := envelopeOf(msg)
+func name(c *smtp.Client, e envelope) {
 	c.SetDSNMailReturnOption(e.mail())
 	c.SetDSNRcptNotifyOption(e.rcpt())
 }

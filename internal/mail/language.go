@@ -12,10 +12,13 @@ type language struct {
 	Instead  string // in front of the link, below the button
 
 	order string // in front of the sid of an order without a number
-	more  string // numbers that are not listed; has a %d in it
+	more  string // numbers that are not listed; has a %s in it
 	utc   string // behind a day
 	notMe string // why somebody declined who says so of themselves
 
+	// kinds has a function for each kind of email. Of the values of a view, it may
+	// ask only whether they are empty: it gets placeholders. What else the words
+	// depend on is in shapeKey.
 	kinds map[workflow.MailKind]func(view) said
 }
 

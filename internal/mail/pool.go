@@ -18,7 +18,7 @@ import (
 // called at once.
 type Pool struct {
 	dialer   *dialer
-	composer composer
+	composer *composer
 	jury     jury
 	idle     time.Duration
 
@@ -85,6 +85,7 @@ func (p *Pool) Send(ctx context.Context, m Message) delivery.Result {
 	if err != nil {
 		return delivery.Result{Outcome: workflow.Deferred, Reply: redact.Reply(err.Error())}
 	}
+	defer out.release()
 	select {
 	case p.busy <- struct{}{}:
 		defer func() { <-p.busy }()
@@ -112,7 +113,7 @@ func (p *Pool) deliver(out outgoing, until time.Time) delivery.Result {
 	}
 	limit := 0
 	if s != nil {
-		r := s.send(out.msg, until)
+		r := s.send(out, until)
 		taken := s.taken
 		p.give(s, r)
 		if !tired(r) || !time.Now().Before(until) {
@@ -125,7 +126,7 @@ func (p *Pool) deliver(out outgoing, until time.Time) delivery.Result {
 	if s, err = p.dialer.dial(until); err != nil {
 		return setup(err)
 	}
-	r := s.send(out.msg, until)
+	r := s.send(out, until)
 	if r.Outcome == workflow.Accepted && limit > 0 {
 		p.learn(limit)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	htmltemplate "html/template"
+	"strconv"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -25,7 +26,13 @@ var files embed.FS
 type pages struct {
 	text *texttemplate.Template
 	html *htmltemplate.Template
+	link *htmltemplate.Template // a URL between linkOpen and linkClose
 }
+
+const (
+	linkOpen  = `<a href="`
+	linkClose = `">`
+)
 
 // parse reads the templates.
 func parse() (pages, error) {
@@ -38,7 +45,11 @@ func parse() (pages, error) {
 	if err != nil {
 		return pages{}, fmt.Errorf("read the page of mails: %w", err)
 	}
-	return pages{text, html}, nil
+	link, err := htmltemplate.New("link").Parse(linkOpen + "{{.}}" + linkClose)
+	if err != nil {
+		return pages{}, fmt.Errorf("read the link of emails: %w", err)
+	}
+	return pages{text, html, link}, nil
 }
 
 // content is what both parts of a mail show.
@@ -51,7 +62,6 @@ type content struct {
 // render writes both parts of a mail.
 func (p pages) render(c content) (text, html []byte, err error) {
 	var b bytes.Buffer
-	b.Grow(usual)
 	if err := p.text.Execute(&b, c); err != nil {
 		return nil, nil, fmt.Errorf("write the text of a mail: %w", err)
 	}
@@ -61,9 +71,6 @@ func (p pages) render(c content) (text, html []byte, err error) {
 	}
 	return b.Bytes()[:n], b.Bytes()[n:], nil
 }
-
-// usual is how many bytes the two parts of a mail seldom exceed together.
-const usual = 16 << 10
 
 // Outlook draws with Word, which knows no greatest width and takes a serif
 // if it does not know a font. These comments are for it alone;
@@ -82,11 +89,12 @@ func (content) OutlookClose() htmltemplate.HTML { return outlookClose }
 // view is what a mail can tell, in its language.
 type view struct {
 	Sender   string
-	Document workflow.SID
+	Document string
 	Role     string // who is to sign: "Owner, owner@example.com"
 	Mine     bool   // the recipient is the signer
 	Numbers  []string
-	More     int    // numbers that are not listed
+	More     string // how many numbers are not listed; empty for none
+	Total    string // how many numbers the letter is for
 	Date     string // of what the mail tells
 	Digest   string // of the letter; only once it is signed
 	Declined bool   // the signer has canceled it
@@ -100,22 +108,35 @@ type view struct {
 	language *language
 }
 
+// values are the texts of a view that differ between emails of one shape, in a
+// fixed order. They are appended to list.
+func (v *view) values(list []*string) []*string {
+	list = append(list, &v.Sender, &v.Document, &v.Role, &v.More, &v.Total, &v.Date, &v.Digest, &v.Reason, &v.Person, &v.Link, &v.Expires)
+	for i := range v.Numbers {
+		list = append(list, &v.Numbers[i])
+	}
+	return list
+}
+
 // maxListed is how many numbers a mail lists.
 const maxListed = 20
 
 // view gathers what a mail says. The link goes into the mails that ask for the
 // signature, and nowhere else: who reads it can sign.
-func (c composer) view(w *language, m workflow.Mail) view {
+func (c *composer) view(w *language, m workflow.Mail) view {
 	d := m.About
 	v := view{
-		Sender: c.sender, Document: d.SID, Role: inert.Email(plain(d.Email)), Mine: strings.EqualFold(m.Recipient, d.Email),
+		Sender: c.sender, Document: string(d.SID), Role: inert.Email(plain(d.Email)), Mine: strings.EqualFold(m.Recipient, d.Email),
 		Date: loa.Date(w.Language, m.CausedAt), language: w,
 	}
 	if title := foreign(d.ContactTitle); title != "" {
 		v.Role = title + ", " + v.Role
 	}
 	v.Numbers, v.columns = w.numbers(d.Orders[:min(len(d.Orders), maxListed)])
-	v.More = len(d.Orders) - len(v.Numbers)
+	v.Total = strconv.Itoa(len(d.Orders))
+	if more := len(d.Orders) - len(v.Numbers); more > 0 {
+		v.More = strconv.Itoa(more)
+	}
 	switch m.Kind {
 	case workflow.MailSignature, workflow.MailReminder:
 		var expires time.Time
@@ -141,16 +162,13 @@ func (c composer) view(w *language, m workflow.Mail) view {
 	return v
 }
 
-// count is how many numbers the letter is for.
-func (v view) count() int { return len(v.Numbers) + v.More }
-
 // list is the fact that lists the numbers.
 func (v view) list(one, many string) []fact {
-	if v.count() == 0 {
+	if len(v.Numbers) == 0 {
 		return nil
 	}
-	f := fact{Label: pick(v.count(), "", one, many), Values: v.Numbers, Columns: v.columns}
-	if v.More > 0 {
+	f := fact{Label: pick(len(v.Numbers), "", one, many), Values: v.Numbers, Columns: v.columns}
+	if v.More != "" {
 		f.More = fmt.Sprintf(v.language.more, v.More)
 	}
 	return []fact{f}
@@ -194,25 +212,34 @@ func (w *language) numbers(orders []workflow.Order) (list []string, columns int)
 // 78 at most.
 const maxLine = 72
 
-// wrap writes a paragraph in lines.
+// wrap writes a paragraph in lines. If it has placeholders, their values decide
+// later where the lines end.
 func wrap(p paragraph) string {
-	var b strings.Builder
+	text := p.Strong + " " + p.Text
+	if strings.ContainsFunc(text, func(r rune) bool { return firstPlace <= r && r < openPlace }) {
+		return string(openPlace) + text + string(closePlace)
+	}
+	return string(appendWrapped(nil, []byte(text)))
+}
+
+// appendWrapped appends a text in lines.
+func appendWrapped(b, text []byte) []byte {
 	length := 0
-	for _, word := range strings.Fields(p.Strong + " " + p.Text) {
-		n := utf8.RuneCountInString(word)
+	for word := range bytes.FieldsSeq(text) {
+		n := utf8.RuneCount(word)
 		switch {
 		case length == 0:
 		case length+1+n > maxLine:
-			b.WriteByte('\n')
+			b = append(b, '\n')
 			length = 0
 		default:
-			b.WriteByte(' ')
+			b = append(b, ' ')
 			length++
 		}
-		b.WriteString(word)
+		b = append(b, word...)
 		length += n
 	}
-	return b.String()
+	return b
 }
 
 // How much of a text from outside a mail shows, in runes.
@@ -231,6 +258,9 @@ func plain(s string) string { return plainUpTo(maxWords, s) }
 
 // plainUpTo is plain for a text of which more, or less, is shown.
 func plainUpTo(most int, s string) string {
+	if len(s) <= most && isPlain(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.IsControl(r):
@@ -245,6 +275,19 @@ func plainUpTo(most int, s string) string {
 		s = string(runes[:most]) + "…"
 	}
 	return s
+}
+
+// isPlain reports whether a text is one line of ASCII words with a space between
+// them.
+func isPlain(s string) bool {
+	last := byte(' ')
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && last == ' ' {
+			return false
+		}
+		last = s[i]
+	}
+	return s == "" || last != ' '
 }
 
 // typed is what a signer who did not sign typed on the signing page. A field is

@@ -1,13 +1,13 @@
 package mail
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"time"
 
-	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 
 	"countersign/internal/delivery"
@@ -27,13 +27,13 @@ type session struct {
 const farewell = 2 * time.Second
 
 // send sends one mail until a moment.
-func (s *session) send(msg *gomail.Msg, until time.Time) delivery.Result {
+func (s *session) send(out outgoing, until time.Time) delivery.Result {
 	if err := s.conn.SetDeadline(until); err != nil {
 		return result(delivery.AtMAIL, 0, "", err)
 	}
-	name(s.smtp, msg)
+	name(s.smtp, out.envelope())
 	failpoint.Hit("dialogue")
-	at, words, err := s.transact(msg)
+	at, words, err := s.transact(out)
 	failpoint.Hit("answered")
 	r := result(at, 250, words, err)
 	if at == delivery.AtDot && r.Code/100 == 2 {
@@ -45,19 +45,11 @@ func (s *session) send(msg *gomail.Msg, until time.Time) delivery.Result {
 // transact takes a mail through MAIL, RCPT and DATA to the final dot (RFC 5321
 // section 3.3), and says how far it came. The words are those by which the server
 // accepted the mail.
-func (s *session) transact(msg *gomail.Msg) (at delivery.Stage, words string, err error) {
-	from, err := msg.GetSender(false)
-	if err != nil {
+func (s *session) transact(out outgoing) (at delivery.Stage, words string, err error) {
+	if err := positive(s.smtp.Mail(out.from)); err != nil {
 		return delivery.AtMAIL, "", err
 	}
-	to, err := msg.GetRecipients()
-	if err != nil || len(to) != 1 {
-		return delivery.AtMAIL, "", fmt.Errorf("the mail has %d recipients, and must have one: %w", len(to), err)
-	}
-	if err := positive(s.smtp.Mail(from)); err != nil {
-		return delivery.AtMAIL, "", err
-	}
-	if err := positive(s.smtp.Rcpt(to[0])); err != nil {
+	if err := positive(s.smtp.Rcpt(out.to)); err != nil {
 		return delivery.AtRCPT, "", err
 	}
 	data, err := s.smtp.Data()
@@ -65,7 +57,7 @@ func (s *session) transact(msg *gomail.Msg) (at delivery.Stage, words string, er
 		return delivery.AtDATA, "", err
 	}
 	// A message that breaks off is never ended with a dot.
-	if _, err := msg.WriteTo(data); err != nil {
+	if err := s.body(data, out.content); err != nil {
 		return delivery.AtMessage, "", err
 	}
 	if err := data.Close(); positive(err) != nil {
@@ -75,6 +67,31 @@ func (s *session) transact(msg *gomail.Msg) (at delivery.Stage, words string, er
 		words = dc.ServerResponse()
 	}
 	return delivery.AtDot, words, nil
+}
+
+// body writes a message, whose lines end in CR LF, with a second dot before each
+// dot that begins a line (RFC 5321 section 4.5.2). data does that too, one byte at a
+// time; it gets the end of the last line only, and knows by it where the final dot
+// belongs.
+func (s *session) body(data io.Writer, content []byte) error {
+	last := len(content) - len("\r\n")
+	for rest := content[:last]; len(rest) > 0; {
+		if rest[0] == '.' {
+			if err := s.smtp.Text.W.WriteByte('.'); err != nil {
+				return err
+			}
+		}
+		line := bytes.Index(rest, []byte("\n.")) + 1
+		if line == 0 {
+			line = len(rest)
+		}
+		if _, err := s.smtp.Text.W.Write(rest[:line]); err != nil {
+			return err
+		}
+		rest = rest[line:]
+	}
+	_, err := data.Write(content[last:])
+	return err
 }
 
 // positive drops the error of a reply that was another success than the

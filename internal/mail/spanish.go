@@ -10,7 +10,7 @@ var spanish = language{
 	Language: "es",
 	Letter:   "Carta de autorización",
 	order:    "Orden ",
-	more:     "y %d más",
+	more:     "y %s más",
 	utc:      "(UTC)",
 	notMe:    "no es la persona indicada",
 	Instead:  "Si el botón no funciona, abra este enlace:",
@@ -27,20 +27,20 @@ var spanish = language{
 // spanishAbout ends a subject: the letter, and the numbers that it is for.
 func spanishAbout(v view) string {
 	s := "carta de autorización"
-	switch n := v.count(); n {
+	switch len(v.Numbers) {
 	case 0:
 		return s
 	case 1:
 		return s + " para " + v.Numbers[0]
 	default:
-		return fmt.Sprintf("%s para %d números de teléfono", s, n)
+		return fmt.Sprintf("%s para %s números de teléfono", s, v.Total)
 	}
 }
 
 // spanishNumbers is what a sentence calls the numbers that are listed below it,
 // behind "de".
 func spanishNumbers(v view) string {
-	return pick(v.count(), "de números de teléfono", "del número de teléfono que figura abajo", "de los números de teléfono que figuran abajo")
+	return pick(len(v.Numbers), "de números de teléfono", "del número de teléfono que figura abajo", "de los números de teléfono que figuran abajo")
 }
 
 func spanishList(v view) []fact { return v.list("Número de teléfono", "Números de teléfono") }

@@ -18,6 +18,7 @@ func TestHuman(t *testing.T) {
 		{"Berlin", "+493012345678", "+49 30 12345678"},
 		{"empty", "", ""},
 		{"too short", "+1415", "+1415"},
+		{"one digit too many for the plan", "+141555501000", "+141555501000"},
 		{"no plus", "4155550100", "4155550100"},
 		{"words", "call me", "call me"},
 	} {
