@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"countersign/db/internal/sqlc"
 	"countersign/internal/failpoint"
@@ -80,21 +81,17 @@ func (b *batch) flushDocuments(ctx context.Context) error {
 }
 
 // flushHolders writes which orders and telephone numbers have come to a document
-// or left one. What changed hands is taken from one before it is given to the other.
+// or left one.
 func (b *batch) flushHolders(ctx context.Context) error {
-	if len(b.passed.list) == 0 {
-		return nil
-	}
-	if err := b.q.DeleteHolders(ctx, encode(b.passed.list)); err != nil {
-		return err
-	}
 	var list [][]any
 	for _, key := range b.passed.list {
 		if h, ok := b.holders[key]; ok {
 			list = append(list, []any{key, h.Document, h.Account})
+		} else if err := b.q.DeleteHolder(ctx, key); err != nil {
+			return err
 		}
 	}
-	return rows(ctx, b.q.AddHolders, list)
+	return rows(ctx, b.q.PutHolders, list)
 }
 
 func (b *batch) flushMails(ctx context.Context) error {
@@ -117,10 +114,8 @@ func (b *batch) flushOutbox(ctx context.Context) error {
 	for _, subject := range b.dropped {
 		dropped[subject] = true
 	}
-	subjects := make([]string, len(b.pending))
-	for i, o := range b.pending {
+	for _, o := range b.pending {
 		subject := o.Subject()
-		subjects[i] = subject
 		settled := int64(b.done[subject])
 		if dropped[subject] {
 			settled = droppedSeq
@@ -129,12 +124,8 @@ func (b *batch) flushOutbox(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(subjects) > 0 {
-		// After a log has lost its tail two replicas may owe an event at
-		// different entries: what was read back before that is on the log already.
-		if err := b.q.FinishOutboxEventsMet(ctx, encode(subjects)); err != nil {
-			return err
-		}
+	if err := b.finishMet(ctx); err != nil {
+		return err
 	}
 	for _, subject := range b.dropped {
 		if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: droppedSeq, Subject: subject}); err != nil {
@@ -144,6 +135,32 @@ func (b *batch) flushOutbox(ctx context.Context) error {
 	for subject, seq := range b.done {
 		if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: int64(seq), Subject: subject}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// finishMet finishes the pending events that were read back before they became
+// pending: after a log has lost its tail, two replicas may do that at different
+// entries.
+func (b *batch) finishMet(ctx context.Context) error {
+	if len(b.pending) == 0 {
+		return nil
+	}
+	keys := make([]workflow.Identity, len(b.pending))
+	for i, o := range b.pending {
+		account := workflow.SID(strings.TrimRight(string(o.Account), "_")) // the inbox has none for nobody's
+		keys[i] = workflow.Identity{Account: account, Source: workflow.Source, ID: strings.TrimPrefix(o.Subject(), workflow.SubjectPrefix)}
+	}
+	met, err := knownEvents(ctx, b.q, keys)
+	if err != nil || len(met) == 0 {
+		return err
+	}
+	for i, o := range b.pending {
+		if seq := met[keys[i]]; seq > 0 {
+			if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: seq, Subject: o.Subject()}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -171,14 +188,11 @@ func (b *batch) flushParked(ctx context.Context) error {
 
 // flushTimers writes the timers of the documents whose timers are others now.
 func (b *batch) flushTimers(ctx context.Context) error {
-	if len(b.timed.list) == 0 {
-		return nil
-	}
-	if err := b.q.DeleteTimers(ctx, encode(b.timed.list)); err != nil {
-		return err
-	}
 	var list [][]any
 	for _, sid := range b.timed.list {
+		if err := b.q.DeleteTimers(ctx, sid); err != nil {
+			return err
+		}
 		for _, t := range b.states[sid].Timers {
 			list = append(list, []any{sid, t.Kind, t.Number, ms(t.Due), t.Every.Milliseconds(), t.More, t.Early})
 		}

@@ -60,16 +60,8 @@ func touched(entries []workflow.Entry) []workflow.SID {
 	return set.list
 }
 
-func (b *batch) loadKnown(ctx context.Context, entries []workflow.Entry) error {
-	keys := make([][3]string, len(entries))
-	for i, e := range entries {
-		keys[i] = [3]string{string(e.Account), e.Source, e.ID}
-	}
-	rows, err := b.q.KnownEvents(ctx, encode(keys))
-	b.known = make(map[workflow.Identity]int64, len(rows))
-	for _, r := range rows {
-		b.known[workflow.Identity{Account: r.AccountSID, Source: r.Source, ID: r.EventID}] = r.Sequence
-	}
+func (b *batch) loadKnown(ctx context.Context, entries []workflow.Entry) (err error) {
+	b.known, err = knownEvents(ctx, b.q, identities(entries))
 	return err
 }
 

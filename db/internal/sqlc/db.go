@@ -36,9 +36,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
 	}
-	if q.addHoldersStmt, err = db.PrepareContext(ctx, addHolders); err != nil {
-		return nil, fmt.Errorf("error preparing query AddHolders: %w", err)
-	}
 	if q.addOutboxEventStmt, err = db.PrepareContext(ctx, addOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query AddOutboxEvent: %w", err)
 	}
@@ -99,11 +96,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteHistoryStmt, err = db.PrepareContext(ctx, deleteHistory); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteHistory: %w", err)
 	}
-	if q.deleteHoldersStmt, err = db.PrepareContext(ctx, deleteHolders); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteHolders: %w", err)
+	if q.deleteHolderStmt, err = db.PrepareContext(ctx, deleteHolder); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteHolder: %w", err)
 	}
-	if q.deleteHoldersOfStmt, err = db.PrepareContext(ctx, deleteHoldersOf); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteHoldersOf: %w", err)
+	if q.deleteHolderOfStmt, err = db.PrepareContext(ctx, deleteHolderOf); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteHolderOf: %w", err)
 	}
 	if q.deleteInboxStmt, err = db.PrepareContext(ctx, deleteInbox); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteInbox: %w", err)
@@ -114,8 +111,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteOutboxEventsStmt, err = db.PrepareContext(ctx, deleteOutboxEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteOutboxEvents: %w", err)
 	}
-	if q.deleteOutboxSubjectsStmt, err = db.PrepareContext(ctx, deleteOutboxSubjects); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteOutboxSubjects: %w", err)
+	if q.deleteOutboxSubjectStmt, err = db.PrepareContext(ctx, deleteOutboxSubject); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOutboxSubject: %w", err)
 	}
 	if q.deleteParkedStmt, err = db.PrepareContext(ctx, deleteParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteParked: %w", err)
@@ -152,9 +149,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.finishOutboxEventStmt, err = db.PrepareContext(ctx, finishOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query FinishOutboxEvent: %w", err)
-	}
-	if q.finishOutboxEventsMetStmt, err = db.PrepareContext(ctx, finishOutboxEventsMet); err != nil {
-		return nil, fmt.Errorf("error preparing query FinishOutboxEventsMet: %w", err)
 	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
@@ -285,6 +279,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putErasedStmt, err = db.PrepareContext(ctx, putErased); err != nil {
 		return nil, fmt.Errorf("error preparing query PutErased: %w", err)
 	}
+	if q.putHoldersStmt, err = db.PrepareContext(ctx, putHolders); err != nil {
+		return nil, fmt.Errorf("error preparing query PutHolders: %w", err)
+	}
 	if q.putMailStmt, err = db.PrepareContext(ctx, putMail); err != nil {
 		return nil, fmt.Errorf("error preparing query PutMail: %w", err)
 	}
@@ -356,11 +353,6 @@ func (q *Queries) Close() error {
 	if q.addClosedStmt != nil {
 		if cerr := q.addClosedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addClosedStmt: %w", cerr)
-		}
-	}
-	if q.addHoldersStmt != nil {
-		if cerr := q.addHoldersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addHoldersStmt: %w", cerr)
 		}
 	}
 	if q.addOutboxEventStmt != nil {
@@ -463,14 +455,14 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteHistoryStmt: %w", cerr)
 		}
 	}
-	if q.deleteHoldersStmt != nil {
-		if cerr := q.deleteHoldersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteHoldersStmt: %w", cerr)
+	if q.deleteHolderStmt != nil {
+		if cerr := q.deleteHolderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteHolderStmt: %w", cerr)
 		}
 	}
-	if q.deleteHoldersOfStmt != nil {
-		if cerr := q.deleteHoldersOfStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteHoldersOfStmt: %w", cerr)
+	if q.deleteHolderOfStmt != nil {
+		if cerr := q.deleteHolderOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteHolderOfStmt: %w", cerr)
 		}
 	}
 	if q.deleteInboxStmt != nil {
@@ -488,9 +480,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteOutboxEventsStmt: %w", cerr)
 		}
 	}
-	if q.deleteOutboxSubjectsStmt != nil {
-		if cerr := q.deleteOutboxSubjectsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteOutboxSubjectsStmt: %w", cerr)
+	if q.deleteOutboxSubjectStmt != nil {
+		if cerr := q.deleteOutboxSubjectStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOutboxSubjectStmt: %w", cerr)
 		}
 	}
 	if q.deleteParkedStmt != nil {
@@ -551,11 +543,6 @@ func (q *Queries) Close() error {
 	if q.finishOutboxEventStmt != nil {
 		if cerr := q.finishOutboxEventStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing finishOutboxEventStmt: %w", cerr)
-		}
-	}
-	if q.finishOutboxEventsMetStmt != nil {
-		if cerr := q.finishOutboxEventsMetStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing finishOutboxEventsMetStmt: %w", cerr)
 		}
 	}
 	if q.getDocumentStmt != nil {
@@ -773,6 +760,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putErasedStmt: %w", cerr)
 		}
 	}
+	if q.putHoldersStmt != nil {
+		if cerr := q.putHoldersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putHoldersStmt: %w", cerr)
+		}
+	}
 	if q.putMailStmt != nil {
 		if cerr := q.putMailStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putMailStmt: %w", cerr)
@@ -896,7 +888,6 @@ type Queries struct {
 	addBlockedStmt            *sql.Stmt
 	addBouncesStmt            *sql.Stmt
 	addClosedStmt             *sql.Stmt
-	addHoldersStmt            *sql.Stmt
 	addOutboxEventStmt        *sql.Stmt
 	addParkedStmt             *sql.Stmt
 	addRefusalsStmt           *sql.Stmt
@@ -917,12 +908,12 @@ type Queries struct {
 	deleteDocumentStmt        *sql.Stmt
 	deleteDocumentParkedStmt  *sql.Stmt
 	deleteHistoryStmt         *sql.Stmt
-	deleteHoldersStmt         *sql.Stmt
-	deleteHoldersOfStmt       *sql.Stmt
+	deleteHolderStmt          *sql.Stmt
+	deleteHolderOfStmt        *sql.Stmt
 	deleteInboxStmt           *sql.Stmt
 	deleteMailsStmt           *sql.Stmt
 	deleteOutboxEventsStmt    *sql.Stmt
-	deleteOutboxSubjectsStmt  *sql.Stmt
+	deleteOutboxSubjectStmt   *sql.Stmt
 	deleteParkedStmt          *sql.Stmt
 	deleteRefusalsStmt        *sql.Stmt
 	deleteTimersStmt          *sql.Stmt
@@ -935,7 +926,6 @@ type Queries struct {
 	dueEventsStmt             *sql.Stmt
 	dueMailsStmt              *sql.Stmt
 	finishOutboxEventStmt     *sql.Stmt
-	finishOutboxEventsMetStmt *sql.Stmt
 	getDocumentStmt           *sql.Stmt
 	getErasedStmt             *sql.Stmt
 	getPositionStmt           *sql.Stmt
@@ -979,6 +969,7 @@ type Queries struct {
 	placeOfStmt               *sql.Stmt
 	putDocumentStmt           *sql.Stmt
 	putErasedStmt             *sql.Stmt
+	putHoldersStmt            *sql.Stmt
 	putMailStmt               *sql.Stmt
 	putPositionStmt           *sql.Stmt
 	refusalAtStmt             *sql.Stmt
@@ -1005,7 +996,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addBlockedStmt:            q.addBlockedStmt,
 		addBouncesStmt:            q.addBouncesStmt,
 		addClosedStmt:             q.addClosedStmt,
-		addHoldersStmt:            q.addHoldersStmt,
 		addOutboxEventStmt:        q.addOutboxEventStmt,
 		addParkedStmt:             q.addParkedStmt,
 		addRefusalsStmt:           q.addRefusalsStmt,
@@ -1026,12 +1016,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteDocumentStmt:        q.deleteDocumentStmt,
 		deleteDocumentParkedStmt:  q.deleteDocumentParkedStmt,
 		deleteHistoryStmt:         q.deleteHistoryStmt,
-		deleteHoldersStmt:         q.deleteHoldersStmt,
-		deleteHoldersOfStmt:       q.deleteHoldersOfStmt,
+		deleteHolderStmt:          q.deleteHolderStmt,
+		deleteHolderOfStmt:        q.deleteHolderOfStmt,
 		deleteInboxStmt:           q.deleteInboxStmt,
 		deleteMailsStmt:           q.deleteMailsStmt,
 		deleteOutboxEventsStmt:    q.deleteOutboxEventsStmt,
-		deleteOutboxSubjectsStmt:  q.deleteOutboxSubjectsStmt,
+		deleteOutboxSubjectStmt:   q.deleteOutboxSubjectStmt,
 		deleteParkedStmt:          q.deleteParkedStmt,
 		deleteRefusalsStmt:        q.deleteRefusalsStmt,
 		deleteTimersStmt:          q.deleteTimersStmt,
@@ -1044,7 +1034,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		dueEventsStmt:             q.dueEventsStmt,
 		dueMailsStmt:              q.dueMailsStmt,
 		finishOutboxEventStmt:     q.finishOutboxEventStmt,
-		finishOutboxEventsMetStmt: q.finishOutboxEventsMetStmt,
 		getDocumentStmt:           q.getDocumentStmt,
 		getErasedStmt:             q.getErasedStmt,
 		getPositionStmt:           q.getPositionStmt,
@@ -1088,6 +1077,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		placeOfStmt:               q.placeOfStmt,
 		putDocumentStmt:           q.putDocumentStmt,
 		putErasedStmt:             q.putErasedStmt,
+		putHoldersStmt:            q.putHoldersStmt,
 		putMailStmt:               q.putMailStmt,
 		putPositionStmt:           q.putPositionStmt,
 		refusalAtStmt:             q.refusalAtStmt,

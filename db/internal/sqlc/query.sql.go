@@ -96,15 +96,6 @@ func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 	return err
 }
 
-const addHolders = `-- name: AddHolders :exec
-INSERT INTO holders (key, document_sid, account_sid) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(?1 AS TEXT))
-`
-
-func (q *Queries) AddHolders(ctx context.Context, holders string) error {
-	_, err := q.exec(ctx, q.addHoldersStmt, addHolders, holders)
-	return err
-}
-
 const addOutboxEvent = `-- name: AddOutboxEvent :exec
 INSERT INTO outbox_events (subject, type, body, cause, at_ms, due_ms, answers, done_seq)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -339,7 +330,7 @@ func (q *Queries) AskedBefore(ctx context.Context, arg AskedBeforeParams) (int64
 }
 
 const attemptedMails = `-- name: AttemptedMails :many
-SELECT id FROM mails WHERE attempts > 0 AND id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT m.id FROM json_each(CAST(?1 AS TEXT)) AS i CROSS JOIN mails AS m WHERE m.id = i.value AND m.attempts > 0
 `
 
 func (q *Queries) AttemptedMails(ctx context.Context, ids string) ([]workflow.MailID, error) {
@@ -525,26 +516,26 @@ func (q *Queries) DeleteHistory(ctx context.Context, arg DeleteHistoryParams) er
 	return err
 }
 
-const deleteHolders = `-- name: DeleteHolders :exec
-DELETE FROM holders WHERE key IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+const deleteHolder = `-- name: DeleteHolder :exec
+DELETE FROM holders WHERE key = ?1
 `
 
-func (q *Queries) DeleteHolders(ctx context.Context, keys string) error {
-	_, err := q.exec(ctx, q.deleteHoldersStmt, deleteHolders, keys)
+func (q *Queries) DeleteHolder(ctx context.Context, key string) error {
+	_, err := q.exec(ctx, q.deleteHolderStmt, deleteHolder, key)
 	return err
 }
 
-const deleteHoldersOf = `-- name: DeleteHoldersOf :exec
-DELETE FROM holders WHERE document_sid = ?1 AND key IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
+const deleteHolderOf = `-- name: DeleteHolderOf :exec
+DELETE FROM holders WHERE document_sid = ?1 AND key = ?2
 `
 
-type DeleteHoldersOfParams struct {
+type DeleteHolderOfParams struct {
 	DocumentSID workflow.SID
-	Keys        string
+	Key         string
 }
 
-func (q *Queries) DeleteHoldersOf(ctx context.Context, arg DeleteHoldersOfParams) error {
-	_, err := q.exec(ctx, q.deleteHoldersOfStmt, deleteHoldersOf, arg.DocumentSID, arg.Keys)
+func (q *Queries) DeleteHolderOf(ctx context.Context, arg DeleteHolderOfParams) error {
+	_, err := q.exec(ctx, q.deleteHolderOfStmt, deleteHolderOf, arg.DocumentSID, arg.Key)
 	return err
 }
 
@@ -581,12 +572,12 @@ func (q *Queries) DeleteOutboxEvents(ctx context.Context, arg DeleteOutboxEvents
 	return err
 }
 
-const deleteOutboxSubjects = `-- name: DeleteOutboxSubjects :exec
-DELETE FROM outbox_events WHERE subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+const deleteOutboxSubject = `-- name: DeleteOutboxSubject :exec
+DELETE FROM outbox_events WHERE subject = ?1
 `
 
-func (q *Queries) DeleteOutboxSubjects(ctx context.Context, subjects string) error {
-	_, err := q.exec(ctx, q.deleteOutboxSubjectsStmt, deleteOutboxSubjects, subjects)
+func (q *Queries) DeleteOutboxSubject(ctx context.Context, subject string) error {
+	_, err := q.exec(ctx, q.deleteOutboxSubjectStmt, deleteOutboxSubject, subject)
 	return err
 }
 
@@ -614,11 +605,11 @@ func (q *Queries) DeleteRefusals(ctx context.Context, arg DeleteRefusalsParams) 
 }
 
 const deleteTimers = `-- name: DeleteTimers :exec
-DELETE FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+DELETE FROM timers WHERE document_sid = ?1
 `
 
-func (q *Queries) DeleteTimers(ctx context.Context, sids string) error {
-	_, err := q.exec(ctx, q.deleteTimersStmt, deleteTimers, sids)
+func (q *Queries) DeleteTimers(ctx context.Context, documentSid workflow.SID) error {
+	_, err := q.exec(ctx, q.deleteTimersStmt, deleteTimers, documentSid)
 	return err
 }
 
@@ -982,22 +973,6 @@ func (q *Queries) FinishOutboxEvent(ctx context.Context, arg FinishOutboxEventPa
 	return err
 }
 
-const finishOutboxEventsMet = `-- name: FinishOutboxEventsMet :exec
-UPDATE outbox_events
-SET done_seq = (SELECT i.sequence FROM inbox AS i
-  WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
-    AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13))
-WHERE done_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
-  AND EXISTS (SELECT 1 FROM inbox AS i
-    WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
-      AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13) AND i.sequence > 0)
-`
-
-func (q *Queries) FinishOutboxEventsMet(ctx context.Context, subjects string) error {
-	_, err := q.exec(ctx, q.finishOutboxEventsMetStmt, finishOutboxEventsMet, subjects)
-	return err
-}
-
 const getDocument = `-- name: GetDocument :one
 SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE sid = ?1
 `
@@ -1076,7 +1051,7 @@ func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 }
 
 const holders = `-- name: Holders :many
-SELECT "key", document_sid, account_sid FROM holders WHERE key IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT h."key", h.document_sid, h.account_sid FROM json_each(CAST(?1 AS TEXT)) AS k CROSS JOIN holders AS h WHERE h.key = k.value
 `
 
 func (q *Queries) Holders(ctx context.Context, keys string) ([]Holder, error) {
@@ -1405,7 +1380,7 @@ func (q *Queries) LoadAsked(ctx context.Context, sids string) ([]LoadAskedRow, e
 }
 
 const loadDocuments = `-- name: LoadDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT d.place, d.sid, d.account_sid, d.status, d.round, d.hold, d.address_sid, d.email, d.cc_emails, d.hosted_number_orders, d.contact_title, d.contact_phone_number, d.reason, d.canceled_by, d.evidence, d.letter_digest, d.letter_stale, d.created_ms, d.updated_ms, d.signed_ms, d.timers, d.expires_ms, d.fresh_ms, d.details FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN documents AS d WHERE d.sid = s.value
 `
 
 func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, error) {
@@ -1457,7 +1432,7 @@ func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, e
 }
 
 const loadErased = `-- name: LoadErased :many
-SELECT document_sid, sequence FROM erased WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT e.document_sid, e.sequence FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN erased AS e WHERE e.document_sid = s.value
 `
 
 type LoadErasedRow struct {
@@ -1489,8 +1464,8 @@ func (q *Queries) LoadErased(ctx context.Context, sids string) ([]LoadErasedRow,
 }
 
 const loadParked = `-- name: LoadParked :many
-SELECT sequence, document_sid, account_sid, source, event_id, actor, subject, type, order_sid, body, entry_ns, until_ms FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
-ORDER BY document_sid, sequence
+SELECT p.sequence, p.document_sid, p.account_sid, p.source, p.event_id, p.actor, p.subject, p.type, p.order_sid, p.body, p.entry_ns, p.until_ms FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN parked AS p WHERE p.document_sid = s.value
+ORDER BY p.document_sid, p.sequence
 `
 
 func (q *Queries) LoadParked(ctx context.Context, sids string) ([]Parked, error) {
@@ -1595,8 +1570,8 @@ func (q *Queries) LoadPendingMails(ctx context.Context, sids string) ([]LoadPend
 }
 
 const loadTimers = `-- name: LoadTimers :many
-SELECT document_sid, timer, number, due_ms, every_ms, more, early FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
-ORDER BY document_sid, due_ms, timer
+SELECT t.document_sid, t.timer, t.number, t.due_ms, t.every_ms, t.more, t.early FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN timers AS t WHERE t.document_sid = s.value
+ORDER BY t.document_sid, t.due_ms, t.timer
 `
 
 func (q *Queries) LoadTimers(ctx context.Context, sids string) ([]Timer, error) {
@@ -1649,7 +1624,7 @@ func (q *Queries) LoseClosedAfter(ctx context.Context, sequence int64) error {
 }
 
 const loseIdleInboxAfter = `-- name: LoseIdleInboxAfter :exec
-DELETE FROM inbox WHERE sequence > ?1 AND result IN ('parked','refused','dead_letter')
+DELETE FROM inbox WHERE sequence > ?1 AND (result = 'parked' OR result = 'refused' OR result = 'dead_letter')
 `
 
 func (q *Queries) LoseIdleInboxAfter(ctx context.Context, sequence int64) error {
@@ -2513,6 +2488,17 @@ func (q *Queries) PutErased(ctx context.Context, arg PutErasedParams) error {
 		arg.Status,
 		arg.Sequence,
 	)
+	return err
+}
+
+const putHolders = `-- name: PutHolders :exec
+INSERT INTO holders (key, document_sid, account_sid)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(?1 AS TEXT)) WHERE true
+ON CONFLICT (key) DO UPDATE SET document_sid = excluded.document_sid, account_sid = excluded.account_sid
+`
+
+func (q *Queries) PutHolders(ctx context.Context, holders string) error {
+	_, err := q.exec(ctx, q.putHoldersStmt, putHolders, holders)
 	return err
 }
 
