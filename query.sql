@@ -1,6 +1,6 @@
--- Lists of keys, and of narrow rows, come as JSON: one statement a batch. (A wide
--- row is quicker by itself.) ASCII only, one placeholder style: sqlc binds
--- wrongly otherwise, without an error.
+-- Lists of keys to read come as JSON: one statement a batch. Rows are written one
+-- by one: SQLite reads a row out of JSON more slowly than it binds it. ASCII only,
+-- one placeholder style: sqlc binds wrongly otherwise, without an error.
 
 -- name: GetPosition :one
 SELECT * FROM position;
@@ -19,7 +19,7 @@ CROSS JOIN inbox AS i WHERE i.account_sid = k.value ->> 0 AND i.source = k.value
 
 -- name: AddToInbox :exec
 INSERT INTO inbox (account_sid, source, event_id, sequence, entry_ns, result)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(CAST(@entries AS TEXT));
+VALUES (@account_sid, @source, @event_id, @sequence, @entry_ns, @result);
 
 -- name: SetInboxResult :exec
 UPDATE inbox SET result = @result WHERE account_sid = @account_sid AND source = @source AND event_id = @event_id;
@@ -88,10 +88,9 @@ ORDER BY t.document_sid, t.due_ms, t.timer;
 -- name: DeleteTimers :exec
 DELETE FROM timers WHERE document_sid = @document_sid;
 
--- name: AddTimers :exec
+-- name: AddTimer :exec
 INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more, early)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(CAST(@timers AS TEXT));
+VALUES (@document_sid, @timer, @number, @due_ms, @every_ms, @more, @early);
 
 -- name: Holders :many
 SELECT h.* FROM json_each(CAST(@keys AS TEXT)) AS k CROSS JOIN holders AS h WHERE h.key = k.value;
@@ -114,9 +113,8 @@ ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round
 -- name: DeleteHolder :exec
 DELETE FROM holders WHERE key = @key;
 
--- name: PutHolders :exec
-INSERT INTO holders (key, document_sid, account_sid)
-SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(@holders AS TEXT)) WHERE true
+-- name: PutHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (@key, @document_sid, @account_sid)
 ON CONFLICT (key) DO UPDATE SET document_sid = excluded.document_sid, account_sid = excluded.account_sid;
 
 -- name: PutMail :exec
@@ -144,16 +142,14 @@ ON CONFLICT DO NOTHING;
 -- name: DeleteParked :exec
 DELETE FROM parked WHERE sequence = @sequence;
 
--- name: AddRefusals :exec
+-- name: AddRefusal :exec
 INSERT INTO refusals (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
-FROM json_each(CAST(@events AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+VALUES (@sequence, @dead, @subject, @account_sid, @document_sid, @source, @event_id, @code, @message, @field, @at_ms, @order_sid, @other_sid, @holder_sid, @until_ms)
+ON CONFLICT DO NOTHING;
 
 -- name: AddToHistory :exec
 INSERT INTO history (document_sid, sequence, line, at_ms, what, detail)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(@lines AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+VALUES (@document_sid, @sequence, @line, @at_ms, @what, @detail) ON CONFLICT DO NOTHING;
 
 -- name: DueMails :many
 SELECT id, domain, asked, due_ms FROM mails
@@ -352,9 +348,8 @@ DELETE FROM history WHERE document_sid = @document_sid AND sequence < @below;
 -- name: DeleteHolderOf :exec
 DELETE FROM holders WHERE document_sid = @document_sid AND key = @key;
 
--- name: KeepHolders :exec
-INSERT INTO holders (key, document_sid, account_sid)
-SELECT value, CAST(@document_sid AS TEXT), CAST(@account_sid AS TEXT) FROM json_each(CAST(@keys AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+-- name: KeepHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (@key, @document_sid, @account_sid) ON CONFLICT DO NOTHING;
 
 -- name: OutboxEventsSince :many
 SELECT type, CAST(count(*) AS INTEGER) AS n FROM outbox_events WHERE cause > @sequence GROUP BY type;
@@ -398,10 +393,9 @@ DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM refusals AS t WHERE
 -- name: AttemptedMails :many
 SELECT m.id FROM json_each(CAST(@ids AS TEXT)) AS i CROSS JOIN mails AS m WHERE m.id = i.value AND m.attempts > 0;
 
--- name: AddBounces :exec
+-- name: AddBounce :exec
 INSERT INTO bounces (mail_id, sequence, at_ms, action, status, diagnostic)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(@bounces AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+VALUES (@mail_id, @sequence, @at_ms, @action, @status, @diagnostic) ON CONFLICT DO NOTHING;
 
 -- name: DocumentBounces :many
 SELECT * FROM bounces WHERE mail_id > CAST(@sid AS TEXT) || '.' AND mail_id < CAST(@sid AS TEXT) || '/' ORDER BY sequence;

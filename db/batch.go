@@ -202,7 +202,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 		b.timed.add(sid)
 	}
 	*s = d.State
-	if !d.Unchanged && s.Document.Status != workflow.Unseen {
+	if !before.Document.Same(s.Document) && s.Document.Status != workflow.Unseen {
 		b.keepDocument(before.Document, s.Document)
 	}
 	b.tallyMails(before.Mails, d.Mails)

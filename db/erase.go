@@ -109,11 +109,15 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		func() error { return q.DeleteBounces(ctx, string(sid)) },
 		func() error { return deleteHolders(ctx, q, sid, body.OrderSIDs) },
 		func() error {
-			held := []workflow.SID{}
-			if met {
-				held = append(held, body.Holds()...)
+			if !met {
+				return nil
 			}
-			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), AccountSID: string(e.Account), Keys: encode(held)})
+			for _, order := range body.Holds() {
+				if err := q.KeepHolder(ctx, sqlc.KeepHolderParams{Key: string(order), DocumentSID: sid, AccountSID: e.Account}); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		func() error {
 			return q.PutErased(ctx, sqlc.PutErasedParams{

@@ -40,21 +40,14 @@ func (b *batch) flush(ctx context.Context) error {
 	return nil
 }
 
-// rows writes a list of rows with one statement, or nothing if it is empty.
-func rows(ctx context.Context, put func(context.Context, string) error, list [][]any) error {
-	if len(list) == 0 {
-		return nil
-	}
-	return put(ctx, encode(list))
-}
-
 func (b *batch) flushInbox(ctx context.Context) error {
-	var list [][]any
 	for _, m := range b.met {
-		list = append(list, []any{m.Account, m.Source, m.ID, m.sequence, ns(m.at), m.result})
-	}
-	if err := rows(ctx, b.q.AddToInbox, list); err != nil {
-		return err
+		p := sqlc.AddToInboxParams{
+			AccountSID: m.Account, Source: m.Source, EventID: m.ID, Sequence: int64(m.sequence), EntryNs: ns(m.at), Result: string(m.result),
+		}
+		if err := b.q.AddToInbox(ctx, p); err != nil {
+			return err
+		}
 	}
 	for _, m := range b.again {
 		p := sqlc.MetAgainParams{Sequence: int64(m.sequence), EntryNs: ns(m.at), AccountSID: m.Account, Source: m.Source, EventID: m.ID}
@@ -83,15 +76,18 @@ func (b *batch) flushDocuments(ctx context.Context) error {
 // flushHolders writes which orders and telephone numbers have come to a document
 // or left one.
 func (b *batch) flushHolders(ctx context.Context) error {
-	var list [][]any
 	for _, key := range b.passed.list {
+		err := error(nil)
 		if h, ok := b.holders[key]; ok {
-			list = append(list, []any{key, h.Document, h.Account})
-		} else if err := b.q.DeleteHolder(ctx, key); err != nil {
+			err = b.q.PutHolder(ctx, sqlc.PutHolderParams{Key: key, DocumentSID: h.Document, AccountSID: h.Account})
+		} else {
+			err = b.q.DeleteHolder(ctx, key)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return rows(ctx, b.q.PutHolders, list)
+	return nil
 }
 
 func (b *batch) flushMails(ctx context.Context) error {
@@ -188,40 +184,52 @@ func (b *batch) flushParked(ctx context.Context) error {
 
 // flushTimers writes the timers of the documents whose timers are others now.
 func (b *batch) flushTimers(ctx context.Context) error {
-	var list [][]any
 	for _, sid := range b.timed.list {
 		if err := b.q.DeleteTimers(ctx, sid); err != nil {
 			return err
 		}
 		for _, t := range b.states[sid].Timers {
-			list = append(list, []any{sid, t.Kind, t.Number, ms(t.Due), t.Every.Milliseconds(), t.More, t.Early})
+			p := sqlc.AddTimerParams{
+				DocumentSID: sid, Timer: t.Kind, Number: int64(t.Number), DueMS: ms(t.Due),
+				EveryMS: t.Every.Milliseconds(), More: int64(t.More), Early: int64(t.Early),
+			}
+			if err := b.q.AddTimer(ctx, p); err != nil {
+				return err
+			}
 		}
 	}
-	return rows(ctx, b.q.AddTimers, list)
+	return nil
 }
 
 func (b *batch) flushRefusals(ctx context.Context) error {
-	var list [][]any
 	for _, t := range b.refusals {
 		e, p := t.verdict.Entry, t.verdict.Problem
 		id, source := e.ID, e.Source
 		if body, ok := e.Body.(workflow.Invalid); ok {
 			id, source = body.EventID, body.Origin
 		}
-		list = append(list, []any{
-			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Account, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
-			p.Order, p.Document, t.verdict.Holder, ms(p.Until),
+		err := b.q.AddRefusal(ctx, sqlc.AddRefusalParams{
+			Sequence: int64(e.Sequence), Dead: p.Code.Dead(), Subject: e.Subject, AccountSID: e.Account, DocumentSID: e.Document,
+			Source: source, EventID: id, Code: p.Code, Message: p.Message, Field: p.Field, AtMS: ms(t.at),
+			OrderSID: p.Order, OtherSID: p.Document, HolderSID: t.verdict.Holder, UntilMS: ms(p.Until),
 		})
+		if err != nil {
+			return err
+		}
 	}
-	return rows(ctx, b.q.AddRefusals, list)
+	return nil
 }
 
 func (b *batch) flushHistory(ctx context.Context) error {
-	var list [][]any
 	for _, l := range b.lines {
-		list = append(list, []any{l.document, l.sequence, l.number, ms(l.at), l.note.What, l.note.Detail})
+		p := sqlc.AddToHistoryParams{
+			DocumentSID: l.document, Sequence: int64(l.sequence), Line: int64(l.number), AtMS: ms(l.at), What: l.note.What, Detail: l.note.Detail,
+		}
+		if err := b.q.AddToHistory(ctx, p); err != nil {
+			return err
+		}
 	}
-	return rows(ctx, b.q.AddToHistory, list)
+	return nil
 }
 
 func (b *batch) flushTallies(ctx context.Context) error {
@@ -246,9 +254,13 @@ func (b *batch) flushPosition(ctx context.Context) error {
 }
 
 func (b *batch) flushBounces(ctx context.Context) error {
-	var list [][]any
 	for _, x := range b.bounces {
-		list = append(list, []any{x.Mail, x.Entry.Sequence, ms(x.Entry.Time), x.Action, x.Status, x.Diagnostic})
+		p := sqlc.AddBounceParams{
+			MailID: x.Mail, Sequence: int64(x.Entry.Sequence), AtMS: ms(x.Entry.Time), Action: x.Action, Status: x.Status, Diagnostic: x.Diagnostic,
+		}
+		if err := b.q.AddBounce(ctx, p); err != nil {
+			return err
+		}
 	}
-	return rows(ctx, b.q.AddBounces, list)
+	return nil
 }

@@ -30,8 +30,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addBlockedStmt, err = db.PrepareContext(ctx, addBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query AddBlocked: %w", err)
 	}
-	if q.addBouncesStmt, err = db.PrepareContext(ctx, addBounces); err != nil {
-		return nil, fmt.Errorf("error preparing query AddBounces: %w", err)
+	if q.addBounceStmt, err = db.PrepareContext(ctx, addBounce); err != nil {
+		return nil, fmt.Errorf("error preparing query AddBounce: %w", err)
 	}
 	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
@@ -42,14 +42,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addParkedStmt, err = db.PrepareContext(ctx, addParked); err != nil {
 		return nil, fmt.Errorf("error preparing query AddParked: %w", err)
 	}
-	if q.addRefusalsStmt, err = db.PrepareContext(ctx, addRefusals); err != nil {
-		return nil, fmt.Errorf("error preparing query AddRefusals: %w", err)
+	if q.addRefusalStmt, err = db.PrepareContext(ctx, addRefusal); err != nil {
+		return nil, fmt.Errorf("error preparing query AddRefusal: %w", err)
 	}
 	if q.addTallyStmt, err = db.PrepareContext(ctx, addTally); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTally: %w", err)
 	}
-	if q.addTimersStmt, err = db.PrepareContext(ctx, addTimers); err != nil {
-		return nil, fmt.Errorf("error preparing query AddTimers: %w", err)
+	if q.addTimerStmt, err = db.PrepareContext(ctx, addTimer); err != nil {
+		return nil, fmt.Errorf("error preparing query AddTimer: %w", err)
 	}
 	if q.addToHistoryStmt, err = db.PrepareContext(ctx, addToHistory); err != nil {
 		return nil, fmt.Errorf("error preparing query AddToHistory: %w", err)
@@ -162,8 +162,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.holdersStmt, err = db.PrepareContext(ctx, holders); err != nil {
 		return nil, fmt.Errorf("error preparing query Holders: %w", err)
 	}
-	if q.keepHoldersStmt, err = db.PrepareContext(ctx, keepHolders); err != nil {
-		return nil, fmt.Errorf("error preparing query KeepHolders: %w", err)
+	if q.keepHolderStmt, err = db.PrepareContext(ctx, keepHolder); err != nil {
+		return nil, fmt.Errorf("error preparing query KeepHolder: %w", err)
 	}
 	if q.keptLetterStmt, err = db.PrepareContext(ctx, keptLetter); err != nil {
 		return nil, fmt.Errorf("error preparing query KeptLetter: %w", err)
@@ -279,8 +279,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putErasedStmt, err = db.PrepareContext(ctx, putErased); err != nil {
 		return nil, fmt.Errorf("error preparing query PutErased: %w", err)
 	}
-	if q.putHoldersStmt, err = db.PrepareContext(ctx, putHolders); err != nil {
-		return nil, fmt.Errorf("error preparing query PutHolders: %w", err)
+	if q.putHolderStmt, err = db.PrepareContext(ctx, putHolder); err != nil {
+		return nil, fmt.Errorf("error preparing query PutHolder: %w", err)
 	}
 	if q.putMailStmt, err = db.PrepareContext(ctx, putMail); err != nil {
 		return nil, fmt.Errorf("error preparing query PutMail: %w", err)
@@ -345,9 +345,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addBlockedStmt: %w", cerr)
 		}
 	}
-	if q.addBouncesStmt != nil {
-		if cerr := q.addBouncesStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addBouncesStmt: %w", cerr)
+	if q.addBounceStmt != nil {
+		if cerr := q.addBounceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addBounceStmt: %w", cerr)
 		}
 	}
 	if q.addClosedStmt != nil {
@@ -365,9 +365,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addParkedStmt: %w", cerr)
 		}
 	}
-	if q.addRefusalsStmt != nil {
-		if cerr := q.addRefusalsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addRefusalsStmt: %w", cerr)
+	if q.addRefusalStmt != nil {
+		if cerr := q.addRefusalStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addRefusalStmt: %w", cerr)
 		}
 	}
 	if q.addTallyStmt != nil {
@@ -375,9 +375,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addTallyStmt: %w", cerr)
 		}
 	}
-	if q.addTimersStmt != nil {
-		if cerr := q.addTimersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addTimersStmt: %w", cerr)
+	if q.addTimerStmt != nil {
+		if cerr := q.addTimerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addTimerStmt: %w", cerr)
 		}
 	}
 	if q.addToHistoryStmt != nil {
@@ -565,9 +565,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing holdersStmt: %w", cerr)
 		}
 	}
-	if q.keepHoldersStmt != nil {
-		if cerr := q.keepHoldersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing keepHoldersStmt: %w", cerr)
+	if q.keepHolderStmt != nil {
+		if cerr := q.keepHolderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing keepHolderStmt: %w", cerr)
 		}
 	}
 	if q.keptLetterStmt != nil {
@@ -760,9 +760,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putErasedStmt: %w", cerr)
 		}
 	}
-	if q.putHoldersStmt != nil {
-		if cerr := q.putHoldersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing putHoldersStmt: %w", cerr)
+	if q.putHolderStmt != nil {
+		if cerr := q.putHolderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putHolderStmt: %w", cerr)
 		}
 	}
 	if q.putMailStmt != nil {
@@ -886,13 +886,13 @@ type Queries struct {
 	tx                        *sql.Tx
 	accountsNamingStmt        *sql.Stmt
 	addBlockedStmt            *sql.Stmt
-	addBouncesStmt            *sql.Stmt
+	addBounceStmt             *sql.Stmt
 	addClosedStmt             *sql.Stmt
 	addOutboxEventStmt        *sql.Stmt
 	addParkedStmt             *sql.Stmt
-	addRefusalsStmt           *sql.Stmt
+	addRefusalStmt            *sql.Stmt
 	addTallyStmt              *sql.Stmt
-	addTimersStmt             *sql.Stmt
+	addTimerStmt              *sql.Stmt
 	addToHistoryStmt          *sql.Stmt
 	addToInboxStmt            *sql.Stmt
 	allBlockedStmt            *sql.Stmt
@@ -930,7 +930,7 @@ type Queries struct {
 	getErasedStmt             *sql.Stmt
 	getPositionStmt           *sql.Stmt
 	holdersStmt               *sql.Stmt
-	keepHoldersStmt           *sql.Stmt
+	keepHolderStmt            *sql.Stmt
 	keptLetterStmt            *sql.Stmt
 	knownEventsStmt           *sql.Stmt
 	linksOutStmt              *sql.Stmt
@@ -969,7 +969,7 @@ type Queries struct {
 	placeOfStmt               *sql.Stmt
 	putDocumentStmt           *sql.Stmt
 	putErasedStmt             *sql.Stmt
-	putHoldersStmt            *sql.Stmt
+	putHolderStmt             *sql.Stmt
 	putMailStmt               *sql.Stmt
 	putPositionStmt           *sql.Stmt
 	refusalAtStmt             *sql.Stmt
@@ -994,13 +994,13 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                        tx,
 		accountsNamingStmt:        q.accountsNamingStmt,
 		addBlockedStmt:            q.addBlockedStmt,
-		addBouncesStmt:            q.addBouncesStmt,
+		addBounceStmt:             q.addBounceStmt,
 		addClosedStmt:             q.addClosedStmt,
 		addOutboxEventStmt:        q.addOutboxEventStmt,
 		addParkedStmt:             q.addParkedStmt,
-		addRefusalsStmt:           q.addRefusalsStmt,
+		addRefusalStmt:            q.addRefusalStmt,
 		addTallyStmt:              q.addTallyStmt,
-		addTimersStmt:             q.addTimersStmt,
+		addTimerStmt:              q.addTimerStmt,
 		addToHistoryStmt:          q.addToHistoryStmt,
 		addToInboxStmt:            q.addToInboxStmt,
 		allBlockedStmt:            q.allBlockedStmt,
@@ -1038,7 +1038,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getErasedStmt:             q.getErasedStmt,
 		getPositionStmt:           q.getPositionStmt,
 		holdersStmt:               q.holdersStmt,
-		keepHoldersStmt:           q.keepHoldersStmt,
+		keepHolderStmt:            q.keepHolderStmt,
 		keptLetterStmt:            q.keptLetterStmt,
 		knownEventsStmt:           q.knownEventsStmt,
 		linksOutStmt:              q.linksOutStmt,
@@ -1077,7 +1077,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		placeOfStmt:               q.placeOfStmt,
 		putDocumentStmt:           q.putDocumentStmt,
 		putErasedStmt:             q.putErasedStmt,
-		putHoldersStmt:            q.putHoldersStmt,
+		putHolderStmt:             q.putHolderStmt,
 		putMailStmt:               q.putMailStmt,
 		putPositionStmt:           q.putPositionStmt,
 		refusalAtStmt:             q.refusalAtStmt,

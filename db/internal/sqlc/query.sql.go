@@ -63,14 +63,29 @@ func (q *Queries) AddBlocked(ctx context.Context, arg AddBlockedParams) error {
 	return err
 }
 
-const addBounces = `-- name: AddBounces :exec
+const addBounce = `-- name: AddBounce :exec
 INSERT INTO bounces (mail_id, sequence, at_ms, action, status, diagnostic)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) AddBounces(ctx context.Context, bounces string) error {
-	_, err := q.exec(ctx, q.addBouncesStmt, addBounces, bounces)
+type AddBounceParams struct {
+	MailID     workflow.MailID
+	Sequence   int64
+	AtMS       int64
+	Action     workflow.Action
+	Status     string
+	Diagnostic string
+}
+
+func (q *Queries) AddBounce(ctx context.Context, arg AddBounceParams) error {
+	_, err := q.exec(ctx, q.addBounceStmt, addBounce,
+		arg.MailID,
+		arg.Sequence,
+		arg.AtMS,
+		arg.Action,
+		arg.Status,
+		arg.Diagnostic,
+	)
 	return err
 }
 
@@ -166,15 +181,48 @@ func (q *Queries) AddParked(ctx context.Context, arg AddParkedParams) error {
 	return err
 }
 
-const addRefusals = `-- name: AddRefusals :exec
+const addRefusal = `-- name: AddRefusal :exec
 INSERT INTO refusals (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) AddRefusals(ctx context.Context, events string) error {
-	_, err := q.exec(ctx, q.addRefusalsStmt, addRefusals, events)
+type AddRefusalParams struct {
+	Sequence    int64
+	Dead        bool
+	Subject     string
+	AccountSID  workflow.SID
+	DocumentSID workflow.SID
+	Source      string
+	EventID     string
+	Code        workflow.Code
+	Message     string
+	Field       string
+	AtMS        int64
+	OrderSID    workflow.SID
+	OtherSID    workflow.SID
+	HolderSID   workflow.SID
+	UntilMS     int64
+}
+
+func (q *Queries) AddRefusal(ctx context.Context, arg AddRefusalParams) error {
+	_, err := q.exec(ctx, q.addRefusalStmt, addRefusal,
+		arg.Sequence,
+		arg.Dead,
+		arg.Subject,
+		arg.AccountSID,
+		arg.DocumentSID,
+		arg.Source,
+		arg.EventID,
+		arg.Code,
+		arg.Message,
+		arg.Field,
+		arg.AtMS,
+		arg.OrderSID,
+		arg.OtherSID,
+		arg.HolderSID,
+		arg.UntilMS,
+	)
 	return err
 }
 
@@ -200,35 +248,83 @@ func (q *Queries) AddTally(ctx context.Context, arg AddTallyParams) error {
 	return err
 }
 
-const addTimers = `-- name: AddTimers :exec
+const addTimer = `-- name: AddTimer :exec
 INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more, early)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(CAST(?1 AS TEXT))
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 `
 
-func (q *Queries) AddTimers(ctx context.Context, timers string) error {
-	_, err := q.exec(ctx, q.addTimersStmt, addTimers, timers)
+type AddTimerParams struct {
+	DocumentSID workflow.SID
+	Timer       workflow.TimerKind
+	Number      int64
+	DueMS       int64
+	EveryMS     int64
+	More        int64
+	Early       int64
+}
+
+func (q *Queries) AddTimer(ctx context.Context, arg AddTimerParams) error {
+	_, err := q.exec(ctx, q.addTimerStmt, addTimer,
+		arg.DocumentSID,
+		arg.Timer,
+		arg.Number,
+		arg.DueMS,
+		arg.EveryMS,
+		arg.More,
+		arg.Early,
+	)
 	return err
 }
 
 const addToHistory = `-- name: AddToHistory :exec
 INSERT INTO history (document_sid, sequence, line, at_ms, what, detail)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) AddToHistory(ctx context.Context, lines string) error {
-	_, err := q.exec(ctx, q.addToHistoryStmt, addToHistory, lines)
+type AddToHistoryParams struct {
+	DocumentSID workflow.SID
+	Sequence    int64
+	Line        int64
+	AtMS        int64
+	What        string
+	Detail      string
+}
+
+func (q *Queries) AddToHistory(ctx context.Context, arg AddToHistoryParams) error {
+	_, err := q.exec(ctx, q.addToHistoryStmt, addToHistory,
+		arg.DocumentSID,
+		arg.Sequence,
+		arg.Line,
+		arg.AtMS,
+		arg.What,
+		arg.Detail,
+	)
 	return err
 }
 
 const addToInbox = `-- name: AddToInbox :exec
 INSERT INTO inbox (account_sid, source, event_id, sequence, entry_ns, result)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(CAST(?1 AS TEXT))
+VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 `
 
-func (q *Queries) AddToInbox(ctx context.Context, entries string) error {
-	_, err := q.exec(ctx, q.addToInboxStmt, addToInbox, entries)
+type AddToInboxParams struct {
+	AccountSID workflow.SID
+	Source     string
+	EventID    string
+	Sequence   int64
+	EntryNs    int64
+	Result     string
+}
+
+func (q *Queries) AddToInbox(ctx context.Context, arg AddToInboxParams) error {
+	_, err := q.exec(ctx, q.addToInboxStmt, addToInbox,
+		arg.AccountSID,
+		arg.Source,
+		arg.EventID,
+		arg.Sequence,
+		arg.EntryNs,
+		arg.Result,
+	)
 	return err
 }
 
@@ -1025,9 +1121,9 @@ const getPosition = `-- name: GetPosition :one
 SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, notify_cc, mail_limits FROM position
 `
 
-// Lists of keys, and of narrow rows, come as JSON: one statement a batch. (A wide
-// row is quicker by itself.) ASCII only, one placeholder style: sqlc binds
-// wrongly otherwise, without an error.
+// Lists of keys to read come as JSON: one statement a batch. Rows are written one
+// by one: SQLite reads a row out of JSON more slowly than it binds it. ASCII only,
+// one placeholder style: sqlc binds wrongly otherwise, without an error.
 func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 	row := q.queryRow(ctx, q.getPositionStmt, getPosition)
 	var i Position
@@ -1077,19 +1173,18 @@ func (q *Queries) Holders(ctx context.Context, keys string) ([]Holder, error) {
 	return items, nil
 }
 
-const keepHolders = `-- name: KeepHolders :exec
-INSERT INTO holders (key, document_sid, account_sid)
-SELECT value, CAST(?1 AS TEXT), CAST(?2 AS TEXT) FROM json_each(CAST(?3 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+const keepHolder = `-- name: KeepHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING
 `
 
-type KeepHoldersParams struct {
-	DocumentSID string
-	AccountSID  string
-	Keys        string
+type KeepHolderParams struct {
+	Key         string
+	DocumentSID workflow.SID
+	AccountSID  workflow.SID
 }
 
-func (q *Queries) KeepHolders(ctx context.Context, arg KeepHoldersParams) error {
-	_, err := q.exec(ctx, q.keepHoldersStmt, keepHolders, arg.DocumentSID, arg.AccountSID, arg.Keys)
+func (q *Queries) KeepHolder(ctx context.Context, arg KeepHolderParams) error {
+	_, err := q.exec(ctx, q.keepHolderStmt, keepHolder, arg.Key, arg.DocumentSID, arg.AccountSID)
 	return err
 }
 
@@ -2491,14 +2586,19 @@ func (q *Queries) PutErased(ctx context.Context, arg PutErasedParams) error {
 	return err
 }
 
-const putHolders = `-- name: PutHolders :exec
-INSERT INTO holders (key, document_sid, account_sid)
-SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(?1 AS TEXT)) WHERE true
+const putHolder = `-- name: PutHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE SET document_sid = excluded.document_sid, account_sid = excluded.account_sid
 `
 
-func (q *Queries) PutHolders(ctx context.Context, holders string) error {
-	_, err := q.exec(ctx, q.putHoldersStmt, putHolders, holders)
+type PutHolderParams struct {
+	Key         string
+	DocumentSID workflow.SID
+	AccountSID  workflow.SID
+}
+
+func (q *Queries) PutHolder(ctx context.Context, arg PutHolderParams) error {
+	_, err := q.exec(ctx, q.putHolderStmt, putHolder, arg.Key, arg.DocumentSID, arg.AccountSID)
 	return err
 }
 
