@@ -95,20 +95,28 @@ VALUES (@document_sid, @timer, @number, @due_ms, @every_ms, @more, @early);
 -- name: Holders :many
 SELECT h.* FROM json_each(CAST(@keys AS TEXT)) AS k CROSS JOIN holders AS h WHERE h.key = k.value;
 
--- name: PutDocument :exec
+-- name: AddDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
   signed_ms, timers, expires_ms, fresh_ms, details)
 VALUES (@sid, @account_sid, @status, @round, @hold, @address_sid, @email, @cc_emails, @hosted_number_orders,
   @contact_title, @contact_phone_number, @reason, @canceled_by, @evidence, @letter_digest, @letter_stale,
-  @created_ms, @updated_ms, @signed_ms, @timers, @expires_ms, @fresh_ms, @details)
-ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
-  address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
-  hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
-  contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
-  evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, timers = excluded.timers,
-  expires_ms = excluded.expires_ms, fresh_ms = excluded.fresh_ms, details = excluded.details;
+  @created_ms, @updated_ms, @signed_ms, @timers, @expires_ms, @fresh_ms, @details);
+
+-- name: UpdateDocument :exec
+-- The columns that no index has: each index of a column that is set is written
+-- again, though its value be the same.
+UPDATE documents SET round = @round, hold = @hold, address_sid = @address_sid, cc_emails = @cc_emails,
+  hosted_number_orders = @hosted_number_orders, contact_title = @contact_title,
+  contact_phone_number = @contact_phone_number, reason = @reason, canceled_by = @canceled_by, evidence = @evidence,
+  letter_digest = @letter_digest, letter_stale = @letter_stale, updated_ms = @updated_ms, signed_ms = @signed_ms,
+  timers = @timers, expires_ms = @expires_ms, fresh_ms = @fresh_ms, details = @details WHERE sid = @sid;
+
+-- name: SetDocumentStatus :exec
+UPDATE documents SET status = @status WHERE sid = @sid;
+
+-- name: SetDocumentEmail :exec
+UPDATE documents SET email = @email WHERE sid = @sid;
 
 -- name: DeleteHolder :exec
 DELETE FROM holders WHERE key = @key;

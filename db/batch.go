@@ -25,6 +25,7 @@ type batch struct {
 	again     []meeting                    // met before at a place that the log has lost
 	verdicts  map[workflow.Identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
+	stored    map[workflow.SID]workflow.Document // those of documents as the tables have them
 	passed    ordered[string]       // orders and telephone numbers that came to a document or left one
 	timed     ordered[workflow.SID] // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
@@ -266,7 +267,10 @@ func (b *batch) keepParked(before, after []workflow.Parked) {
 }
 
 func (b *batch) keepDocument(before, after workflow.Document) {
-	b.documents.add(after.SID)
+	if !b.documents.has[after.SID] {
+		b.documents.add(after.SID)
+		b.stored[after.SID] = before
+	}
 	if before.Status != after.Status {
 		b.count(tally{tallyDocuments, string(before.Status), ""}, -1)
 		b.count(tally{tallyDocuments, string(after.Status), ""}, 1)

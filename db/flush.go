@@ -66,11 +66,35 @@ func (b *batch) flushInbox(ctx context.Context) error {
 
 func (b *batch) flushDocuments(ctx context.Context) error {
 	for _, sid := range b.documents.list {
-		if err := b.q.PutDocument(ctx, documentRow(b.states[sid].Document)); err != nil {
+		if err := b.putDocument(ctx, b.stored[sid], b.states[sid].Document); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putDocument writes a document as it is after the batch.
+func (b *batch) putDocument(ctx context.Context, before, after workflow.Document) error {
+	r := documentRow(after)
+	if before.Status == workflow.Unseen {
+		return b.q.AddDocument(ctx, r)
+	}
+	if before.Status != after.Status {
+		if err := b.q.SetDocumentStatus(ctx, sqlc.SetDocumentStatusParams{Status: r.Status, SID: r.SID}); err != nil {
+			return err
+		}
+	}
+	if before.Email != after.Email {
+		if err := b.q.SetDocumentEmail(ctx, sqlc.SetDocumentEmailParams{Email: r.Email, SID: r.SID}); err != nil {
+			return err
+		}
+	}
+	return b.q.UpdateDocument(ctx, sqlc.UpdateDocumentParams{
+		Round: r.Round, Hold: r.Hold, AddressSID: r.AddressSID, CCEmails: r.CCEmails, HostedNumberOrders: r.HostedNumberOrders,
+		ContactTitle: r.ContactTitle, ContactPhoneNumber: r.ContactPhoneNumber, Reason: r.Reason, CanceledBy: r.CanceledBy,
+		Evidence: r.Evidence, LetterDigest: r.LetterDigest, LetterStale: r.LetterStale, UpdatedMS: r.UpdatedMS, SignedMS: r.SignedMS,
+		Timers: r.Timers, ExpiresMS: r.ExpiresMS, FreshMS: r.FreshMS, Details: r.Details, SID: r.SID,
+	})
 }
 
 // flushHolders writes which orders and telephone numbers have come to a document

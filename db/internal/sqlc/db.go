@@ -36,6 +36,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
 	}
+	if q.addDocumentStmt, err = db.PrepareContext(ctx, addDocument); err != nil {
+		return nil, fmt.Errorf("error preparing query AddDocument: %w", err)
+	}
 	if q.addOutboxEventStmt, err = db.PrepareContext(ctx, addOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query AddOutboxEvent: %w", err)
 	}
@@ -273,9 +276,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.placeOfStmt, err = db.PrepareContext(ctx, placeOf); err != nil {
 		return nil, fmt.Errorf("error preparing query PlaceOf: %w", err)
 	}
-	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
-		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
-	}
 	if q.putErasedStmt, err = db.PrepareContext(ctx, putErased); err != nil {
 		return nil, fmt.Errorf("error preparing query PutErased: %w", err)
 	}
@@ -303,6 +303,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.sIDsBetweenStmt, err = db.PrepareContext(ctx, sIDsBetween); err != nil {
 		return nil, fmt.Errorf("error preparing query SIDsBetween: %w", err)
 	}
+	if q.setDocumentEmailStmt, err = db.PrepareContext(ctx, setDocumentEmail); err != nil {
+		return nil, fmt.Errorf("error preparing query SetDocumentEmail: %w", err)
+	}
+	if q.setDocumentStatusStmt, err = db.PrepareContext(ctx, setDocumentStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query SetDocumentStatus: %w", err)
+	}
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
 	}
@@ -326,6 +332,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.tracesOfStmt, err = db.PrepareContext(ctx, tracesOf); err != nil {
 		return nil, fmt.Errorf("error preparing query TracesOf: %w", err)
+	}
+	if q.updateDocumentStmt, err = db.PrepareContext(ctx, updateDocument); err != nil {
+		return nil, fmt.Errorf("error preparing query UpdateDocument: %w", err)
 	}
 	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
 		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
@@ -353,6 +362,11 @@ func (q *Queries) Close() error {
 	if q.addClosedStmt != nil {
 		if cerr := q.addClosedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addClosedStmt: %w", cerr)
+		}
+	}
+	if q.addDocumentStmt != nil {
+		if cerr := q.addDocumentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addDocumentStmt: %w", cerr)
 		}
 	}
 	if q.addOutboxEventStmt != nil {
@@ -750,11 +764,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing placeOfStmt: %w", cerr)
 		}
 	}
-	if q.putDocumentStmt != nil {
-		if cerr := q.putDocumentStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing putDocumentStmt: %w", cerr)
-		}
-	}
 	if q.putErasedStmt != nil {
 		if cerr := q.putErasedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putErasedStmt: %w", cerr)
@@ -800,6 +809,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing sIDsBetweenStmt: %w", cerr)
 		}
 	}
+	if q.setDocumentEmailStmt != nil {
+		if cerr := q.setDocumentEmailStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setDocumentEmailStmt: %w", cerr)
+		}
+	}
+	if q.setDocumentStatusStmt != nil {
+		if cerr := q.setDocumentStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setDocumentStatusStmt: %w", cerr)
+		}
+	}
 	if q.setInboxResultStmt != nil {
 		if cerr := q.setInboxResultStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setInboxResultStmt: %w", cerr)
@@ -838,6 +857,11 @@ func (q *Queries) Close() error {
 	if q.tracesOfStmt != nil {
 		if cerr := q.tracesOfStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing tracesOfStmt: %w", cerr)
+		}
+	}
+	if q.updateDocumentStmt != nil {
+		if cerr := q.updateDocumentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing updateDocumentStmt: %w", cerr)
 		}
 	}
 	if q.whatBecameOfStmt != nil {
@@ -888,6 +912,7 @@ type Queries struct {
 	addBlockedStmt            *sql.Stmt
 	addBounceStmt             *sql.Stmt
 	addClosedStmt             *sql.Stmt
+	addDocumentStmt           *sql.Stmt
 	addOutboxEventStmt        *sql.Stmt
 	addParkedStmt             *sql.Stmt
 	addRefusalStmt            *sql.Stmt
@@ -967,7 +992,6 @@ type Queries struct {
 	openClaimsStmt            *sql.Stmt
 	outboxEventsSinceStmt     *sql.Stmt
 	placeOfStmt               *sql.Stmt
-	putDocumentStmt           *sql.Stmt
 	putErasedStmt             *sql.Stmt
 	putHolderStmt             *sql.Stmt
 	putMailStmt               *sql.Stmt
@@ -977,6 +1001,8 @@ type Queries struct {
 	refusedForStmt            *sql.Stmt
 	resultAtStmt              *sql.Stmt
 	sIDsBetweenStmt           *sql.Stmt
+	setDocumentEmailStmt      *sql.Stmt
+	setDocumentStatusStmt     *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
 	takeDocumentStmt          *sql.Stmt
 	takeMailsStmt             *sql.Stmt
@@ -985,6 +1011,7 @@ type Queries struct {
 	takeRegistersStmt         *sql.Stmt
 	talliesStmt               *sql.Stmt
 	tracesOfStmt              *sql.Stmt
+	updateDocumentStmt        *sql.Stmt
 	whatBecameOfStmt          *sql.Stmt
 }
 
@@ -996,6 +1023,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addBlockedStmt:            q.addBlockedStmt,
 		addBounceStmt:             q.addBounceStmt,
 		addClosedStmt:             q.addClosedStmt,
+		addDocumentStmt:           q.addDocumentStmt,
 		addOutboxEventStmt:        q.addOutboxEventStmt,
 		addParkedStmt:             q.addParkedStmt,
 		addRefusalStmt:            q.addRefusalStmt,
@@ -1075,7 +1103,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		openClaimsStmt:            q.openClaimsStmt,
 		outboxEventsSinceStmt:     q.outboxEventsSinceStmt,
 		placeOfStmt:               q.placeOfStmt,
-		putDocumentStmt:           q.putDocumentStmt,
 		putErasedStmt:             q.putErasedStmt,
 		putHolderStmt:             q.putHolderStmt,
 		putMailStmt:               q.putMailStmt,
@@ -1085,6 +1112,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		refusedForStmt:            q.refusedForStmt,
 		resultAtStmt:              q.resultAtStmt,
 		sIDsBetweenStmt:           q.sIDsBetweenStmt,
+		setDocumentEmailStmt:      q.setDocumentEmailStmt,
+		setDocumentStatusStmt:     q.setDocumentStatusStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
 		takeDocumentStmt:          q.takeDocumentStmt,
 		takeMailsStmt:             q.takeMailsStmt,
@@ -1093,6 +1122,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		takeRegistersStmt:         q.takeRegistersStmt,
 		talliesStmt:               q.talliesStmt,
 		tracesOfStmt:              q.tracesOfStmt,
+		updateDocumentStmt:        q.updateDocumentStmt,
 		whatBecameOfStmt:          q.whatBecameOfStmt,
 	}
 }

@@ -111,6 +111,70 @@ func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 	return err
 }
 
+const addDocument = `-- name: AddDocument :exec
+INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
+  contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
+  signed_ms, timers, expires_ms, fresh_ms, details)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+  ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+  ?17, ?18, ?19, ?20, ?21, ?22, ?23)
+`
+
+type AddDocumentParams struct {
+	SID                workflow.SID
+	AccountSID         workflow.SID
+	Status             workflow.Status
+	Round              int64
+	Hold               bool
+	AddressSID         workflow.SID
+	Email              string
+	CCEmails           string
+	HostedNumberOrders string
+	ContactTitle       string
+	ContactPhoneNumber string
+	Reason             string
+	CanceledBy         string
+	Evidence           string
+	LetterDigest       string
+	LetterStale        bool
+	CreatedMS          int64
+	UpdatedMS          int64
+	SignedMS           int64
+	Timers             string
+	ExpiresMS          int64
+	FreshMS            int64
+	Details            string
+}
+
+func (q *Queries) AddDocument(ctx context.Context, arg AddDocumentParams) error {
+	_, err := q.exec(ctx, q.addDocumentStmt, addDocument,
+		arg.SID,
+		arg.AccountSID,
+		arg.Status,
+		arg.Round,
+		arg.Hold,
+		arg.AddressSID,
+		arg.Email,
+		arg.CCEmails,
+		arg.HostedNumberOrders,
+		arg.ContactTitle,
+		arg.ContactPhoneNumber,
+		arg.Reason,
+		arg.CanceledBy,
+		arg.Evidence,
+		arg.LetterDigest,
+		arg.LetterStale,
+		arg.CreatedMS,
+		arg.UpdatedMS,
+		arg.SignedMS,
+		arg.Timers,
+		arg.ExpiresMS,
+		arg.FreshMS,
+		arg.Details,
+	)
+	return err
+}
+
 const addOutboxEvent = `-- name: AddOutboxEvent :exec
 INSERT INTO outbox_events (subject, type, body, cause, at_ms, due_ms, answers, done_seq)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -2493,77 +2557,6 @@ func (q *Queries) PlaceOf(ctx context.Context, arg PlaceOfParams) (int64, error)
 	return place, err
 }
 
-const putDocument = `-- name: PutDocument :exec
-INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
-  contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms, timers, expires_ms, fresh_ms, details)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
-  ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-  ?17, ?18, ?19, ?20, ?21, ?22, ?23)
-ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
-  address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
-  hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
-  contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
-  evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, timers = excluded.timers,
-  expires_ms = excluded.expires_ms, fresh_ms = excluded.fresh_ms, details = excluded.details
-`
-
-type PutDocumentParams struct {
-	SID                workflow.SID
-	AccountSID         workflow.SID
-	Status             workflow.Status
-	Round              int64
-	Hold               bool
-	AddressSID         workflow.SID
-	Email              string
-	CCEmails           string
-	HostedNumberOrders string
-	ContactTitle       string
-	ContactPhoneNumber string
-	Reason             string
-	CanceledBy         string
-	Evidence           string
-	LetterDigest       string
-	LetterStale        bool
-	CreatedMS          int64
-	UpdatedMS          int64
-	SignedMS           int64
-	Timers             string
-	ExpiresMS          int64
-	FreshMS            int64
-	Details            string
-}
-
-func (q *Queries) PutDocument(ctx context.Context, arg PutDocumentParams) error {
-	_, err := q.exec(ctx, q.putDocumentStmt, putDocument,
-		arg.SID,
-		arg.AccountSID,
-		arg.Status,
-		arg.Round,
-		arg.Hold,
-		arg.AddressSID,
-		arg.Email,
-		arg.CCEmails,
-		arg.HostedNumberOrders,
-		arg.ContactTitle,
-		arg.ContactPhoneNumber,
-		arg.Reason,
-		arg.CanceledBy,
-		arg.Evidence,
-		arg.LetterDigest,
-		arg.LetterStale,
-		arg.CreatedMS,
-		arg.UpdatedMS,
-		arg.SignedMS,
-		arg.Timers,
-		arg.ExpiresMS,
-		arg.FreshMS,
-		arg.Details,
-	)
-	return err
-}
-
 const putErased = `-- name: PutErased :exec
 INSERT INTO erased (document_sid, account_sid, status, sequence) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (document_sid) DO UPDATE SET status = excluded.status, sequence = max(sequence, excluded.sequence)
@@ -2835,6 +2828,34 @@ func (q *Queries) SIDsBetween(ctx context.Context, arg SIDsBetweenParams) ([]wor
 	return items, nil
 }
 
+const setDocumentEmail = `-- name: SetDocumentEmail :exec
+UPDATE documents SET email = ?1 WHERE sid = ?2
+`
+
+type SetDocumentEmailParams struct {
+	Email string
+	SID   workflow.SID
+}
+
+func (q *Queries) SetDocumentEmail(ctx context.Context, arg SetDocumentEmailParams) error {
+	_, err := q.exec(ctx, q.setDocumentEmailStmt, setDocumentEmail, arg.Email, arg.SID)
+	return err
+}
+
+const setDocumentStatus = `-- name: SetDocumentStatus :exec
+UPDATE documents SET status = ?1 WHERE sid = ?2
+`
+
+type SetDocumentStatusParams struct {
+	Status workflow.Status
+	SID    workflow.SID
+}
+
+func (q *Queries) SetDocumentStatus(ctx context.Context, arg SetDocumentStatusParams) error {
+	_, err := q.exec(ctx, q.setDocumentStatusStmt, setDocumentStatus, arg.Status, arg.SID)
+	return err
+}
+
 const setInboxResult = `-- name: SetInboxResult :exec
 UPDATE inbox SET result = ?1 WHERE account_sid = ?2 AND source = ?3 AND event_id = ?4
 `
@@ -2966,6 +2987,63 @@ func (q *Queries) TracesOf(ctx context.Context, arg TracesOfParams) (int64, erro
 	var traces int64
 	err := row.Scan(&traces)
 	return traces, err
+}
+
+const updateDocument = `-- name: UpdateDocument :exec
+UPDATE documents SET round = ?1, hold = ?2, address_sid = ?3, cc_emails = ?4,
+  hosted_number_orders = ?5, contact_title = ?6,
+  contact_phone_number = ?7, reason = ?8, canceled_by = ?9, evidence = ?10,
+  letter_digest = ?11, letter_stale = ?12, updated_ms = ?13, signed_ms = ?14,
+  timers = ?15, expires_ms = ?16, fresh_ms = ?17, details = ?18 WHERE sid = ?19
+`
+
+type UpdateDocumentParams struct {
+	Round              int64
+	Hold               bool
+	AddressSID         workflow.SID
+	CCEmails           string
+	HostedNumberOrders string
+	ContactTitle       string
+	ContactPhoneNumber string
+	Reason             string
+	CanceledBy         string
+	Evidence           string
+	LetterDigest       string
+	LetterStale        bool
+	UpdatedMS          int64
+	SignedMS           int64
+	Timers             string
+	ExpiresMS          int64
+	FreshMS            int64
+	Details            string
+	SID                workflow.SID
+}
+
+// The columns that no index has: each index of a column that is set is written
+// again, though its value be the same.
+func (q *Queries) UpdateDocument(ctx context.Context, arg UpdateDocumentParams) error {
+	_, err := q.exec(ctx, q.updateDocumentStmt, updateDocument,
+		arg.Round,
+		arg.Hold,
+		arg.AddressSID,
+		arg.CCEmails,
+		arg.HostedNumberOrders,
+		arg.ContactTitle,
+		arg.ContactPhoneNumber,
+		arg.Reason,
+		arg.CanceledBy,
+		arg.Evidence,
+		arg.LetterDigest,
+		arg.LetterStale,
+		arg.UpdatedMS,
+		arg.SignedMS,
+		arg.Timers,
+		arg.ExpiresMS,
+		arg.FreshMS,
+		arg.Details,
+		arg.SID,
+	)
+	return err
 }
 
 const whatBecameOf = `-- name: WhatBecameOf :one
