@@ -78,13 +78,17 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 		s.dropJournal(ctx)
 	}
 	b = b.next() // counts the last batch
-	s.announce(b.pos, b.applied, b.duplicates)
+	s.announce(b.pos, b.applied, b.duplicates, b.mailWork, b.eventWork)
 	return nil
 }
 
 // next is the batch after b, in the same transaction.
 func (b *batch) next() *batch {
-	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces}
+	return &batch{
+		q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
+		mailWork:  b.mailWork || len(b.mailOrder.list) > 0 || len(b.erased) > 0,
+		eventWork: b.eventWork || len(b.pending) > 0,
+	}
 }
 
 // applyBatch folds the entries and writes down what they come to.

@@ -19,6 +19,8 @@ type batch struct {
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the batches before this one
 	duplicates uint64
+	mailWork   bool // a batch before this one changed emails
+	eventWork  bool // a batch before this one made events pending
 
 	met       []meeting // new events, for the inbox
 	metAt     map[workflow.Identity]int
@@ -26,8 +28,8 @@ type batch struct {
 	verdicts  map[workflow.Identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
 	stored    map[workflow.SID]workflow.Document // those of documents as the tables have them
-	passed    ordered[string]       // orders and telephone numbers that came to a document or left one
-	timed     ordered[workflow.SID] // documents whose timers are others now
+	passed    ordered[string]                    // orders and telephone numbers that came to a document or left one
+	timed     ordered[workflow.SID]              // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
 	mailOrder ordered[workflow.MailID]
 	pending   []workflow.PendingEvent
