@@ -115,14 +115,14 @@ const keepLately = 20_000
 // tx runs f in one transaction: all of it happens, or none. It does without
 // sql.Tx, which prepares a statement again each time it is used.
 func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
-	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := s.begin.ExecContext(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	failpoint.Hit("begun")
 	err := f(s.wq)
 	if err == nil {
 		failpoint.Hit("commit")
-		if _, err = s.conn.ExecContext(ctx, "COMMIT"); err == nil {
+		if _, err = s.commit.ExecContext(ctx); err == nil {
 			failpoint.Hit("committed")
 			return nil
 		}

@@ -78,6 +78,9 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		}
 		b.states[d.SID] = &workflow.State{Document: d}
 	}
+	if err := b.loadParked(ctx, sids); err != nil || len(documents) == 0 {
+		return err // nothing else is kept of a document that is not there
+	}
 	mails, err := b.q.LoadPendingMails(ctx, sids)
 	if err != nil {
 		return err
@@ -94,6 +97,18 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		s := b.state(r.ID.Document())
 		s.Asked = append(s.Asked, fromMS(r.CausedMS))
 	}
+	running, err := b.q.LoadTimers(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range running {
+		s := b.state(r.DocumentSID)
+		s.Timers = append(s.Timers, timer(r))
+	}
+	return nil
+}
+
+func (b *batch) loadParked(ctx context.Context, sids string) error {
 	waiting, err := b.q.LoadParked(ctx, sids)
 	if err != nil {
 		return err
@@ -105,14 +120,6 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		}
 		s := b.state(r.DocumentSID)
 		s.Parked = append(s.Parked, p)
-	}
-	running, err := b.q.LoadTimers(ctx, sids)
-	if err != nil {
-		return err
-	}
-	for _, r := range running {
-		s := b.state(r.DocumentSID)
-		s.Timers = append(s.Timers, timer(r))
 	}
 	return nil
 }

@@ -56,6 +56,8 @@ type Store struct {
 	write, read  *sql.DB
 	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
+	begin        *sql.Stmt // of a transaction on conn
+	commit       *sql.Stmt // of the same
 	unswept      atomic.Bool                      // see Unswept
 	applying     sync.Mutex                       // held while a batch is applied
 	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
@@ -167,6 +169,12 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
+	if s.begin, err = s.conn.PrepareContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("prepare statements: %w", err)
+	}
+	if s.commit, err = s.conn.PrepareContext(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("prepare statements: %w", err)
+	}
 	if err := s.name(ctx, worker); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}
@@ -252,6 +260,11 @@ func (s *Store) Close() error {
 	for _, q := range []*sqlc.Queries{s.rq, s.wq} {
 		if q != nil {
 			errs = append(errs, q.Close())
+		}
+	}
+	for _, stmt := range []*sql.Stmt{s.begin, s.commit} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
 		}
 	}
 	if s.conn != nil {
