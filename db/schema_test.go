@@ -178,11 +178,11 @@ func statements(t *testing.T) map[string]string {
 	return queries
 }
 
-// TestQueriesOpenNoEphemeralTable holds the statements of the fold to the tables
+// TestOpen_QueriesNeedNoEphemeralTable holds the statements of the fold to the tables
 // that are there: SQLite gives an ephemeral one a page cache of its own, which
 // costs more than the statement itself. An IN list of three values and more
 // opens one, even in a CHECK of a column that is written, and so does IN (SELECT ...).
-func TestQueriesOpenNoEphemeralTable(t *testing.T) {
+func TestOpen_QueriesNeedNoEphemeralTable(t *testing.T) {
 	s, err := Open(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -56,8 +56,8 @@ type Store struct {
 	write, read  *sql.DB
 	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
-	begin        *sql.Stmt // of a transaction on conn
-	commit       *sql.Stmt // of the same
+	begin        *sql.Stmt                        // of a transaction on conn
+	commit       *sql.Stmt                        // of the same
 	unswept      atomic.Bool                      // see Unswept
 	applying     sync.Mutex                       // held while a batch is applied
 	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
