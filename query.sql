@@ -1,6 +1,6 @@
--- Lists of keys, and of narrow rows, come as JSON: one statement a batch. (A wide
--- row is quicker by itself.) ASCII only, one placeholder style: sqlc binds
--- wrongly otherwise, without an error.
+-- Lists of keys to read come as JSON: one statement a batch. Rows are written one
+-- by one: SQLite reads a row out of JSON more slowly than it binds it. ASCII only,
+-- one placeholder style: sqlc binds wrongly otherwise, without an error.
 
 -- name: GetPosition :one
 SELECT * FROM position;
@@ -19,7 +19,7 @@ CROSS JOIN inbox AS i WHERE i.account_sid = k.value ->> 0 AND i.source = k.value
 
 -- name: AddToInbox :exec
 INSERT INTO inbox (account_sid, source, event_id, sequence, entry_ns, result)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(CAST(@entries AS TEXT));
+VALUES (@account_sid, @source, @event_id, @sequence, @entry_ns, @result);
 
 -- name: SetInboxResult :exec
 UPDATE inbox SET result = @result WHERE account_sid = @account_sid AND source = @source AND event_id = @event_id;
@@ -33,7 +33,7 @@ SELECT source, event_id, sequence, entry_ns FROM inbox
 WHERE sequence > 0 AND sequence < @below ORDER BY sequence DESC LIMIT @most;
 
 -- name: LoseIdleInboxAfter :exec
-DELETE FROM inbox WHERE sequence > @sequence AND result IN ('parked','refused','dead_letter');
+DELETE FROM inbox WHERE sequence > @sequence AND (result = 'parked' OR result = 'refused' OR result = 'dead_letter');
 
 -- name: LoseInboxAfter :execrows
 UPDATE inbox SET sequence = -sequence WHERE sequence > @sequence;
@@ -62,7 +62,7 @@ DELETE FROM outbox_events WHERE answers > @sequence;
 SELECT * FROM documents WHERE sid = @sid;
 
 -- name: LoadDocuments :many
-SELECT * FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+SELECT d.* FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN documents AS d WHERE d.sid = s.value;
 
 -- name: LoadPendingMails :many
 SELECT m.id, m.kind, m.recipient, m.state, m.cause_seq, m.cause_index, m.caused_ms, m.due_ms, m.attempts, m.claim,
@@ -78,44 +78,52 @@ WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/
 ORDER BY m.caused_ms;
 
 -- name: LoadParked :many
-SELECT * FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)))
-ORDER BY document_sid, sequence;
+SELECT p.* FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN parked AS p WHERE p.document_sid = s.value
+ORDER BY p.document_sid, p.sequence;
 
 -- name: LoadTimers :many
-SELECT * FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)))
-ORDER BY document_sid, due_ms, timer;
+SELECT t.* FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN timers AS t WHERE t.document_sid = s.value
+ORDER BY t.document_sid, t.due_ms, t.timer;
 
 -- name: DeleteTimers :exec
-DELETE FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+DELETE FROM timers WHERE document_sid = @document_sid;
 
--- name: AddTimers :exec
+-- name: AddTimer :exec
 INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more, early)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(CAST(@timers AS TEXT));
+VALUES (@document_sid, @timer, @number, @due_ms, @every_ms, @more, @early);
 
 -- name: Holders :many
-SELECT * FROM holders WHERE key IN (SELECT value FROM json_each(CAST(@keys AS TEXT)));
+SELECT h.* FROM json_each(CAST(@keys AS TEXT)) AS k CROSS JOIN holders AS h WHERE h.key = k.value;
 
--- name: PutDocument :exec
+-- name: AddDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
   signed_ms, timers, expires_ms, fresh_ms, details)
 VALUES (@sid, @account_sid, @status, @round, @hold, @address_sid, @email, @cc_emails, @hosted_number_orders,
   @contact_title, @contact_phone_number, @reason, @canceled_by, @evidence, @letter_digest, @letter_stale,
-  @created_ms, @updated_ms, @signed_ms, @timers, @expires_ms, @fresh_ms, @details)
-ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
-  address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
-  hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
-  contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
-  evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, timers = excluded.timers,
-  expires_ms = excluded.expires_ms, fresh_ms = excluded.fresh_ms, details = excluded.details;
+  @created_ms, @updated_ms, @signed_ms, @timers, @expires_ms, @fresh_ms, @details);
 
--- name: DeleteHolders :exec
-DELETE FROM holders WHERE key IN (SELECT value FROM json_each(CAST(@keys AS TEXT)));
+-- name: UpdateDocument :exec
+-- The columns that no index has: each index of a column that is set is written
+-- again, though its value be the same.
+UPDATE documents SET round = @round, hold = @hold, address_sid = @address_sid, cc_emails = @cc_emails,
+  hosted_number_orders = @hosted_number_orders, contact_title = @contact_title,
+  contact_phone_number = @contact_phone_number, reason = @reason, canceled_by = @canceled_by, evidence = @evidence,
+  letter_digest = @letter_digest, letter_stale = @letter_stale, updated_ms = @updated_ms, signed_ms = @signed_ms,
+  timers = @timers, expires_ms = @expires_ms, fresh_ms = @fresh_ms, details = @details WHERE sid = @sid;
 
--- name: AddHolders :exec
-INSERT INTO holders (key, document_sid, account_sid) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(@holders AS TEXT));
+-- name: SetDocumentStatus :exec
+UPDATE documents SET status = @status WHERE sid = @sid;
+
+-- name: SetDocumentEmail :exec
+UPDATE documents SET email = @email WHERE sid = @sid;
+
+-- name: DeleteHolder :exec
+DELETE FROM holders WHERE key = @key;
+
+-- name: PutHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (@key, @document_sid, @account_sid)
+ON CONFLICT (key) DO UPDATE SET document_sid = excluded.document_sid, account_sid = excluded.account_sid;
 
 -- name: PutMail :exec
 INSERT INTO mails (id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms,
@@ -142,16 +150,14 @@ ON CONFLICT DO NOTHING;
 -- name: DeleteParked :exec
 DELETE FROM parked WHERE sequence = @sequence;
 
--- name: AddRefusals :exec
+-- name: AddRefusal :exec
 INSERT INTO refusals (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
-FROM json_each(CAST(@events AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+VALUES (@sequence, @dead, @subject, @account_sid, @document_sid, @source, @event_id, @code, @message, @field, @at_ms, @order_sid, @other_sid, @holder_sid, @until_ms)
+ON CONFLICT DO NOTHING;
 
 -- name: AddToHistory :exec
 INSERT INTO history (document_sid, sequence, line, at_ms, what, detail)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(@lines AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+VALUES (@document_sid, @sequence, @line, @at_ms, @what, @detail) ON CONFLICT DO NOTHING;
 
 -- name: DueMails :many
 SELECT id, domain, asked, due_ms FROM mails
@@ -260,16 +266,6 @@ SELECT * FROM documents WHERE account_sid = @account_sid AND email = @email AND 
 -- name: RefusalAt :one
 SELECT * FROM refusals WHERE sequence = @sequence;
 
--- name: FinishOutboxEventsMet :exec
-UPDATE outbox_events
-SET done_seq = (SELECT i.sequence FROM inbox AS i
-  WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
-    AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13))
-WHERE done_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)))
-  AND EXISTS (SELECT 1 FROM inbox AS i
-    WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
-      AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13) AND i.sequence > 0);
-
 -- name: NameWorker :exec
 UPDATE position SET worker = @worker WHERE worker = '';
 
@@ -279,7 +275,7 @@ UNION SELECT e.document_sid FROM erased AS e WHERE e.document_sid >= CAST(@low A
 ORDER BY 1 LIMIT 3;
 
 -- name: LoadErased :many
-SELECT document_sid, sequence FROM erased WHERE document_sid IN (SELECT value FROM json_each(CAST(@sids AS TEXT)));
+SELECT e.document_sid, e.sequence FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN erased AS e WHERE e.document_sid = s.value;
 
 -- name: GetErased :one
 SELECT CAST(COALESCE(MAX(sequence), 0) AS INTEGER) AS sequence FROM erased WHERE document_sid = @document_sid;
@@ -348,8 +344,8 @@ UNION SELECT CAST(p.account_sid AS TEXT) FROM parked AS p WHERE p.document_sid =
 DELETE FROM outbox_events
 WHERE subject > CAST(@prefix AS TEXT) || '.' AND subject < CAST(@prefix AS TEXT) || '/' AND cause < @below;
 
--- name: DeleteOutboxSubjects :exec
-DELETE FROM outbox_events WHERE subject IN (SELECT value FROM json_each(CAST(@subjects AS TEXT)));
+-- name: DeleteOutboxSubject :exec
+DELETE FROM outbox_events WHERE subject = @subject;
 
 -- name: DeleteDocumentParked :exec
 DELETE FROM parked WHERE document_sid = @document_sid;
@@ -357,12 +353,11 @@ DELETE FROM parked WHERE document_sid = @document_sid;
 -- name: DeleteHistory :exec
 DELETE FROM history WHERE document_sid = @document_sid AND sequence < @below;
 
--- name: DeleteHoldersOf :exec
-DELETE FROM holders WHERE document_sid = @document_sid AND key IN (SELECT value FROM json_each(CAST(@keys AS TEXT)));
+-- name: DeleteHolderOf :exec
+DELETE FROM holders WHERE document_sid = @document_sid AND key = @key;
 
--- name: KeepHolders :exec
-INSERT INTO holders (key, document_sid, account_sid)
-SELECT value, CAST(@document_sid AS TEXT), CAST(@account_sid AS TEXT) FROM json_each(CAST(@keys AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+-- name: KeepHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (@key, @document_sid, @account_sid) ON CONFLICT DO NOTHING;
 
 -- name: OutboxEventsSince :many
 SELECT type, CAST(count(*) AS INTEGER) AS n FROM outbox_events WHERE cause > @sequence GROUP BY type;
@@ -404,12 +399,11 @@ SELECT result FROM inbox WHERE sequence = @sequence;
 DELETE FROM closed WHERE sequence IN (SELECT t.sequence FROM refusals AS t WHERE t.document_sid = @document_sid AND t.sequence < @below);
 
 -- name: AttemptedMails :many
-SELECT id FROM mails WHERE attempts > 0 AND id IN (SELECT value FROM json_each(CAST(@ids AS TEXT)));
+SELECT m.id FROM json_each(CAST(@ids AS TEXT)) AS i CROSS JOIN mails AS m WHERE m.id = i.value AND m.attempts > 0;
 
--- name: AddBounces :exec
+-- name: AddBounce :exec
 INSERT INTO bounces (mail_id, sequence, at_ms, action, status, diagnostic)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(@bounces AS TEXT)) WHERE true ON CONFLICT DO NOTHING;
+VALUES (@mail_id, @sequence, @at_ms, @action, @status, @diagnostic) ON CONFLICT DO NOTHING;
 
 -- name: DocumentBounces :many
 SELECT * FROM bounces WHERE mail_id > CAST(@sid AS TEXT) || '.' AND mail_id < CAST(@sid AS TEXT) || '/' ORDER BY sequence;

@@ -1,6 +1,8 @@
 -- Countersign's database: what the log says, and how far it was read. It can
 -- always be made again from the log. Times are unix milliseconds, UTC, and are
--- the log's own unless a comment says otherwise.
+-- the log's own unless a comment says otherwise. A CHECK compares with =, because
+-- SQLite opens a table of its own, in every statement that writes the column, for
+-- an IN list of three values or more.
 
 -- How far the log is folded into this file, and what identifies that entry.
 CREATE TABLE position (
@@ -28,7 +30,7 @@ CREATE TABLE inbox (
   event_id    TEXT    NOT NULL,
   sequence    INTEGER NOT NULL, -- where it was met first; negative once the log has lost that entry
   entry_ns    INTEGER NOT NULL,
-  result      TEXT    NOT NULL CHECK (result IN ('applied','unchanged','parked','refused','dead_letter')),
+  result      TEXT    NOT NULL CHECK (result = 'applied' OR result = 'unchanged' OR result = 'parked' OR result = 'refused' OR result = 'dead_letter'),
   PRIMARY KEY (account_sid, source, event_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -37,7 +39,7 @@ CREATE TABLE documents (
   place                INTEGER PRIMARY KEY, -- grows in the order of their creation
   sid                  TEXT    NOT NULL UNIQUE,
   account_sid          TEXT    NOT NULL,
-  status               TEXT    NOT NULL CHECK (status IN ('opened','signing','signed','canceled','failed')),
+  status               TEXT    NOT NULL CHECK (status = 'opened' OR status = 'signing' OR status = 'signed' OR status = 'canceled' OR status = 'failed'),
   round                INTEGER NOT NULL,
   hold                 INTEGER NOT NULL CHECK (hold IN (0, 1)),
   address_sid          TEXT    NOT NULL,
@@ -79,10 +81,10 @@ CREATE TABLE holders (
 -- by side.
 CREATE TABLE mails (
   id         TEXT    PRIMARY KEY, -- document, round, kind and number
-  kind       TEXT    NOT NULL CHECK (kind IN ('signature','reminder','sent','signed','canceled','failed')),
+  kind       TEXT    NOT NULL CHECK (kind = 'signature' OR kind = 'reminder' OR kind = 'sent' OR kind = 'signed' OR kind = 'canceled' OR kind = 'failed'),
   recipient  TEXT    NOT NULL,
   domain     TEXT    NOT NULL, -- of the recipient, for the rate limit
-  state      TEXT    NOT NULL CHECK (state IN ('waiting','pending','claimed','accepted','rejected','held','withdrawn')),
+  state      TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'pending' OR state = 'claimed' OR state = 'accepted' OR state = 'rejected' OR state = 'held' OR state = 'withdrawn'),
   cause_seq   INTEGER NOT NULL, -- the entry that owed it
   cause_index INTEGER NOT NULL, -- its place among the mails of that entry
   caused_ms    INTEGER NOT NULL,
@@ -140,7 +142,7 @@ CREATE INDEX parked_document ON parked (document_sid, sequence);
 -- Timers that run for documents. The event of each is among the owed events.
 CREATE TABLE timers (
   document_sid TEXT    NOT NULL,
-  timer        TEXT    NOT NULL CHECK (timer IN ('reminder','expiry','freshness')),
+  timer        TEXT    NOT NULL CHECK (timer = 'reminder' OR timer = 'expiry' OR timer = 'freshness'),
   number       INTEGER NOT NULL, -- of its event
   due_ms       INTEGER NOT NULL,
   every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 if none follows

@@ -78,13 +78,17 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 		s.dropJournal(ctx)
 	}
 	b = b.next() // counts the last batch
-	s.announce(b.pos, b.applied, b.duplicates)
+	s.announce(b.pos, b.applied, b.duplicates, b.mailWork, b.eventWork)
 	return nil
 }
 
 // next is the batch after b, in the same transaction.
 func (b *batch) next() *batch {
-	return &batch{q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces}
+	return &batch{
+		q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
+		mailWork:  b.mailWork || len(b.mailOrder.list) > 0 || len(b.erased) > 0,
+		eventWork: b.eventWork || len(b.pending) > 0,
+	}
 }
 
 // applyBatch folds the entries and writes down what they come to.
@@ -111,14 +115,14 @@ const keepLately = 20_000
 // tx runs f in one transaction: all of it happens, or none. It does without
 // sql.Tx, which prepares a statement again each time it is used.
 func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
-	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := s.begin.ExecContext(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	failpoint.Hit("begun")
 	err := f(s.wq)
 	if err == nil {
 		failpoint.Hit("commit")
-		if _, err = s.conn.ExecContext(ctx, "COMMIT"); err == nil {
+		if _, err = s.commit.ExecContext(ctx); err == nil {
 			failpoint.Hit("committed")
 			return nil
 		}

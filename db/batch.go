@@ -19,14 +19,17 @@ type batch struct {
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the batches before this one
 	duplicates uint64
+	mailWork   bool // a batch before this one changed emails
+	eventWork  bool // a batch before this one made events pending
 
 	met       []meeting // new events, for the inbox
 	metAt     map[workflow.Identity]int
 	again     []meeting                    // met before at a place that the log has lost
 	verdicts  map[workflow.Identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
-	passed    ordered[string]       // orders and telephone numbers that came to a document or left one
-	timed     ordered[workflow.SID] // documents whose timers are others now
+	stored    map[workflow.SID]workflow.Document // those of documents as the tables have them
+	passed    ordered[string]                    // orders and telephone numbers that came to a document or left one
+	timed     ordered[workflow.SID]              // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
 	mailOrder ordered[workflow.MailID]
 	pending   []workflow.PendingEvent
@@ -202,7 +205,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 		b.timed.add(sid)
 	}
 	*s = d.State
-	if !d.Unchanged && s.Document.Status != workflow.Unseen {
+	if !before.Document.Same(s.Document) && s.Document.Status != workflow.Unseen {
 		b.keepDocument(before.Document, s.Document)
 	}
 	b.tallyMails(before.Mails, d.Mails)
@@ -266,7 +269,10 @@ func (b *batch) keepParked(before, after []workflow.Parked) {
 }
 
 func (b *batch) keepDocument(before, after workflow.Document) {
-	b.documents.add(after.SID)
+	if !b.documents.has[after.SID] {
+		b.documents.add(after.SID)
+		b.stored[after.SID] = before
+	}
 	if before.Status != after.Status {
 		b.count(tally{tallyDocuments, string(before.Status), ""}, -1)
 		b.count(tally{tallyDocuments, string(after.Status), ""}, 1)

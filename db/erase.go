@@ -97,7 +97,7 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		if err != nil {
 			return err
 		}
-		if err := q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: encode(append([]string{}, workflow.HeldKeys(before)...))}); err != nil {
+		if err := deleteHolders(ctx, q, sid, workflow.HeldKeys(before)); err != nil {
 			return err
 		}
 	}
@@ -107,15 +107,17 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		func() error { return q.TakeMails(ctx, string(sid)) },
 		func() error { return q.DeleteMails(ctx, string(sid)) },
 		func() error { return q.DeleteBounces(ctx, string(sid)) },
+		func() error { return deleteHolders(ctx, q, sid, body.OrderSIDs) },
 		func() error {
-			return q.DeleteHoldersOf(ctx, sqlc.DeleteHoldersOfParams{DocumentSID: sid, Keys: encode(append([]workflow.SID{}, body.OrderSIDs...))})
-		},
-		func() error {
-			held := []workflow.SID{}
-			if met {
-				held = append(held, body.Holds()...)
+			if !met {
+				return nil
 			}
-			return q.KeepHolders(ctx, sqlc.KeepHoldersParams{DocumentSID: string(sid), AccountSID: string(e.Account), Keys: encode(held)})
+			for _, order := range body.Holds() {
+				if err := q.KeepHolder(ctx, sqlc.KeepHolderParams{Key: string(order), DocumentSID: sid, AccountSID: e.Account}); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		func() error {
 			return q.PutErased(ctx, sqlc.PutErasedParams{
@@ -130,17 +132,29 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 	return nil
 }
 
+// deleteHolders takes orders and telephone numbers from a document, if it has them.
+func deleteHolders[K ~string](ctx context.Context, q *sqlc.Queries, sid workflow.SID, keys []K) error {
+	for _, key := range keys {
+		if err := q.DeleteHolderOf(ctx, sqlc.DeleteHolderOfParams{DocumentSID: sid, Key: string(key)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // eraseEvents removes what the store knows of a document's events from before
 // e, and of what they made it owe.
 func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased) error {
-	all, registers, nobodys := []uint64{}, []uint64{}, []string{}
+	all, registers := []uint64{}, []uint64{}
 	for _, x := range body.Entries {
 		all = append(all, x.Sequence)
 		switch x.Type {
 		case workflow.TypeRegister:
 			registers = append(registers, x.Sequence)
 		case workflow.TypeBounced: // if it names no account, its refusal does not either
-			nobodys = append(nobodys, fmt.Sprintf("%s_._.refused.%d", workflow.SubjectPrefix, x.Sequence))
+			if err := q.DeleteOutboxSubject(ctx, fmt.Sprintf("%s_._.refused.%d", workflow.SubjectPrefix, x.Sequence)); err != nil {
+				return err
+			}
 		}
 	}
 	sid, below := e.Document, int64(e.Sequence)
@@ -155,7 +169,6 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 		}
 	}
 	for _, step := range []func() error{
-		func() error { return q.DeleteOutboxSubjects(ctx, encode(nobodys)) },
 		func() error { return q.TakeRegisters(ctx, encode(registers)) },
 		func() error { return q.DeleteInbox(ctx, encode(all)) },
 		func() error {
@@ -166,7 +179,7 @@ func eraseEvents(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body wo
 			return q.DeleteRefusals(ctx, sqlc.DeleteRefusalsParams{DocumentSID: sid, Below: below})
 		},
 		func() error { return q.DeleteDocumentParked(ctx, sid) },
-		func() error { return q.DeleteTimers(ctx, encode([]workflow.SID{sid})) },
+		func() error { return q.DeleteTimers(ctx, sid) },
 		func() error { return q.DeleteHistory(ctx, sqlc.DeleteHistoryParams{DocumentSID: sid, Below: below}) },
 	} {
 		if err := step(); err != nil {

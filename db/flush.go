@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"countersign/db/internal/sqlc"
 	"countersign/internal/failpoint"
@@ -39,21 +40,14 @@ func (b *batch) flush(ctx context.Context) error {
 	return nil
 }
 
-// rows writes a list of rows with one statement, or nothing if it is empty.
-func rows(ctx context.Context, put func(context.Context, string) error, list [][]any) error {
-	if len(list) == 0 {
-		return nil
-	}
-	return put(ctx, encode(list))
-}
-
 func (b *batch) flushInbox(ctx context.Context) error {
-	var list [][]any
 	for _, m := range b.met {
-		list = append(list, []any{m.Account, m.Source, m.ID, m.sequence, ns(m.at), m.result})
-	}
-	if err := rows(ctx, b.q.AddToInbox, list); err != nil {
-		return err
+		p := sqlc.AddToInboxParams{
+			AccountSID: m.Account, Source: m.Source, EventID: m.ID, Sequence: int64(m.sequence), EntryNs: ns(m.at), Result: string(m.result),
+		}
+		if err := b.q.AddToInbox(ctx, p); err != nil {
+			return err
+		}
 	}
 	for _, m := range b.again {
 		p := sqlc.MetAgainParams{Sequence: int64(m.sequence), EntryNs: ns(m.at), AccountSID: m.Account, Source: m.Source, EventID: m.ID}
@@ -72,29 +66,52 @@ func (b *batch) flushInbox(ctx context.Context) error {
 
 func (b *batch) flushDocuments(ctx context.Context) error {
 	for _, sid := range b.documents.list {
-		if err := b.q.PutDocument(ctx, documentRow(b.states[sid].Document)); err != nil {
+		if err := b.putDocument(ctx, b.stored[sid], b.states[sid].Document); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// flushHolders writes which orders and telephone numbers have come to a document
-// or left one. What changed hands is taken from one before it is given to the other.
-func (b *batch) flushHolders(ctx context.Context) error {
-	if len(b.passed.list) == 0 {
-		return nil
+// putDocument writes a document as it is after the batch.
+func (b *batch) putDocument(ctx context.Context, before, after workflow.Document) error {
+	r := documentRow(after)
+	if before.Status == workflow.Unseen {
+		return b.q.AddDocument(ctx, r)
 	}
-	if err := b.q.DeleteHolders(ctx, encode(b.passed.list)); err != nil {
-		return err
-	}
-	var list [][]any
-	for _, key := range b.passed.list {
-		if h, ok := b.holders[key]; ok {
-			list = append(list, []any{key, h.Document, h.Account})
+	if before.Status != after.Status {
+		if err := b.q.SetDocumentStatus(ctx, sqlc.SetDocumentStatusParams{Status: r.Status, SID: r.SID}); err != nil {
+			return err
 		}
 	}
-	return rows(ctx, b.q.AddHolders, list)
+	if before.Email != after.Email {
+		if err := b.q.SetDocumentEmail(ctx, sqlc.SetDocumentEmailParams{Email: r.Email, SID: r.SID}); err != nil {
+			return err
+		}
+	}
+	return b.q.UpdateDocument(ctx, sqlc.UpdateDocumentParams{
+		Round: r.Round, Hold: r.Hold, AddressSID: r.AddressSID, CCEmails: r.CCEmails, HostedNumberOrders: r.HostedNumberOrders,
+		ContactTitle: r.ContactTitle, ContactPhoneNumber: r.ContactPhoneNumber, Reason: r.Reason, CanceledBy: r.CanceledBy,
+		Evidence: r.Evidence, LetterDigest: r.LetterDigest, LetterStale: r.LetterStale, UpdatedMS: r.UpdatedMS, SignedMS: r.SignedMS,
+		Timers: r.Timers, ExpiresMS: r.ExpiresMS, FreshMS: r.FreshMS, Details: r.Details, SID: r.SID,
+	})
+}
+
+// flushHolders writes which orders and telephone numbers have come to a document
+// or left one.
+func (b *batch) flushHolders(ctx context.Context) error {
+	for _, key := range b.passed.list {
+		err := error(nil)
+		if h, ok := b.holders[key]; ok {
+			err = b.q.PutHolder(ctx, sqlc.PutHolderParams{Key: key, DocumentSID: h.Document, AccountSID: h.Account})
+		} else {
+			err = b.q.DeleteHolder(ctx, key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *batch) flushMails(ctx context.Context) error {
@@ -117,10 +134,8 @@ func (b *batch) flushOutbox(ctx context.Context) error {
 	for _, subject := range b.dropped {
 		dropped[subject] = true
 	}
-	subjects := make([]string, len(b.pending))
-	for i, o := range b.pending {
+	for _, o := range b.pending {
 		subject := o.Subject()
-		subjects[i] = subject
 		settled := int64(b.done[subject])
 		if dropped[subject] {
 			settled = droppedSeq
@@ -129,12 +144,8 @@ func (b *batch) flushOutbox(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(subjects) > 0 {
-		// After a log has lost its tail two replicas may owe an event at
-		// different entries: what was read back before that is on the log already.
-		if err := b.q.FinishOutboxEventsMet(ctx, encode(subjects)); err != nil {
-			return err
-		}
+	if err := b.finishMet(ctx); err != nil {
+		return err
 	}
 	for _, subject := range b.dropped {
 		if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: droppedSeq, Subject: subject}); err != nil {
@@ -144,6 +155,32 @@ func (b *batch) flushOutbox(ctx context.Context) error {
 	for subject, seq := range b.done {
 		if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: int64(seq), Subject: subject}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// finishMet finishes the pending events that were read back before they became
+// pending: after a log has lost its tail, two replicas may do that at different
+// entries.
+func (b *batch) finishMet(ctx context.Context) error {
+	if len(b.pending) == 0 {
+		return nil
+	}
+	keys := make([]workflow.Identity, len(b.pending))
+	for i, o := range b.pending {
+		account := workflow.SID(strings.TrimRight(string(o.Account), "_")) // the inbox has none for nobody's
+		keys[i] = workflow.Identity{Account: account, Source: workflow.Source, ID: strings.TrimPrefix(o.Subject(), workflow.SubjectPrefix)}
+	}
+	met, err := knownEvents(ctx, b.q, keys)
+	if err != nil || len(met) == 0 {
+		return err
+	}
+	for i, o := range b.pending {
+		if seq := met[keys[i]]; seq > 0 {
+			if err := b.q.FinishOutboxEvent(ctx, sqlc.FinishOutboxEventParams{Sequence: seq, Subject: o.Subject()}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -171,43 +208,52 @@ func (b *batch) flushParked(ctx context.Context) error {
 
 // flushTimers writes the timers of the documents whose timers are others now.
 func (b *batch) flushTimers(ctx context.Context) error {
-	if len(b.timed.list) == 0 {
-		return nil
-	}
-	if err := b.q.DeleteTimers(ctx, encode(b.timed.list)); err != nil {
-		return err
-	}
-	var list [][]any
 	for _, sid := range b.timed.list {
+		if err := b.q.DeleteTimers(ctx, sid); err != nil {
+			return err
+		}
 		for _, t := range b.states[sid].Timers {
-			list = append(list, []any{sid, t.Kind, t.Number, ms(t.Due), t.Every.Milliseconds(), t.More, t.Early})
+			p := sqlc.AddTimerParams{
+				DocumentSID: sid, Timer: t.Kind, Number: int64(t.Number), DueMS: ms(t.Due),
+				EveryMS: t.Every.Milliseconds(), More: int64(t.More), Early: int64(t.Early),
+			}
+			if err := b.q.AddTimer(ctx, p); err != nil {
+				return err
+			}
 		}
 	}
-	return rows(ctx, b.q.AddTimers, list)
+	return nil
 }
 
 func (b *batch) flushRefusals(ctx context.Context) error {
-	var list [][]any
 	for _, t := range b.refusals {
 		e, p := t.verdict.Entry, t.verdict.Problem
 		id, source := e.ID, e.Source
 		if body, ok := e.Body.(workflow.Invalid); ok {
 			id, source = body.EventID, body.Origin
 		}
-		list = append(list, []any{
-			e.Sequence, bit(p.Code.Dead()), e.Subject, e.Account, e.Document, source, id, p.Code, p.Message, p.Field, ms(t.at),
-			p.Order, p.Document, t.verdict.Holder, ms(p.Until),
+		err := b.q.AddRefusal(ctx, sqlc.AddRefusalParams{
+			Sequence: int64(e.Sequence), Dead: p.Code.Dead(), Subject: e.Subject, AccountSID: e.Account, DocumentSID: e.Document,
+			Source: source, EventID: id, Code: p.Code, Message: p.Message, Field: p.Field, AtMS: ms(t.at),
+			OrderSID: p.Order, OtherSID: p.Document, HolderSID: t.verdict.Holder, UntilMS: ms(p.Until),
 		})
+		if err != nil {
+			return err
+		}
 	}
-	return rows(ctx, b.q.AddRefusals, list)
+	return nil
 }
 
 func (b *batch) flushHistory(ctx context.Context) error {
-	var list [][]any
 	for _, l := range b.lines {
-		list = append(list, []any{l.document, l.sequence, l.number, ms(l.at), l.note.What, l.note.Detail})
+		p := sqlc.AddToHistoryParams{
+			DocumentSID: l.document, Sequence: int64(l.sequence), Line: int64(l.number), AtMS: ms(l.at), What: l.note.What, Detail: l.note.Detail,
+		}
+		if err := b.q.AddToHistory(ctx, p); err != nil {
+			return err
+		}
 	}
-	return rows(ctx, b.q.AddToHistory, list)
+	return nil
 }
 
 func (b *batch) flushTallies(ctx context.Context) error {
@@ -232,9 +278,13 @@ func (b *batch) flushPosition(ctx context.Context) error {
 }
 
 func (b *batch) flushBounces(ctx context.Context) error {
-	var list [][]any
 	for _, x := range b.bounces {
-		list = append(list, []any{x.Mail, x.Entry.Sequence, ms(x.Entry.Time), x.Action, x.Status, x.Diagnostic})
+		p := sqlc.AddBounceParams{
+			MailID: x.Mail, Sequence: int64(x.Entry.Sequence), AtMS: ms(x.Entry.Time), Action: x.Action, Status: x.Status, Diagnostic: x.Diagnostic,
+		}
+		if err := b.q.AddBounce(ctx, p); err != nil {
+			return err
+		}
 	}
-	return rows(ctx, b.q.AddBounces, list)
+	return nil
 }

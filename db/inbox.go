@@ -13,23 +13,39 @@ import (
 // Met reports of each entry whether its event was met before and is still
 // on the log.
 func (s *Store) Met(ctx context.Context, entries []workflow.Entry) ([]bool, error) {
-	keys := make([][3]string, len(entries))
-	for i, e := range entries {
-		keys[i] = [3]string{string(e.Account), e.Source, e.ID}
-	}
-	rows, err := s.rq.KnownEvents(ctx, encode(keys))
+	keys := identities(entries)
+	known, err := knownEvents(ctx, s.rq, keys)
 	if err != nil {
 		return nil, fmt.Errorf("look for events met before: %w", err)
 	}
-	known := make(map[[3]string]bool, len(rows))
-	for _, r := range rows {
-		known[[3]string{string(r.AccountSID), r.Source, r.EventID}] = r.Sequence > 0
-	}
 	met := make([]bool, len(entries))
 	for i, k := range keys {
-		met[i] = known[k]
+		met[i] = known[k] > 0
 	}
 	return met, nil
+}
+
+func identities(entries []workflow.Entry) []workflow.Identity {
+	keys := make([]workflow.Identity, len(entries))
+	for i, e := range entries {
+		keys[i] = e.Identity()
+	}
+	return keys
+}
+
+// knownEvents returns the sequence at which each of the events was met first, of
+// those that were met; negative if the log has lost that entry.
+func knownEvents(ctx context.Context, q *sqlc.Queries, keys []workflow.Identity) (map[workflow.Identity]int64, error) {
+	list := make([][3]string, len(keys))
+	for i, k := range keys {
+		list[i] = [3]string{string(k.Account), k.Source, k.ID}
+	}
+	rows, err := q.KnownEvents(ctx, encode(list))
+	known := make(map[workflow.Identity]int64, len(rows))
+	for _, r := range rows {
+		known[workflow.Identity{Account: r.AccountSID, Source: r.Source, ID: r.EventID}] = r.Sequence
+	}
+	return known, err
 }
 
 // WhatBecame returns the result of an event, and the sequence at which it was

@@ -17,6 +17,7 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	b.metAt, b.verdicts = make(map[workflow.Identity]int, len(entries)), make(map[workflow.Identity]string)
 	b.mails, b.tallies = make(map[workflow.MailID]workflow.Mail), make(map[tally]int)
 	b.pendingAt, b.done = make(map[string]int), make(map[string]uint64)
+	b.stored = make(map[workflow.SID]workflow.Document)
 	sids := slices.DeleteFunc(touched(entries), func(sid workflow.SID) bool { return b.states[sid] != nil })
 	if err := b.loadKnown(ctx, entries); err != nil {
 		return err
@@ -60,16 +61,8 @@ func touched(entries []workflow.Entry) []workflow.SID {
 	return set.list
 }
 
-func (b *batch) loadKnown(ctx context.Context, entries []workflow.Entry) error {
-	keys := make([][3]string, len(entries))
-	for i, e := range entries {
-		keys[i] = [3]string{string(e.Account), e.Source, e.ID}
-	}
-	rows, err := b.q.KnownEvents(ctx, encode(keys))
-	b.known = make(map[workflow.Identity]int64, len(rows))
-	for _, r := range rows {
-		b.known[workflow.Identity{Account: r.AccountSID, Source: r.Source, ID: r.EventID}] = r.Sequence
-	}
+func (b *batch) loadKnown(ctx context.Context, entries []workflow.Entry) (err error) {
+	b.known, err = knownEvents(ctx, b.q, identities(entries))
 	return err
 }
 
@@ -84,6 +77,9 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 			return err
 		}
 		b.states[d.SID] = &workflow.State{Document: d}
+	}
+	if err := b.loadParked(ctx, sids); err != nil || len(documents) == 0 {
+		return err // nothing else is kept of a document that is not there
 	}
 	mails, err := b.q.LoadPendingMails(ctx, sids)
 	if err != nil {
@@ -101,6 +97,18 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		s := b.state(r.ID.Document())
 		s.Asked = append(s.Asked, fromMS(r.CausedMS))
 	}
+	running, err := b.q.LoadTimers(ctx, sids)
+	if err != nil {
+		return err
+	}
+	for _, r := range running {
+		s := b.state(r.DocumentSID)
+		s.Timers = append(s.Timers, timer(r))
+	}
+	return nil
+}
+
+func (b *batch) loadParked(ctx context.Context, sids string) error {
 	waiting, err := b.q.LoadParked(ctx, sids)
 	if err != nil {
 		return err
@@ -112,14 +120,6 @@ func (b *batch) loadDocuments(ctx context.Context, sids string) error {
 		}
 		s := b.state(r.DocumentSID)
 		s.Parked = append(s.Parked, p)
-	}
-	running, err := b.q.LoadTimers(ctx, sids)
-	if err != nil {
-		return err
-	}
-	for _, r := range running {
-		s := b.state(r.DocumentSID)
-		s.Timers = append(s.Timers, timer(r))
 	}
 	return nil
 }

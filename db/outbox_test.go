@@ -166,3 +166,37 @@ func owedSubjects(t *testing.T, s *db.Store) string {
 	}
 	return strings.Join(out, "\n")
 }
+
+func TestStoreMailsChanged_WakesForWorkAlone(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.created(1)
+	signature := mailID(1, 1, workflow.MailSignature, 0)
+	w.add(px(1), string(account)+"."+string(px(1))+".became.opened.1", workflow.Became{Document: workflow.Document{SID: px(1), Status: workflow.Opened}})
+	w.mails(workflow.Accepted, signature)
+	w.add("", "_.mail.claimed", workflow.Claimed{Worker: "another"})
+	closed := func(c <-chan struct{}) bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+	for i, want := range []struct {
+		what          string
+		mails, events bool
+	}{
+		{"a document is created", true, true},
+		{"the event that says so is on the log", false, false},
+		{"another worker claims", true, true}, // this one stands by from now on
+		{"the signature email is accepted", true, true},
+		{"a third worker claims", true, false},
+	} {
+		mails, events := s.MailsChanged(), s.EventsChanged()
+		apply(t, s, w.entries[i])
+		if closed(mails) != want.mails || closed(events) != want.events {
+			t.Errorf("%s: mails changed %v, want %v; events changed %v, want %v", want.what, closed(mails), want.mails, closed(events), want.events)
+		}
+	}
+}

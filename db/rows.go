@@ -85,8 +85,8 @@ func position(p sqlc.Position) (Position, error) {
 	return out, nil
 }
 
-func documentRow(d workflow.Document) sqlc.PutDocumentParams {
-	r := sqlc.PutDocumentParams{
+func documentRow(d workflow.Document) sqlc.AddDocumentParams {
+	r := sqlc.AddDocumentParams{
 		SID: d.SID, AccountSID: d.AccountSID, Status: d.Status, Round: int64(d.Round), Hold: d.Hold, AddressSID: d.AddressSID,
 		Email: d.Email, CCEmails: encode(d.CCEmails), HostedNumberOrders: encode(d.Orders), ContactTitle: d.ContactTitle,
 		ContactPhoneNumber: d.ContactPhoneNumber, Reason: d.Reason, CanceledBy: d.CanceledBy, Evidence: string(d.Evidence),

@@ -56,12 +56,16 @@ type Store struct {
 	write, read  *sql.DB
 	conn         *sql.Conn // the one of write
 	wq, rq       *sqlc.Queries
+	begin        *sql.Stmt                        // of a transaction on conn
+	commit       *sql.Stmt                        // of the same
 	unswept      atomic.Bool                      // see Unswept
 	applying     sync.Mutex                       // held while a batch is applied
 	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
 	mu           sync.Mutex                       // guards what is below
 	position     Position
 	changed      chan struct{} // closed when a batch has been applied
+	mailsChanged chan struct{} // see MailsChanged; nil if nobody waits
+	owingChanged chan struct{} // see EventsChanged; nil if nobody waits
 	duplicates   uint64
 	appliedCount uint64
 	opened       fs.FileInfo // of the file when it was opened to be written; nil in memory
@@ -165,6 +169,12 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
+	if s.begin, err = s.conn.PrepareContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("prepare statements: %w", err)
+	}
+	if s.commit, err = s.conn.PrepareContext(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("prepare statements: %w", err)
+	}
 	if err := s.name(ctx, worker); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}
@@ -252,6 +262,11 @@ func (s *Store) Close() error {
 			errs = append(errs, q.Close())
 		}
 	}
+	for _, stmt := range []*sql.Stmt{s.begin, s.commit} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())
 	}
@@ -305,6 +320,23 @@ func (s *Store) Changed() <-chan struct{} {
 	return s.changed
 }
 
+// MailsChanged returns a channel that is closed when the next batch has been
+// applied that changed what DueMails, OpenClaims or Position.Active may answer.
+// The passing of time, which makes emails due, does not close it.
+func (s *Store) MailsChanged() <-chan struct{} { return s.wait(&s.mailsChanged) }
+
+// EventsChanged is the same for DueEvents and Position.Active.
+func (s *Store) EventsChanged() <-chan struct{} { return s.wait(&s.owingChanged) }
+
+func (s *Store) wait(on *chan struct{}) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if *on == nil {
+		*on = make(chan struct{})
+	}
+	return *on
+}
+
 // WaitApplied waits until the entry at seq has been applied, or ctx ends.
 func (s *Store) WaitApplied(ctx context.Context, seq uint64) error {
 	for {
@@ -324,12 +356,25 @@ func (s *Store) WaitApplied(ctx context.Context, seq uint64) error {
 	}
 }
 
-func (s *Store) announce(p Position, applied, duplicates uint64) {
+// announce tells those who wait that the store is at p, and whether there may be
+// work now for those who send emails, and for those who append events.
+func (s *Store) announce(p Position, applied, duplicates uint64, mails, events bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	turn := p.Active() != s.position.Active()
+	wake(&s.mailsChanged, mails || turn || p.Claim != s.position.Claim)
+	wake(&s.owingChanged, events || turn)
 	s.position = p
 	s.appliedCount += applied
 	s.duplicates += duplicates
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// wake closes the channel of those who wait, if there are any and something changed.
+func wake(waiting *chan struct{}, changed bool) {
+	if changed && *waiting != nil {
+		close(*waiting)
+		*waiting = nil
+	}
 }

@@ -106,7 +106,8 @@ type Decision struct {
 // those of this one.
 func Decide(s State, e Entry, f Facts) Decision {
 	e.Time = e.Time.UTC().Truncate(time.Millisecond) // as the store keeps it, so that a replica that reloads decides the same
-	d := &decider{state: s, facts: f, cause: e, now: e.Time}
+	d := &decider{out: Decision{State: s}, facts: f, cause: e, now: e.Time}
+	d.state = &d.out.State
 	d.state.Mails = append([]Mail(nil), s.Mails...)
 	d.state.Parked = append([]Parked(nil), s.Parked...)
 	d.state.Timers = append([]Timer(nil), s.Timers...)
@@ -124,7 +125,7 @@ func Decide(s State, e Entry, f Facts) Decision {
 
 // decider gathers one decision.
 type decider struct {
-	state   State
+	state   *State // out's
 	facts   Facts
 	cause   Entry
 	now     time.Time
@@ -152,7 +153,6 @@ func (d *decider) decision() Decision {
 		}
 	}
 	d.state.Mails = open
-	d.out.State = d.state
 	d.out.Unchanged = !d.changed && len(touched) == 0
 	return d.out
 }
@@ -201,7 +201,7 @@ func (d *decider) take(e Entry) {
 // is done are taken off the log after this event. A replica that reads the log
 // while they are taken away, or later, meets the event without them.
 func (d *decider) erase(e Entry, b Erased) {
-	d.state = State{Document: Document{SID: e.Document}, Erased: max(d.state.Erased, e.Sequence)}
+	*d.state = State{Document: Document{SID: e.Document}, Erased: max(d.state.Erased, e.Sequence)}
 	d.changed = true
 	d.note(b.Type(), fmt.Sprintf("%d entries are off the log", len(b.Entries)))
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: ResultApplied})

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -165,6 +166,17 @@ func recipients(addresses ...string) []string {
 		}
 	}
 	return out
+}
+
+// Same reports whether two states of a document are the same in every field.
+// What fields point to is never changed, only replaced, so pointers tell.
+func (d Document) Same(o Document) bool {
+	return d.equal(o) && d.SID == o.SID && d.AccountSID == o.AccountSID && d.Status == o.Status && d.Round == o.Round && d.Hold == o.Hold &&
+		d.Reason == o.Reason && d.CanceledBy == o.CanceledBy && d.EndedBy == o.EndedBy && d.AskedBy == o.AskedBy &&
+		bytes.Equal(d.Evidence, o.Evidence) && d.LetterDigest == o.LetterDigest && d.LetterKept == o.LetterKept &&
+		d.LetterStale == o.LetterStale && d.Timers == o.Timers && d.ExpiresAt == o.ExpiresAt &&
+		d.FreshUntil == o.FreshUntil && d.DateSigned == o.DateSigned &&
+		d.DateCreated.Equal(o.DateCreated) && d.DateUpdated.Equal(o.DateUpdated)
 }
 
 // equal reports whether two states of a document have the same content.

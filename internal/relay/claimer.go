@@ -45,7 +45,7 @@ func (c *claimer) run(ctx context.Context) {
 		case <-c.flight.freed: // the look that follows sees it
 		default:
 		}
-		changed := c.Store.Changed()
+		changed := c.Store.MailsChanged()
 		wait, err := c.step(ctx)
 		if err != nil && ctx.Err() == nil {
 			c.Logger.Warn("pending emails wait: the next try is in a second", "err", err)

@@ -30,7 +30,7 @@ func (r *Events) Run(ctx context.Context) error {
 	seen := map[int64]bool{} // places that were pending at the last sweep
 	var next time.Time       // sweep; an event that is pending at two in a row is overdue
 	for ctx.Err() == nil {
-		changed := r.Store.Changed()
+		changed := r.Store.EventsChanged()
 		if !time.Now().Before(next) {
 			seen = r.sweep(ctx, seen)
 			next = time.Now().Add(patience(r.Store.Position().Worker))

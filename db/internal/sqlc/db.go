@@ -30,14 +30,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addBlockedStmt, err = db.PrepareContext(ctx, addBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query AddBlocked: %w", err)
 	}
-	if q.addBouncesStmt, err = db.PrepareContext(ctx, addBounces); err != nil {
-		return nil, fmt.Errorf("error preparing query AddBounces: %w", err)
+	if q.addBounceStmt, err = db.PrepareContext(ctx, addBounce); err != nil {
+		return nil, fmt.Errorf("error preparing query AddBounce: %w", err)
 	}
 	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
 	}
-	if q.addHoldersStmt, err = db.PrepareContext(ctx, addHolders); err != nil {
-		return nil, fmt.Errorf("error preparing query AddHolders: %w", err)
+	if q.addDocumentStmt, err = db.PrepareContext(ctx, addDocument); err != nil {
+		return nil, fmt.Errorf("error preparing query AddDocument: %w", err)
 	}
 	if q.addOutboxEventStmt, err = db.PrepareContext(ctx, addOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query AddOutboxEvent: %w", err)
@@ -45,14 +45,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addParkedStmt, err = db.PrepareContext(ctx, addParked); err != nil {
 		return nil, fmt.Errorf("error preparing query AddParked: %w", err)
 	}
-	if q.addRefusalsStmt, err = db.PrepareContext(ctx, addRefusals); err != nil {
-		return nil, fmt.Errorf("error preparing query AddRefusals: %w", err)
+	if q.addRefusalStmt, err = db.PrepareContext(ctx, addRefusal); err != nil {
+		return nil, fmt.Errorf("error preparing query AddRefusal: %w", err)
 	}
 	if q.addTallyStmt, err = db.PrepareContext(ctx, addTally); err != nil {
 		return nil, fmt.Errorf("error preparing query AddTally: %w", err)
 	}
-	if q.addTimersStmt, err = db.PrepareContext(ctx, addTimers); err != nil {
-		return nil, fmt.Errorf("error preparing query AddTimers: %w", err)
+	if q.addTimerStmt, err = db.PrepareContext(ctx, addTimer); err != nil {
+		return nil, fmt.Errorf("error preparing query AddTimer: %w", err)
 	}
 	if q.addToHistoryStmt, err = db.PrepareContext(ctx, addToHistory); err != nil {
 		return nil, fmt.Errorf("error preparing query AddToHistory: %w", err)
@@ -99,11 +99,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteHistoryStmt, err = db.PrepareContext(ctx, deleteHistory); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteHistory: %w", err)
 	}
-	if q.deleteHoldersStmt, err = db.PrepareContext(ctx, deleteHolders); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteHolders: %w", err)
+	if q.deleteHolderStmt, err = db.PrepareContext(ctx, deleteHolder); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteHolder: %w", err)
 	}
-	if q.deleteHoldersOfStmt, err = db.PrepareContext(ctx, deleteHoldersOf); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteHoldersOf: %w", err)
+	if q.deleteHolderOfStmt, err = db.PrepareContext(ctx, deleteHolderOf); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteHolderOf: %w", err)
 	}
 	if q.deleteInboxStmt, err = db.PrepareContext(ctx, deleteInbox); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteInbox: %w", err)
@@ -114,8 +114,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteOutboxEventsStmt, err = db.PrepareContext(ctx, deleteOutboxEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteOutboxEvents: %w", err)
 	}
-	if q.deleteOutboxSubjectsStmt, err = db.PrepareContext(ctx, deleteOutboxSubjects); err != nil {
-		return nil, fmt.Errorf("error preparing query DeleteOutboxSubjects: %w", err)
+	if q.deleteOutboxSubjectStmt, err = db.PrepareContext(ctx, deleteOutboxSubject); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOutboxSubject: %w", err)
 	}
 	if q.deleteParkedStmt, err = db.PrepareContext(ctx, deleteParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteParked: %w", err)
@@ -153,9 +153,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.finishOutboxEventStmt, err = db.PrepareContext(ctx, finishOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query FinishOutboxEvent: %w", err)
 	}
-	if q.finishOutboxEventsMetStmt, err = db.PrepareContext(ctx, finishOutboxEventsMet); err != nil {
-		return nil, fmt.Errorf("error preparing query FinishOutboxEventsMet: %w", err)
-	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
 	}
@@ -168,8 +165,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.holdersStmt, err = db.PrepareContext(ctx, holders); err != nil {
 		return nil, fmt.Errorf("error preparing query Holders: %w", err)
 	}
-	if q.keepHoldersStmt, err = db.PrepareContext(ctx, keepHolders); err != nil {
-		return nil, fmt.Errorf("error preparing query KeepHolders: %w", err)
+	if q.keepHolderStmt, err = db.PrepareContext(ctx, keepHolder); err != nil {
+		return nil, fmt.Errorf("error preparing query KeepHolder: %w", err)
 	}
 	if q.keptLetterStmt, err = db.PrepareContext(ctx, keptLetter); err != nil {
 		return nil, fmt.Errorf("error preparing query KeptLetter: %w", err)
@@ -279,11 +276,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.placeOfStmt, err = db.PrepareContext(ctx, placeOf); err != nil {
 		return nil, fmt.Errorf("error preparing query PlaceOf: %w", err)
 	}
-	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
-		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
-	}
 	if q.putErasedStmt, err = db.PrepareContext(ctx, putErased); err != nil {
 		return nil, fmt.Errorf("error preparing query PutErased: %w", err)
+	}
+	if q.putHolderStmt, err = db.PrepareContext(ctx, putHolder); err != nil {
+		return nil, fmt.Errorf("error preparing query PutHolder: %w", err)
 	}
 	if q.putMailStmt, err = db.PrepareContext(ctx, putMail); err != nil {
 		return nil, fmt.Errorf("error preparing query PutMail: %w", err)
@@ -305,6 +302,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.sIDsBetweenStmt, err = db.PrepareContext(ctx, sIDsBetween); err != nil {
 		return nil, fmt.Errorf("error preparing query SIDsBetween: %w", err)
+	}
+	if q.setDocumentEmailStmt, err = db.PrepareContext(ctx, setDocumentEmail); err != nil {
+		return nil, fmt.Errorf("error preparing query SetDocumentEmail: %w", err)
+	}
+	if q.setDocumentStatusStmt, err = db.PrepareContext(ctx, setDocumentStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query SetDocumentStatus: %w", err)
 	}
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
@@ -330,6 +333,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.tracesOfStmt, err = db.PrepareContext(ctx, tracesOf); err != nil {
 		return nil, fmt.Errorf("error preparing query TracesOf: %w", err)
 	}
+	if q.updateDocumentStmt, err = db.PrepareContext(ctx, updateDocument); err != nil {
+		return nil, fmt.Errorf("error preparing query UpdateDocument: %w", err)
+	}
 	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
 		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
 	}
@@ -348,9 +354,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addBlockedStmt: %w", cerr)
 		}
 	}
-	if q.addBouncesStmt != nil {
-		if cerr := q.addBouncesStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addBouncesStmt: %w", cerr)
+	if q.addBounceStmt != nil {
+		if cerr := q.addBounceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addBounceStmt: %w", cerr)
 		}
 	}
 	if q.addClosedStmt != nil {
@@ -358,9 +364,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addClosedStmt: %w", cerr)
 		}
 	}
-	if q.addHoldersStmt != nil {
-		if cerr := q.addHoldersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addHoldersStmt: %w", cerr)
+	if q.addDocumentStmt != nil {
+		if cerr := q.addDocumentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addDocumentStmt: %w", cerr)
 		}
 	}
 	if q.addOutboxEventStmt != nil {
@@ -373,9 +379,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addParkedStmt: %w", cerr)
 		}
 	}
-	if q.addRefusalsStmt != nil {
-		if cerr := q.addRefusalsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addRefusalsStmt: %w", cerr)
+	if q.addRefusalStmt != nil {
+		if cerr := q.addRefusalStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addRefusalStmt: %w", cerr)
 		}
 	}
 	if q.addTallyStmt != nil {
@@ -383,9 +389,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addTallyStmt: %w", cerr)
 		}
 	}
-	if q.addTimersStmt != nil {
-		if cerr := q.addTimersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing addTimersStmt: %w", cerr)
+	if q.addTimerStmt != nil {
+		if cerr := q.addTimerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addTimerStmt: %w", cerr)
 		}
 	}
 	if q.addToHistoryStmt != nil {
@@ -463,14 +469,14 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteHistoryStmt: %w", cerr)
 		}
 	}
-	if q.deleteHoldersStmt != nil {
-		if cerr := q.deleteHoldersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteHoldersStmt: %w", cerr)
+	if q.deleteHolderStmt != nil {
+		if cerr := q.deleteHolderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteHolderStmt: %w", cerr)
 		}
 	}
-	if q.deleteHoldersOfStmt != nil {
-		if cerr := q.deleteHoldersOfStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteHoldersOfStmt: %w", cerr)
+	if q.deleteHolderOfStmt != nil {
+		if cerr := q.deleteHolderOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteHolderOfStmt: %w", cerr)
 		}
 	}
 	if q.deleteInboxStmt != nil {
@@ -488,9 +494,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteOutboxEventsStmt: %w", cerr)
 		}
 	}
-	if q.deleteOutboxSubjectsStmt != nil {
-		if cerr := q.deleteOutboxSubjectsStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing deleteOutboxSubjectsStmt: %w", cerr)
+	if q.deleteOutboxSubjectStmt != nil {
+		if cerr := q.deleteOutboxSubjectStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOutboxSubjectStmt: %w", cerr)
 		}
 	}
 	if q.deleteParkedStmt != nil {
@@ -553,11 +559,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing finishOutboxEventStmt: %w", cerr)
 		}
 	}
-	if q.finishOutboxEventsMetStmt != nil {
-		if cerr := q.finishOutboxEventsMetStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing finishOutboxEventsMetStmt: %w", cerr)
-		}
-	}
 	if q.getDocumentStmt != nil {
 		if cerr := q.getDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getDocumentStmt: %w", cerr)
@@ -578,9 +579,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing holdersStmt: %w", cerr)
 		}
 	}
-	if q.keepHoldersStmt != nil {
-		if cerr := q.keepHoldersStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing keepHoldersStmt: %w", cerr)
+	if q.keepHolderStmt != nil {
+		if cerr := q.keepHolderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing keepHolderStmt: %w", cerr)
 		}
 	}
 	if q.keptLetterStmt != nil {
@@ -763,14 +764,14 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing placeOfStmt: %w", cerr)
 		}
 	}
-	if q.putDocumentStmt != nil {
-		if cerr := q.putDocumentStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing putDocumentStmt: %w", cerr)
-		}
-	}
 	if q.putErasedStmt != nil {
 		if cerr := q.putErasedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putErasedStmt: %w", cerr)
+		}
+	}
+	if q.putHolderStmt != nil {
+		if cerr := q.putHolderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putHolderStmt: %w", cerr)
 		}
 	}
 	if q.putMailStmt != nil {
@@ -806,6 +807,16 @@ func (q *Queries) Close() error {
 	if q.sIDsBetweenStmt != nil {
 		if cerr := q.sIDsBetweenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sIDsBetweenStmt: %w", cerr)
+		}
+	}
+	if q.setDocumentEmailStmt != nil {
+		if cerr := q.setDocumentEmailStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setDocumentEmailStmt: %w", cerr)
+		}
+	}
+	if q.setDocumentStatusStmt != nil {
+		if cerr := q.setDocumentStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setDocumentStatusStmt: %w", cerr)
 		}
 	}
 	if q.setInboxResultStmt != nil {
@@ -846,6 +857,11 @@ func (q *Queries) Close() error {
 	if q.tracesOfStmt != nil {
 		if cerr := q.tracesOfStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing tracesOfStmt: %w", cerr)
+		}
+	}
+	if q.updateDocumentStmt != nil {
+		if cerr := q.updateDocumentStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing updateDocumentStmt: %w", cerr)
 		}
 	}
 	if q.whatBecameOfStmt != nil {
@@ -894,14 +910,14 @@ type Queries struct {
 	tx                        *sql.Tx
 	accountsNamingStmt        *sql.Stmt
 	addBlockedStmt            *sql.Stmt
-	addBouncesStmt            *sql.Stmt
+	addBounceStmt             *sql.Stmt
 	addClosedStmt             *sql.Stmt
-	addHoldersStmt            *sql.Stmt
+	addDocumentStmt           *sql.Stmt
 	addOutboxEventStmt        *sql.Stmt
 	addParkedStmt             *sql.Stmt
-	addRefusalsStmt           *sql.Stmt
+	addRefusalStmt            *sql.Stmt
 	addTallyStmt              *sql.Stmt
-	addTimersStmt             *sql.Stmt
+	addTimerStmt              *sql.Stmt
 	addToHistoryStmt          *sql.Stmt
 	addToInboxStmt            *sql.Stmt
 	allBlockedStmt            *sql.Stmt
@@ -917,12 +933,12 @@ type Queries struct {
 	deleteDocumentStmt        *sql.Stmt
 	deleteDocumentParkedStmt  *sql.Stmt
 	deleteHistoryStmt         *sql.Stmt
-	deleteHoldersStmt         *sql.Stmt
-	deleteHoldersOfStmt       *sql.Stmt
+	deleteHolderStmt          *sql.Stmt
+	deleteHolderOfStmt        *sql.Stmt
 	deleteInboxStmt           *sql.Stmt
 	deleteMailsStmt           *sql.Stmt
 	deleteOutboxEventsStmt    *sql.Stmt
-	deleteOutboxSubjectsStmt  *sql.Stmt
+	deleteOutboxSubjectStmt   *sql.Stmt
 	deleteParkedStmt          *sql.Stmt
 	deleteRefusalsStmt        *sql.Stmt
 	deleteTimersStmt          *sql.Stmt
@@ -935,12 +951,11 @@ type Queries struct {
 	dueEventsStmt             *sql.Stmt
 	dueMailsStmt              *sql.Stmt
 	finishOutboxEventStmt     *sql.Stmt
-	finishOutboxEventsMetStmt *sql.Stmt
 	getDocumentStmt           *sql.Stmt
 	getErasedStmt             *sql.Stmt
 	getPositionStmt           *sql.Stmt
 	holdersStmt               *sql.Stmt
-	keepHoldersStmt           *sql.Stmt
+	keepHolderStmt            *sql.Stmt
 	keptLetterStmt            *sql.Stmt
 	knownEventsStmt           *sql.Stmt
 	linksOutStmt              *sql.Stmt
@@ -977,8 +992,8 @@ type Queries struct {
 	openClaimsStmt            *sql.Stmt
 	outboxEventsSinceStmt     *sql.Stmt
 	placeOfStmt               *sql.Stmt
-	putDocumentStmt           *sql.Stmt
 	putErasedStmt             *sql.Stmt
+	putHolderStmt             *sql.Stmt
 	putMailStmt               *sql.Stmt
 	putPositionStmt           *sql.Stmt
 	refusalAtStmt             *sql.Stmt
@@ -986,6 +1001,8 @@ type Queries struct {
 	refusedForStmt            *sql.Stmt
 	resultAtStmt              *sql.Stmt
 	sIDsBetweenStmt           *sql.Stmt
+	setDocumentEmailStmt      *sql.Stmt
+	setDocumentStatusStmt     *sql.Stmt
 	setInboxResultStmt        *sql.Stmt
 	takeDocumentStmt          *sql.Stmt
 	takeMailsStmt             *sql.Stmt
@@ -994,6 +1011,7 @@ type Queries struct {
 	takeRegistersStmt         *sql.Stmt
 	talliesStmt               *sql.Stmt
 	tracesOfStmt              *sql.Stmt
+	updateDocumentStmt        *sql.Stmt
 	whatBecameOfStmt          *sql.Stmt
 }
 
@@ -1003,14 +1021,14 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                        tx,
 		accountsNamingStmt:        q.accountsNamingStmt,
 		addBlockedStmt:            q.addBlockedStmt,
-		addBouncesStmt:            q.addBouncesStmt,
+		addBounceStmt:             q.addBounceStmt,
 		addClosedStmt:             q.addClosedStmt,
-		addHoldersStmt:            q.addHoldersStmt,
+		addDocumentStmt:           q.addDocumentStmt,
 		addOutboxEventStmt:        q.addOutboxEventStmt,
 		addParkedStmt:             q.addParkedStmt,
-		addRefusalsStmt:           q.addRefusalsStmt,
+		addRefusalStmt:            q.addRefusalStmt,
 		addTallyStmt:              q.addTallyStmt,
-		addTimersStmt:             q.addTimersStmt,
+		addTimerStmt:              q.addTimerStmt,
 		addToHistoryStmt:          q.addToHistoryStmt,
 		addToInboxStmt:            q.addToInboxStmt,
 		allBlockedStmt:            q.allBlockedStmt,
@@ -1026,12 +1044,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteDocumentStmt:        q.deleteDocumentStmt,
 		deleteDocumentParkedStmt:  q.deleteDocumentParkedStmt,
 		deleteHistoryStmt:         q.deleteHistoryStmt,
-		deleteHoldersStmt:         q.deleteHoldersStmt,
-		deleteHoldersOfStmt:       q.deleteHoldersOfStmt,
+		deleteHolderStmt:          q.deleteHolderStmt,
+		deleteHolderOfStmt:        q.deleteHolderOfStmt,
 		deleteInboxStmt:           q.deleteInboxStmt,
 		deleteMailsStmt:           q.deleteMailsStmt,
 		deleteOutboxEventsStmt:    q.deleteOutboxEventsStmt,
-		deleteOutboxSubjectsStmt:  q.deleteOutboxSubjectsStmt,
+		deleteOutboxSubjectStmt:   q.deleteOutboxSubjectStmt,
 		deleteParkedStmt:          q.deleteParkedStmt,
 		deleteRefusalsStmt:        q.deleteRefusalsStmt,
 		deleteTimersStmt:          q.deleteTimersStmt,
@@ -1044,12 +1062,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		dueEventsStmt:             q.dueEventsStmt,
 		dueMailsStmt:              q.dueMailsStmt,
 		finishOutboxEventStmt:     q.finishOutboxEventStmt,
-		finishOutboxEventsMetStmt: q.finishOutboxEventsMetStmt,
 		getDocumentStmt:           q.getDocumentStmt,
 		getErasedStmt:             q.getErasedStmt,
 		getPositionStmt:           q.getPositionStmt,
 		holdersStmt:               q.holdersStmt,
-		keepHoldersStmt:           q.keepHoldersStmt,
+		keepHolderStmt:            q.keepHolderStmt,
 		keptLetterStmt:            q.keptLetterStmt,
 		knownEventsStmt:           q.knownEventsStmt,
 		linksOutStmt:              q.linksOutStmt,
@@ -1086,8 +1103,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		openClaimsStmt:            q.openClaimsStmt,
 		outboxEventsSinceStmt:     q.outboxEventsSinceStmt,
 		placeOfStmt:               q.placeOfStmt,
-		putDocumentStmt:           q.putDocumentStmt,
 		putErasedStmt:             q.putErasedStmt,
+		putHolderStmt:             q.putHolderStmt,
 		putMailStmt:               q.putMailStmt,
 		putPositionStmt:           q.putPositionStmt,
 		refusalAtStmt:             q.refusalAtStmt,
@@ -1095,6 +1112,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		refusedForStmt:            q.refusedForStmt,
 		resultAtStmt:              q.resultAtStmt,
 		sIDsBetweenStmt:           q.sIDsBetweenStmt,
+		setDocumentEmailStmt:      q.setDocumentEmailStmt,
+		setDocumentStatusStmt:     q.setDocumentStatusStmt,
 		setInboxResultStmt:        q.setInboxResultStmt,
 		takeDocumentStmt:          q.takeDocumentStmt,
 		takeMailsStmt:             q.takeMailsStmt,
@@ -1103,6 +1122,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		takeRegistersStmt:         q.takeRegistersStmt,
 		talliesStmt:               q.talliesStmt,
 		tracesOfStmt:              q.tracesOfStmt,
+		updateDocumentStmt:        q.updateDocumentStmt,
 		whatBecameOfStmt:          q.whatBecameOfStmt,
 	}
 }

@@ -63,14 +63,29 @@ func (q *Queries) AddBlocked(ctx context.Context, arg AddBlockedParams) error {
 	return err
 }
 
-const addBounces = `-- name: AddBounces :exec
+const addBounce = `-- name: AddBounce :exec
 INSERT INTO bounces (mail_id, sequence, at_ms, action, status, diagnostic)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) AddBounces(ctx context.Context, bounces string) error {
-	_, err := q.exec(ctx, q.addBouncesStmt, addBounces, bounces)
+type AddBounceParams struct {
+	MailID     workflow.MailID
+	Sequence   int64
+	AtMS       int64
+	Action     workflow.Action
+	Status     string
+	Diagnostic string
+}
+
+func (q *Queries) AddBounce(ctx context.Context, arg AddBounceParams) error {
+	_, err := q.exec(ctx, q.addBounceStmt, addBounce,
+		arg.MailID,
+		arg.Sequence,
+		arg.AtMS,
+		arg.Action,
+		arg.Status,
+		arg.Diagnostic,
+	)
 	return err
 }
 
@@ -96,12 +111,67 @@ func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 	return err
 }
 
-const addHolders = `-- name: AddHolders :exec
-INSERT INTO holders (key, document_sid, account_sid) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(?1 AS TEXT))
+const addDocument = `-- name: AddDocument :exec
+INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
+  contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
+  signed_ms, timers, expires_ms, fresh_ms, details)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+  ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+  ?17, ?18, ?19, ?20, ?21, ?22, ?23)
 `
 
-func (q *Queries) AddHolders(ctx context.Context, holders string) error {
-	_, err := q.exec(ctx, q.addHoldersStmt, addHolders, holders)
+type AddDocumentParams struct {
+	SID                workflow.SID
+	AccountSID         workflow.SID
+	Status             workflow.Status
+	Round              int64
+	Hold               bool
+	AddressSID         workflow.SID
+	Email              string
+	CCEmails           string
+	HostedNumberOrders string
+	ContactTitle       string
+	ContactPhoneNumber string
+	Reason             string
+	CanceledBy         string
+	Evidence           string
+	LetterDigest       string
+	LetterStale        bool
+	CreatedMS          int64
+	UpdatedMS          int64
+	SignedMS           int64
+	Timers             string
+	ExpiresMS          int64
+	FreshMS            int64
+	Details            string
+}
+
+func (q *Queries) AddDocument(ctx context.Context, arg AddDocumentParams) error {
+	_, err := q.exec(ctx, q.addDocumentStmt, addDocument,
+		arg.SID,
+		arg.AccountSID,
+		arg.Status,
+		arg.Round,
+		arg.Hold,
+		arg.AddressSID,
+		arg.Email,
+		arg.CCEmails,
+		arg.HostedNumberOrders,
+		arg.ContactTitle,
+		arg.ContactPhoneNumber,
+		arg.Reason,
+		arg.CanceledBy,
+		arg.Evidence,
+		arg.LetterDigest,
+		arg.LetterStale,
+		arg.CreatedMS,
+		arg.UpdatedMS,
+		arg.SignedMS,
+		arg.Timers,
+		arg.ExpiresMS,
+		arg.FreshMS,
+		arg.Details,
+	)
 	return err
 }
 
@@ -175,15 +245,48 @@ func (q *Queries) AddParked(ctx context.Context, arg AddParkedParams) error {
 	return err
 }
 
-const addRefusals = `-- name: AddRefusals :exec
+const addRefusal = `-- name: AddRefusal :exec
 INSERT INTO refusals (sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms, order_sid, other_sid, holder_sid, until_ms)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-  value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) AddRefusals(ctx context.Context, events string) error {
-	_, err := q.exec(ctx, q.addRefusalsStmt, addRefusals, events)
+type AddRefusalParams struct {
+	Sequence    int64
+	Dead        bool
+	Subject     string
+	AccountSID  workflow.SID
+	DocumentSID workflow.SID
+	Source      string
+	EventID     string
+	Code        workflow.Code
+	Message     string
+	Field       string
+	AtMS        int64
+	OrderSID    workflow.SID
+	OtherSID    workflow.SID
+	HolderSID   workflow.SID
+	UntilMS     int64
+}
+
+func (q *Queries) AddRefusal(ctx context.Context, arg AddRefusalParams) error {
+	_, err := q.exec(ctx, q.addRefusalStmt, addRefusal,
+		arg.Sequence,
+		arg.Dead,
+		arg.Subject,
+		arg.AccountSID,
+		arg.DocumentSID,
+		arg.Source,
+		arg.EventID,
+		arg.Code,
+		arg.Message,
+		arg.Field,
+		arg.AtMS,
+		arg.OrderSID,
+		arg.OtherSID,
+		arg.HolderSID,
+		arg.UntilMS,
+	)
 	return err
 }
 
@@ -209,35 +312,83 @@ func (q *Queries) AddTally(ctx context.Context, arg AddTallyParams) error {
 	return err
 }
 
-const addTimers = `-- name: AddTimers :exec
+const addTimer = `-- name: AddTimer :exec
 INSERT INTO timers (document_sid, timer, number, due_ms, every_ms, more, early)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(CAST(?1 AS TEXT))
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 `
 
-func (q *Queries) AddTimers(ctx context.Context, timers string) error {
-	_, err := q.exec(ctx, q.addTimersStmt, addTimers, timers)
+type AddTimerParams struct {
+	DocumentSID workflow.SID
+	Timer       workflow.TimerKind
+	Number      int64
+	DueMS       int64
+	EveryMS     int64
+	More        int64
+	Early       int64
+}
+
+func (q *Queries) AddTimer(ctx context.Context, arg AddTimerParams) error {
+	_, err := q.exec(ctx, q.addTimerStmt, addTimer,
+		arg.DocumentSID,
+		arg.Timer,
+		arg.Number,
+		arg.DueMS,
+		arg.EveryMS,
+		arg.More,
+		arg.Early,
+	)
 	return err
 }
 
 const addToHistory = `-- name: AddToHistory :exec
 INSERT INTO history (document_sid, sequence, line, at_ms, what, detail)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-FROM json_each(CAST(?1 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) AddToHistory(ctx context.Context, lines string) error {
-	_, err := q.exec(ctx, q.addToHistoryStmt, addToHistory, lines)
+type AddToHistoryParams struct {
+	DocumentSID workflow.SID
+	Sequence    int64
+	Line        int64
+	AtMS        int64
+	What        string
+	Detail      string
+}
+
+func (q *Queries) AddToHistory(ctx context.Context, arg AddToHistoryParams) error {
+	_, err := q.exec(ctx, q.addToHistoryStmt, addToHistory,
+		arg.DocumentSID,
+		arg.Sequence,
+		arg.Line,
+		arg.AtMS,
+		arg.What,
+		arg.Detail,
+	)
 	return err
 }
 
 const addToInbox = `-- name: AddToInbox :exec
 INSERT INTO inbox (account_sid, source, event_id, sequence, entry_ns, result)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(CAST(?1 AS TEXT))
+VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 `
 
-func (q *Queries) AddToInbox(ctx context.Context, entries string) error {
-	_, err := q.exec(ctx, q.addToInboxStmt, addToInbox, entries)
+type AddToInboxParams struct {
+	AccountSID workflow.SID
+	Source     string
+	EventID    string
+	Sequence   int64
+	EntryNs    int64
+	Result     string
+}
+
+func (q *Queries) AddToInbox(ctx context.Context, arg AddToInboxParams) error {
+	_, err := q.exec(ctx, q.addToInboxStmt, addToInbox,
+		arg.AccountSID,
+		arg.Source,
+		arg.EventID,
+		arg.Sequence,
+		arg.EntryNs,
+		arg.Result,
+	)
 	return err
 }
 
@@ -339,7 +490,7 @@ func (q *Queries) AskedBefore(ctx context.Context, arg AskedBeforeParams) (int64
 }
 
 const attemptedMails = `-- name: AttemptedMails :many
-SELECT id FROM mails WHERE attempts > 0 AND id IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT m.id FROM json_each(CAST(?1 AS TEXT)) AS i CROSS JOIN mails AS m WHERE m.id = i.value AND m.attempts > 0
 `
 
 func (q *Queries) AttemptedMails(ctx context.Context, ids string) ([]workflow.MailID, error) {
@@ -525,26 +676,26 @@ func (q *Queries) DeleteHistory(ctx context.Context, arg DeleteHistoryParams) er
 	return err
 }
 
-const deleteHolders = `-- name: DeleteHolders :exec
-DELETE FROM holders WHERE key IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+const deleteHolder = `-- name: DeleteHolder :exec
+DELETE FROM holders WHERE key = ?1
 `
 
-func (q *Queries) DeleteHolders(ctx context.Context, keys string) error {
-	_, err := q.exec(ctx, q.deleteHoldersStmt, deleteHolders, keys)
+func (q *Queries) DeleteHolder(ctx context.Context, key string) error {
+	_, err := q.exec(ctx, q.deleteHolderStmt, deleteHolder, key)
 	return err
 }
 
-const deleteHoldersOf = `-- name: DeleteHoldersOf :exec
-DELETE FROM holders WHERE document_sid = ?1 AND key IN (SELECT value FROM json_each(CAST(?2 AS TEXT)))
+const deleteHolderOf = `-- name: DeleteHolderOf :exec
+DELETE FROM holders WHERE document_sid = ?1 AND key = ?2
 `
 
-type DeleteHoldersOfParams struct {
+type DeleteHolderOfParams struct {
 	DocumentSID workflow.SID
-	Keys        string
+	Key         string
 }
 
-func (q *Queries) DeleteHoldersOf(ctx context.Context, arg DeleteHoldersOfParams) error {
-	_, err := q.exec(ctx, q.deleteHoldersOfStmt, deleteHoldersOf, arg.DocumentSID, arg.Keys)
+func (q *Queries) DeleteHolderOf(ctx context.Context, arg DeleteHolderOfParams) error {
+	_, err := q.exec(ctx, q.deleteHolderOfStmt, deleteHolderOf, arg.DocumentSID, arg.Key)
 	return err
 }
 
@@ -581,12 +732,12 @@ func (q *Queries) DeleteOutboxEvents(ctx context.Context, arg DeleteOutboxEvents
 	return err
 }
 
-const deleteOutboxSubjects = `-- name: DeleteOutboxSubjects :exec
-DELETE FROM outbox_events WHERE subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+const deleteOutboxSubject = `-- name: DeleteOutboxSubject :exec
+DELETE FROM outbox_events WHERE subject = ?1
 `
 
-func (q *Queries) DeleteOutboxSubjects(ctx context.Context, subjects string) error {
-	_, err := q.exec(ctx, q.deleteOutboxSubjectsStmt, deleteOutboxSubjects, subjects)
+func (q *Queries) DeleteOutboxSubject(ctx context.Context, subject string) error {
+	_, err := q.exec(ctx, q.deleteOutboxSubjectStmt, deleteOutboxSubject, subject)
 	return err
 }
 
@@ -614,11 +765,11 @@ func (q *Queries) DeleteRefusals(ctx context.Context, arg DeleteRefusalsParams) 
 }
 
 const deleteTimers = `-- name: DeleteTimers :exec
-DELETE FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+DELETE FROM timers WHERE document_sid = ?1
 `
 
-func (q *Queries) DeleteTimers(ctx context.Context, sids string) error {
-	_, err := q.exec(ctx, q.deleteTimersStmt, deleteTimers, sids)
+func (q *Queries) DeleteTimers(ctx context.Context, documentSid workflow.SID) error {
+	_, err := q.exec(ctx, q.deleteTimersStmt, deleteTimers, documentSid)
 	return err
 }
 
@@ -982,22 +1133,6 @@ func (q *Queries) FinishOutboxEvent(ctx context.Context, arg FinishOutboxEventPa
 	return err
 }
 
-const finishOutboxEventsMet = `-- name: FinishOutboxEventsMet :exec
-UPDATE outbox_events
-SET done_seq = (SELECT i.sequence FROM inbox AS i
-  WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
-    AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13))
-WHERE done_seq = 0 AND subject IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
-  AND EXISTS (SELECT 1 FROM inbox AS i
-    WHERE i.account_sid = rtrim(substr(outbox_events.subject, 13, instr(substr(outbox_events.subject, 13), '.') - 1), '_')
-      AND i.source = 'countersign' AND i.event_id = substr(outbox_events.subject, 13) AND i.sequence > 0)
-`
-
-func (q *Queries) FinishOutboxEventsMet(ctx context.Context, subjects string) error {
-	_, err := q.exec(ctx, q.finishOutboxEventsMetStmt, finishOutboxEventsMet, subjects)
-	return err
-}
-
 const getDocument = `-- name: GetDocument :one
 SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE sid = ?1
 `
@@ -1050,9 +1185,9 @@ const getPosition = `-- name: GetPosition :one
 SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, notify_cc, mail_limits FROM position
 `
 
-// Lists of keys, and of narrow rows, come as JSON: one statement a batch. (A wide
-// row is quicker by itself.) ASCII only, one placeholder style: sqlc binds
-// wrongly otherwise, without an error.
+// Lists of keys to read come as JSON: one statement a batch. Rows are written one
+// by one: SQLite reads a row out of JSON more slowly than it binds it. ASCII only,
+// one placeholder style: sqlc binds wrongly otherwise, without an error.
 func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 	row := q.queryRow(ctx, q.getPositionStmt, getPosition)
 	var i Position
@@ -1076,7 +1211,7 @@ func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 }
 
 const holders = `-- name: Holders :many
-SELECT "key", document_sid, account_sid FROM holders WHERE key IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT h."key", h.document_sid, h.account_sid FROM json_each(CAST(?1 AS TEXT)) AS k CROSS JOIN holders AS h WHERE h.key = k.value
 `
 
 func (q *Queries) Holders(ctx context.Context, keys string) ([]Holder, error) {
@@ -1102,19 +1237,18 @@ func (q *Queries) Holders(ctx context.Context, keys string) ([]Holder, error) {
 	return items, nil
 }
 
-const keepHolders = `-- name: KeepHolders :exec
-INSERT INTO holders (key, document_sid, account_sid)
-SELECT value, CAST(?1 AS TEXT), CAST(?2 AS TEXT) FROM json_each(CAST(?3 AS TEXT)) WHERE true ON CONFLICT DO NOTHING
+const keepHolder = `-- name: KeepHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING
 `
 
-type KeepHoldersParams struct {
-	DocumentSID string
-	AccountSID  string
-	Keys        string
+type KeepHolderParams struct {
+	Key         string
+	DocumentSID workflow.SID
+	AccountSID  workflow.SID
 }
 
-func (q *Queries) KeepHolders(ctx context.Context, arg KeepHoldersParams) error {
-	_, err := q.exec(ctx, q.keepHoldersStmt, keepHolders, arg.DocumentSID, arg.AccountSID, arg.Keys)
+func (q *Queries) KeepHolder(ctx context.Context, arg KeepHolderParams) error {
+	_, err := q.exec(ctx, q.keepHolderStmt, keepHolder, arg.Key, arg.DocumentSID, arg.AccountSID)
 	return err
 }
 
@@ -1405,7 +1539,7 @@ func (q *Queries) LoadAsked(ctx context.Context, sids string) ([]LoadAskedRow, e
 }
 
 const loadDocuments = `-- name: LoadDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT d.place, d.sid, d.account_sid, d.status, d.round, d.hold, d.address_sid, d.email, d.cc_emails, d.hosted_number_orders, d.contact_title, d.contact_phone_number, d.reason, d.canceled_by, d.evidence, d.letter_digest, d.letter_stale, d.created_ms, d.updated_ms, d.signed_ms, d.timers, d.expires_ms, d.fresh_ms, d.details FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN documents AS d WHERE d.sid = s.value
 `
 
 func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, error) {
@@ -1457,7 +1591,7 @@ func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, e
 }
 
 const loadErased = `-- name: LoadErased :many
-SELECT document_sid, sequence FROM erased WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
+SELECT e.document_sid, e.sequence FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN erased AS e WHERE e.document_sid = s.value
 `
 
 type LoadErasedRow struct {
@@ -1489,8 +1623,8 @@ func (q *Queries) LoadErased(ctx context.Context, sids string) ([]LoadErasedRow,
 }
 
 const loadParked = `-- name: LoadParked :many
-SELECT sequence, document_sid, account_sid, source, event_id, actor, subject, type, order_sid, body, entry_ns, until_ms FROM parked WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
-ORDER BY document_sid, sequence
+SELECT p.sequence, p.document_sid, p.account_sid, p.source, p.event_id, p.actor, p.subject, p.type, p.order_sid, p.body, p.entry_ns, p.until_ms FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN parked AS p WHERE p.document_sid = s.value
+ORDER BY p.document_sid, p.sequence
 `
 
 func (q *Queries) LoadParked(ctx context.Context, sids string) ([]Parked, error) {
@@ -1595,8 +1729,8 @@ func (q *Queries) LoadPendingMails(ctx context.Context, sids string) ([]LoadPend
 }
 
 const loadTimers = `-- name: LoadTimers :many
-SELECT document_sid, timer, number, due_ms, every_ms, more, early FROM timers WHERE document_sid IN (SELECT value FROM json_each(CAST(?1 AS TEXT)))
-ORDER BY document_sid, due_ms, timer
+SELECT t.document_sid, t.timer, t.number, t.due_ms, t.every_ms, t.more, t.early FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN timers AS t WHERE t.document_sid = s.value
+ORDER BY t.document_sid, t.due_ms, t.timer
 `
 
 func (q *Queries) LoadTimers(ctx context.Context, sids string) ([]Timer, error) {
@@ -1649,7 +1783,7 @@ func (q *Queries) LoseClosedAfter(ctx context.Context, sequence int64) error {
 }
 
 const loseIdleInboxAfter = `-- name: LoseIdleInboxAfter :exec
-DELETE FROM inbox WHERE sequence > ?1 AND result IN ('parked','refused','dead_letter')
+DELETE FROM inbox WHERE sequence > ?1 AND (result = 'parked' OR result = 'refused' OR result = 'dead_letter')
 `
 
 func (q *Queries) LoseIdleInboxAfter(ctx context.Context, sequence int64) error {
@@ -2423,77 +2557,6 @@ func (q *Queries) PlaceOf(ctx context.Context, arg PlaceOfParams) (int64, error)
 	return place, err
 }
 
-const putDocument = `-- name: PutDocument :exec
-INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
-  contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms, timers, expires_ms, fresh_ms, details)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
-  ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-  ?17, ?18, ?19, ?20, ?21, ?22, ?23)
-ON CONFLICT (sid) DO UPDATE SET status = excluded.status, round = excluded.round, hold = excluded.hold,
-  address_sid = excluded.address_sid, email = excluded.email, cc_emails = excluded.cc_emails,
-  hosted_number_orders = excluded.hosted_number_orders, contact_title = excluded.contact_title,
-  contact_phone_number = excluded.contact_phone_number, reason = excluded.reason, canceled_by = excluded.canceled_by,
-  evidence = excluded.evidence, letter_digest = excluded.letter_digest, letter_stale = excluded.letter_stale,
-  updated_ms = excluded.updated_ms, signed_ms = excluded.signed_ms, timers = excluded.timers,
-  expires_ms = excluded.expires_ms, fresh_ms = excluded.fresh_ms, details = excluded.details
-`
-
-type PutDocumentParams struct {
-	SID                workflow.SID
-	AccountSID         workflow.SID
-	Status             workflow.Status
-	Round              int64
-	Hold               bool
-	AddressSID         workflow.SID
-	Email              string
-	CCEmails           string
-	HostedNumberOrders string
-	ContactTitle       string
-	ContactPhoneNumber string
-	Reason             string
-	CanceledBy         string
-	Evidence           string
-	LetterDigest       string
-	LetterStale        bool
-	CreatedMS          int64
-	UpdatedMS          int64
-	SignedMS           int64
-	Timers             string
-	ExpiresMS          int64
-	FreshMS            int64
-	Details            string
-}
-
-func (q *Queries) PutDocument(ctx context.Context, arg PutDocumentParams) error {
-	_, err := q.exec(ctx, q.putDocumentStmt, putDocument,
-		arg.SID,
-		arg.AccountSID,
-		arg.Status,
-		arg.Round,
-		arg.Hold,
-		arg.AddressSID,
-		arg.Email,
-		arg.CCEmails,
-		arg.HostedNumberOrders,
-		arg.ContactTitle,
-		arg.ContactPhoneNumber,
-		arg.Reason,
-		arg.CanceledBy,
-		arg.Evidence,
-		arg.LetterDigest,
-		arg.LetterStale,
-		arg.CreatedMS,
-		arg.UpdatedMS,
-		arg.SignedMS,
-		arg.Timers,
-		arg.ExpiresMS,
-		arg.FreshMS,
-		arg.Details,
-	)
-	return err
-}
-
 const putErased = `-- name: PutErased :exec
 INSERT INTO erased (document_sid, account_sid, status, sequence) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (document_sid) DO UPDATE SET status = excluded.status, sequence = max(sequence, excluded.sequence)
@@ -2513,6 +2576,22 @@ func (q *Queries) PutErased(ctx context.Context, arg PutErasedParams) error {
 		arg.Status,
 		arg.Sequence,
 	)
+	return err
+}
+
+const putHolder = `-- name: PutHolder :exec
+INSERT INTO holders (key, document_sid, account_sid) VALUES (?1, ?2, ?3)
+ON CONFLICT (key) DO UPDATE SET document_sid = excluded.document_sid, account_sid = excluded.account_sid
+`
+
+type PutHolderParams struct {
+	Key         string
+	DocumentSID workflow.SID
+	AccountSID  workflow.SID
+}
+
+func (q *Queries) PutHolder(ctx context.Context, arg PutHolderParams) error {
+	_, err := q.exec(ctx, q.putHolderStmt, putHolder, arg.Key, arg.DocumentSID, arg.AccountSID)
 	return err
 }
 
@@ -2749,6 +2828,34 @@ func (q *Queries) SIDsBetween(ctx context.Context, arg SIDsBetweenParams) ([]wor
 	return items, nil
 }
 
+const setDocumentEmail = `-- name: SetDocumentEmail :exec
+UPDATE documents SET email = ?1 WHERE sid = ?2
+`
+
+type SetDocumentEmailParams struct {
+	Email string
+	SID   workflow.SID
+}
+
+func (q *Queries) SetDocumentEmail(ctx context.Context, arg SetDocumentEmailParams) error {
+	_, err := q.exec(ctx, q.setDocumentEmailStmt, setDocumentEmail, arg.Email, arg.SID)
+	return err
+}
+
+const setDocumentStatus = `-- name: SetDocumentStatus :exec
+UPDATE documents SET status = ?1 WHERE sid = ?2
+`
+
+type SetDocumentStatusParams struct {
+	Status workflow.Status
+	SID    workflow.SID
+}
+
+func (q *Queries) SetDocumentStatus(ctx context.Context, arg SetDocumentStatusParams) error {
+	_, err := q.exec(ctx, q.setDocumentStatusStmt, setDocumentStatus, arg.Status, arg.SID)
+	return err
+}
+
 const setInboxResult = `-- name: SetInboxResult :exec
 UPDATE inbox SET result = ?1 WHERE account_sid = ?2 AND source = ?3 AND event_id = ?4
 `
@@ -2880,6 +2987,63 @@ func (q *Queries) TracesOf(ctx context.Context, arg TracesOfParams) (int64, erro
 	var traces int64
 	err := row.Scan(&traces)
 	return traces, err
+}
+
+const updateDocument = `-- name: UpdateDocument :exec
+UPDATE documents SET round = ?1, hold = ?2, address_sid = ?3, cc_emails = ?4,
+  hosted_number_orders = ?5, contact_title = ?6,
+  contact_phone_number = ?7, reason = ?8, canceled_by = ?9, evidence = ?10,
+  letter_digest = ?11, letter_stale = ?12, updated_ms = ?13, signed_ms = ?14,
+  timers = ?15, expires_ms = ?16, fresh_ms = ?17, details = ?18 WHERE sid = ?19
+`
+
+type UpdateDocumentParams struct {
+	Round              int64
+	Hold               bool
+	AddressSID         workflow.SID
+	CCEmails           string
+	HostedNumberOrders string
+	ContactTitle       string
+	ContactPhoneNumber string
+	Reason             string
+	CanceledBy         string
+	Evidence           string
+	LetterDigest       string
+	LetterStale        bool
+	UpdatedMS          int64
+	SignedMS           int64
+	Timers             string
+	ExpiresMS          int64
+	FreshMS            int64
+	Details            string
+	SID                workflow.SID
+}
+
+// The columns that no index has: each index of a column that is set is written
+// again, though its value be the same.
+func (q *Queries) UpdateDocument(ctx context.Context, arg UpdateDocumentParams) error {
+	_, err := q.exec(ctx, q.updateDocumentStmt, updateDocument,
+		arg.Round,
+		arg.Hold,
+		arg.AddressSID,
+		arg.CCEmails,
+		arg.HostedNumberOrders,
+		arg.ContactTitle,
+		arg.ContactPhoneNumber,
+		arg.Reason,
+		arg.CanceledBy,
+		arg.Evidence,
+		arg.LetterDigest,
+		arg.LetterStale,
+		arg.UpdatedMS,
+		arg.SignedMS,
+		arg.Timers,
+		arg.ExpiresMS,
+		arg.FreshMS,
+		arg.Details,
+		arg.SID,
+	)
+	return err
 }
 
 const whatBecameOf = `-- name: WhatBecameOf :one
