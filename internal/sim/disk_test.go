@@ -9,12 +9,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/mattn/go-sqlite3"
 
 	"countersign/db"
+	"countersign/workflow"
 )
 
 // disk is a worker's database, in memory. It outlives the runs of the worker,
@@ -27,6 +29,7 @@ type disk struct {
 	broken     breakage
 	position   []driver.NamedValue // of the open transaction, if it does not write one itself
 	putting    string              // the statement that wrote it
+	busy       bool                // the last transaction was refused
 }
 
 // spare are disks that no schedule uses at the moment: to make one takes longer
@@ -90,7 +93,7 @@ func must(err error) {
 // newDisk returns an empty disk.
 func newDisk(broken breakage) *disk {
 	d := takeDisk()
-	d.broken = broken
+	d.broken, d.busy = broken, false
 	d.clear()
 	return d
 }
@@ -208,6 +211,12 @@ func (c conn) ExecContext(_ context.Context, query string, _ []driver.NamedValue
 	}
 	c.disk.mu.Lock()
 	defer c.disk.mu.Unlock()
+	if query == begin && c.disk.broken == noMailOrder {
+		// The store forgets the documents that it has in memory if it has to wait.
+		if c.disk.busy = !c.disk.busy; c.disk.busy {
+			return nil, sqlite3.Error{Code: sqlite3.ErrBusy}
+		}
+	}
 	if query != "COMMIT" {
 		c.disk.position = nil
 	}
@@ -252,10 +261,23 @@ func (s stmt) ExecContext(_ context.Context, args []driver.NamedValue) (driver.R
 		s.stmt = again.(stmt).stmt
 	case name == "PutPosition" && d.broken == positionApart:
 		d.position, d.putting = args, s.query
+	case name == "PutMail" && d.broken == noMailOrder:
+		args = released(args)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return s.stmt.ExecContext(context.Background(), args)
+}
+
+// released puts "pending" in the place of "waiting" among a statement's values.
+func released(args []driver.NamedValue) []driver.NamedValue {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if a.Value == string(workflow.MailWaiting) {
+			args[i].Value = string(workflow.MailPending)
+		}
+	}
+	return args
 }
 
 // inFold are the reads in the middle of a transaction, where begin and commit
