@@ -285,8 +285,10 @@ func TestDecide_AnyInterleavingSendsOneEmailOfAKindToEachRecipient(t *testing.T)
 		c.CCEmails = []string{"a@example.com", "b@example.com", "A@EXAMPLE.COM", "Signer@example.com", "c@example.com"}[:2+rng.IntN(4)]
 		d.do(c)
 		events := []workflow.Body{
-			workflow.TimerDue{Timer: "reminder-1", Round: 1}, workflow.StatusChanged{Status: workflow.Opened},
-			workflow.StatusChanged{Status: workflow.Signing}, workflow.TimerDue{Timer: "reminder-1", Round: 2},
+			workflow.TimerDue{Timer: "reminder-1", Round: 1},
+			workflow.StatusChanged{Status: workflow.Opened},
+			workflow.StatusChanged{Status: workflow.Signing},
+			workflow.TimerDue{Timer: "reminder-1", Round: 2},
 			workflow.StatusChanged{Status: workflow.Signed},
 		}[2*rng.IntN(2):]
 		var accepted []workflow.Mail
