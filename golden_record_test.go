@@ -269,6 +269,7 @@ func (r *recorder) mails() {
 		goldenPX(122): {{}, {Outcome: workflow.Unknown}, {Outcome: workflow.Accepted, Code: 250}},
 		goldenPX(123): {{Outcome: workflow.Held}},
 		goldenPX(124): {{}},
+		goldenPX(127): {{}},
 	}
 	r.outcome = func(id workflow.MailID) workflow.MailOutcome {
 		o := workflow.MailOutcome{Outcome: workflow.Accepted, Code: 250, Reply: "ok"}
@@ -278,7 +279,7 @@ func (r *recorder) mails() {
 		o.Mail = id
 		return o
 	}
-	for n := 120; n <= 125; n++ {
+	for _, n := range []int{120, 121, 122, 123, 124, 125, 127} {
 		r.says(n, r.content(n))
 	}
 	r.settle()
@@ -305,7 +306,8 @@ func (r *recorder) mails() {
 	r.settle()
 	r.says(126, r.content(126))
 	r.status(126, workflow.Canceled)                               // its mail is withdrawn
-	r.says(124, workflow.Updated{Email: new("later@example.com")}) // its mail waits for the one in flight
+	r.says(124, workflow.Updated{ContactTitle: new("Owner")})      // its mail waits for the one in flight to the same person
+	r.says(127, workflow.Updated{Email: new("later@example.com")}) // its mail does not: the one in flight is to somebody else
 	r.settle()
 }
 

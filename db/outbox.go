@@ -80,13 +80,18 @@ func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, 
 	if err != nil {
 		return nil, err
 	}
+	documents := make(map[workflow.SID]*workflow.Document) // several mails may be about one
 	for i := range mails {
-		if mails[i].About == nil {
-			d, err := s.Document(ctx, mails[i].Document)
+		m := &mails[i]
+		if m.About == nil && documents[m.Document] == nil {
+			d, err := s.Document(ctx, m.Document)
 			if err != nil {
 				return nil, err
 			}
-			mails[i].About = &d
+			documents[m.Document] = &d
+		}
+		if m.About == nil {
+			m.About = documents[m.Document]
 		}
 	}
 	return mails, nil

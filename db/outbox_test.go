@@ -43,6 +43,45 @@ func TestStoreDueEvents(t *testing.T) {
 	}
 }
 
+// TestStoreDueMails_OneEmailToEachRecipientOfADocument claims all notices of a signed
+// document at once. One
+// recipient has an email that is deferred, and one has one that is not sent yet:
+// what they get next waits.
+func TestStoreDueMails_OneEmailToEachRecipientOfADocument(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	w.add(px(1), "created", workflow.Created{
+		Email: "owner@example.com", CCEmails: []string{"a@example.com", "b@example.com", "c@example.com"}, HostedNumberOrderSIDs: []workflow.SID{hr(1)},
+	})
+	w.mails(workflow.Accepted, mailID(1, 1, workflow.MailSignature, 0))
+	w.mails(workflow.Deferred, mailID(1, 1, workflow.MailSent, 0))
+	w.mails(workflow.Accepted, mailID(1, 1, workflow.MailSent, 1))
+	w.status(1, workflow.Signed)
+	apply(t, s, w.entries...)
+	due, err := s.DueMails(t.Context(), start.AddDate(0, 0, 1), nil, 10)
+	var ids []workflow.MailID
+	for _, m := range due {
+		ids = append(ids, m.ID)
+	}
+	want := []workflow.MailID{ // those that were not tried before come first
+		mailID(1, 1, workflow.MailSent, 2), mailID(1, 1, workflow.MailSigned, 0), mailID(1, 1, workflow.MailSigned, 2), mailID(1, 1, workflow.MailSent, 0),
+	}
+	if diff := cmp.Diff(want, ids); err != nil || diff != "" {
+		t.Fatalf("due, %v:\n%s", err, diff)
+	}
+	claim := w.add("", "_.mail.claimed", workflow.Claimed{Worker: "w", Mails: ids})
+	apply(t, s, claim)
+	mails, err := s.ClaimedMails(t.Context(), claim.Sequence)
+	if err != nil || len(mails) != 4 {
+		t.Fatalf("claimed %+v, %v", mails, err)
+	}
+	for _, m := range mails {
+		if m.About == nil || m.About.SID != px(1) || m.About.Status != workflow.Signed {
+			t.Errorf("%s is about %+v", m.ID, m.About)
+		}
+	}
+}
+
 // TestStoreDueMails_RetriesKeepQuarterOfSlots has eight documents whose
 // mails were deferred and are due again, and eight whose mails are new.
 func TestStoreDueMails_RetriesKeepQuarterOfSlots(t *testing.T) {

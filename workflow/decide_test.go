@@ -38,19 +38,69 @@ func TestDecide_LifeFromCreatedToRegistered(t *testing.T) {
 	want(t, "evidence", string(d.state.Document.Evidence), `{"name":"A \u003cB\u003e"}`)
 }
 
-func TestDecide_OnlyTheOldestEmailMayBeClaimed(t *testing.T) {
+// TestDecide_DeferredEmailDelaysItsRecipientOnly defers the notice to one cc: what
+// the others get is pending, and what that cc gets next waits.
+func TestDecide_DeferredEmailDelaysItsRecipientOnly(t *testing.T) {
 	d := standing(t, workflow.Opened)
 	d.do(workflow.StatusChanged{Status: workflow.Signing})
+	want(t, "before the signature email is accepted", d.mails(), "signature pending signer@")
 	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
-	want(t, "mails", d.mails(), "signature accepted signer@, sent pending a@, sent waiting b@")
+	want(t, "after it", d.mails(), "signature accepted signer@, sent pending a@, sent pending b@")
 	d.settle(workflow.MailOutcome{Outcome: workflow.Deferred, RetryAfterMs: 60_000})
-	want(t, "after a deferral", d.mails(), "signature accepted signer@, sent pending a@, sent waiting b@")
+	want(t, "after a deferral", d.mails(), "signature accepted signer@, sent pending a@, sent pending b@")
 	if got, want := d.state.Mails[0].Due, d.now.Add(time.Minute); !got.Equal(want) {
 		t.Errorf("deferred mail is due at %s, want %s", got, want)
 	}
+	d.settleTo("b@", workflow.MailOutcome{Outcome: workflow.Accepted})
+	d.do(workflow.StatusChanged{Status: workflow.Signed})
+	want(t, "signed", d.mails(), "signature accepted signer@, sent pending a@, sent accepted b@, "+
+		"signed pending signer@, signed waiting a@, signed pending b@")
 	d.settle(workflow.MailOutcome{Outcome: workflow.Rejected, Reply: "550 no"})
-	want(t, "after a rejection", d.mails(), "signature accepted signer@, sent rejected a@, sent pending b@")
-	want(t, "a notice's rejection", string(d.state.Document.Status), "signing")
+	want(t, "after a rejection", d.mails(), "signature accepted signer@, sent rejected a@, sent accepted b@, "+
+		"signed pending signer@, signed pending a@, signed pending b@")
+	want(t, "a notice's rejection", string(d.state.Document.Status), "signed")
+}
+
+// TestDecide_EmailsToOneRecipientKeepTheirOrder has one person sign and be in cc,
+// written in another case, and a resend and a reminder at the same time.
+func TestDecide_EmailsToOneRecipientKeepTheirOrder(t *testing.T) {
+	d := newDesk(t)
+	c := created()
+	c.CCEmails = []string{"SIGNER@example.com", "a@example.com"}
+	d.do(c)
+	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
+	d.do(workflow.Resend{})
+	d.do(workflow.TimerDue{Timer: "reminder-1", Round: 1})
+	want(t, "out", d.mails(), "signature accepted signer@, sent pending SIGNER@, sent pending a@, signature waiting signer@, reminder waiting signer@")
+	d.settle(workflow.MailOutcome{Outcome: workflow.Accepted})
+	want(t, "the next one", d.mails(), "signature accepted signer@, sent accepted SIGNER@, sent pending a@, signature pending signer@, reminder waiting signer@")
+	d.do(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{d.state.Mails[1].ID}})
+	claim, second := d.seq, d.state.Mails[1].ID
+	d.do(workflow.StatusChanged{Status: workflow.Signed})
+	want(t, "signed while the link is in flight", d.mails(), "signature accepted signer@, sent accepted SIGNER@, sent pending a@, "+
+		"signature claimed signer@, reminder withdrawn signer@, signed waiting signer@, signed waiting a@")
+	d.do(workflow.Settled{Claim: claim, Outcomes: []workflow.MailOutcome{{Mail: second, Outcome: workflow.Deferred, RetryAfterMs: 1000}}})
+	want(t, "the link is not sent again", d.mails(), "signature accepted signer@, sent accepted SIGNER@, sent pending a@, "+
+		"signature withdrawn signer@, reminder withdrawn signer@, signed pending signer@, signed waiting a@")
+}
+
+// TestDecide_OneEntrySettlesSeveralEmailsOfADocument claims and settles emails of a
+// document together.
+func TestDecide_OneEntrySettlesSeveralEmailsOfADocument(t *testing.T) {
+	d := standing(t, workflow.Signed)
+	var claim workflow.Claimed
+	var outcomes []workflow.MailOutcome
+	for i, m := range d.state.Mails {
+		claim.Mails = append(claim.Mails, m.ID)
+		outcomes = append(outcomes, workflow.MailOutcome{
+			Mail: m.ID, Outcome: []workflow.Outcome{workflow.Accepted, workflow.Deferred, workflow.Unknown}[i], RetryAfterMs: 1000,
+		})
+	}
+	d.do(claim)
+	d.do(workflow.Settled{Claim: d.seq, Outcomes: outcomes})
+	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted a@, sent accepted b@, "+
+		"signed accepted signer@, signed pending a@, signed pending b@")
+	want(t, "doubts", fmt.Sprint(d.state.Mails[0].Doubts, d.state.Mails[1].Doubts), "0 1")
 }
 
 func TestDecide_AddressGetsOneEmailOfAKind(t *testing.T) {
@@ -84,7 +134,7 @@ func TestDecide_RecallEndsTheLinkAndBeginsARound(t *testing.T) {
 	want(t, "events", d.owed(), "became.opened.1, became.signing.1, became.opened.2, became.signing.2, order."+
 		string(order1)+".register, order."+string(order2)+".register, became.signed.2")
 	want(t, "mails", d.mails(), "signature accepted signer@, sent accepted a@, sent accepted b@, signature accepted right@, "+
-		"sent accepted a@, sent accepted b@, signed pending right@, signed waiting a@, signed waiting b@")
+		"sent accepted a@, sent accepted b@, signed pending right@, signed pending a@, signed pending b@")
 }
 
 func TestDecide_EditOfWhatIsBeingSentBeginsARound(t *testing.T) {
@@ -94,7 +144,7 @@ func TestDecide_EditOfWhatIsBeingSentBeginsARound(t *testing.T) {
 	d.do(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{first}})
 	claim := d.seq
 	d.do(workflow.Updated{Email: new("right@example.com")})
-	want(t, "mails while the first is in flight", d.mails(), "signature claimed signer@, signature waiting right@")
+	want(t, "mails while the first is in flight", d.mails(), "signature claimed signer@, signature pending right@")
 	d.do(workflow.Settled{Claim: claim, Outcomes: []workflow.MailOutcome{{Mail: first, Outcome: workflow.Accepted}}})
 	want(t, "status: the first round's acceptance says nothing of the second", string(d.state.Document.Status), "opened")
 	want(t, "mails", d.mails(), "signature accepted signer@, signature pending right@")

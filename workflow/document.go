@@ -155,12 +155,12 @@ func (d *Document) setOrders(to OrderStatus, from ...OrderStatus) {
 	d.Orders = orders
 }
 
-// recipients lists addresses without repeats; case does not tell two apart.
+// recipients lists addresses, each once.
 func recipients(addresses ...string) []string {
 	seen := make(map[string]bool, len(addresses))
 	var out []string
 	for _, a := range addresses {
-		if key := strings.ToLower(a); !seen[key] {
+		if key := recipientKey(a); !seen[key] {
 			seen[key] = true
 			out = append(out, a)
 		}
@@ -178,6 +178,9 @@ func (d Document) Same(o Document) bool {
 		d.FreshUntil == o.FreshUntil && d.DateSigned == o.DateSigned &&
 		d.DateCreated.Equal(o.DateCreated) && d.DateUpdated.Equal(o.DateUpdated)
 }
+
+// recipientKey tells recipients apart: an address in another case is the same one.
+func recipientKey(address string) string { return strings.ToLower(address) }
 
 // equal reports whether two states of a document have the same content.
 func (d Document) equal(o Document) bool {

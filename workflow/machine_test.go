@@ -2,6 +2,7 @@ package workflow_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,10 +164,18 @@ func (d *desk) from(account workflow.SID, b workflow.Body) workflow.Decision {
 // settle claims the oldest mail, which must be owed, and settles it.
 func (d *desk) settle(o workflow.MailOutcome) {
 	d.t.Helper()
-	if len(d.state.Mails) == 0 || d.state.Mails[0].State != workflow.MailPending {
-		d.t.Fatalf("no mail is owed: %s", d.mails())
+	d.settleTo("", o)
+}
+
+// settleTo claims the oldest mail to a recipient whose address begins so, which
+// must be owed, and settles it.
+func (d *desk) settleTo(recipient string, o workflow.MailOutcome) {
+	d.t.Helper()
+	i := slices.IndexFunc(d.state.Mails, func(m workflow.Mail) bool { return strings.HasPrefix(m.Recipient, recipient) })
+	if i < 0 || d.state.Mails[i].State != workflow.MailPending {
+		d.t.Fatalf("no mail to %q is owed: %s", recipient, d.mails())
 	}
-	o.Mail = d.state.Mails[0].ID
+	o.Mail = d.state.Mails[i].ID
 	d.do(workflow.Claimed{Worker: "w", Mails: []workflow.MailID{o.Mail}})
 	d.do(workflow.Settled{Worker: "w", Claim: d.seq, Outcomes: []workflow.MailOutcome{o}})
 }

@@ -75,7 +75,7 @@ type MailState string
 
 // The states of a mail. The last four are settled: nothing more happens to it.
 const (
-	MailWaiting   MailState = "waiting"   // behind an older mail of its document
+	MailWaiting   MailState = "waiting"   // behind an older email of its document to the same recipient
 	MailPending   MailState = "pending"   // to be claimed when due
 	MailClaimed   MailState = "claimed"   // in a worker's hands; in doubt once its time has passed
 	MailAccepted  MailState = "accepted"  // the mail server took it

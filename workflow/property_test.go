@@ -90,14 +90,7 @@ func TestDecide_RandomEventsKeepTheInvariants(t *testing.T) {
 func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
 	t.Helper()
 	doc := d.state.Document
-	for i, m := range d.state.Mails {
-		if m.State.Done() {
-			t.Fatalf("seed %d: settled mail %s is among the pending", seed, m.ID)
-		}
-		if i > 0 && m.State == workflow.MailPending || i == 0 && m.State == workflow.MailWaiting {
-			t.Fatalf("seed %d: mail %d of %d is %s: %s", seed, i, len(d.state.Mails), m.State, d.mails())
-		}
-	}
+	checkOrder(t, seed, d)
 	if doc.Status == workflow.Signing && !accepted(d, doc.Round) {
 		t.Fatalf("seed %d: signing, and no signature mail of round %d was accepted: %s", seed, doc.Round, d.mails())
 	}
@@ -120,6 +113,23 @@ func check(t *testing.T, seed uint64, d *desk, ended *workflow.Document) {
 	}, workflow.Facts{})
 	if diff := cmp.Diff(d.state, again.State, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("seed %d: an event that says nothing changed the state:\n%s", seed, diff)
+	}
+}
+
+// checkOrder: the oldest unfinished email to each recipient is pending or claimed,
+// and the others to the same recipient wait.
+func checkOrder(t *testing.T, seed uint64, d *desk) {
+	t.Helper()
+	older := map[string]bool{}
+	for i, m := range d.state.Mails {
+		to := strings.ToLower(m.Recipient)
+		if m.State.Done() {
+			t.Fatalf("seed %d: settled mail %s is among the pending", seed, m.ID)
+		}
+		if waits := m.State == workflow.MailWaiting; waits != older[to] {
+			t.Fatalf("seed %d: mail %d of %d is %s: %s", seed, i, len(d.state.Mails), m.State, d.mails())
+		}
+		older[to] = true
 	}
 }
 
@@ -259,4 +269,120 @@ func TestDecide_EventHasOneFinalResultInAnyOrder(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDecide_AnyInterleavingSendsOneEmailOfAKindToEachRecipient has several emails of a
+// document in flight at a time, and their outcomes in any order: deferred, in
+// doubt, released, claimed again without an outcome. However they interleave, each
+// recipient gets one email of a kind in a round, in order, and no notice goes out
+// before the signature email of its round.
+func TestDecide_AnyInterleavingSendsOneEmailOfAKindToEachRecipient(t *testing.T) {
+	together := 0
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		d := newDesk(t)
+		c := created()
+		c.CCEmails = []string{"a@example.com", "b@example.com", "A@EXAMPLE.COM", "Signer@example.com", "c@example.com"}[:2+rng.IntN(4)]
+		d.do(c)
+		events := []workflow.Body{
+			workflow.TimerDue{Timer: "reminder-1", Round: 1},
+			workflow.StatusChanged{Status: workflow.Opened},
+			workflow.StatusChanged{Status: workflow.Signing},
+			workflow.TimerDue{Timer: "reminder-1", Round: 2},
+			workflow.StatusChanged{Status: workflow.Signed},
+		}[2*rng.IntN(2):]
+		var accepted []workflow.Mail
+		for step := 0; len(events)+len(d.state.Mails) > 0; step++ {
+			if step == 2000 {
+				t.Fatalf("seed %d: it never ends: %s", seed, d.mails())
+			}
+			signing := d.state.Document.Status == workflow.Signing
+			if len(events) > 0 && (len(d.state.Mails) == 0 || rng.IntN(6) == 0) && (signing || d.state.Document.Hold) {
+				d.do(events[0])
+				events = events[1:]
+			} else {
+				accepted = append(accepted, postman(rng, d)...)
+			}
+			checkOrder(t, seed, d)
+			if n := inFlight(d); n > 1 {
+				together++
+			}
+		}
+		checkAccepted(t, seed, d, accepted)
+	}
+	if together == 0 {
+		t.Error("no document had two emails in flight")
+	}
+}
+
+// postman claims an email, or a few, that may be claimed, or has a claimed one come
+// to an outcome. It returns the email if it was accepted.
+func postman(rng *rand.Rand, d *desk) []workflow.Mail {
+	var may []workflow.MailID
+	for _, m := range d.state.Mails {
+		if m.State == workflow.MailPending || m.State == workflow.MailClaimed && rng.IntN(10) == 0 {
+			may = append(may, m.ID)
+		}
+	}
+	if len(may) > 0 && rng.IntN(2) == 0 {
+		rng.Shuffle(len(may), func(i, j int) { may[i], may[j] = may[j], may[i] })
+		d.do(workflow.Claimed{Worker: "w", Mails: may[:1+rng.IntN(len(may))]})
+		return nil
+	}
+	if len(d.state.Mails) == 0 {
+		return nil
+	}
+	m := d.state.Mails[rng.IntN(len(d.state.Mails))]
+	outcome := []workflow.Outcome{workflow.Accepted, workflow.Accepted, workflow.Deferred, workflow.Unknown, workflow.Released}[rng.IntN(5)]
+	d.do(workflow.Settled{Worker: "w", Claim: m.Claim, Outcomes: []workflow.MailOutcome{{Mail: m.ID, Outcome: outcome}}})
+	if m = d.sent[m.ID]; m.State == workflow.MailAccepted {
+		return []workflow.Mail{m}
+	}
+	return nil
+}
+
+func inFlight(d *desk) (n int) {
+	for _, m := range d.state.Mails {
+		if m.State == workflow.MailClaimed {
+			n++
+		}
+	}
+	return n
+}
+
+// checkAccepted checks the emails that were accepted, in that order.
+func checkAccepted(t *testing.T, seed uint64, d *desk, accepted []workflow.Mail) {
+	t.Helper()
+	once, last, asked := map[string]bool{}, map[string]workflow.Mail{}, map[int]bool{}
+	for _, m := range accepted {
+		to := strings.ToLower(m.Recipient)
+		key := fmt.Sprintf("%s %d %s", to, m.Round, m.Kind)
+		before, any := last[to]
+		switch {
+		case once[key]:
+			t.Fatalf("seed %d: %s got two: %s", seed, key, d.mails())
+		case any && (before.CauseSeq > m.CauseSeq || before.CauseSeq == m.CauseSeq && before.CauseIndex > m.CauseIndex):
+			t.Fatalf("seed %d: %s after %s: %s", seed, m.ID, before.ID, d.mails())
+		case m.Kind != workflow.MailSignature && !asked[m.Round]:
+			t.Fatalf("seed %d: %s before the signature email: %s", seed, m.ID, d.mails())
+		}
+		once[key], last[to], asked[m.Round] = true, m, asked[m.Round] || m.Kind == workflow.MailSignature
+	}
+	for _, id := range d.order {
+		if m := d.sent[id]; m.State != workflow.MailAccepted && m.Kind != workflow.MailReminder {
+			t.Fatalf("seed %d: %s is %s", seed, id, m.State)
+		}
+	}
+	if got := len(once); d.state.Document.Status != workflow.Signed || got < len(recipientsOf(d))*2+1 {
+		t.Fatalf("seed %d: %s with %d emails: %s", seed, d.state.Document.Status, got, d.mails())
+	}
+}
+
+// recipientsOf lists the different addresses in cc.
+func recipientsOf(d *desk) map[string]bool {
+	set := map[string]bool{}
+	for _, cc := range d.state.Document.CCEmails {
+		set[strings.ToLower(cc)] = true
+	}
+	return set
 }

@@ -17,18 +17,24 @@ func (d *decider) mail(kind MailKind, n int, to string) {
 	d.touched = append(d.touched, m.ID)
 }
 
-// advance lets the oldest pending mail go, if it waited for others.
+// advance lets the oldest unfinished email to each recipient go, if it waited for
+// others. Emails to different recipients do not wait for each other.
 func (d *decider) advance() {
+	if !slices.ContainsFunc(d.state.Mails, func(m Mail) bool { return m.State == MailWaiting }) {
+		return
+	}
+	busy := make(map[string]bool) // recipients with an older unfinished email
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
 		if m.State.Done() {
 			continue
 		}
-		if m.State == MailWaiting {
+		to := recipientKey(m.Recipient)
+		if m.State == MailWaiting && !busy[to] {
 			m.State, m.Due = MailPending, d.now
 			d.touched = append(d.touched, m.ID)
 		}
-		return
+		busy[to] = true
 	}
 }
 

@@ -223,3 +223,26 @@ func (s seen) mails(x *town, c *toll) {
 		}
 	}
 }
+
+// order holds the emails of a document to one recipient to the order in which they
+// became pending, each by its first arrival (I4).
+func (s seen) order(x *town) {
+	s.t.Helper()
+	first := map[string]int{}
+	for i, m := range x.box.Mails() {
+		id, _, _ := strings.Cut(strings.Trim(m.MessageID, "<>"), "@")
+		if _, before := first[id]; !before {
+			first[id] = i
+		}
+	}
+	last := map[string]string{}
+	s.db(`SELECT id, lower(recipient) FROM mails WHERE state = 'accepted' ORDER BY cause_seq, cause_index`, func(scan func(...any)) {
+		var id, recipient string
+		scan(&id, &recipient)
+		key := string(workflow.MailID(id).Document()) + " " + recipient
+		if before := last[key]; before != "" && first[before] > first[id] {
+			s.t.Errorf("I4: %s arrived after %s, which the same recipient should get later", before, id)
+		}
+		last[key] = id
+	})
+}

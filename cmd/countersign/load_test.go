@@ -1,14 +1,18 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
+	"countersign/events"
 	"countersign/internal/catcher"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/proxytest"
@@ -157,4 +161,62 @@ func TestServe_FailingEmailsDelayNoOthers(t *testing.T) {
 		t.Error("a deferred mail was rejected")
 	}
 	a.kill()
+}
+
+// TestServe_DeferredNoticeDelaysNoOtherRecipient has the mail server defer whatever
+// goes to one cc, for as long as the test takes. The signer and the other cc get
+// all their emails, also those of the next round; the deferred cc gets them in
+// order, each once, when the mail server takes them.
+func TestServe_DeferredNoticeDelaysNoOtherRecipient(t *testing.T) {
+	t.Parallel()
+	x, dir := newTown(t), t.TempDir()
+	var taking atomic.Bool
+	x.box.Script(func(s catcher.Step) error {
+		if s.Phase == catcher.RcptTo && strings.HasPrefix(s.To, "grey@") && !taking.Load() {
+			return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "Greylisted, try again later"}
+		}
+		return nil
+	})
+	x.up(dir, "COUNTERSIGN_MAIL_RETRY_FIRST=1s", "COUNTERSIGN_MAIL_RETRY_MAX=1s")
+	doc := testPX(1)
+	got := func(want int, who string) {
+		t.Helper()
+		eventstest.WaitFor(t, patience, fmt.Sprintf("%d emails to %s", want, who), func() bool { return len(x.kindsTo(who)) == want })
+	}
+	x.say(events.Created("/test", "created", testAccount, doc, workflow.Created{
+		AddressSID: "AD00000000000000000000000000000001", Email: "owner@example.com",
+		CCEmails: []string{"grey@example.com", "ops@example.com"}, HostedNumberOrderSIDs: []workflow.SID{"HR00000000000000000000000000000001"},
+	}))
+	got(1, "ops@example.com")
+	for i, s := range []workflow.Status{workflow.Opened, workflow.Signing} {
+		x.say(events.StatusChanged("/test", fmt.Sprint("again-", i), testAccount, doc, workflow.StatusChanged{Status: s}))
+	}
+	got(2, "ops@example.com")
+	x.say(events.StatusChanged("/test", "signed", testAccount, doc, workflow.StatusChanged{Status: workflow.Signed}))
+	got(3, "ops@example.com")
+	got(3, "owner@example.com")
+	if kinds := x.kindsTo("grey@example.com"); len(kinds) != 0 {
+		t.Errorf("the deferred cc has got %v", kinds)
+	}
+	taking.Store(true)
+	got(3, "grey@example.com")
+	for who, want := range map[string]string{
+		"owner@example.com": "[1.signature 2.signature 2.signed]", "ops@example.com": "[1.sent 2.sent 2.signed]", "grey@example.com": "[1.sent 2.sent 2.signed]",
+	} {
+		if kinds := fmt.Sprint(x.kindsTo(who)); kinds != want {
+			t.Errorf("%s got %s, want %s", who, kinds, want)
+		}
+	}
+}
+
+// kindsTo lists the emails to one address in the order of their arrival, as
+// "round.kind".
+func (x *town) kindsTo(address string) (kinds []string) {
+	for _, m := range x.box.Mails() {
+		id, _, _ := strings.Cut(strings.Trim(m.MessageID, "<>"), "@")
+		if slices.Contains(m.To, address) {
+			kinds = append(kinds, fmt.Sprintf("%d.%s", workflow.MailID(id).Round(), workflow.MailID(id).Kind()))
+		}
+	}
+	return kinds
 }

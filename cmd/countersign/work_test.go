@@ -124,6 +124,7 @@ func (w *work) settle(mostDoubled int, dirs ...string) toll {
 	s.claims()
 	s.documents(w)
 	s.mails(w.x, &c)
+	s.order(w.x)
 	if c.copies > mostDoubled {
 		w.x.t.Errorf("%d mails were sent again, more than the %d that can have been in flight", c.copies, mostDoubled)
 	}

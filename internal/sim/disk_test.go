@@ -9,12 +9,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"testing"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 
 	"countersign/db"
+	"countersign/workflow"
 )
 
 // disk is a worker's database, in memory. It outlives the runs of the worker,
@@ -27,6 +31,7 @@ type disk struct {
 	broken     breakage
 	position   []driver.NamedValue // of the open transaction, if it does not write one itself
 	putting    string              // the statement that wrote it
+	busy       bool                // the last transaction was refused
 }
 
 // spare are disks that no schedule uses at the moment: to make one takes longer
@@ -90,7 +95,7 @@ func must(err error) {
 // newDisk returns an empty disk.
 func newDisk(broken breakage) *disk {
 	d := takeDisk()
-	d.broken = broken
+	d.broken, d.busy = broken, false
 	d.clear()
 	return d
 }
@@ -201,13 +206,20 @@ func (tx) Rollback() error { return nil }
 // BeginTx lets an inspection ask for a transaction that only reads.
 func (c conn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) { return tx{}, nil }
 
-// ExecContext runs what the store does not prepare: begin, commit, roll back.
+// ExecContext runs what begins and ends transactions, whether the store has prepared
+// it or not.
 func (c conn) ExecContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Result, error) {
 	if err := c.passes(query); err != nil {
 		return nil, err
 	}
 	c.disk.mu.Lock()
 	defer c.disk.mu.Unlock()
+	if query == begin && c.disk.broken == noMailOrder {
+		// The store forgets the documents that it has in memory if it has to wait.
+		if c.disk.busy = !c.disk.busy; c.disk.busy {
+			return nil, sqlite3.Error{Code: sqlite3.ErrBusy}
+		}
+	}
 	if query != "COMMIT" {
 		c.disk.position = nil
 	}
@@ -241,7 +253,10 @@ func (s stmt) name() string {
 	return name
 }
 
-func (s stmt) ExecContext(_ context.Context, args []driver.NamedValue) (driver.Result, error) {
+func (s stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if s.query == begin || s.query == commit {
+		return s.conn.ExecContext(ctx, s.query, args)
+	}
 	d := s.conn.disk
 	switch name := s.name(); {
 	case name == "AddToInbox" && d.broken == noInbox:
@@ -252,10 +267,23 @@ func (s stmt) ExecContext(_ context.Context, args []driver.NamedValue) (driver.R
 		s.stmt = again.(stmt).stmt
 	case name == "PutPosition" && d.broken == positionApart:
 		d.position, d.putting = args, s.query
+	case name == "PutMail" && d.broken == noMailOrder:
+		args = released(args)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return s.stmt.ExecContext(context.Background(), args)
+}
+
+// released puts "pending" in the place of "waiting" among a statement's values.
+func released(args []driver.NamedValue) []driver.NamedValue {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if a.Value == string(workflow.MailWaiting) {
+			args[i].Value = string(workflow.MailPending)
+		}
+	}
+	return args
 }
 
 // inFold are the reads in the middle of a transaction, where begin and commit
@@ -313,4 +341,29 @@ func (r *rows) Next(to []driver.Value) error {
 	copy(to, r.rows[0])
 	r.rows = r.rows[1:]
 	return nil
+}
+
+// TestDisk_TransactionsBeginAndEndAtPoints holds the model to the store: it is killed
+// at these points, however the store asks for them.
+func TestDisk_TransactionsBeginAndEndAtPoints(t *testing.T) {
+	var passed []string
+	d := newDisk(intact)
+	defer d.giveBack()
+	database := d.open(func(op string) error {
+		passed = append(passed, op)
+		return nil
+	})
+	defer database.Close()
+	store, err := db.OpenOn(t.Context(), database, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed = nil
+	e := workflow.Entry{Sequence: 1, Time: time.Unix(1, 0), Subject: workflow.ClaimsSubject, ID: "1", Source: workflow.Source, Body: workflow.Claimed{}}
+	if err := store.Apply(t.Context(), time.Unix(0, 0), []workflow.Entry{e}); err != nil {
+		t.Fatal(err)
+	}
+	if len(passed) < 2 || passed[0] != begin || passed[len(passed)-1] != commit {
+		t.Errorf("a batch passes %q, not from %s to %s", passed, begin, commit)
+	}
 }

@@ -88,6 +88,9 @@ func (w *world) begins(r *run, m workflow.Mail) {
 	if w.stream.lostOne {
 		return
 	}
+	if older := r.worker.disk.unfinishedBefore(m); len(older) > 0 {
+		w.violated("I4", "%s begins %s, and what the recipient gets before it is not done: %s", r.name, m.ID, older)
+	}
 	claim, ok := w.claimed(m.Claim, m.ID)
 	switch {
 	case !ok:
@@ -125,7 +128,7 @@ func (w *world) takes(m workflow.Mail) {
 		return
 	}
 	switch m.Kind {
-	case workflow.MailSent:
+	case workflow.MailSent, workflow.MailReminder:
 		if len(w.post.accepted[workflow.MailID(fmt.Sprintf("%s.%d.signature.0", m.Document, m.Round))]) == 0 {
 			w.violated("I4", "%s went out before the signature mail", m.ID)
 		}
@@ -137,6 +140,25 @@ func (w *world) takes(m workflow.Mail) {
 			w.violated("I4", "%s went out, and nobody has signed", m.ID)
 		}
 	}
+}
+
+// unfinishedBefore lists the mails of a document to one recipient that became owed
+// before this one and have no final outcome.
+func (d *disk) unfinishedBefore(m workflow.Mail) (ids []string) {
+	database := d.open(nil)
+	defer database.Close()
+	rows, err := database.QueryContext(context.Background(), `-- name: UnfinishedBefore :many
+		SELECT id FROM mails WHERE id > ? || '.' AND id < ? || '/' AND lower(recipient) = lower(?)
+			AND (cause_seq, cause_index) < (?, ?) AND state IN ('waiting', 'pending', 'claimed') ORDER BY cause_seq, cause_index`,
+		string(m.Document), string(m.Document), m.Recipient, m.CauseSeq, m.CauseIndex)
+	must(err)
+	defer rows.Close()
+	for rows.Next() {
+		ids = append(ids, "")
+		must(rows.Scan(&ids[len(ids)-1]))
+	}
+	must(rows.Err())
+	return ids
 }
 
 // owed counts what a disk still owes.

@@ -50,6 +50,9 @@ func (w *world) makePlan() {
 	if w.broken == noGuard {
 		w.plan.tailLoss, w.plan.killing = true, pick(5, 10)
 	}
+	if w.broken == noMailOrder { // a worker that has read the log in other batches would know the order
+		w.plan.workers, w.plan.killing, w.plan.dying, w.plan.deferring = 1, 1000, 1000, 3
+	}
 	if !w.chance(4) {
 		w.plan.timers = workflow.Timers{
 			RemindAfter: int64(1 + r.IntN(8)), RemindEvery: int64(r.IntN(6)), RemindMost: r.IntN(4),

@@ -28,6 +28,7 @@ const (
 	noGuard                // the follower trusts the sequence number alone
 	noPlaceCheck           // what is on an own subject passes for the event that belongs there
 	noIDCheck              // what has an event's message id passes for the event
+	noMailOrder            // no mail waits for another to the same recipient
 )
 
 // world is one schedule: everything around the workers, and what happened.
