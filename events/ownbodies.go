@@ -118,7 +118,7 @@ func (r *reader) agree(field string, same bool) {
 	}
 }
 
-// agreeRound compares a round with the one that the subject names.
+// agreeRound checks that the round is the one that the subject names.
 func (r *reader) agreeRound(round int, to *topic) {
 	r.agree("data.round", round > 0 && uint64(round) == to.number)
 }
