@@ -82,7 +82,7 @@ func (r *reader) attributes(h nats.Header) map[string]string {
 			text = plain
 		}
 		if !utf8.ValidString(text) {
-			r.fail(workflow.CodeUnreadable, name, "not UTF-8")
+			r.fail(workflow.CodeUnreadable, name, "must be UTF-8")
 		}
 		out[name] = text
 	}
@@ -143,7 +143,7 @@ func (r *reader) decodeData(v value, e *envelope) {
 	case e.data.raw != nil:
 		r.fail(workflow.CodeInvalid, "data_base64", "there is data too")
 	case err != nil || !utf8.Valid(data) || !json.Valid(data):
-		r.fail(workflow.CodeUnreadable, "data_base64", "not JSON in base64")
+		r.fail(workflow.CodeUnreadable, "data_base64", "must be JSON in base64")
 	default:
 		e.data = value{raw: trim(data), name: []byte("data")}
 	}
@@ -199,16 +199,16 @@ func (r *reader) checkEnvelope(e *envelope) {
 	if source := types.ParseURIRef(e.source); source != nil {
 		c.Source = *source
 	} else if e.source != "" {
-		r.fail(workflow.CodeInvalid, "source", "not a URI reference: %s", quote(e.source))
+		r.fail(workflow.CodeInvalid, "source", "must be a URI reference, got %s", quote(e.source))
 	}
 	if e.time != "" {
 		if !isTime(e.time) {
-			r.fail(workflow.CodeInvalid, "time", "not a time by RFC 3339: %s", quote(e.time))
+			r.fail(workflow.CodeInvalid, "time", "must be a time as in RFC 3339, got %s", quote(e.time))
 		}
 	}
 	if e.dataschema != "" {
 		if c.DataSchema = types.ParseURI(e.dataschema); c.DataSchema == nil {
-			r.fail(workflow.CodeInvalid, "dataschema", "not a URI: %s", quote(e.dataschema))
+			r.fail(workflow.CodeInvalid, "dataschema", "must be a URI, got %s", quote(e.dataschema))
 		}
 	}
 	if e.datacontenttype != "" && e.datacontenttype != event.ApplicationJSON {

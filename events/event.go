@@ -102,7 +102,7 @@ func (e Event) write() (subject string, data []byte, err error) {
 	}
 	var r reader
 	if ref := types.ParseURIRef(e.Source); ref == nil || ref.String() != e.Source {
-		r.fail(workflow.CodeInvalid, "source", "not a URI reference: %s", quote(e.Source))
+		r.fail(workflow.CodeInvalid, "source", "must be a URI reference, got %s", quote(e.Source))
 	}
 	if bad, ok := Decode(Message{Subject: subject, Data: data}).Body.(workflow.Invalid); ok {
 		r.fail(bad.Code, bad.Field, "%s", strings.TrimPrefix(bad.Message, bad.Field+": "))

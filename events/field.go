@@ -16,7 +16,7 @@ import (
 func (r *reader) sid(v value, letters string) workflow.SID {
 	s := r.str(v)
 	if r.problem == nil && !isSID(s, letters) {
-		r.fail(workflow.CodeInvalid, v.path(), "not %s and 32 hex digits: %s", letters, quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be %s and 32 hex digits, got %s", letters, quote(s))
 	}
 	return workflow.SID(s)
 }
@@ -29,7 +29,7 @@ func (r *reader) address(v value) string {
 	}
 	ascii, ok := emailaddr.Normal(s)
 	if !ok {
-		r.fail(workflow.CodeInvalid, v.path(), "not an e-mail address: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be an email address, got %s", quote(s))
 	}
 	return ascii
 }
@@ -49,7 +49,7 @@ func (r *reader) phone(v value) string {
 		return ""
 	}
 	if !phonePattern.MatchString(s) {
-		r.fail(workflow.CodeInvalid, v.path(), "not a phone number like +14155550100: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be a phone number like +14155550100, got %s", quote(s))
 	}
 	return ungrouped(s)
 }
@@ -66,7 +66,7 @@ func ungrouped(s string) string {
 func (r *reader) locale(v value) string {
 	s := r.str(v)
 	if r.problem == nil && s != "" && (len(s) > MaxLocale || !localePattern.MatchString(s)) {
-		r.fail(workflow.CodeInvalid, v.path(), "not a language tag like en or es-MX: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be a language tag like en or es-MX, got %s", quote(s))
 	}
 	return s
 }
@@ -97,7 +97,7 @@ func (r *reader) serviceAddress(object value) (a workflow.ServiceAddress) {
 func (r *reader) country(v value) string {
 	s := r.str(v)
 	if r.problem == nil && s != "" && !countries.MatchString(s) {
-		r.fail(workflow.CodeInvalid, v.path(), "not a country's two capital letters (ISO 3166-1), like US: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be a country's two capital letters (ISO 3166-1), like US, got %s", quote(s))
 	}
 	return s
 }
@@ -140,7 +140,7 @@ func (r *reader) text(v value, limit int, bad func(rune) bool) string {
 func (r *reader) digest(v value) string {
 	s := r.str(v)
 	if r.problem == nil && s != "" && !digestPattern.MatchString(s) {
-		r.fail(workflow.CodeInvalid, v.path(), "not sha256: and 64 hex digits: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be sha256: and 64 hex digits, got %s", quote(s))
 	}
 	return s
 }
@@ -161,7 +161,7 @@ func (r *reader) count(v value, most int64, things string) int64 {
 func (r *reader) round(v value) int {
 	n, err := strconv.ParseInt(string(v.raw), 10, 32)
 	if err != nil || n < 1 {
-		r.fail(workflow.CodeInvalid, v.path(), "not the number of a round, from 1 on: %s", quote(string(v.raw)))
+		r.fail(workflow.CodeInvalid, v.path(), "must be the number of a round, 1 or more, got %s", quote(string(v.raw)))
 	}
 	return int(n)
 }

@@ -196,11 +196,11 @@ func (r *reader) bounced(data value, to *topic) (b workflow.Bounced) {
 	case b.Mail == "":
 		r.fail(workflow.CodeInvalid, "data.mail", "missing")
 	case !b.Mail.Valid():
-		r.fail(workflow.CodeInvalid, "data.mail", "not the id of a mail: %s", quote(string(b.Mail)))
+		r.fail(workflow.CodeInvalid, "data.mail", "must be the id of an email, got %s", quote(string(b.Mail)))
 	case b.Action == "":
 		r.fail(workflow.CodeInvalid, "data.action", "missing")
 	case !statusPattern.MatchString(b.Status):
-		r.fail(workflow.CodeInvalid, "data.status", "not a status code such as 5.1.1: %s", quote(b.Status))
+		r.fail(workflow.CodeInvalid, "data.status", "must be a status code such as 5.1.1, got %s", quote(b.Status))
 	}
 	r.agree("data.mail", b.Mail.Document() == to.document)
 	return b
