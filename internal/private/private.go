@@ -41,8 +41,8 @@ func CheckFile(path string) error {
 	return Check(path, info)
 }
 
-// Exists reports whether there is something at path. It holds too if this process
-// may not look there.
+// Exists reports whether there is something at path. It is also true if this
+// process may not look there.
 func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -131,7 +131,7 @@ func Own(f *os.File, like fs.FileInfo) error {
 	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
-// SyncDir makes a new name in a directory survive a power cut.
+// SyncDir syncs a directory, so that a new name in it survives a power cut.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
