@@ -121,8 +121,8 @@ func WriteNew(path string, data []byte) error {
 	return nil
 }
 
-// Own gives a file that this process has made the owner and group of like, if
-// the process is root and the owner is somebody else.
+// Own gives the owner and group of like to a file that this process has
+// created, if the process is root and the owner is somebody else.
 func Own(f *os.File, like fs.FileInfo) error {
 	owner, ok := like.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
