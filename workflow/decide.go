@@ -105,7 +105,7 @@ type Decision struct {
 // pending refused event. A claimed or settled entry names emails of many
 // documents; Decide handles those of this document and ignores the others.
 func Decide(s State, e Entry, f Facts) Decision {
-	e.Time = e.Time.UTC().Truncate(time.Millisecond) // as the store keeps it, so that a replica that reloads decides the same
+	e.Time = e.Time.UTC().Truncate(time.Millisecond) // the precision of the store, so that a replica that reloads the state decides the same
 	d := &decider{out: Decision{State: s}, facts: f, cause: e, now: e.Time}
 	d.state = &d.out.State
 	d.state.Mails = append([]Mail(nil), s.Mails...)

@@ -42,8 +42,9 @@ func Text(s string) string {
 // the dots, colons and backslashes of ASCII.
 func notable(r rune) bool { return r > unicode.MaxASCII || r == '.' || r == ':' || r == '\\' }
 
-// Email returns an email address as it is, unless its local part would be shown
-// as a link of its own, as in www.example.com/a@example.org; then it is Text.
+// Email returns an email address unchanged, unless programs would show its
+// local part as a link, as in www.example.com/a@example.org; then it returns
+// Text of it.
 func Email(address string) string {
 	local, _, _ := strings.Cut(address, "@")
 	if strings.ContainsAny(local, `/\:`) || strings.HasPrefix(strings.ToLower(local), "www") {
