@@ -186,9 +186,9 @@ func (b *batch) decide(e workflow.Entry) error {
 	return nil
 }
 
-// result sets what became of the entry. What is about the mails of many
-// documents is applied whether one of them changed or none: which ones are
-// still known must not show.
+// result records the entry's outcome. Claimed and settled entries always count
+// as applied, even if no email changed, so that the result does not depend on
+// documents erased since.
 func (b *batch) result(e workflow.Entry, r workflow.Result) {
 	b.met[b.metAt[e.Identity()]].result = r
 }

@@ -36,9 +36,9 @@ func (t dumpedTable) all() string {
 // short is how many columns a row has that is dumped without those in grown.
 func (t dumpedTable) short() int { return 1 + strings.Count(t.columns, ",") }
 
-// dumped lists the tables, their columns and their rows in order. What differs between
-// two replicas of one log is left out: the worker's name, and places, which
-// count what a file has held.
+// dumped lists the tables, their columns and their rows in order. Columns that
+// differ between replicas of one log are omitted: the worker's name, and the
+// row order number (place), which is local to a file.
 var dumped = []dumpedTable{
 	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", "timers, notify_cc, mail_limits"},
 	{"inbox", 2, "source, event_id, sequence, entry_ns, result", "ORDER BY source, event_id", ""},

@@ -290,9 +290,9 @@ func (s *Store) mark(ctx context.Context, as int) error {
 // Unswept reports whether an erasure may have left traces in the file.
 func (s *Store) Unswept() bool { return s.unswept.Load() }
 
-// Sweep writes the file again, without traces, if it is Unswept. It takes as
-// much room on the disk again for as long, and nothing is applied meanwhile.
-// If it fails or is interrupted, it must be called again.
+// Sweep rewrites the file without traces if it is Unswept. Meanwhile it needs
+// free disk space of the size of the file, and nothing is applied. If it fails
+// or is interrupted, it must be called again.
 func (s *Store) Sweep(ctx context.Context) error {
 	if !s.Unswept() {
 		return nil

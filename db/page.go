@@ -20,7 +20,7 @@ type PageQuery struct {
 	Email   string          // exact; empty matches all
 	After   workflow.SID    // the page behind this document; empty for the first page
 	Before  workflow.SID    // the page that ends in front of this document; goes before After
-	Limit   int             // at most so many
+	Limit   int             // maximum number of documents
 }
 
 // Page lists documents of an account, the newest first. A page stays what it

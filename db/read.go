@@ -36,7 +36,7 @@ type Filter struct {
 	Status  workflow.Status
 	Email   string // exact
 	InDoubt bool   // only those with a mail whose outcome was lost at least once
-	Limit   int    // at most so many
+	Limit   int    // maximum number of documents
 }
 
 // Documents lists documents, the newest first.

@@ -67,7 +67,7 @@ type RefusalFilter struct {
 	Only     RefusalKind
 	Since    time.Time // of the entry that refused it, by the log's clock
 	Closed   bool      // those that are done with, too
-	Limit    int       // at most so many
+	Limit    int       // maximum number of entries
 }
 
 // RefusalKind tells dead letters from refusals.

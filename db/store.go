@@ -98,10 +98,12 @@ func OpenTelling(ctx context.Context, dir string, tell func(Lock)) (s *Store, er
 	return s, nil
 }
 
-// dsn carries the pragmas: set otherwise, they would reach one pooled
-// connection. synchronous=NORMAL may lose the newest batches in a power cut,
-// which the log gives back. The driver has readers wait for five seconds where
-// extra says nothing of it. secure_delete overwrites what is erased; see Sweep.
+// dsn has the pragmas: set in another way, they would reach only one connection
+// of the pool. With synchronous=NORMAL a power cut may lose the newest batches,
+// which are then read from the log again. Readers wait for five seconds, the
+// default of the driver, unless extra says otherwise. secure_delete overwrites
+// deleted rows, but not stale copies left in a page when rows were moved to
+// another page; Sweep removes these.
 func dsn(path, extra string) string {
 	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
 }

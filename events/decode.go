@@ -18,19 +18,19 @@ import (
 	"countersign/workflow"
 )
 
-// Message is a message as NATS carries it.
+// Message is a message on the log, as NATS carries it.
 type Message struct {
-	Sequence uint64    // its place on the log
+	Sequence uint64    // its position on the log
 	Time     time.Time // when the log took it
 	Subject  string
 	Header   nats.Header
 	Data     []byte
 }
 
-// FromMsg returns what a JetStream consumer of the log has received as a Message
-// for Decode. A service reads with it what became of its events: their bodies are
-// workflow.Became and workflow.Refused. It fails with the error of m.Metadata if m
-// does not come from a stream.
+// FromMsg converts a message from a JetStream consumer of the log, for Decode.
+// With it a service reads the answers to its events, which have the bodies
+// workflow.Became and workflow.Refused. It fails with the error of m.Metadata
+// if m does not come from a stream.
 func FromMsg(m jetstream.Msg) (Message, error) {
 	meta, err := m.Metadata()
 	if err != nil {
@@ -39,15 +39,15 @@ func FromMsg(m jetstream.Msg) (Message, error) {
 	return Message{Sequence: meta.Sequence.Stream, Time: meta.Timestamp.UTC(), Subject: m.Subject(), Header: m.Headers(), Data: m.Data()}, nil
 }
 
-// Decode reads a message. It never fails: what cannot be read, or says what no
-// event may say, comes back with the Body workflow.Invalid. Account and
-// Document are set wherever the subject names them, for such a message too.
-// The same bytes are read the same way by every release, because replicas of
-// different releases follow one log.
+// Decode reads a message. It never fails: if the message cannot be read, or
+// breaks a rule of the contract, the entry has the Body workflow.Invalid.
+// Account and Document are set if the subject names them, even for such a
+// message. Every release reads the same bytes in the same way, because replicas
+// of different releases follow one log.
 //
-// A message that cannot be read is known by the digest of its bytes: sent
-// again it is a duplicate, but an event that was repaired under its old id is
-// not one. What can be read of the event's own id and source is in the Body.
+// The identity of a message that cannot be read is the digest of its bytes: the
+// same message again is a duplicate, but a repaired event with the old id is
+// not. The Body has the event's own id and source as far as they can be read.
 func Decode(m Message) workflow.Entry {
 	to, ok := parseSubject(m.Subject)
 	entry := workflow.Entry{Sequence: m.Sequence, Time: m.Time, Subject: m.Subject, Account: to.account, Document: to.document}
@@ -72,15 +72,15 @@ func Decode(m Message) workflow.Entry {
 	}
 	entry.ID, entry.Source = e.id, e.source
 	if to.writer == workflow.WriterAPI {
-		entry.Actor = e.actor // from anybody else it proves nothing
+		entry.Actor = e.actor // an actor from any other writer proves nothing
 	}
 	if to.kind.Upstream() && !parseNumber(e.redrives, &entry.Redrives) {
-		entry.Redrives = 0 // it decides nothing of a document
+		entry.Redrives = 0 // it has no effect on a document
 	}
 	return entry
 }
 
-// checkSubject holds the event to the subject that it came on.
+// checkSubject checks that the event belongs on the subject on which it came.
 func (r *reader) checkSubject(e *envelope, to *topic, ok bool) {
 	switch {
 	case workflow.KindOf(e.typ) == nil:
@@ -111,7 +111,7 @@ func (r *reader) fail(code workflow.Code, field, format string, args ...any) {
 	r.problem = &workflow.Problem{Code: code, Field: field, Message: message}
 }
 
-// fingerprint is the identity of a message that cannot be read.
+// fingerprint returns the identity of a message that cannot be read.
 func fingerprint(m Message) string {
 	h := sha256.New()
 	_, _ = io.WriteString(h, m.Subject+"\x00")
@@ -141,7 +141,8 @@ func cut(s string, n int) string {
 	return s
 }
 
-// bounded makes a string fit to be kept: valid UTF-8, of MaxIdentity bytes at most.
+// bounded makes a string fit for storing: valid UTF-8 of at most MaxIdentity
+// bytes.
 func bounded(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= MaxIdentity {
@@ -154,8 +155,8 @@ func bounded(s string) string {
 	return s[:end]
 }
 
-// DecodeQuarantined reads a message that is in quarantine: it is a dead letter,
-// whatever it says.
+// DecodeQuarantined reads a message that is in quarantine: the result is a dead
+// letter, whatever the message says.
 func DecodeQuarantined(m Message) workflow.Entry {
 	e := Decode(m)
 	bad, ok := e.Body.(workflow.Invalid)

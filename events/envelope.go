@@ -17,8 +17,8 @@ import (
 	"countersign/workflow"
 )
 
-// envelope is a CloudEvent's attributes, as far as they matter here, and its
-// data as JSON. An attribute that is absent is "".
+// envelope has the attributes of a CloudEvent that matter here, and its data as
+// JSON. An absent attribute is "".
 type envelope struct {
 	specversion, id, source, typ, subject, time string
 	datacontenttype, dataschema, schemaversion  string
@@ -28,12 +28,12 @@ type envelope struct {
 
 const (
 	attributePrefix = "ce-"
-	modeHeader      = "ce-specversion" // there in binary mode
+	modeHeader      = "ce-specversion" // present in binary mode
 )
 
-// readEnvelope takes a message apart: in binary mode if a header says so,
-// else in structured mode. The SDK's own reader is not used on what comes in
-// from outside, for it panics on some of it.
+// readEnvelope reads a message in binary mode if its headers say so, else in
+// structured mode. It does not use the reader of the SDK, which panics on some
+// input.
 func (r *reader) readEnvelope(m Message, limited bool) (e envelope) {
 	binary := false
 	for name, value := range r.attributes(m.Header) {
@@ -82,7 +82,7 @@ func (r *reader) attributes(h nats.Header) map[string]string {
 			text = plain
 		}
 		if !utf8.ValidString(text) {
-			r.fail(workflow.CodeUnreadable, name, "not UTF-8")
+			r.fail(workflow.CodeUnreadable, name, "must be UTF-8")
 		}
 		out[name] = text
 	}
@@ -91,7 +91,7 @@ func (r *reader) attributes(h nats.Header) map[string]string {
 
 // isBinary reports whether a message is in binary mode. The content type
 // decides: a media type that begins with application/cloudevents means
-// structured mode, whatever ce- headers stand beside it (CloudEvents 1.0, HTTP
+// structured mode, whatever ce- headers the message has (CloudEvents 1.0, HTTP
 // binding, section 3).
 func isBinary(h nats.Header) bool {
 	binary := false
@@ -143,7 +143,7 @@ func (r *reader) decodeData(v value, e *envelope) {
 	case e.data.raw != nil:
 		r.fail(workflow.CodeInvalid, "data_base64", "there is data too")
 	case err != nil || !utf8.Valid(data) || !json.Valid(data):
-		r.fail(workflow.CodeUnreadable, "data_base64", "not JSON in base64")
+		r.fail(workflow.CodeUnreadable, "data_base64", "must be JSON in base64")
 	default:
 		e.data = value{raw: trim(data), name: []byte("data")}
 	}
@@ -151,7 +151,8 @@ func (r *reader) decodeData(v value, e *envelope) {
 
 func isAttribute(name string) bool { return new(envelope).attribute(name) != nil }
 
-// attribute returns where the attribute is kept, or nil if none has that name.
+// attribute returns a pointer to the attribute with that name, or nil if there
+// is none.
 func (e *envelope) attribute(name string) *string {
 	switch name {
 	case "specversion":
@@ -186,7 +187,7 @@ func (e *envelope) set(name, value string) {
 	}
 }
 
-// checkEnvelope holds the attributes to CloudEvents 1.0 and to the contract.
+// checkEnvelope checks the attributes by CloudEvents 1.0 and the contract.
 func (r *reader) checkEnvelope(e *envelope) {
 	if e.specversion != event.CloudEventsVersionV1 {
 		r.fail(workflow.CodeUnknownVersion, "specversion", "want %q, got %s", event.CloudEventsVersionV1, quote(e.specversion))
@@ -198,16 +199,16 @@ func (r *reader) checkEnvelope(e *envelope) {
 	if source := types.ParseURIRef(e.source); source != nil {
 		c.Source = *source
 	} else if e.source != "" {
-		r.fail(workflow.CodeInvalid, "source", "not a URI reference: %s", quote(e.source))
+		r.fail(workflow.CodeInvalid, "source", "must be a URI reference, got %s", quote(e.source))
 	}
 	if e.time != "" {
 		if !isTime(e.time) {
-			r.fail(workflow.CodeInvalid, "time", "not a time by RFC 3339: %s", quote(e.time))
+			r.fail(workflow.CodeInvalid, "time", "must be a time as in RFC 3339, got %s", quote(e.time))
 		}
 	}
 	if e.dataschema != "" {
 		if c.DataSchema = types.ParseURI(e.dataschema); c.DataSchema == nil {
-			r.fail(workflow.CodeInvalid, "dataschema", "not a URI: %s", quote(e.dataschema))
+			r.fail(workflow.CodeInvalid, "dataschema", "must be a URI, got %s", quote(e.dataschema))
 		}
 	}
 	if e.datacontenttype != "" && e.datacontenttype != event.ApplicationJSON {
@@ -247,14 +248,14 @@ func (r *reader) identity(field, s string) {
 	}
 }
 
-// isJSON reports whether a media type is JSON's, by RFC 6839, section 3.1.
+// isJSON reports whether a media type is JSON (RFC 6839, section 3.1).
 func isJSON(mediaType string) bool {
 	essence, _, _ := strings.Cut(strings.ToLower(mediaType), ";")
 	essence = strings.TrimSpace(essence)
 	return essence == event.ApplicationJSON || essence == event.TextJSON || strings.HasSuffix(essence, "+json")
 }
 
-// trim takes the white space off a JSON text.
+// trim removes the white space around a JSON text.
 func trim(data []byte) []byte {
 	i := space(data, 0)
 	return data[i:valueEnd(data, i)]

@@ -155,7 +155,7 @@ func TestBinaryMode(t *testing.T) {
 		},
 	}
 	want := workflow.Invalid{
-		Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "exämple@example.com"`},
+		Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: must be an email address, got "exämple@example.com"`},
 		EventID: "e 1", Origin: "/orders",
 	}
 	if diff := cmp.Diff(workflow.Body(want), events.Decode(m).Body); diff != "" {

@@ -19,21 +19,21 @@ import (
 	"countersign/workflow"
 )
 
-// Event is an event to be published. The constructors of this package make one.
+// Event is an event to publish. The constructors of this package make events.
 type Event struct {
-	ID, Source string          // together its identity: met again, it changes nothing
+	ID, Source string          // with Account its identity: a second event with the same identity changes nothing
 	Time       time.Time       // when it happened, by the publisher's clock; zero if that does not matter
 	Account    workflow.SID    // "_" if there is none
 	Document   workflow.SID    // "_" if there is none, and empty if the subject has no place for one
-	Writer     workflow.Writer // who appends it, if that is a door: page, api, operator, bounce; empty for all others
+	Writer     workflow.Writer // the door that appends it: page, api, operator, bounce; empty for all other writers
 	Actor      string          // sid of the account or API key that the REST API was called with; empty for other writers
 	What       string          // the rest of the subject: "order.HR….status"
 	Body       workflow.Body
-	Redrives   uint64 // sequence of the refused event or dead letter that this one is sent in place of; 0 for none
+	Redrives   uint64 // sequence of the refused event or dead letter that this event replaces; 0 for none
 }
 
-// Subject is where the event belongs on the log. It fails with a
-// *workflow.Problem if that is no subject of the contract.
+// Subject returns the subject of the event. It fails with a *workflow.Problem
+// if that is not a subject of the contract.
 func (e Event) Subject() (string, error) {
 	subject := Prefix + string(e.Account) + "."
 	if e.Document != "" {
@@ -52,14 +52,14 @@ func (e Event) Subject() (string, error) {
 	return subject, nil
 }
 
-// By returns the event as one that Countersign appends for a door: on the
-// door's own subject, with the door's source.
+// By returns the event in the form in which Countersign appends it for a door:
+// with the subject and the source of the door.
 func (e Event) By(door workflow.Writer) Event {
 	e.Writer, e.Source = door, door.Source()
 	return e
 }
 
-// Identity is by what the event will be known.
+// Identity returns the identity that the event will have on the log.
 func (e Event) Identity() workflow.Identity {
 	account := e.Account
 	if account == Nobody {
@@ -68,8 +68,8 @@ func (e Event) Identity() workflow.Identity {
 	return workflow.Identity{Account: account, Source: e.Source, ID: e.ID}
 }
 
-// Message writes the event as NATS carries it: a CloudEvent in structured
-// mode. The same event makes the same bytes. It fails as Validate does.
+// Message returns the event as a NATS message: a CloudEvent in structured mode.
+// The same event always gives the same bytes. It fails as Validate does.
 func (e Event) Message() (*nats.Msg, error) {
 	subject, data, err := e.write()
 	if err != nil {
@@ -82,18 +82,17 @@ func (e Event) Message() (*nats.Msg, error) {
 }
 
 // Validate checks the event. It fails with a *workflow.Problem if Decode would
-// not take the message that the event makes, or if the event has a phone number
-// that is in none of the world's number plans. The problem may quote the event;
-// keep it out of logs.
+// not accept the event's message, or if the event has a phone number that no
+// number plan allows. The problem may quote the event; keep it out of logs.
 //
-// Message and Publish validate too. Validate is for who must know that an event
-// is good before something else is done.
+// Message and Publish validate, too. Use Validate to check an event before
+// doing something else.
 func (e Event) Validate() error {
 	_, _, err := e.write()
 	return err
 }
 
-// write makes the event's subject and payload, and checks them.
+// write returns the subject and the payload of the event, and checks them.
 func (e Event) write() (subject string, data []byte, err error) {
 	if subject, err = e.Subject(); err != nil {
 		return "", nil, err
@@ -103,7 +102,7 @@ func (e Event) write() (subject string, data []byte, err error) {
 	}
 	var r reader
 	if ref := types.ParseURIRef(e.Source); ref == nil || ref.String() != e.Source {
-		r.fail(workflow.CodeInvalid, "source", "not a URI reference: %s", quote(e.Source))
+		r.fail(workflow.CodeInvalid, "source", "must be a URI reference, got %s", quote(e.Source))
 	}
 	if bad, ok := Decode(Message{Subject: subject, Data: data}).Body.(workflow.Invalid); ok {
 		r.fail(bad.Code, bad.Field, "%s", strings.TrimPrefix(bad.Message, bad.Field+": "))
@@ -135,7 +134,7 @@ func (e Event) encode() ([]byte, error) {
 	}
 	var body bytes.Buffer
 	text := json.NewEncoder(&body)
-	text.SetEscapeHTML(false) // evidence is passed on as it came
+	text.SetEscapeHTML(false) // evidence must not change
 	if err := text.Encode(e.Body); err != nil {
 		return nil, err
 	}
@@ -144,14 +143,14 @@ func (e Event) encode() ([]byte, error) {
 	return c.MarshalJSON()
 }
 
-// Publish publishes the event and waits until the stream has taken it. It
-// returns the event's sequence. It fails as Message does, and else with the
-// error of the publish: then the event may be on the log or not, and
-// publishing it again, under the same id, is safe.
+// Publish publishes the event, waits until the stream acknowledges it, and
+// returns its sequence. It fails as Message does, or with the error of the
+// publish: then the event may be on the log or not, and it is safe to publish
+// it again with the same id.
 //
 // The Nats-Msg-Id is random, because the stream remembers the ids of all
-// publishers together: whoever could predict it could have the event passed
-// over as a duplicate.
+// publishers together: anybody who could predict the id could use it first, and
+// the stream would drop the event as a duplicate.
 func Publish(ctx context.Context, js jetstream.Publisher, e Event) (sequence uint64, err error) {
 	msg, err := e.Message()
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"countersign/workflow"
 )
 
-// sid reads a sid that begins with the two letters.
+// sid reads a sid that begins with the given two letters.
 func (r *reader) sid(v value, letters string) workflow.SID {
 	s := r.str(v)
 	if r.problem == nil && !isSID(s, letters) {
-		r.fail(workflow.CodeInvalid, v.path(), "not %s and 32 hex digits: %s", letters, quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be %s and 32 hex digits, got %s", letters, quote(s))
 	}
 	return workflow.SID(s)
 }
@@ -29,7 +29,7 @@ func (r *reader) address(v value) string {
 	}
 	ascii, ok := emailaddr.Normal(s)
 	if !ok {
-		r.fail(workflow.CodeInvalid, v.path(), "not an e-mail address: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be an email address, got %s", quote(s))
 	}
 	return ascii
 }
@@ -42,19 +42,19 @@ var (
 	statusPattern = regexp.MustCompile(StatusPattern)
 )
 
-// phone reads a phone number, and returns it in E.164; "" stands for none.
+// phone reads a phone number, and returns it in E.164; "" means none.
 func (r *reader) phone(v value) string {
 	s := r.str(v)
 	if s == "" || r.problem != nil {
 		return ""
 	}
 	if !phonePattern.MatchString(s) {
-		r.fail(workflow.CodeInvalid, v.path(), "not a phone number like +14155550100: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be a phone number like +14155550100, got %s", quote(s))
 	}
 	return ungrouped(s)
 }
 
-// ungrouped takes out what groups the digits of a phone number.
+// ungrouped removes the characters that group the digits of a phone number.
 func ungrouped(s string) string {
 	if !strings.ContainsAny(s, " .-") {
 		return s
@@ -62,16 +62,16 @@ func ungrouped(s string) string {
 	return strings.NewReplacer(" ", "", ".", "", "-", "").Replace(s)
 }
 
-// locale reads a language tag; "" stands for none.
+// locale reads a language tag; "" means none.
 func (r *reader) locale(v value) string {
 	s := r.str(v)
 	if r.problem == nil && s != "" && (len(s) > MaxLocale || !localePattern.MatchString(s)) {
-		r.fail(workflow.CodeInvalid, v.path(), "not a language tag like en or es-MX: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be a language tag like en or es-MX, got %s", quote(s))
 	}
 	return s
 }
 
-// serviceAddress reads a postal address, of which each part may be left out.
+// serviceAddress reads a postal address; each part is optional.
 func (r *reader) serviceAddress(object value) (a workflow.ServiceAddress) {
 	for v := range r.members(object) {
 		if v.isNull() {
@@ -93,16 +93,16 @@ func (r *reader) serviceAddress(object value) (a workflow.ServiceAddress) {
 	return a
 }
 
-// country reads the code of a country; "" stands for none.
+// country reads the code of a country; "" means none.
 func (r *reader) country(v value) string {
 	s := r.str(v)
 	if r.problem == nil && s != "" && !countries.MatchString(s) {
-		r.fail(workflow.CodeInvalid, v.path(), "not a country's two capital letters (ISO 3166-1), like US: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be a country's two capital letters (ISO 3166-1), like US, got %s", quote(s))
 	}
 	return s
 }
 
-// line reads a name or another text that people read on one line, "" for
+// line reads a name or another text that people read on one line; "" means
 // none.
 func (r *reader) line(v value, limit int) string {
 	s := r.text(v, limit, func(rune) bool { return false })
@@ -112,7 +112,7 @@ func (r *reader) line(v value, limit int) string {
 	return s
 }
 
-// named refuses a name that people cannot read as it is written.
+// named refuses a name that workflow.NameFault finds fault with.
 func (r *reader) named(field, s string) {
 	if fault := workflow.NameFault(s); fault != "" {
 		r.fail(workflow.CodeInvalid, field, "%s: %s", fault, strconv.QuoteToASCII(cut(s, 64)))
@@ -136,11 +136,11 @@ func (r *reader) text(v value, limit int, bad func(rune) bool) string {
 	return s
 }
 
-// digest reads the digest of a letter; "" stands for none.
+// digest reads the digest of a letter; "" means none.
 func (r *reader) digest(v value) string {
 	s := r.str(v)
 	if r.problem == nil && s != "" && !digestPattern.MatchString(s) {
-		r.fail(workflow.CodeInvalid, v.path(), "not sha256: and 64 hex digits: %s", quote(s))
+		r.fail(workflow.CodeInvalid, v.path(), "must be sha256: and 64 hex digits, got %s", quote(s))
 	}
 	return s
 }
@@ -148,7 +148,7 @@ func (r *reader) digest(v value) string {
 // seconds reads a time; 0 is never.
 func (r *reader) seconds(v value) *int64 { return new(r.count(v, MaxSeconds, "seconds")) }
 
-// count reads a whole number of things, from 0 on.
+// count reads a whole number of things, from 0 to most.
 func (r *reader) count(v value, most int64, things string) int64 {
 	n, err := strconv.ParseInt(string(v.raw), 10, 64)
 	if err != nil || n < 0 || n > most {
@@ -161,23 +161,23 @@ func (r *reader) count(v value, most int64, things string) int64 {
 func (r *reader) round(v value) int {
 	n, err := strconv.ParseInt(string(v.raw), 10, 32)
 	if err != nil || n < 1 {
-		r.fail(workflow.CodeInvalid, v.path(), "not the number of a round, from 1 on: %s", quote(string(v.raw)))
+		r.fail(workflow.CodeInvalid, v.path(), "must be the number of a round, 1 or more, got %s", quote(string(v.raw)))
 	}
 	return int(n)
 }
 
-// evidence reads an object and keeps it as it came.
+// evidence reads an object and keeps its bytes unchanged.
 func (r *reader) evidence(v value) []byte {
 	switch {
 	case v.raw[0] != '{':
 		r.want(&v, "an object")
-	case nesting(v.raw) > MaxDepth: // or a database could refuse later what the log has taken
+	case nesting(v.raw) > MaxDepth: // otherwise a database could later refuse an entry that is on the log
 		r.fail(workflow.CodeTooLarge, v.path(), "nested more than %d levels deep", MaxDepth)
 	}
 	return slices.Clone(v.raw)
 }
 
-// oneOf reads a word that must be one of those given.
+// oneOf reads a word that must be one of the given words.
 func oneOf[T ~string](r *reader, v value, words []T) T {
 	s := T(r.str(v))
 	if r.problem == nil && !slices.Contains(words, s) {

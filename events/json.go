@@ -9,18 +9,18 @@ import (
 	"countersign/workflow"
 )
 
-// value is one value in a JSON text that json.Valid has passed, and its place
-// there. Reading by value instead of into a struct tells null from absent,
-// takes names to the letter, notices a name given twice, and knows the place
-// of every fault.
+// value is one value in a valid JSON text, and its place there. Reading value
+// by value instead of into a struct distinguishes null from absent, compares
+// names exactly, notices duplicate names, and knows the place of each fault.
 type value struct {
 	raw    []byte
 	parent *value
-	name   []byte // of a member of an object, as it stands between the quotes
-	index  int    // of an item of a list, where name is nil
+	name   []byte // of a member of an object, as written between the quotes
+	index  int    // of an item of a list; name is nil then
 }
 
-// path names the value as a publisher would: data.cc_emails[2].
+// path returns the place of the value as publishers write it:
+// data.cc_emails[2].
 func (v *value) path() string {
 	switch {
 	case v.parent == nil:
@@ -35,7 +35,7 @@ func (v *value) path() string {
 
 func (v *value) isNull() bool { return v.raw[0] == 'n' }
 
-// kind says what the value is, in a publisher's words.
+// kind returns the JSON type of the value, for messages to publishers.
 func (v *value) kind() string {
 	switch v.raw[0] {
 	case '{':
@@ -52,11 +52,11 @@ func (v *value) kind() string {
 	return "a number"
 }
 
-// reader reads values and keeps the first problem it meets. What it returns
-// after that does not count.
+// reader reads values and keeps the first problem that it finds. What it
+// returns after a problem must not be used.
 type reader struct{ problem *workflow.Problem }
 
-// want notes that the value should have been of another kind.
+// want records that the value must be of another JSON type.
 func (r *reader) want(v *value, kind string) {
 	hint := ""
 	if v.isNull() {
@@ -100,8 +100,8 @@ func (r *reader) list(list value) iter.Seq[value] {
 	}
 }
 
-// members yields the members of an object. A name given twice makes the text
-// unreadable, for nobody can say which counts.
+// members yields the members of an object. A duplicate name makes the text
+// unreadable, because it is unclear which of the two counts.
 func (r *reader) members(object value) iter.Seq[value] {
 	return func(yield func(value) bool) {
 		if object.raw[0] != '{' {
@@ -120,7 +120,7 @@ func (r *reader) members(object value) iter.Seq[value] {
 				r.fail(workflow.CodeUnreadable, m.path(), "given twice")
 				return
 			}
-			i = space(raw, space(raw, end)+1) // behind the colon
+			i = space(raw, space(raw, end)+1) // after the colon
 			end = valueEnd(raw, i)
 			m.raw = raw[i:end]
 			if !yield(m) {
@@ -133,8 +133,9 @@ func (r *reader) members(object value) iter.Seq[value] {
 	}
 }
 
-// names finds out a name that was met before. A few are compared one by one,
-// which costs less than a map; many are not, which could cost seconds.
+// names detects duplicate names. It compares a few names one by one, which
+// costs less than a map, and uses a map for many, because comparing them could
+// take seconds.
 type names struct {
 	few  [16][]byte
 	n    int
@@ -165,7 +166,7 @@ func unquote(raw []byte) string {
 		return string(raw[1 : len(raw)-1])
 	}
 	var s string
-	_ = json.Unmarshal(raw, &s) // json.Valid has passed it
+	_ = json.Unmarshal(raw, &s) // json.Valid has accepted it
 	return s
 }
 
@@ -188,7 +189,7 @@ func stringEnd(raw []byte, i int) int {
 }
 
 // valueEnd returns the end of the value that begins at i. It does not recurse,
-// so that deep nesting costs nothing.
+// so that deep nesting cannot exhaust the stack.
 func valueEnd(raw []byte, i int) int {
 	for depth := 0; ; {
 		switch raw[i] {
@@ -214,7 +215,7 @@ func valueEnd(raw []byte, i int) int {
 	}
 }
 
-// nesting returns how many levels deep the value's lists and objects go.
+// nesting returns how many levels of lists and objects the value has.
 func nesting(raw []byte) int {
 	depth, deepest := 0, 0
 	for i := 0; i < len(raw); i++ {

@@ -2,10 +2,10 @@ package events
 
 import "countersign/events/emailaddr"
 
-// What an event of an upstream service may hold. The JSON Schemas state the
-// same limits.
+// The limits of events of upstream services. The JSON Schemas state the same
+// limits.
 const (
-	MaxPayload  = 256 << 10     // bytes of a message; Countersign's own events are not bound by it
+	MaxPayload  = 256 << 10     // bytes of a message; Countersign's own events may be larger
 	MaxIdentity = 256           // bytes of the attributes id and source, each
 	MaxAddress  = emailaddr.Max // bytes of an e-mail address, by RFC 5321, section 4.5.3.1.3
 	MaxCC       = 50            // addresses in cc_emails
@@ -18,7 +18,7 @@ const (
 	MaxPostal   = 32            // characters of its postal code
 	MaxReason   = 1000          // characters of reason and failure_reason
 	MaxDepth    = 32            // levels of nesting within evidence
-	MaxSeconds  = 315360000     // of a timer: ten years of 365 days
+	MaxSeconds  = 315360000     // seconds of a timer: ten years of 365 days
 	MaxReminds  = 100           // reminders of a round
 	MaxPerDay   = 1000          // emails of a document to its signer
 
@@ -33,16 +33,18 @@ const SchemaVersion = "1"
 // service may use it.
 const Source = "countersign"
 
-// The shapes of values, as regular expressions of ECMA-262 and RE2 alike.
+// The forms of values, as regular expressions that are valid in both ECMA-262
+// and RE2.
 const (
-	// SIDPattern follows the two letters that say what a sid names.
+	// SIDPattern is a sid without its first two letters, which say what it
+	// names.
 	SIDPattern = "[0-9a-fA-F]{32}"
 	// PhonePattern is the international notation of ITU-T E.123: a plus and the
-	// digits of E.164, which single spaces, hyphens or dots may group.
+	// digits of E.164, optionally grouped by single spaces, hyphens or dots.
 	PhonePattern = `^\+[1-9](?:[ .-]?[0-9]){6,14}$`
-	// LocalePattern is a language tag of BCP 47 (RFC 5646), as far as its shape
-	// goes: a language and what narrows it down. Which subtags there are changes
-	// with time.
+	// LocalePattern is the form of a language tag of BCP 47 (RFC 5646): a
+	// language and its subtags. It does not check whether the subtags are
+	// registered, because the registry changes.
 	LocalePattern = `^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`
 	// CountryPattern is a code of ISO 3166-1 alpha-2.
 	CountryPattern = "^[A-Z]{2}$"

@@ -8,11 +8,10 @@ import (
 	"countersign/workflow"
 )
 
-// assigned holds the phone numbers that an event brings to the world's number
-// plans: each must be possible and valid there. This is asked of who writes an
-// event, not of who reads it. Number plans change with every release of their
-// data, and replicas of two releases must read one log alike; besides, asking
-// costs more than all the rest of Decode.
+// assigned checks that the number plans of the world allow each phone number of
+// an event. Only publishers check this, and Decode does not: number plans
+// change with each release of their data, and replicas of two releases must
+// read one log alike. The check also costs more than the rest of Decode.
 func (r *reader) assigned(b workflow.Body) {
 	switch b := b.(type) {
 	case workflow.Created:

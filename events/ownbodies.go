@@ -106,7 +106,7 @@ func (r *reader) settled(b workflow.Settled, _ *topic) {
 func (r *reader) mails(field string, ids []workflow.MailID) {
 	for _, id := range ids {
 		if !isSID(string(id.Document()), "PX") {
-			r.fail(workflow.CodeInvalid, field, "not the id of a mail: %s", quote(string(id)))
+			r.fail(workflow.CodeInvalid, field, "must be the id of an email, got %s", quote(string(id)))
 			return
 		}
 	}
@@ -118,7 +118,7 @@ func (r *reader) agree(field string, same bool) {
 	}
 }
 
-// agreeRound compares a round with the one that the subject names.
+// agreeRound checks that the round is the one that the subject names.
 func (r *reader) agreeRound(round int, to *topic) {
 	r.agree("data.round", round > 0 && uint64(round) == to.number)
 }

@@ -7,7 +7,8 @@ import (
 	"countersign/workflow"
 )
 
-// readers has what reads the data of each kind of event (workflow.Kinds).
+// readers has the function that reads the data of each kind of event
+// (workflow.Kinds).
 var readers = map[string]func(*reader, *envelope, *topic) workflow.Body{
 	workflow.TypeCreated:            strict((*reader).created),
 	workflow.TypeUpdated:            strict((*reader).updated),
@@ -29,15 +30,15 @@ var readers = map[string]func(*reader, *envelope, *topic) workflow.Body{
 	workflow.TypeQuarantined:    own((*reader).quarantined),
 }
 
-// strict reads an event that others than Countersign write: value by value, so
-// that it names the field at fault.
+// strict reads events that others than Countersign may write: value by value,
+// so that a problem names the field at fault.
 func strict[B workflow.Body](read func(*reader, value, *topic) B) func(*reader, *envelope, *topic) workflow.Body {
 	return func(r *reader, e *envelope, to *topic) workflow.Body { return read(r, e.data, to) }
 }
 
-// own reads an event that Countersign alone writes. It is held to its shape and
-// to its subject, and to no more. The id of one that is on the log once follows
-// from its subject.
+// own reads events that only Countersign writes. It checks no more than their
+// JSON types and their subject. If the kind is on the log at most once, the id
+// must follow from the subject.
 func own[B workflow.Body](check func(*reader, B, *topic)) func(*reader, *envelope, *topic) workflow.Body {
 	return func(r *reader, e *envelope, to *topic) workflow.Body {
 		body, err := workflow.DecodeBody(e.typ, e.data.raw)

@@ -15,21 +15,22 @@ import (
 	"countersign/workflow"
 )
 
-// redriveSource is the source of what is sent in place of an event that does
-// not say whose it is.
+// redriveSource is the source of a redriven event if the original event has no
+// valid source.
 const redriveSource = "/redrive"
 
-// Repair says what is different in an event that is sent again.
+// Repair says what to change in an event before it is sent again.
 type Repair struct {
-	Event   []byte   // a CloudEvent in the JSON format that takes the place of the old one; nil keeps that
+	Event   []byte   // a CloudEvent in the JSON format that replaces the old one; nil keeps the old one
 	Set     []string // "data.email=owner@example.com": a value that is JSON counts as JSON, any other as text
-	Subject string   // empty keeps the old one
+	Subject string   // empty keeps the old subject
 }
 
-// Redrive makes the message that is sent in place of m, which was refused or is a
-// dead letter. Its identity follows from m alone, so that it counts once, however
-// often it is sent and whatever was repaired; its attribute redrives names m. It
-// fails with a *workflow.Problem if the result cannot be read as an event either.
+// Redrive returns the message to send in place of m, which was refused or is a
+// dead letter. Its identity follows from m alone, so that it counts once,
+// however often it is sent and whatever was repaired. Its attribute redrives
+// names m. Redrive fails with a *workflow.Problem if the result is not a valid
+// event.
 func (m Message) Redrive(how Repair) (*nats.Msg, error) {
 	old := Decode(m)
 	subject := m.Subject
@@ -69,13 +70,13 @@ func (m Message) Redrive(how Repair) (*nats.Msg, error) {
 	return msg, nil
 }
 
-// Identity is what the message of Redrive will be known by.
+// Identity returns the identity that a message of Redrive will have on the log.
 func Identity(m *nats.Msg) workflow.Identity {
 	return Decode(Message{Subject: m.Subject, Header: m.Header, Data: m.Data}).Identity()
 }
 
-// repairable is the event to be repaired as a JSON object: the one given, or the
-// message's own, in whichever mode it came.
+// repairable returns the event to repair as a JSON object: the given one, or
+// the message's own, in either mode.
 func (m Message) repairable(instead []byte) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	if instead == nil && isBinary(m.Header) {
@@ -98,7 +99,7 @@ func (m Message) repairable(instead []byte) (map[string]json.RawMessage, error) 
 	return out, nil
 }
 
-// assign carries out one "path=value".
+// assign applies one "path=value".
 func assign(object map[string]json.RawMessage, set string) error {
 	path, value, ok := strings.Cut(set, "=")
 	steps := strings.Split(path, ".")
@@ -115,7 +116,8 @@ func assign(object map[string]json.RawMessage, set string) error {
 	return place(object, steps, raw)
 }
 
-// place puts a value where the steps lead, and makes the objects on the way.
+// place puts a value at the path of the steps, and creates missing objects on
+// the path.
 func place(object map[string]json.RawMessage, steps []string, value json.RawMessage) error {
 	if len(steps) == 1 {
 		object[steps[0]] = value
@@ -135,7 +137,8 @@ func place(object map[string]json.RawMessage, steps []string, value json.RawMess
 	return err
 }
 
-// sourceOr is the source that a refused event gave itself, if it can be one.
+// sourceOr returns the source of a refused event if it is valid, else
+// redriveSource.
 func sourceOr(origin string) string {
 	var r reader
 	r.identity("source", origin)
@@ -149,13 +152,13 @@ func sourceOr(origin string) string {
 func quoted(s string) json.RawMessage {
 	raw, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // a string can be written
+		panic(err) // a string can always be encoded
 	}
 	return raw
 }
 
-// Attributes lists the attributes of a message in binary mode, by name; none
-// if it is in structured mode.
+// Attributes lists the attributes of a message in binary mode, sorted by name.
+// It returns none for a message in structured mode.
 func (m Message) Attributes() [][2]string {
 	var r reader
 	attributes := r.attributes(m.Header)

@@ -11,15 +11,16 @@ import (
 // Prefix begins every subject on the log, with the contract's version.
 const Prefix = workflow.SubjectPrefix
 
-// Nobody stands in a subject where an account or a document would.
+// Nobody takes the place of the account or the document in a subject that names
+// none.
 const Nobody = "_"
 
-// topic is what a subject says: whom the message is about, and the kind of event
-// that belongs there.
+// topic has what a subject says: the account, the document and the kind of
+// event.
 type topic struct {
 	account, document, order workflow.SID // empty if the subject names none
 	kind                     *workflow.Kind
-	writer                   workflow.Writer // whose subject it is
+	writer                   workflow.Writer // who may write to the subject
 	id                       string          // of an event that is on the log once: the subject without its prefix
 	status                   workflow.Status // {status} of the kind's subject
 	timer                    string          // {timer}
@@ -32,8 +33,8 @@ type pattern struct {
 	tokens []string
 }
 
-// patterns has the subjects of every kind by the first token that is a word:
-// neither a placeholder nor Nobody.
+// patterns has the subjects of all kinds, by the first token that is a word,
+// that is neither a placeholder nor Nobody.
 var patterns = func() map[string][]pattern {
 	all := map[string][]pattern{}
 	for _, k := range workflow.Kinds() {
@@ -49,9 +50,9 @@ var patterns = func() map[string][]pattern {
 // doorToken comes before the name of a door, between the document and the rest.
 const doorToken = "by"
 
-// parseSubject reads a subject, and reports whether it is one of the
-// contract's. Account and document are set if their tokens are valid, whatever
-// follows them.
+// parseSubject reads a subject, and reports whether the contract has it.
+// Account and document are set if their tokens are valid, whatever follows
+// them.
 func parseSubject(subject string) (t topic, ok bool) {
 	rest, ok := strings.CutPrefix(subject, Prefix)
 	if !ok {
@@ -82,8 +83,8 @@ func parseSubject(subject string) (t topic, ok bool) {
 	return t, slices.Contains(t.kind.Writers, t.writer)
 }
 
-// match looks for the pattern that the tokens fit, whose first word is at a
-// place among them.
+// match finds the pattern that the tokens fit and whose first word is the token
+// at index word.
 func (t *topic) match(tokens []string, word int) bool {
 	for _, p := range patterns[tokens[word]] {
 		if len(p.tokens) != len(tokens) {
@@ -101,8 +102,8 @@ func (t *topic) match(tokens []string, word int) bool {
 	return false
 }
 
-// take reads one token of a subject: a word, which must be the one wanted, or
-// what a placeholder stands for.
+// take reads one token of a subject: a word, which must be the wanted one, or
+// the value of a placeholder.
 func (t *topic) take(want, token string) bool {
 	switch want {
 	case "{account}":
@@ -130,7 +131,7 @@ func ownSource(source string) bool {
 }
 
 // upstreamTypes lists the types of events that services other than Countersign
-// send.
+// may publish.
 func upstreamTypes() (types []string) {
 	for _, k := range workflow.Kinds() {
 		if k.Upstream() {
@@ -155,7 +156,7 @@ func isSID(s, letters string) bool {
 	return true
 }
 
-// isTimer reports whether a timer has that name.
+// isTimer reports whether the name is a valid name of a timer.
 func isTimer(name string) bool {
 	var n uint64
 	switch kind, number, numbered := strings.Cut(name, "-"); kind {
@@ -167,8 +168,8 @@ func isTimer(name string) bool {
 	return false
 }
 
-// parseNumber reads a count from 1 on. A number has one spelling only, or one
-// event could be on two subjects.
+// parseNumber reads a number from 1. It accepts only one spelling of each
+// number; otherwise one event could be on two subjects.
 func parseNumber(s string, n *uint64) (ok bool) {
 	if s == "" || s[0] == '0' || s[0] == '+' {
 		return false
@@ -178,11 +179,11 @@ func parseNumber(s string, n *uint64) (ok bool) {
 	return err == nil
 }
 
-// AccountOf is the account that a subject names, or "".
+// AccountOf returns the account that a subject names, or "".
 func AccountOf(subject string) workflow.SID {
 	to, _ := parseSubject(subject)
 	return to.account
 }
 
-// StreamName is the stream that is the log.
+// StreamName is the name of the JetStream stream that is the log.
 const StreamName = "AUTHDOCS"

@@ -5,7 +5,7 @@ import (
 )
 
 // created reads the content of a new document. An optional field may be null,
-// which says no more than leaving it out.
+// which means the same as leaving it out.
 func (r *reader) created(data value, _ *topic) (b workflow.Created) {
 	for v := range r.members(data) {
 		if v.isNull() {
@@ -50,8 +50,8 @@ func (r *reader) created(data value, _ *topic) (b workflow.Created) {
 	return b
 }
 
-// updated reads new values. Null is refused, for it could mean to clear a field
-// or to leave it alone.
+// updated reads new values. Null is refused, because it could mean to clear a
+// field or to keep it.
 func (r *reader) updated(data value, _ *topic) (b workflow.Updated) {
 	for v := range r.members(data) {
 		switch string(v.name) {
@@ -196,11 +196,11 @@ func (r *reader) bounced(data value, to *topic) (b workflow.Bounced) {
 	case b.Mail == "":
 		r.fail(workflow.CodeInvalid, "data.mail", "missing")
 	case !b.Mail.Valid():
-		r.fail(workflow.CodeInvalid, "data.mail", "not the id of a mail: %s", quote(string(b.Mail)))
+		r.fail(workflow.CodeInvalid, "data.mail", "must be the id of an email, got %s", quote(string(b.Mail)))
 	case b.Action == "":
 		r.fail(workflow.CodeInvalid, "data.action", "missing")
 	case !statusPattern.MatchString(b.Status):
-		r.fail(workflow.CodeInvalid, "data.status", "not a status code such as 5.1.1: %s", quote(b.Status))
+		r.fail(workflow.CodeInvalid, "data.status", "must be a status code such as 5.1.1, got %s", quote(b.Status))
 	}
 	r.agree("data.mail", b.Mail.Document() == to.document)
 	return b
@@ -302,7 +302,7 @@ func (r *reader) order(object value) (ref workflow.OrderRef) {
 	return ref
 }
 
-// another reports whether the list may have the order behind the n it has.
+// another reports whether the list may have one more order after its first n.
 func (r *reader) another(list, item *value, n int, seen map[workflow.SID]bool, sid workflow.SID) bool {
 	switch {
 	case r.problem != nil:
@@ -321,8 +321,8 @@ func (r *reader) atLeastOne(list value, n int) {
 	}
 }
 
-// union counts the orders over both lists, which is worth making only if
-// the lists together could have too many.
+// union checks the number of orders in both lists together. It builds the union
+// only if the lists together could have too many.
 func (r *reader) union(sum int, orders func() []workflow.OrderRef) {
 	if sum <= MaxOrders || r.problem != nil {
 		return

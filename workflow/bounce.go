@@ -9,8 +9,8 @@ import (
 // TypeBounced is the CloudEvents type of a report about a sent email.
 const TypeBounced = "mail.bounced"
 
-// Action is what became of a mail behind the mail server that took it, in the
-// words of RFC 3464, section 2.3.3.
+// Action says what happened to an email after our mail server accepted it, in
+// the words of RFC 3464, section 2.3.3.
 type Action string
 
 // The actions of a report.
@@ -20,32 +20,33 @@ const (
 	ActionDelivered Action = "delivered" // it is in the mailbox
 	ActionRelayed   Action = "relayed"   // it went on to a server that writes no reports
 	ActionExpanded  Action = "expanded"  // it went on to several addresses
-	ActionReplied   Action = "replied"   // a program of the recipient's replied (RFC 3834), such as a vacation notice; not of RFC 3464
+	ActionReplied   Action = "replied"   // a program of the recipient replied (RFC 3834), for example with a vacation notice; not a word of RFC 3464
 )
 
 // Actions lists every action of a report.
 var Actions = []Action{ActionFailed, ActionDelayed, ActionDelivered, ActionRelayed, ActionExpanded, ActionReplied}
 
-// Bounced is what a mail server reports of a mail that it had taken.
+// Bounced is what a mail server reports about an email that it accepted
+// earlier.
 type Bounced struct {
 	Mail       MailID `json:"mail"`                 // which mail
-	Action     Action `json:"action"`               // what became of it
+	Action     Action `json:"action"`               // what happened to it
 	Status     string `json:"status"`               // status code of RFC 3463: "5.1.1"
-	Diagnostic string `json:"diagnostic,omitempty"` // the mail server's words; addresses should be blotted out
+	Diagnostic string `json:"diagnostic,omitempty"` // the mail server's words; replace addresses in it by <…>
 
 	// Candidates are other emails of the same document that the report may be
-	// about, the likeliest first. Of Mail and these the first that was sent counts.
+	// about, the likeliest first. The report counts for the first of Mail and
+	// Candidates that was sent.
 	Candidates []MailID `json:"candidates,omitempty"`
 }
 
 // Type implements Body.
 func (Bounced) Type() string { return TypeBounced }
 
-// Hard reports whether the mail was given up for a reason that stays. A mail
-// given up because its mailbox was full or its server away has a status of
-// 4.x.x, and another one may get through. So may one after 5.2.2: a full mailbox
-// is a "persistent transient" error (RFC 3463, section 3.3), whatever class a
-// server gives it.
+// Hard reports whether the email failed permanently. If the mailbox was full or
+// the server was away, the status is 4.x.x, and another email may get through.
+// The same holds for 5.2.2: a full mailbox is a "persistent transient" error
+// (RFC 3463, section 3.3), whatever class a server gives it.
 func (b Bounced) Hard() bool {
 	return b.Action == ActionFailed && strings.HasPrefix(b.Status, "5.") && b.Status != "5.2.2"
 }
@@ -62,8 +63,9 @@ type Bounce struct {
 	Entry Entry
 }
 
-// bounced writes down what is reported of a mail. A signature mail that came
-// back for good ends its round, be it noted as accepted yet or not.
+// bounced records a report about an email. If a signature email failed
+// permanently, the document fails, even if the log does not say yet that the
+// email was accepted.
 func (d *decider) bounced(e Entry, b Bounced) *Problem {
 	doc := &d.state.Document
 	i := slices.IndexFunc(b.Named(), func(id MailID) bool { return d.facts.Attempted[id] })

@@ -1,11 +1,11 @@
 // Package workflow decides how an Authorization Document moves from the day it
-// is opened to the day it is signed, and what is owed on the way.
+// is created to the day it ends, and which emails and events follow on the way.
 //
-// It has no clock, no database and no network. Decide takes a document as it
-// stands and one entry of the log, and answers with the document as it stands
-// from then on, with the mails and events that are owed because of it, and with
-// a verdict on the entry. The rest of the program carries entries to Decide and
-// carries its answers away; two replicas that fold the same log decide the same.
+// It has no clock, no database and no network. Decide takes the state of a
+// document and one entry of the log. It returns the new state, the emails and
+// events that become pending because of the entry, and a verdict on the entry.
+// The rest of the program brings entries to Decide and carries out its
+// decisions. Two replicas that apply the same log decide the same.
 package workflow
 
 import (
@@ -17,10 +17,10 @@ import (
 type State struct {
 	Document Document
 	Mails    []Mail      // the pending ones, oldest first
-	Parked   []Parked    // events that wait for what they build on, oldest first
-	Timers   []Timer     // those that run, one of a kind at the most
-	Asked    []time.Time // when the settled mails were owed that asked for the signature and were begun; oldest first
-	Erased   uint64      // sequence of the event that erased the document, 0 if none did; then all else is empty
+	Parked   []Parked    // events that wait for the event that they build on, oldest first
+	Timers   []Timer     // the running timers, at most one of each kind
+	Asked    []time.Time // of the finished emails that asked for the signature and that a worker had begun to send: when each became pending; oldest first
+	Erased   uint64      // sequence of the event that erased the document, 0 if none did; if it is set, all else is empty
 }
 
 // Parked is an event that arrived before the one it builds on.
@@ -33,30 +33,30 @@ type Parked struct {
 type Facts struct {
 	Settings
 	Holders   map[string]Holder  // the live document that has a key, for every key that the entry or a parked event names (NamedKeys)
-	Blocked   map[uint64]Holding // by sequence: what stood in an event's way and has been erased since
-	Attempted map[MailID]bool    // of the mails that a bounced event names: begun by a worker
+	Blocked   map[uint64]Holding // by the sequence of a refused event: why, if the document that blocked it has been erased since
+	Attempted map[MailID]bool    // which of the emails that a bounced event names a worker has begun to send
 }
 
-// Holding is why an event was refused that another document stood in the way of.
+// Holding says why an event was refused because of another document.
 type Holding struct {
 	Code  Code // CodeOrderTaken or CodeNumberTaken
-	Order SID  // the refused event's
+	Order SID  // the order that the refused event named
 	Holder
 }
 
-// PendingEvent is an event that has to be appended to the log, once ever.
+// PendingEvent is an event that must be appended to the log exactly once.
 type PendingEvent struct {
 	Account  SID    // "_" if the cause names none
 	Document SID    // "_" if the cause names none
 	What     string // the rest of the subject: "became.signed.1"
 	Body     Body
-	Cause    uint64    // sequence of the entry that owed it
+	Cause    uint64    // sequence of the entry from which it follows
 	At       time.Time // time of that entry
-	Due      time.Time // not to be appended before; At unless it is a timer
-	Answers  uint64    // of a refusal and of a parking limit: sequence of the entry that it is about, which changed nothing; 0 for all others
+	Due      time.Time // it must not be appended earlier; equal to At unless it is a timer
+	Answers  uint64    // for a refusal and a parking limit: sequence of the entry that it is about; 0 for all others
 }
 
-// Subject is where the event belongs on the log.
+// Subject returns the subject of the event.
 func (o PendingEvent) Subject() string {
 	return SubjectPrefix + string(o.Account) + "." + string(o.Document) + "." + o.What
 }
@@ -67,45 +67,45 @@ type Note struct {
 	Detail string
 }
 
-// Result is what became of an entry.
+// Result is the outcome of an entry.
 type Result string
 
 // The results. Each entry on the log has exactly one.
 const (
 	ResultApplied    Result = "applied"
-	ResultUnchanged  Result = "unchanged" // it asked for what already is
+	ResultUnchanged  Result = "unchanged" // the document is already as the event asks
 	ResultParked     Result = "parked"
 	ResultRefused    Result = "refused"
 	ResultDeadLetter Result = "dead_letter"
 )
 
-// Verdict is what the rules say of one event: what became of it and, if it
-// was refused, why. A parked event gets a second verdict later.
+// Verdict is what the rules decided about one event and, if they refused it,
+// why. A parked event gets a second verdict later.
 type Verdict struct {
 	Entry   Entry
 	Result  Result
 	Problem *Problem // set for ResultRefused and ResultDeadLetter
-	Holder  SID      // the document that has the order or the number, whichever account it is of; set for CodeOrderTaken and CodeNumberTaken
+	Holder  SID      // the document that has the order or the number, even if it is another account's; set for CodeOrderTaken and CodeNumberTaken
 }
 
-// Decision is the answer to one entry.
+// Decision is the result of Decide for one entry.
 type Decision struct {
 	State     State          // from now on
-	Mails     []Mail         // the mails that are new or changed, settled ones too
+	Mails     []Mail         // the emails that are new or changed, finished ones included
 	Pending   []PendingEvent // to be appended
-	Dropped   []PendingEvent // timers owed before that are no longer needed; only their subjects count
-	Bounces   []Bounce       // what was reported of mails
+	Dropped   []PendingEvent // pending timer events that are no longer needed; only their subjects count
+	Bounces   []Bounce       // reports about emails
 	Notes     []Note         // for the document's history
-	Verdicts  []Verdict      // on the entry, and on parked events that it let through
+	Verdicts  []Verdict      // on the entry, and on parked events that can apply because of it
 	Unchanged bool           // nothing of the document or its mails changed
 }
 
-// Decide answers one entry about one document. It cannot fail: an event that
-// asks for what cannot be is answered with a verdict and an owed refused event.
-// A claimed or settled entry names the mails of many documents; Decide heeds
-// those of this one.
+// Decide applies one entry to one document. It cannot fail: if the event asks
+// for something impossible, the decision has a verdict that says so and a
+// pending refused event. A claimed or settled entry names emails of many
+// documents; Decide handles those of this document and ignores the others.
 func Decide(s State, e Entry, f Facts) Decision {
-	e.Time = e.Time.UTC().Truncate(time.Millisecond) // as the store keeps it, so that a replica that reloads decides the same
+	e.Time = e.Time.UTC().Truncate(time.Millisecond) // the precision of the store, so that a replica that reloads the state decides the same
 	d := &decider{out: Decision{State: s}, facts: f, cause: e, now: e.Time}
 	d.state = &d.out.State
 	d.state.Mails = append([]Mail(nil), s.Mails...)
@@ -123,14 +123,14 @@ func Decide(s State, e Entry, f Facts) Decision {
 	return d.decision()
 }
 
-// decider gathers one decision.
+// decider collects one decision.
 type decider struct {
 	state   *State // out's
 	facts   Facts
 	cause   Entry
 	now     time.Time
-	same    bool // the event that is being decided asked for what already is
-	holder  SID  // the document that stands in its way
+	same    bool // the document is already as the event asks
+	holder  SID  // the document that blocks the event
 	out     Decision
 	touched []MailID
 	changed bool
@@ -157,7 +157,7 @@ func (d *decider) decision() Decision {
 	return d.out
 }
 
-// take decides one event, the entry itself or a parked one.
+// take decides one event: the entry itself, or a parked one.
 func (d *decider) take(e Entry) {
 	doc := &d.state.Document
 	status, round := doc.Status, doc.Round
@@ -192,14 +192,14 @@ func (d *decider) take(e Entry) {
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p, Holder: d.holder})
 }
 
-// erase leaves nothing of a document but the sequence of the event that erased
-// it; if there are several, the last one's.
+// erase clears the state of a document and keeps only the sequence of the last
+// event that erased it.
 //
 // An event of erasure always applies. Whether the document may be erased is
 // decided before the event is appended, by MayErase. It cannot be refused here,
 // because replicas would differ: the entries that show that the document's work
 // is done are taken off the log after this event. A replica that reads the log
-// while they are taken away, or later, meets the event without them.
+// while they are taken away, or later, reads the event without them.
 func (d *decider) erase(e Entry, b Erased) {
 	*d.state = State{Document: Document{SID: e.Document}, Erased: max(d.state.Erased, e.Sequence)}
 	d.changed = true
@@ -216,8 +216,8 @@ func (b Erased) Holds() []SID {
 	return b.OrderSIDs
 }
 
-// erased answers an event about a document that is no more. What Countersign
-// itself had on its way says nothing now.
+// erased decides an event about an erased document: it is refused, or ignored
+// if only Countersign writes events of its kind.
 func (d *decider) erased(e Entry) *Problem {
 	if asks(e.Body) {
 		return problem(CodeErased, "subject", "document %s was erased; nothing can be done with it any more", e.Document)
@@ -226,15 +226,15 @@ func (d *decider) erased(e Entry) *Problem {
 	return nil
 }
 
-// asks reports whether an event asks for something, and can be refused. What
-// Countersign itself said, a refusal for one, is no question: refused in turn,
-// it would never end.
+// asks reports whether an event asks for something, and so can be refused.
+// Events that only Countersign writes ask for nothing. If a refused event could
+// be refused in turn, there would be no end.
 func asks(b Body) bool {
 	k := KindOf(b.Type())
 	return k == nil || k.Upstream() // a message that cannot be read is of no kind
 }
 
-// answer applies an event that does not have to wait, by the rule of its kind.
+// answer applies an event that need not be parked, by the rule of its kind.
 func (d *decider) answer(e Entry) *Problem {
 	if b, ok := e.Body.(Invalid); ok {
 		return &b.Problem
@@ -246,7 +246,7 @@ func (d *decider) answer(e Entry) *Problem {
 	return nil
 }
 
-// refuse owes the refused event for an event that cannot apply.
+// refuse makes a refused event pending for an event that cannot apply.
 func (d *decider) refuse(e Entry, p *Problem) Result {
 	p.Message = sentence(p.Message)
 	r := Refused{Sequence: e.Sequence, EventID: e.ID, Source: e.Source, Problem: *p}
@@ -262,7 +262,7 @@ func (d *decider) refuse(e Entry, p *Problem) Result {
 		Account: account, Document: document, What: fmt.Sprintf("refused.%d", e.Sequence), Body: r,
 		Cause: d.cause.Sequence, At: d.now, Due: d.now, Answers: e.Sequence,
 	})
-	if p.Code != CodeAccount && !foreign { // what others do is not the document's history
+	if p.Code != CodeAccount && !foreign { // what other accounts do is not part of the document's history
 		d.note(string(ResultRefused), fmt.Sprintf("entry %d, %s: %s", e.Sequence, p.Code, p.Message))
 	}
 	if p.Code.Dead() {
@@ -271,7 +271,7 @@ func (d *decider) refuse(e Entry, p *Problem) Result {
 	return ResultRefused
 }
 
-// owe owes an event about the document.
+// owe makes an event about the document pending.
 func (d *decider) owe(what string, b Body, due time.Time) {
 	d.out.Pending = append(d.out.Pending, d.pending(what, b, due))
 }

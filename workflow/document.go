@@ -20,15 +20,15 @@ const (
 	Unseen   Status = ""         // no event has created it yet
 	Opened   Status = "opened"   // its content may still change
 	Signing  Status = "signing"  // the mail server has accepted the signature mail
-	Signed   Status = "signed"   // its orders are to be registered
+	Signed   Status = "signed"   // its orders get register events
 	Canceled Status = "canceled" // declined by the signer, or withdrawn by the account
 	Failed   Status = "failed"   // undeliverable, expired, or given up upstream
 )
 
-// Statuses lists every status that a document which exists can have.
+// Statuses lists every status of a document that exists.
 var Statuses = []Status{Opened, Signing, Signed, Canceled, Failed}
 
-// Ended reports whether a document of this status keeps it for good.
+// Ended reports whether the status is final.
 func (s Status) Ended() bool { return s == Signed || s == Canceled || s == Failed }
 
 // Released reports whether a document of this status has given up its
@@ -54,8 +54,8 @@ var Endings = []Ending{EndedExpired, EndedUndeliverable, EndedDeclined, EndedWro
 // (HostedNumberOrder resource, "Status values").
 type OrderStatus string
 
-// The statuses of an order, in the order in which it passes through them; the
-// last two stand aside.
+// The statuses of an order, in the usual sequence. OrderFailed and
+// OrderActionRequired can come at any time.
 const (
 	OrderTwilioProcessing    OrderStatus = "twilio-processing"
 	OrderReceived            OrderStatus = "received"
@@ -78,11 +78,11 @@ var OrderStatuses = []OrderStatus{
 // Order is a Hosted Number Order as a document lists it.
 type Order struct {
 	SID           SID         `json:"sid"`                      // the Hosted Number Order
-	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164; empty until an event tells it
+	PhoneNumber   string      `json:"phone_number,omitempty"`   // E.164; empty until an event gives it
 	Status        OrderStatus `json:"status"`                   // the order's status
 	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
 
-	CurrentCarrier string `json:"current_carrier,omitempty"` // who carries the number's voice; empty until an event tells it
+	CurrentCarrier string `json:"current_carrier,omitempty"` // the carrier of the number's voice calls; empty until an event names it
 }
 
 // ServiceAddress is a postal address at which telephone service is provided.
@@ -106,14 +106,14 @@ func filled(parts ...string) []string {
 	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 }
 
-// Document is an Authorization Document as it is at one moment. Its JSON
-// is the payload of a became event.
+// Document is an Authorization Document at one moment. Its JSON is the payload
+// of a became event.
 type Document struct {
 	SID                SID             `json:"sid"`                            // the Authorization Document
 	AccountSID         SID             `json:"account_sid"`                    // whose document it is
 	Status             Status          `json:"status"`                         // its status
-	Round              int             `json:"round"`                          // 1 at first; each recall, and each edit of what is being sent, begins another
-	Hold               bool            `json:"hold"`                           // opened, and not to be sent until a status event asks for signing
+	Round              int             `json:"round"`                          // starts at 1; each recall, and each edit while the signature email is pending, begins the next
+	Hold               bool            `json:"hold"`                           // opened, and not sent until a status event asks for signing
 	AddressSID         SID             `json:"address_sid"`                    // where the numbers are used
 	Email              string          `json:"email"`                          // the signer
 	CCEmails           []string        `json:"cc_emails"`                      // who is told when it is sent and signed
@@ -130,8 +130,8 @@ type Document struct {
 	Evidence           json.RawMessage `json:"evidence,omitempty"`             // what came with the status that ended it
 	LetterDigest       string          `json:"letter_digest,omitempty"`        // "sha256:" and 64 hex digits, of the letter that was signed
 	LetterKept         bool            `json:"letter_kept,omitempty"`          // it was signed on the signing page, and its letter is in the object store of signed letters
-	LetterStale        bool            `json:"letter_stale,omitempty"`         // signed too long ago for orders that are not through yet
-	Timers             *OwnTimers      `json:"timers,omitempty"`               // its own, in place of the settings'
+	LetterStale        bool            `json:"letter_stale,omitempty"`         // signed too long ago for orders that are not completed
+	Timers             *OwnTimers      `json:"timers,omitempty"`               // its own timers, which replace the settings
 	ExpiresAt          *time.Time      `json:"expires_at,omitempty"`           // when the round expires unless it is signed; left out until it is sent, and if it never expires
 	FreshUntil         *time.Time      `json:"fresh_until,omitempty"`          // when the signed letter gets too old for orders that are not completed; left out if it never does
 	DateCreated        time.Time       `json:"date_created"`                   // when the log took its first event
@@ -155,7 +155,7 @@ func (d *Document) setOrders(to OrderStatus, from ...OrderStatus) {
 	d.Orders = orders
 }
 
-// recipients lists addresses, each once.
+// recipients lists addresses without duplicates, ignoring case.
 func recipients(addresses ...string) []string {
 	seen := make(map[string]bool, len(addresses))
 	var out []string

@@ -3,13 +3,14 @@ package workflow
 import "time"
 
 // MayErase decides whether a document may be erased. It returns nil if nothing
-// is left to happen to the document: it is canceled, failed, or signed with all
+// more can happen to the document: it is canceled, failed, or signed with all
 // its orders completed or failed; each of its mails has an outcome; and each
 // event that it caused and that was due at the time now is on the log. pending
-// are the events that are not on the log yet; timers that come due later do not
-// keep a document.
+// are the events that are not on the log yet; timers that are due after now do
+// not prevent the erasure.
 //
-// Otherwise the Problem says what is left, with the code CodeStatus.
+// Otherwise it returns a Problem with the code CodeStatus that says what is
+// still pending.
 func MayErase(d Document, mails []Mail, pending []PendingEvent, now time.Time) *Problem {
 	left := func(format string, args ...any) *Problem {
 		return problem(CodeStatus, "", "document "+string(d.SID)+" is not finished: "+format, args...)

@@ -6,24 +6,25 @@ import (
 	"slices"
 )
 
-// Kind is one kind of event: a row of the table from which everything follows
-// that is done with an event because of its kind. A kind has a body type, this
-// row and a rule; package events has a reader of its data besides.
+// Kind is one kind of event: a row of the table kinds, from which the rest of
+// the program derives how to treat an event of this kind. A kind has a body
+// type, this row and a rule; package events has a reader for its data.
 type Kind struct {
 	Type string // CloudEvents type
 	Body Body   // its zero value
 
-	// Subjects are where the kind belongs, behind SubjectPrefix and without the
-	// door of a Writer; the usual one first. A word in braces stands for one
-	// token: account, document, order, status, timer, round or sequence.
+	// Subjects are the subjects of the kind, without SubjectPrefix and without
+	// the door of a Writer; the usual one first. A word in braces is a
+	// placeholder for one token: account, document, order, status, timer, round
+	// or sequence.
 	Subjects []string
 	Writers  []Writer // who may write it
-	Once     bool     // it is on the log once at most: its id is its subject without SubjectPrefix
-	Owed     bool     // another entry owes it; then it is on the log once, too
-	Waits    bool     // it is parked until its document was created
+	Once     bool     // it is on the log at most once: its id is its subject without SubjectPrefix
+	Owed     bool     // it follows from another entry and is pending until it is on the log; such a kind is Once, too
+	Waits    bool     // it is parked until its document is created
 
 	decode func(data []byte) (Body, error)
-	rule   func(d *decider, e Entry) *Problem // nil if it says what the rules said before
+	rule   func(d *decider, e Entry) *Problem // nil if the event only announces what the rules have decided before
 }
 
 // Upstream reports whether services other than Countersign may write the kind.
@@ -70,7 +71,7 @@ var kinds = []*Kind{
 		Subjects: []string{"{account}.{document}.became.{status}.{round}"},
 		Writers:  countersign, Once: true, Owed: true,
 	}),
-	row[Refused](nil, Kind{ // the refused event's subject may name no account or no document
+	row[Refused](nil, Kind{ // the subject of the refused event may lack an account or a document
 		Subjects: []string{"{account}.{document}.refused.{sequence}", "_._.refused.{sequence}"},
 		Writers:  countersign, Once: true, Owed: true,
 	}),
@@ -108,7 +109,7 @@ var kinds = []*Kind{
 	}),
 }
 
-// row completes a row by what follows from the body type and the rule.
+// row fills in what follows from the body type and the rule.
 func row[B Body](rule func(*decider, Entry, B) *Problem, k Kind) *Kind {
 	var zero B
 	k.Type, k.Body = zero.Type(), zero
@@ -123,7 +124,7 @@ func row[B Body](rule func(*decider, Entry, B) *Problem, k Kind) *Kind {
 	return &k
 }
 
-// always is a rule that refuses nothing.
+// always makes a rule that never refuses.
 func always[B Body](apply func(*decider, Entry, B)) func(*decider, Entry, B) *Problem {
 	return func(d *decider, e Entry, b B) *Problem {
 		apply(d, e, b)

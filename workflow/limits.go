@@ -7,22 +7,22 @@ import (
 
 // MailLimits says how often one document may ask its signer by email, with
 // signature emails and reminders together. Only emails that a worker has begun
-// to send count: one that is replaced before that disturbs nobody.
+// to send count, because an email that is replaced earlier reaches nobody.
 type MailLimits struct {
-	Interval int64 `json:"interval_seconds,omitempty"` // seconds between two emails on average: MailBurst of them may go within MailBurst intervals; 0 for no limit
+	Interval int64 `json:"interval_seconds,omitempty"` // average seconds between two emails: MailBurst emails may go within MailBurst intervals; 0 for no limit
 	PerDay   int   `json:"per_day,omitempty"`          // emails within 24 hours; 0 for no limit
 }
 
-// MailBurst is how many emails of a document may go at once, as far as
-// MailLimits.Interval is concerned: people correct a document several times in
-// a row, and then leave it alone.
+// MailBurst is how many emails of a document MailLimits.Interval lets through
+// at once: people often correct a document several times in a row, and then
+// leave it alone.
 const MailBurst = 5
 
-// MailDay is the time that limits by the day look back.
+// MailDay is the period of the limits per day.
 const MailDay = 24 * time.Hour
 
-// next returns when another email may be owed, after those that were owed at
-// the times in asked, oldest first. It is zero if that is at once.
+// next returns when another email may become pending, after those that became
+// pending at the times in asked, oldest first. It is zero if that is now.
 func (l MailLimits) next(asked []time.Time, now time.Time) (next time.Time) {
 	within := func(most int, window time.Duration) {
 		if most == 0 || len(asked) < most {
@@ -46,9 +46,9 @@ func (k MailKind) Asks() bool { return k == MailSignature || k == MailReminder }
 // to send it.
 func (m Mail) begun() bool { return m.Kind.Asks() && m.Attempts > 0 }
 
-// nextAsk returns when the document may owe another email that asks for the
-// signature. It is zero if that is at once. replaces says that the other one is
-// sent in place of those that are not begun.
+// nextAsk returns when another email that asks for the signature may become
+// pending. It is zero if that is now. replaces says that the new email replaces
+// those that no worker has begun.
 func (d *decider) nextAsk(replaces bool) time.Time {
 	asked := d.state.Asked
 	for _, m := range d.state.Mails {
@@ -65,7 +65,8 @@ func insert(times []time.Time, t time.Time) []time.Time {
 	return slices.Insert(slices.Clip(times), i, t)
 }
 
-// tooMany refuses an event that would owe another signature email too soon.
+// tooMany refuses an event that would make another signature email pending too
+// soon.
 func (d *decider) tooMany(replaces bool) *Problem {
 	at := d.nextAsk(replaces)
 	if at.IsZero() {

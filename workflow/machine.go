@@ -8,14 +8,14 @@ const (
 	same   cell = '=' // it has this status already
 	move   cell = 'x'
 	edit   cell = 'e' // new content for an opened document
-	send   cell = 's' // the signature mail is owed
-	recall cell = 'r' // back to be changed, as a new round
+	send   cell = 's' // the signature email becomes pending
+	recall cell = 'r' // a new round, in which it can be changed
 	park   cell = 'p' // kept until it can apply
 )
 
-// machine is the whole state machine, of version 1 of the rules: a row is a document's status, a
-// column is what is asked for, in the order of Statuses. Created and updated
-// ask for opened.
+// machine is the whole state machine of version 1 of the rules. A row is the
+// status of the document, a column the status that is asked for, in the order
+// of Statuses. Created and updated ask for opened.
 var machine = map[Status]string{
 	//       opened signing signed canceled failed
 	Unseen:   "x" + "p" + "p" + "p" + "p",
@@ -26,20 +26,20 @@ var machine = map[Status]string{
 	Failed:   "." + "." + "." + "." + "=",
 }
 
-// machines has the state machine of each version of the rules, from 1 on.
-// Once a version has been released its machine stays as it is: the entries
-// that were decided by it are decided so again whenever a log is read.
+// machines has the state machine of each version of the rules, from version 1.
+// The machine of a released version must not change: whenever a log is read,
+// its entries must be decided as before.
 var machines = map[int]map[Status]string{1: machine}
 
-// RulesVersion returns the newest version of the rules that this program
-// knows. Which one is in force the log says.
+// RulesVersion returns the newest version of the rules that this program knows.
+// The log says which one is in force.
 func RulesVersion() int { return len(machines) }
 
 // machineOf is the state machine of a version of the rules; 0 means the
 // first.
 func machineOf(version int) map[Status]string { return machines[max(version, 1)] }
 
-// asked looks up the machine of a version of the rules.
+// asked looks up a cell in the machine of a version of the rules.
 func asked(rules int, from, to Status) cell {
 	for i, s := range Statuses {
 		if s == to {
@@ -59,8 +59,9 @@ func waits(rules int, from Status, b Body) bool {
 	return ok && asked(rules, from, s.Status) == park
 }
 
-// otherRound reports whether an event is about another round than the one that
-// the document is in: who signed or declined then has not seen this one.
+// otherRound reports whether an event is about another round than the current
+// one: whoever signed or declined in that round has not seen the current
+// letter.
 func otherRound(d Document, b Body) bool {
 	round := 0
 	switch b := b.(type) {

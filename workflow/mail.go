@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// MailKind says what a mail is about; words are written for each.
+// MailKind says what an email is about. internal/mail has the words of each
+// kind.
 type MailKind string
 
 // The kinds of mail.
@@ -25,17 +26,17 @@ const (
 var MailKinds = []MailKind{MailSignature, MailReminder, MailSent, MailSigned, MailCanceled, MailFailed}
 
 // MailID names one mail to one recipient: document, round, kind and number,
-// "PX….1.sent.2". It follows from its cause, so owing a mail again names the
-// same mail. It holds no address.
+// "PX….1.sent.2". It follows from the cause, so that the same cause always
+// gives the same email. It holds no address.
 type MailID string
 
-// MailIDPattern is the shape of a MailID, as a regular expression of ECMA-262
-// and RE2 alike.
+// MailIDPattern is the form of a MailID, as a regular expression that is valid
+// in both ECMA-262 and RE2.
 const MailIDPattern = `^PX[0-9a-fA-F]{32}\.[1-9][0-9]{0,8}\.[a-z_]{1,32}\.[0-9]{1,20}$`
 
 var mailIDPattern = regexp.MustCompile(MailIDPattern)
 
-// Valid reports whether the id has the shape of one of ours.
+// Valid reports whether the id has the form of MailIDPattern.
 func (id MailID) Valid() bool { return mailIDPattern.MatchString(string(id)) }
 
 // Document returns the sid of the document that the mail is about, or "" if
@@ -70,17 +71,17 @@ func mailID(doc *Document, kind MailKind, n int) MailID {
 	return MailID(fmt.Sprintf("%s.%d.%s.%d", doc.SID, doc.Round, kind, n))
 }
 
-// MailState is how far a mail is.
+// MailState says how far an email has come.
 type MailState string
 
-// The states of a mail. The last four are settled: nothing more happens to it.
+// The states of a mail. The last four are final.
 const (
 	MailWaiting   MailState = "waiting"   // behind an older email of its document to the same recipient
 	MailPending   MailState = "pending"   // to be claimed when due
-	MailClaimed   MailState = "claimed"   // in a worker's hands; in doubt once its time has passed
+	MailClaimed   MailState = "claimed"   // a worker is about to send it or is sending it; in doubt once the deadline has passed
 	MailAccepted  MailState = "accepted"  // the mail server took it
-	MailRejected  MailState = "rejected"  // the mail server refused it for good, or patience ended
-	MailHeld      MailState = "held"      // in doubt, and not to be sent again
+	MailRejected  MailState = "rejected"  // the mail server rejected it permanently, or it was deferred for too long
+	MailHeld      MailState = "held"      // in doubt, and not sent again
 	MailWithdrawn MailState = "withdrawn" // no longer wanted, and never accepted
 )
 
@@ -92,18 +93,18 @@ func (s MailState) Done() bool {
 	return s == MailAccepted || s == MailRejected || s == MailHeld || s == MailWithdrawn
 }
 
-// Outcome is what became of an email that a worker had claimed.
+// Outcome is what happened to an email that a worker had claimed.
 type Outcome string
 
-// The outcomes. What happens after a deferral is the settling worker's word,
-// so that no replica's settings decide anything.
+// The outcomes. The worker that settles an email also says when it is due
+// again, so that the result does not depend on the settings of a replica.
 const (
 	Accepted Outcome = "accepted" // 250 after the final dot
 	Rejected Outcome = "rejected" // 5xx to RCPT or DATA, or deferred for too long
 	Deferred Outcome = "deferred" // not now; due again after RetryAfterMs
 	Unknown  Outcome = "unknown"  // the reply to the final dot was lost; due again after RetryAfterMs
 	Held     Outcome = "held"     // in doubt, and the operator chose not to send it again
-	Released Outcome = "released" // never begun, or with a Reply: the mail server takes no mail of ours; it keeps its place, or is due again after RetryAfterMs
+	Released Outcome = "released" // never begun or, if there is a Reply, the mail server accepts no email from us; it keeps its place, or is due again after RetryAfterMs
 )
 
 // Outcomes lists every outcome.
@@ -112,13 +113,13 @@ var Outcomes = []Outcome{Accepted, Rejected, Deferred, Unknown, Held, Released}
 // MailOutcome is the outcome of one mail, with the mail server's words.
 type MailOutcome struct {
 	Mail         MailID  `json:"mail"`                     // which mail
-	Outcome      Outcome `json:"outcome"`                  // what became of it
+	Outcome      Outcome `json:"outcome"`                  // what happened to it
 	Code         int     `json:"code,omitempty"`           // SMTP reply code; 0 if there was none
-	Reply        string  `json:"reply,omitempty"`          // SMTP reply or error, addresses blotted out
-	RetryAfterMs int64   `json:"retry_after_ms,omitempty"` // from this event's time on
+	Reply        string  `json:"reply,omitempty"`          // SMTP reply or error, with addresses replaced by <…>
+	RetryAfterMs int64   `json:"retry_after_ms,omitempty"` // counted from this event's time
 }
 
-// Mail is one message to one recipient, owed because of an entry.
+// Mail is one email to one recipient, which follows from an entry.
 type Mail struct {
 	ID         MailID
 	Document   SID
@@ -126,20 +127,20 @@ type Mail struct {
 	Kind       MailKind
 	Recipient  string
 	State      MailState
-	CauseSeq   uint64 // the entry that owed it; with CauseIndex the order among the document's mails
+	CauseSeq   uint64 // the entry from which it follows; with CauseIndex it gives the order of the document's emails
 	CauseIndex int
 	CausedAt   time.Time
-	Due        time.Time // when it may be claimed, while owed
-	Attempts   int       // how often a worker began it, as far as is known
+	Due        time.Time // when it may be claimed, while it is pending
+	Attempts   int       // how often a worker has begun to send it, as far as the log says
 	Claim      uint64    // sequence of the last claim, 0 before the first
 	Doubts     int       // how often its outcome was lost
-	Trouble    time.Time // when it was first deferred or left in doubt, since the mail server took no mail of ours; zero if never
+	Trouble    time.Time // when it was first deferred or left in doubt since the mail server last refused all our emails; zero if never
 	Withdrawn  bool      // not to be retried: its link is dead
 	Code       int       // of the last SMTP reply
 	Reply      string
 	DoneAt     time.Time // zero while pending
 
-	// About is the document as it stood in the mail's round: what the mail
-	// says. In State it is nil as long as the document itself still tells.
+	// About is the document in the round of the email, which the email
+	// describes. In State it is nil while the document is still in that round.
 	About *Document
 }

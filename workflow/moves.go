@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// create opens a document that no event has named before.
+// create opens a document that does not exist yet.
 func (d *decider) create(e Entry, b Created) *Problem {
 	doc := &d.state.Document
 	if doc.Status != Unseen {
@@ -33,8 +33,8 @@ func (d *decider) create(e Entry, b Created) *Problem {
 	return nil
 }
 
-// update changes an opened document. Where the signature mail is owed or in
-// hand already, its link dies, and the new content is a new round.
+// update changes an opened document. If the signature email is already pending
+// or claimed, its link becomes invalid, and the new content begins a new round.
 func (d *decider) update(e Entry, b Updated) *Problem {
 	doc := &d.state.Document
 	if doc.Status != Opened {
@@ -93,8 +93,8 @@ func set[T any](field *T, value *T) {
 	}
 }
 
-// status answers a status that is asked for; the cells of the machine that
-// park never reach it.
+// status carries out what the machine says about the status that is asked for.
+// Events that the machine parks do not come here.
 func (d *decider) status(e Entry, b StatusChanged) *Problem {
 	doc := &d.state.Document
 	switch asked(d.facts.Rules, doc.Status, b.Status) {
@@ -122,7 +122,7 @@ func (d *decider) status(e Entry, b StatusChanged) *Problem {
 	return nil
 }
 
-// hold keeps an opened document from being sent: what a recall is before the
+// hold keeps an opened document from being sent: this is a recall before the
 // mail server has answered.
 func (d *decider) hold(e Entry, b StatusChanged) {
 	if d.state.Document.Hold {
@@ -133,7 +133,7 @@ func (d *decider) hold(e Entry, b StatusChanged) {
 	d.reopen()
 }
 
-// reopen begins a new round that waits to be sent.
+// reopen begins a new round, which is held until it is sent.
 func (d *decider) reopen() {
 	doc := &d.state.Document
 	d.withdraw()
@@ -144,14 +144,15 @@ func (d *decider) reopen() {
 	doc.setOrders(OrderReceived, OrderPendingLOA)
 }
 
-// send owes the signature mail of the round.
+// send makes the signature email of the round pending.
 func (d *decider) send() {
 	doc := &d.state.Document
 	doc.Hold, doc.DateUpdated = false, d.now
 	d.mail(MailSignature, 0, doc.Email)
 }
 
-// sent is the move that only the mail server's acceptance makes.
+// sent moves the document to signing, once the mail server has accepted the
+// signature email.
 func (d *decider) sent() {
 	doc := &d.state.Document
 	doc.Status, doc.DateUpdated = Signing, d.now
@@ -161,7 +162,7 @@ func (d *decider) sent() {
 	d.startRound()
 }
 
-// tellCC owes each cc a notice.
+// tellCC makes a notice to each cc pending.
 func (d *decider) tellCC(kind MailKind) {
 	for i, cc := range recipients(d.state.Document.CCEmails...) {
 		d.mail(kind, i, cc)
@@ -211,22 +212,23 @@ func (d *decider) end(e Entry, b StatusChanged) {
 	d.signedNow()
 }
 
-// fail ends a document by our own doing.
+// fail ends a document because of a decision of Countersign.
 func (d *decider) fail(by Ending, reason string) {
 	d.end(Entry{Sequence: d.cause.Sequence, Source: Source, Time: d.now}, StatusChanged{Status: Failed, EndedBy: by, Reason: sentence(reason)})
 }
 
-// Source is the CloudEvents source of what Countersign itself says.
+// Source is the CloudEvents source of the events that follow from the rules.
 const Source = "countersign"
 
-// compact writes JSON as it looks after any number of decodings and encodings.
+// compact writes JSON in the form that further decoding and encoding does not
+// change.
 func compact(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 {
 		return nil
 	}
 	out, err := json.Marshal(raw)
 	if err != nil {
-		return nil // no event that was decoded has it
+		return nil // cannot happen: decoded events have valid JSON
 	}
 	return out
 }

@@ -10,8 +10,8 @@ import (
 // character that changes the direction of the text around it (UAX 9, section
 // 2), or nothing that can be seen. The empty name has no fault.
 //
-// The characters are a fixed list, and not what the Unicode tables of a Go
-// release say: workers of two releases must decide alike.
+// The list of characters is fixed and does not use the Unicode tables of a Go
+// release, because workers of two releases must decide alike.
 func NameFault(name string) string {
 	switch {
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }):
@@ -24,9 +24,9 @@ func NameFault(name string) string {
 	return ""
 }
 
-// Visible reports whether a character can be seen by itself: it is no space, no
-// control, format or filler character, and no mark that combines with the
-// character before it.
+// Visible reports whether a character can be seen by itself. Spaces, control,
+// format and filler characters, and marks that combine with the character
+// before them, cannot.
 func Visible(r rune) bool { return !unicode.Is(invisible, r) }
 
 // invisible has white space, the characters with the property

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Orders returns the orders that the document is to authorize: the union of
-// its sids and its references, sids first, each once.
+// Orders returns the orders that the document authorizes: the union of its sids
+// and its references, sids first, each once.
 func (c Created) Orders() []OrderRef {
 	return union(c.HostedNumberOrderSIDs, c.HostedNumberOrders)
 }
@@ -47,8 +47,8 @@ func union(sids []SID, refs []OrderRef) []OrderRef {
 	return out
 }
 
-// NamedKeys lists the keys (order sids and telephone numbers) that an event could put
-// on its document d: Decide must be told their holders in Facts.
+// NamedKeys lists the keys (order sids and telephone numbers) that an event
+// could put on its document d: Facts must have their holders for Decide.
 func NamedKeys(d Document, b Body) (keys []string) {
 	add := func(refs []OrderRef) {
 		for _, ref := range refs {
@@ -68,7 +68,7 @@ func NamedKeys(d Document, b Body) (keys []string) {
 		if b.PhoneNumber != "" {
 			keys = append(keys, b.PhoneNumber)
 		}
-		// An order that had failed takes its number again.
+		// An order that failed takes its number again.
 		if i := d.order(b.Order); i >= 0 && d.Orders[i].PhoneNumber != "" {
 			keys = append(keys, d.Orders[i].PhoneNumber)
 		}
@@ -78,7 +78,7 @@ func NamedKeys(d Document, b Body) (keys []string) {
 
 // HeldKeys lists the keys that no other document may have while d has them: its
 // orders' sids, and the telephone numbers of those orders that are under way or
-// completed. A canceled or failed document holds nothing.
+// completed. A canceled or failed document has none.
 func HeldKeys(d Document) (keys []string) {
 	if d.Status.Released() {
 		return nil
@@ -133,8 +133,8 @@ func (d *decider) taken(e Entry, next Document) *Problem {
 	return nil
 }
 
-// holderOf is the other document that has the key of an order. If a document was
-// erased that stood in the event's way, it is that one.
+// holderOf is the other document that has the key of an order. If the document
+// that blocked the event has been erased, it is that one.
 func (d *decider) holderOf(e Entry, code Code, order SID, key string) Holder {
 	if b := d.facts.Blocked[e.Sequence]; b.Order == order && b.Code == code {
 		return b.Holder
@@ -219,7 +219,7 @@ func (d *decider) orderStatus(e Entry, b OrderStatusChanged) *Problem {
 	return nil
 }
 
-// registered notes that an order's register event stands on the log.
+// registered notes that the register event of an order is on the log.
 func (d *decider) registered(_ Entry, b Register) {
 	doc := &d.state.Document
 	i := doc.order(b.OrderSID)

@@ -9,8 +9,9 @@ import (
 // MaxParked is how many events of one account can wait for one document.
 const MaxParked = 100
 
-// park keeps an event until what it builds on has come, or its limit. Each
-// account has MaxParked places of its own, so that it cannot take another's.
+// park keeps an event until the event that it builds on has come, or until its
+// limit. Each account has MaxParked places, so that no account can use up the
+// places of another.
 func (d *decider) park(e Entry) *Problem {
 	waiting := 0
 	for _, p := range d.state.Parked {
@@ -29,8 +30,9 @@ func (d *decider) park(e Entry) *Problem {
 	return nil
 }
 
-// parkingTimer is the event that ends the parking. A timer's subject can stand
-// on the log once; the try tells one that came too early from the next.
+// parkingTimer is the event that ends the parking. A subject of a timer is used
+// once; the number of the attempt distinguishes an event that came too early
+// from the next one.
 func (d *decider) parkingTimer(p Parked, try int) PendingEvent {
 	timer := fmt.Sprintf("parked-%d", p.Entry.Sequence)
 	o := d.pending(fmt.Sprintf("due.%s.%d", timer, try), TimerDue{Timer: timer, Round: try, DueAt: p.Until}, p.Until)
@@ -38,8 +40,8 @@ func (d *decider) parkingTimer(p Parked, try int) PendingEvent {
 	return o
 }
 
-// unpark takes parked events that need not wait any longer, oldest first. Each
-// may let another through.
+// unpark decides parked events that need not wait any longer, oldest first.
+// Each may allow another one to apply.
 func (d *decider) unpark() {
 	for {
 		i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return !waits(d.facts.Rules, d.state.Document.Status, p.Entry.Body) })
@@ -60,8 +62,9 @@ func (d *decider) unparked(i int) Parked {
 	return p
 }
 
-// parkingOver makes a dead letter of the event parked at sequence n. A timer
-// that came before its time by the log's clock is owed again, later.
+// parkingOver makes a dead letter of the event parked at sequence n. If the log
+// took the timer's event before it was due, the timer becomes pending again,
+// for a later time.
 func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 	i := slices.IndexFunc(d.state.Parked, func(p Parked) bool { return p.Entry.Sequence == n })
 	if i < 0 {
@@ -82,11 +85,12 @@ func (d *decider) parkingOver(e Entry, b TimerDue, n uint64) *Problem {
 	return nil
 }
 
-// tryAgain is when a timer comes due again that the log took at a time before
-// it was due, for the n-th time. The clock that set it off is ahead, for instance
-// of a new leader's, and would set it off at once: it waits as much longer as it
-// was early, and a second. How far that clock is ahead nobody knows; it may be
-// farther than the timer was early, so the wait doubles with every try.
+// tryAgain returns when to append a timer's event again that the log took
+// before it was due, for the n-th time. The worker's view of the log's clock is
+// ahead, for instance of a new leader's clock, and would append the event again
+// at once. So the timer waits as much longer as it was early, plus a second.
+// The clock may be ahead by more than the timer was early, so the wait doubles
+// with every attempt.
 func tryAgain(due, at time.Time, n int) time.Time {
 	return due.Add(due.Sub(at)<<min(max(n-1, 0), 8) + time.Second)
 }

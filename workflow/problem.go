@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// The ways a request can be refused. Any other error is our own trouble and
-// is taken to be temporary.
+// The ways in which a request can be refused. Any other error is a fault on our
+// side and counts as temporary.
 var (
-	ErrInvalid     = errors.New("invalid")     // says something that no event can say
-	ErrNotFound    = errors.New("not found")   // names what nobody has seen
-	ErrConflict    = errors.New("conflict")    // asks for what the document cannot do now
-	ErrUnavailable = errors.New("unavailable") // cannot be done at the moment
+	ErrInvalid     = errors.New("invalid")     // it has a value that no event may have
+	ErrNotFound    = errors.New("not found")   // it names something that does not exist
+	ErrConflict    = errors.New("conflict")    // the document cannot do this now
+	ErrUnavailable = errors.New("unavailable") // it cannot be done at the moment
 )
 
 // Code is a refusal's name, for programs.
@@ -21,24 +21,24 @@ type Code string
 // The codes of refusals and dead letters.
 const (
 	CodeUnreadable     Code = "unreadable"      // dead letter: not an event
-	CodeUnknownType    Code = "unknown_type"    // dead letter: an event, but none of ours
-	CodeUnknownVersion Code = "unknown_version" // dead letter: of a schema version not known here
-	CodeInvalid        Code = "invalid"         // dead letter: a field has a value it cannot have
+	CodeUnknownType    Code = "unknown_type"    // dead letter: an event of a type that the contract does not have
+	CodeUnknownVersion Code = "unknown_version" // dead letter: an event of an unknown schema version
+	CodeInvalid        Code = "invalid"         // dead letter: a field has an invalid value
 	CodeTooLarge       Code = "too_large"       // dead letter: more bytes or items than allowed
-	CodeParkedTooLong  Code = "parked_too_long" // dead letter: what it builds on never came
-	CodeParkedTooMany  Code = "parked_too_many" // dead letter: too many events wait already for what it builds on
-	CodeCrashed        Code = "crashed"         // dead letter: the program died of it, twice
+	CodeParkedTooLong  Code = "parked_too_long" // dead letter: the event that it builds on did not come in time
+	CodeParkedTooMany  Code = "parked_too_many" // dead letter: too many events of the account are parked for the document
+	CodeCrashed        Code = "crashed"         // dead letter: it crashed the program twice
 	CodeExists         Code = "already_exists"  // the document was created before
 	CodeImmutable      Code = "immutable"       // the document is not opened
-	CodeStatus         Code = "status_conflict" // the machine has no such move
+	CodeStatus         Code = "status_conflict" // the document cannot move to this status now
 	CodeRound          Code = "round_conflict"  // the document is in another round
 	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
 	CodeNumberTaken    Code = "number_taken"    // the order's telephone number is on another live document
 	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
 	CodeMailUnknown    Code = "mail_unknown"    // no such mail has been sent about the document
-	CodeTooManyEmails  Code = "too_many_emails" // the document has asked its signer by email too often lately
+	CodeTooManyEmails  Code = "too_many_emails" // too many emails have recently asked the signer for the signature
 	CodeAccount        Code = "wrong_account"   // the document is another account's
-	CodeErased         Code = "erased"          // the document was erased, and does not come back
+	CodeErased         Code = "erased"          // the document was erased, and cannot be created again
 )
 
 // Codes are all codes, those of dead letters first.
@@ -65,15 +65,15 @@ type Problem struct {
 	Message string `json:"message"`         // a sentence for the event's publisher
 	Field   string `json:"field,omitempty"` // the field it is about, "data.email"
 
-	Order    SID       `json:"hosted_number_order_sid,omitempty"`    // of order_taken and number_taken: the event's order
-	Document SID       `json:"authorization_document_sid,omitempty"` // of these: the document that has the order, or the number; left out if it is another account's
-	Until    time.Time `json:"not_before,omitzero"`                  // of too_many_emails: when the event may be sent again
+	Order    SID       `json:"hosted_number_order_sid,omitempty"`    // for order_taken and number_taken: the event's order
+	Document SID       `json:"authorization_document_sid,omitempty"` // for these: the document that has the order or the number; left out if it is another account's
+	Until    time.Time `json:"not_before,omitzero"`                  // for too_many_emails: when the event may be sent again
 }
 
 // Error implements error.
 func (p *Problem) Error() string { return p.Message }
 
-// Unwrap makes a Problem ErrInvalid or ErrConflict.
+// Unwrap returns ErrInvalid for a dead letter and ErrConflict for a refusal.
 func (p *Problem) Unwrap() error {
 	if p.Code.Dead() {
 		return ErrInvalid

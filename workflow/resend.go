@@ -6,20 +6,22 @@ import "fmt"
 // again.
 const TypeResend = "authorization_document.resend"
 
-// Resend asks for the signature mail of the document's round to be sent once
-// more. One that is still owed is due at once instead.
+// Resend asks for the signature email of the round to be sent once more. If it
+// is still pending, it becomes due at once instead.
 type Resend struct {
-	Round int `json:"round,omitempty"` // the document's round that it is about; in another the event is refused. Left out: whichever it is in
+	Round int `json:"round,omitempty"` // the document's round that the event is about; if the document is in another round, the event is refused. Left out: any round
 }
 
 // Type implements Body.
 func (Resend) Type() string { return TypeResend }
 
-// out reports whether the document has been sent to the signer, or is on its way.
+// out reports whether the document has been sent to the signer, or is being
+// sent.
 func (d *Document) out() bool { return d.Status == Signing || d.Status == Opened && !d.Hold }
 
-// resend owes the signature mail of the round once more, with the number of
-// the entry that asks. While one is owed there is no second one.
+// resend makes the signature email of the round pending once more, with the
+// sequence of the entry as its number. If one is pending already, there is no
+// second one.
 func (d *decider) resend(e Entry, _ Resend) *Problem {
 	doc := &d.state.Document
 	if !doc.out() {

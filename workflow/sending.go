@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// mail owes one mail about the document as it stands now.
+// mail makes one email about the document in its present state pending.
 func (d *decider) mail(kind MailKind, n int, to string) {
 	doc := &d.state.Document
 	m := Mail{
@@ -38,8 +38,8 @@ func (d *decider) advance() {
 	}
 }
 
-// withdraw takes back the mails that carry the round's link. One that a worker
-// is sending cannot be taken back, but is not tried again.
+// withdraw withdraws the emails that carry the link of the round. An email that
+// a worker is sending cannot be withdrawn, but it is not retried.
 func (d *decider) withdraw() {
 	for i := range d.state.Mails {
 		m := &d.state.Mails[i]
@@ -54,8 +54,8 @@ func (d *decider) withdraw() {
 	}
 }
 
-// freeze keeps what the round's pending notices are about, for a document
-// that moves on to another round.
+// freeze keeps a copy of the document for the pending notices of the round,
+// before the document moves on to another round.
 func (d *decider) freeze() {
 	doc := d.state.Document
 	for i := range d.state.Mails {
@@ -79,8 +79,8 @@ func mailDetail(m *Mail) string {
 	return fmt.Sprintf("%s: %s", m.ID, m.Reply)
 }
 
-// claim puts mails into the hands of the worker whose claim this is. A mail
-// whose earlier claim has no outcome is in doubt: it may go out twice.
+// claim marks emails as claimed by a worker. If an earlier claim of an email
+// has no outcome, the email is in doubt: it may be sent twice.
 func (d *decider) claim(e Entry, b Claimed) {
 	d.same = true
 	for i := range d.state.Mails {
@@ -104,8 +104,8 @@ func (d *decider) claim(e Entry, b Claimed) {
 	}
 }
 
-// settle writes down what became of mails. An outcome of a claim that is not
-// the mail's last does not count.
+// settle records the outcomes of emails. An outcome counts only if its claim is
+// the last one of the email.
 func (d *decider) settle(_ Entry, b Settled) {
 	d.same = true
 	for _, o := range b.Outcomes {
@@ -133,15 +133,16 @@ func (d *decider) settle(_ Entry, b Settled) {
 	}
 }
 
-// trouble starts the time after which a mail is given up, if it does not run.
+// trouble starts the time after which an email is given up, unless it is
+// running already.
 func (d *decider) trouble(m *Mail) {
 	if m.Trouble.IsZero() {
 		m.Trouble = d.now
 	}
 }
 
-// again owes a mail that has not been accepted, or may not have been. Told says
-// that the outcome's words are those of the one before.
+// again makes an email pending that was not accepted, or may not have been.
+// told says that the outcome has the same words as the one before.
 func (d *decider) again(m *Mail, o MailOutcome, told bool) {
 	switch o.Outcome {
 	case Released:
@@ -170,7 +171,7 @@ func (d *decider) again(m *Mail, o MailOutcome, told bool) {
 	}
 }
 
-// follow draws what follows for the document from its signature mail.
+// follow changes the document according to the outcome of its signature email.
 func (d *decider) follow(m Mail, o MailOutcome) {
 	doc := &d.state.Document
 	if m.Kind != MailSignature || m.Round != doc.Round || doc.Status != Opened || doc.Hold {

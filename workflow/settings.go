@@ -17,8 +17,8 @@ type Timers struct {
 	FreshFor    int64 `json:"fresh_for_seconds,omitempty"`    // from the signature on; then the letter is too old for orders that are not completed
 }
 
-// OwnTimers are what a document has in place of the settings in force. What is
-// left out is as the settings have it; 0 is never.
+// OwnTimers replace the timers of the settings in force for one document. A
+// field that is left out keeps the value of the settings; 0 is never.
 type OwnTimers struct {
 	RemindAfter *int64 `json:"remind_after_seconds,omitempty"` // from the moment the letter is sent to the first reminder
 	RemindEvery *int64 `json:"remind_every_seconds,omitempty"` // from each reminder to the next; 0 for no second one
@@ -27,7 +27,7 @@ type OwnTimers struct {
 	FreshFor    *int64 `json:"fresh_for_seconds,omitempty"`    // from the signature on; then the letter is too old for orders that are not completed
 }
 
-// With returns the timers of a document that has its own, which may be nil.
+// With returns t with the values that own replaces. own may be nil.
 func (t Timers) With(own *OwnTimers) Timers {
 	if own != nil {
 		set(&t.RemindAfter, own.RemindAfter)
@@ -39,7 +39,7 @@ func (t Timers) With(own *OwnTimers) Timers {
 	return t
 }
 
-// orNil returns nil for timers that say nothing.
+// orNil returns nil if no field is set.
 func (o *OwnTimers) orNil() *OwnTimers {
 	if o == nil || *o == (OwnTimers{}) {
 		return nil
@@ -47,24 +47,24 @@ func (o *OwnTimers) orNil() *OwnTimers {
 	return o
 }
 
-// same reports whether two documents' own timers say the same.
+// same reports whether two documents' own timers are equal.
 func (o *OwnTimers) same(other *OwnTimers) bool {
 	return reflect.DeepEqual(o.orNil(), other.orNil())
 }
 
-// Settings is what the log says about how the rules decide. An entry is decided
-// by the settings that the last RulesActivated before it left.
+// Settings are the settings that the rules decide by, as they are on the log.
+// An entry is decided by the settings of the last RulesActivated before it.
 type Settings struct {
 	Rules        int           // version of the rules; 0 means the first
 	ParkingLimit time.Duration // how long an event may stay parked
-	Timers       Timers        // of documents without their own
+	Timers       Timers        // for documents without their own
 	MailLimits   MailLimits    // how often a document may ask its signer
-	NotifyCC     []Status      // of Notices, those of which cc is told
+	NotifyCC     []Status      // those of Notices about which cc is told
 }
 
 // Activate returns the settings after b. It fails with ErrUnavailable if b
-// activates a version of the rules that this program does not know: whoever
-// follows the log must stop before that entry.
+// activates a version of the rules that this program does not know: then the
+// follower of the log must stop before that entry.
 func (s Settings) Activate(b RulesActivated) (Settings, error) {
 	if b.Version > RulesVersion() {
 		return s, fmt.Errorf("%w: rules version %d is in force from here on, and this program knows version %d; start a newer one",
@@ -83,7 +83,7 @@ func (s Settings) Activate(b RulesActivated) (Settings, error) {
 	return next, nil
 }
 
-// InForce is the event that activates the settings.
+// InForce returns the event that activates the settings.
 func (s Settings) InForce() RulesActivated {
 	b := RulesActivated{Version: s.Rules, ParkingLimitSeconds: int64(s.ParkingLimit / time.Second), NotifyCC: s.NotifyCC}
 	if s.Timers != (Timers{}) {
@@ -95,8 +95,9 @@ func (s Settings) InForce() RulesActivated {
 	return b
 }
 
-// Seconds is a number of seconds of a contract as a duration.
+// Seconds converts a number of seconds of the contract to a duration.
 func Seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
-// Notices lists the statuses of which cc can be told beside signing and signed.
+// Notices lists the statuses about which cc can be told, besides signing and
+// signed.
 var Notices = []Status{Canceled, Failed}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TimerKind is what a timer of a document's round is for.
+// TimerKind says what a timer of a round does.
 type TimerKind string
 
 // The kinds of timers that can run for a document, one of each at a time.
@@ -25,14 +25,16 @@ var TimerKinds = []TimerKind{TimerReminder, TimerExpiry, TimerFreshness}
 // it in time.
 const ReasonExpired = "expired: nobody signed in time"
 
-// The reasons of documents that the signer declined on the page and gave none.
+// The reasons of documents that the signer declined on the page without giving
+// a reason.
 const (
 	ReasonDeclined = "declined"
 	ReasonNotMe    = "not the right person"
 )
 
-// ReasonRightPerson is the reason of a document whose signer is not the right
-// person, and says who is; person is "" if the signer does not say.
+// ReasonRightPerson returns the reason of a document whose signer is not the
+// right person. person is who should sign instead, "" if the signer does not
+// say.
 func ReasonRightPerson(person string) string {
 	if person == "" {
 		return ReasonNotMe
@@ -40,18 +42,18 @@ func ReasonRightPerson(person string) string {
 	return ReasonNotMe + ": " + person
 }
 
-// Timer is one that runs for a document. The event that says that it came due
-// is owed; it counts if the log takes it at Due or later.
+// Timer is a running timer of a document. Its event is pending until Due; it
+// counts if the log takes it at Due or later.
 type Timer struct {
 	Kind   TimerKind
-	Number uint64        // tells its event from the others: reminders count from 1; of the rest the first has 0, a later one the entry that owed it
-	Due    time.Time     // by the log's clock
+	Number uint64        // makes the event's subject unique. Reminders: 1, 2, 3…; others: 0 for the first, else the sequence of the entry that scheduled it
+	Due    time.Time     // by the log's time
 	Every  time.Duration // from this reminder to the next; 0 if none follows
 	More   int           // reminders that may follow
-	Early  int           // how often the log took its event before its time
+	Early  int           // how often the log took its event before Due
 }
 
-// Name is what its event calls the timer: "reminder-2", "expiry".
+// Name returns the name of the timer in its event: "reminder-2", "expiry".
 func (t Timer) Name() string {
 	if t.Number == 0 {
 		return string(t.Kind)
@@ -59,20 +61,19 @@ func (t Timer) Name() string {
 	return fmt.Sprintf("%s-%d", t.Kind, t.Number)
 }
 
-// start lets a timer run.
+// start starts a timer.
 func (d *decider) start(t Timer) {
 	d.state.Timers = append(d.state.Timers, t)
 	d.out.Pending = append(d.out.Pending, d.dueEvent(t))
 }
 
-// dueEvent is the event that says that the timer came due.
+// dueEvent returns the event that says that the timer came due.
 func (d *decider) dueEvent(t Timer) PendingEvent {
 	round := d.state.Document.Round
 	return d.pending(fmt.Sprintf("due.%s.%d", t.Name(), round), TimerDue{Timer: t.Name(), Round: round, DueAt: t.Due}, t.Due)
 }
 
-// stop ends the timers that run, of these kinds; their events are no longer wanted
-// any more.
+// stop ends the running timers of these kinds; their events are dropped.
 func (d *decider) stop(kinds ...TimerKind) {
 	d.state.Timers = slices.DeleteFunc(d.state.Timers, func(t Timer) bool {
 		if !slices.Contains(kinds, t.Kind) {
@@ -83,7 +84,7 @@ func (d *decider) stop(kinds ...TimerKind) {
 	})
 }
 
-// startRound starts the timers of a round that was sent just now.
+// startRound starts the timers of a round that has just been sent.
 func (d *decider) startRound() {
 	doc, t := &d.state.Document, d.facts.Timers.With(d.state.Document.Timers)
 	doc.ExpiresAt = nil
@@ -108,8 +109,8 @@ func (d *decider) startReminder(t Timer) {
 	}
 }
 
-// timer answers a timer that came due. One of an earlier round says nothing,
-// and so does one that came before its time by the log's clock.
+// timer handles a timer that came due. An event of an earlier round changes
+// nothing. An event that the log took before the timer was due does not count.
 func (d *decider) timer(e Entry, b TimerDue) *Problem {
 	name, number, _ := strings.Cut(b.Timer, "-")
 	n, _ := strconv.ParseUint(number, 10, 64)
@@ -122,7 +123,7 @@ func (d *decider) timer(e Entry, b TimerDue) *Problem {
 	}
 	kind := TimerKind(name)
 	i := slices.IndexFunc(d.state.Timers, func(t Timer) bool { return t.Kind == kind })
-	if i < 0 { // of a log from before timers were owed
+	if i < 0 { // no such timer runs
 		d.cameDue(Timer{Kind: kind, Number: n, Due: b.DueAt})
 		return nil
 	}
@@ -138,7 +139,8 @@ func (d *decider) timer(e Entry, b TimerDue) *Problem {
 	return nil
 }
 
-// tooEarly owes a timer's event again that the log took before its time.
+// tooEarly makes a timer's event pending again that the log took before the
+// timer was due.
 func (d *decider) tooEarly(i int, e Entry) {
 	t := d.state.Timers[i]
 	if t.Number = e.Sequence; t.Kind == TimerReminder {
@@ -152,7 +154,7 @@ func (d *decider) tooEarly(i int, e Entry) {
 	d.same = true
 }
 
-// cameDue does what a timer is for, if that still makes sense.
+// cameDue does what the timer is for.
 func (d *decider) cameDue(t Timer) {
 	doc := &d.state.Document
 	switch {
@@ -168,8 +170,9 @@ func (d *decider) cameDue(t Timer) {
 	}
 }
 
-// remind owes the signer one reminder, for all that came due by now, and
-// starts the next. Where the letter has expired its end is on the way.
+// remind makes one reminder pending for all that came due until now, and starts
+// the next timer. It does nothing if the letter has expired, because the
+// document is about to fail.
 func (d *decider) remind(t Timer) {
 	doc := &d.state.Document
 	if doc.ExpiresAt != nil && !d.now.Before(*doc.ExpiresAt) {
@@ -200,11 +203,11 @@ func (d *decider) remind(t Timer) {
 
 // Why a signed letter is too old.
 const (
-	StaleByAge    = "age"      // it is older than the settings, or the document, allow
-	StaleByReport = "rejected" // the order service said so of one of its orders
+	StaleByAge    = "age"      // it is older than the settings or the document allow
+	StaleByReport = "rejected" // the order service rejected it for one of its orders
 )
 
-// signedNow notes until when the letter is fresh.
+// signedNow sets until when the letter is fresh.
 func (d *decider) signedNow() {
 	doc := &d.state.Document
 	if t := d.facts.Timers.With(doc.Timers); t.FreshFor > 0 {
@@ -213,8 +216,8 @@ func (d *decider) signedNow() {
 	}
 }
 
-// watchFreshness has the freshness timer of a signed document run, under this
-// number, while there are orders that are not through.
+// watchFreshness runs the freshness timer of a signed document, under this
+// number, while there are orders that are not completed.
 func (d *decider) watchFreshness(number uint64) {
 	doc := &d.state.Document
 	running := slices.ContainsFunc(d.state.Timers, func(t Timer) bool { return t.Kind == TimerFreshness })
@@ -230,8 +233,8 @@ func (d *decider) watchFreshness(number uint64) {
 	}
 }
 
-// stale flags a letter that is too old, and announces it. A log from before
-// letters had a time to be fresh has no announcement.
+// stale flags a letter that is too old, and announces it, unless the document
+// has no time until which its letter is fresh.
 func (d *decider) stale(reason string) {
 	doc := &d.state.Document
 	doc.LetterStale, doc.DateUpdated = true, d.now
@@ -249,7 +252,7 @@ func (d *decider) stale(reason string) {
 	d.owe(fmt.Sprintf("stale.%d", doc.Round), b, d.now)
 }
 
-// through reports whether the order service is done with every order.
+// through reports whether every order is completed.
 func (d *Document) through() bool {
 	return !slices.ContainsFunc(d.Orders, func(o Order) bool { return o.Status != OrderCompleted })
 }

@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// Writer is who wrote an entry. The subject proves it: what Countersign itself
-// appends on somebody's behalf is on subjects to which only Countersign's own
-// NATS user may write.
+// Writer says who wrote an entry. The subject proves it: only Countersign's own
+// NATS user may write to the subjects of the doors and of Countersign.
 type Writer string
 
 // The writers.
 const (
-	WriterUpstream    Writer = "upstream"    // a service that publishes to the log; its source names it
+	WriterUpstream    Writer = "upstream"    // a service that publishes to the log; the event's source names it
 	WriterPage        Writer = "page"        // the signing page, for the person who signs
 	WriterAPI         Writer = "api"         // the REST API, for an account
 	WriterOperator    Writer = "operator"    // a command of an operator
 	WriterBounce      Writer = "bounce"      // countersign bounce, for a mail server
-	WriterCountersign Writer = "countersign" // Countersign, because of what the rules say
+	WriterCountersign Writer = "countersign" // Countersign, because it follows from the rules
 )
 
 // Doors are the writers that have subjects of their own below a document:
@@ -50,7 +49,7 @@ func (e Entry) Writer() Writer {
 	return WriterUpstream
 }
 
-// Asked says who asked for a status, as the log proves it.
+// Asked says who asked for a status, as the log proves.
 type Asked struct {
 	Writer Writer `json:"writer"`            // upstream, page, api, operator or countersign
 	Source string `json:"source"`            // CloudEvents source of the event that asked
@@ -82,9 +81,10 @@ func (a Asked) String() string {
 	return "the upstream service " + name(a.Source)
 }
 
-// name is a source as a sentence can have it. Whoever publishes an event chose
-// it: one that has more than the characters of a URI (RFC 3986, section 2) could
-// go on as if the sentence did, and is quoted.
+// name returns a source for use in a sentence. The publisher of an event
+// chooses its source. If it has other characters than those of a URI (RFC 3986,
+// section 2), it is quoted, because it could look like the rest of the
+// sentence.
 func name(source string) string {
 	if strings.Trim(source, uriCharacters) == "" && source != "" {
 		return source
@@ -92,8 +92,8 @@ func name(source string) string {
 	return strconv.QuoteToASCII(source) // the same in every release of Go
 }
 
-// uriCharacters are those of RFC 3986, section 2, but for the delimiters ! ' ( )
-// * , ; that could end a sentence's part.
+// uriCharacters are those of RFC 3986, section 2, except the delimiters ! ' ( )
+// * , ; because these could end a part of a sentence.
 const uriCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?#[]@$&+=%"
 
 // by names who wrote the entry.

@@ -18,11 +18,11 @@ const Max = 254
 // 4.5.3.1.1.
 const maxLocal = 64
 
-// hosts maps a host name as it is written to what servers take.
+// hosts converts host names to the form that servers accept.
 var hosts = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
 
-// Host returns a host name in lower case ASCII, by UTS 46 without its transitional
-// mapping. It fails if no host can have the name.
+// Host returns a host name in lower case ASCII, by UTS 46 without its
+// transitional mapping. It fails if the name is not a valid host name.
 func Host(name string) (string, error) { return hosts.ToASCII(name) }
 
 // Normal returns an email address in the spelling that documents have. It takes
@@ -56,11 +56,12 @@ func Normal(s string) (normal string, ok bool) {
 	return local + "@" + domain, true
 }
 
-// notPrintable finds what no local part may have: characters that are not ASCII,
-// and control characters.
+// notPrintable reports characters that a local part must not have: control
+// characters, and those that are not ASCII.
 func notPrintable(r rune) bool { return r < ' ' || r >= 0x7f }
 
-// isHost tells a full host name from an IP address and from a bare word.
+// isHost reports whether domain is a full host name: not an IP address, and not
+// a single label.
 func isHost(domain string) bool {
 	if domain == "localhost" {
 		return true

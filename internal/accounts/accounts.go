@@ -1,9 +1,9 @@
-// Package accounts keeps who may use the REST API: accounts with their tokens
+// Package accounts keeps the users of the REST API: accounts with their tokens
 // and API keys, in one file that only its owner can read.
 //
-// Secrets are shown once, when they are made; the file holds their hashes. A
-// File of a running worker notices within a second what another process has
-// changed.
+// Secrets are shown once, when they are made; the file holds their hashes. In a
+// running worker, File notices within a second if another process has changed
+// the file.
 package accounts
 
 import (
@@ -25,7 +25,8 @@ import (
 // the one that it replaces.
 const maxTokens = 2
 
-// maxFileLen bounds what is read if the path names something else by mistake.
+// maxFileLen bounds the bytes that are read, in case the path names another
+// file by mistake.
 const maxFileLen = 64 << 20
 
 // Account is an account as an operator sees it. It holds no secret.
@@ -33,7 +34,7 @@ type Account struct {
 	SID      workflow.SID `json:"sid"`
 	Disabled bool         `json:"disabled"`
 	Created  time.Time    `json:"date_created"`
-	Tokens   []time.Time  `json:"tokens"` // when each good token was made, the newest first
+	Tokens   []time.Time  `json:"tokens"` // when each valid token was made, the newest first
 	Keys     []Key        `json:"api_keys"`
 }
 
@@ -43,7 +44,7 @@ type Key struct {
 	Created time.Time    `json:"date_created"`
 }
 
-// file is what stands in the file.
+// file is the content of the file.
 type file struct {
 	Accounts []*account `json:"accounts"`
 }
@@ -68,17 +69,18 @@ type File struct {
 
 	path  string
 	now   func() time.Time
-	users *private.Watched[map[string]user] // by their names
+	users *private.Watched[map[string]user] // by user name
 }
 
-// user is what a user name stands for.
+// user is the account of a user name, with the secrets that are valid for it.
 type user struct {
 	account workflow.SID
 	secrets []hashed
 }
 
-// Open names the accounts file. It need not exist: without one there are no
-// accounts. now is for the dates in it and for how often it is looked at.
+// Open returns the accounts file at a path. It need not exist: without it there
+// are no accounts. now gives the dates in the file, and the times at which it
+// is checked for changes.
 func Open(path string, now func() time.Time, logger *slog.Logger) *File {
 	load := func() (map[string]user, error) {
 		all, err := read(path)
@@ -107,8 +109,8 @@ func (f *File) Authenticate(name, secret string) (workflow.SID, error) {
 	return u.account, nil
 }
 
-// Reload looks at the file now, instead of when it is asked next. It fails if the
-// file cannot be read; what it said before then counts.
+// Reload reads the file now instead of at the next use. It fails if the file
+// cannot be read; then the old content stays in use.
 func (f *File) Reload() error {
 	_, err := f.users.Reload()
 	return err

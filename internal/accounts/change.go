@@ -108,8 +108,8 @@ func (f *File) RemoveKey(key workflow.SID) error {
 	})
 }
 
-// change reads the file, has it changed and writes it, while no other process
-// does. Either all of the new file is there afterwards or all of the old one.
+// change reads the file, changes it and writes it, while no other process does.
+// Afterwards the file is either completely new or completely old.
 func (f *File) change(edit func(*file) error) (err error) {
 	if f.DryRun {
 		all, err := read(f.path)
@@ -158,7 +158,7 @@ func makeDir(dir string) error {
 		err = os.Mkdir(dir, 0o700)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil // somebody else was quicker
+		return nil // another process was faster
 	}
 	if err != nil {
 		return err

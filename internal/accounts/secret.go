@@ -15,15 +15,15 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 const (
 	secretLen    = 32  // characters: 190 bits
-	maxSecretLen = 128 // characters that are worth hashing
+	maxSecretLen = 128 // maximum number of characters
 	saltLen      = 16  // bytes
 )
 
 // hashed is a secret as it is kept: HMAC-SHA-256 under a salt of its own.
 //
-// A slow hash (argon2, bcrypt) makes up for passwords that can be guessed. A
-// secret of 190 random bits cannot be, however quick a guess is, so it would
-// only make each request slow.
+// A slow hash (argon2, bcrypt) protects passwords that can be guessed. A secret
+// of 190 random bits cannot be guessed, so a slow hash would only make each
+// request slow.
 type hashed struct {
 	Salt    []byte    `json:"salt"` // base64, as is the hash (RFC 4648, section 4)
 	Hash    []byte    `json:"hash"`
@@ -84,8 +84,8 @@ func newSecret() string {
 
 var secretPattern = regexp.MustCompile(`^[A-Za-z0-9]{32,128}$`)
 
-// checkSecret says what is wrong with a token that somebody brings. It does not
-// quote it.
+// checkSecret returns what is wrong with a token that an operator has chosen.
+// It does not quote it.
 func checkSecret(s string) error {
 	if !secretPattern.MatchString(s) {
 		return errors.New("a token must be 32 to 128 letters and digits, because clients send no others; without --token one is made")

@@ -24,12 +24,12 @@ type Store interface {
 	Counts(ctx context.Context, now time.Time) (db.Counts, error)
 }
 
-// LogState is how the log fares.
+// LogState is the state of the log and of the connection to it.
 type LogState struct {
 	Connected  bool
 	Last       uint64    // sequence of the last entry on the log, as far as is known
 	Reconnects uint64    // since the program started
-	Foreign    uint64    // entries of somebody else on subjects of Countersign's own, since then
+	Foreign    uint64    // entries of others on subjects of Countersign, since then
 	TakenIDs   uint64    // Nats-Msg-Ids that somebody else had used, since then
 	Now        time.Time // the log's time; zero while the log has not been opened
 
@@ -55,7 +55,7 @@ func readyz(w http.ResponseWriter, r *http.Request, states []State) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(struct { // a client that has gone needs no answer
+		_ = json.NewEncoder(w).Encode(struct { // the client may have left
 			Ready  bool    `json:"ready"`
 			Checks []State `json:"checks"`
 		}{status == http.StatusOK, states})
@@ -68,7 +68,7 @@ func readyz(w http.ResponseWriter, r *http.Request, states []State) {
 	plain(w, status, lines...)
 }
 
-// Extra is what other rooms add.
+// Extra is what other packages add.
 type Extra struct {
 	Collectors  []prometheus.Collector // more metrics
 	Path, Title string                 // a page for the index, mounted beside this handler; empty for none

@@ -18,18 +18,19 @@ import (
 type Check struct {
 	Name string // in /readyz and in the metrics: letters
 
-	// Look finds out whether it is so now. An error says why not; one that Warning
-	// made does not keep the worker from its work. Look is called every Every while
-	// the check is ok, every second else if that is sooner, and never twice at a time.
+	// Look checks it now. An error says what is wrong; an error made by Warning
+	// does not make the worker unready. Look is called every Every while the
+	// check is ok, else every second if that is more often, and never twice at
+	// a time.
 	Look  func(ctx context.Context) error
 	Every time.Duration
 
-	// Within is how long one Look may take. Its ctx ends then, and if it goes on
-	// for longer the check fails.
+	// Within is how long one Look may take. Its ctx ends after that, and if
+	// Look does not return then, the check fails.
 	Within time.Duration
 }
 
-// warning is a trouble that does not keep the worker from its work.
+// warning is a fault in spite of which the worker is ready.
 type warning struct{ error }
 
 // Unwrap returns what is wrong.
@@ -38,7 +39,7 @@ func (w warning) Unwrap() error { return w.error }
 // Warning marks the error of a Check as one in spite of which the worker is ready.
 func Warning(err error) error { return warning{err} }
 
-// Outcome is what a check came to.
+// Outcome is the result of a check.
 type Outcome string
 
 // The outcomes.
@@ -67,8 +68,8 @@ func (s State) String() string {
 	return line
 }
 
-// Checks looks at checks while it runs, and keeps what they came to, so that
-// asking costs nothing and waits for nothing. Its methods may be called by several
+// Checks runs checks in the background and keeps their results, so that reading
+// them is cheap and never waits. Its methods may be called by several
 // goroutines at once.
 type Checks struct {
 	now    func() time.Time
@@ -88,14 +89,14 @@ type checked struct {
 	trouble trouble.Log
 }
 
-// lookAgain is how soon a check in trouble is looked at again.
+// lookAgain is the time between two looks at a check that is not ok.
 const lookAgain = time.Second
 
 // rules say how often the log mentions a check that is not ok.
 var rules = trouble.Rules{After: 5 * time.Second, Again: time.Hour}
 
-// NewChecks makes checks, which fail until Run has looked at them. now is the
-// log's time, or the best guess at it.
+// NewChecks makes checks, which are failing until Run has looked at them. now
+// is the log's time, or the best guess at it.
 func NewChecks(now func() time.Time, logger *slog.Logger, list ...Check) *Checks {
 	c := &Checks{now: now, logger: logger}
 	for _, check := range list {
@@ -104,8 +105,8 @@ func NewChecks(now func() time.Time, logger *slog.Logger, list ...Check) *Checks
 	return c
 }
 
-// Run looks at each check until ctx ends. A check that does not return keeps none
-// of the others waiting.
+// Run looks at each check until ctx ends. A check that does not return does not
+// delay the others.
 func (c *Checks) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, check := range c.list {
@@ -170,7 +171,7 @@ func (c *checked) look(ctx context.Context) bool {
 	defer c.mu.Unlock()
 	c.looking = time.Time{}
 	if ctx.Err() != nil {
-		return false // the worker is ending, and that is why
+		return false // the check failed because the worker is ending
 	}
 	var warns warning
 	switch {
@@ -191,8 +192,8 @@ func (c *checked) hangs() {
 	}
 }
 
-// stands notes how the check stands from now on. The reason is one line: servers
-// have words in it.
+// stands records the outcome of the check. The reason is cut to one line,
+// because it may have text of servers.
 func (c *checked) stands(as Outcome, why string) {
 	if c.outcome != as {
 		c.since = time.Now()

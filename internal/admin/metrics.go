@@ -56,7 +56,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// scrapeTime bounds what a scrape may cost.
+// scrapeTime bounds the time of a scrape.
 const scrapeTime = 5 * time.Second
 
 // Collect implements prometheus.Collector.
@@ -111,8 +111,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(parkedNow, float64(c.Parked))
 }
 
-// MailServer is the metric of a mail server that keeps all mails waiting. trouble
-// is asked at every scrape, and says for how long; 0 if it takes mails.
+// MailServer is the metric of a mail server that keeps all emails waiting.
+// trouble is called at every scrape, and returns for how long it has done so; 0
+// if it accepts emails.
 func MailServer(trouble func() time.Duration) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "countersign_mail_server_refuses_since_seconds",

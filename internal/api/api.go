@@ -2,11 +2,11 @@
 // libraries speak, in both generations: preview, below /HostedNumbers, and v2,
 // below /v2/HostedNumber.
 //
-// A write becomes an event on the log, and is answered from the own database
-// once the own follower has applied it. A read costs one indexed read and
-// writes nothing. Every answer but the empty one to a DELETE is JSON, errors
-// of every path and method included; nothing is ever redirected, because the
-// clients take a redirect for success.
+// A write becomes an event on the log, and is answered from this worker's
+// database once its follower has applied the event. A read costs one indexed
+// query and writes nothing. Every answer except the empty one to a DELETE is
+// JSON, including errors for all paths and methods. Nothing is ever redirected,
+// because the clients take a redirect for success.
 package api
 
 import (
@@ -44,7 +44,8 @@ type Documents interface {
 	Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error)
 }
 
-// Progress is how far the own database follows the log; *db.Store has it.
+// Progress tells how far this worker's database has followed the log; *db.Store
+// implements it.
 type Progress interface {
 	Position() db.Position
 	WaitApplied(ctx context.Context, sequence uint64) error
@@ -58,18 +59,19 @@ type Log interface {
 	Append(ctx context.Context, e events.Event) (sequence uint64, err error)
 }
 
-// Accounts knows who may use the API.
+// Accounts authenticates the users of the API.
 type Accounts interface {
 	// Authenticate returns the account that a user name (an account's or an API
-	// key's sid) and a secret belong to, workflow.ErrNotFound if they belong
-	// to none. Any other error is taken to be temporary.
+	// key's sid) and a secret belong to, workflow.ErrNotFound if they belong to
+	// none. Any other error counts as temporary.
 	Authenticate(user, secret string) (workflow.SID, error)
 }
 
-// Keys are the keys that the workers on one log share; *ticket.File has them.
+// Keys are the keys that the workers on one log share; *ticket.File implements
+// it.
 type Keys interface {
-	// MACs returns a code of the data under each key, the newest key's first.
-	// Nobody without the keys can predict one.
+	// MACs returns a message authentication code of the data for each key, the
+	// newest key first. Nobody without the keys can predict it.
 	MACs(data []byte) [][]byte
 }
 
@@ -81,21 +83,21 @@ type Config struct {
 	Accounts  Accounts
 	Keys      Keys
 	PublicURL string           // origin of every URL in an answer, without a slash at its end
-	Now       func() time.Time // for the limits, and the time within new sids
+	Now       func() time.Time // for the limits, and for the time in new sids
 	Random    io.Reader        // for new sids; crypto/rand.Reader
 	Logger    *slog.Logger
-	Metrics   *Metrics // nil: nobody looks at them
+	Metrics   *Metrics // nil: nothing is counted
 
 	// Proxies are the peers whose X-Forwarded-For says where a request comes
 	// from; the header of any other peer is ignored.
 	Proxies []netip.Prefix
 
 	AppendWait   time.Duration // for the log to take an event, and as long again to read it back: 4 s, 2 s
-	SigningWait  time.Duration // for the mail server to accept a signature mail: 3 s
+	SigningWait  time.Duration // for the mail server to accept a signature email: 3 s
 	SequenceWait time.Duration // for X-Min-Log-Sequence: 2 s
 
-	AccountRate float64 // requests of one account a second, twice as many at once; 0: no limit
-	AddressRate float64 // requests from one address a second, twice as many at once; 0: no limit
+	AccountRate float64 // requests per second of one account, burst twice as many; 0: no limit
+	AddressRate float64 // requests per second from one address, burst twice as many; 0: no limit
 
 	RecipientDay int // emails in 24 hours by which an account may ask one person to sign; 0: no limit
 }
@@ -112,7 +114,7 @@ type handler struct {
 	addresses *ratelimit.Limiter
 	failures  *ratelimit.Limiter // failed authentications of an address
 	slowed    chan struct{}      // one for each answer that is being held back
-	asking    asking             // requests on their way that ask somebody to sign
+	asking    asking             // requests in progress that ask somebody to sign
 	forms     *httpd.Forms
 }
 
@@ -125,8 +127,8 @@ const (
 	formWait       = 2 * time.Second
 )
 
-// New makes the handler. It answers every path: those that are not the API's
-// with a 404 that clients can read.
+// New makes the handler. It answers every path; if the API does not have the
+// path, with a 404 that clients can read.
 func New(c Config) http.Handler {
 	c.AppendWait = cmp.Or(c.AppendWait, defaultAppendWait)
 	c.SigningWait = cmp.Or(c.SigningWait, defaultSigningWait)

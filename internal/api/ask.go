@@ -30,7 +30,7 @@ func (h *handler) ask(r *request, email string, es ...events.Event) error {
 	if h.RecipientDay == 0 {
 		return h.append(r, es...)
 	}
-	// Requests on their way are not in the database yet, and count too.
+	// Requests in progress are not in the database yet, and count, too.
 	others, done := h.asking.begin(db.Asked(r.account, email))
 	defer done()
 	wait := time.Second // if others have taken all that is left, until they are done
@@ -49,7 +49,7 @@ func (h *handler) ask(r *request, email string, es ...events.Event) error {
 	return tooManyEmails("this account has asked the person at Email to sign "+strconv.Itoa(h.RecipientDay)+" times within 24 hours", wait)
 }
 
-// asking counts the requests on their way that ask somebody to sign.
+// asking counts the requests in progress that ask somebody to sign.
 type asking struct {
 	mu sync.Mutex
 	n  map[string]int // by db.Asked; none is 0

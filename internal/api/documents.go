@@ -98,7 +98,7 @@ func (h *handler) update(r *request) (answer, error) {
 	return answer{http.StatusOK, h.document(r.route.generation, doc)}, nil
 }
 
-// remove is v2's DELETE: the document is canceled, and stays to be read.
+// remove is the DELETE of v2: it cancels the document, which can still be read.
 func (h *handler) remove(r *request) (answer, error) {
 	if _, err := h.own(r, r.document); err != nil {
 		return answer{}, err
@@ -109,9 +109,9 @@ func (h *handler) remove(r *request) (answer, error) {
 	return answer{status: http.StatusNoContent}, err
 }
 
-// append puts events on the log, one behind the other, and waits for what the
-// own database makes of each. Several are validated before the first is
-// appended. One alone is not: appending it validates it.
+// append appends events one after the other, and waits for this worker's
+// database to apply each. Several events are validated before the first is
+// appended; a single event is not, because appending validates it.
 func (h *handler) append(r *request, es ...events.Event) error {
 	for i, e := range es {
 		es[i] = e.By(workflow.WriterAPI)

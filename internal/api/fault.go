@@ -9,7 +9,7 @@ import (
 	"countersign/workflow"
 )
 
-// The codes of Twilio's error dictionary that are answered here.
+// The codes of Twilio's error dictionary that this API uses.
 const (
 	codeRequest     = 20001 // the request itself is wrong
 	codeAuth        = 20003
@@ -56,8 +56,8 @@ func bad(code int, format string, args ...any) *fault {
 	return newFault(http.StatusBadRequest, code, format, args...)
 }
 
-// notFound names the path that was asked for. Twilio leaves the version out of
-// it, and so names another path, which may be there.
+// notFound names the requested path. Twilio leaves out the version, and so
+// names a path that may exist.
 func notFound(path string) *fault {
 	if len(path) > 200 {
 		path = path[:200]
@@ -91,8 +91,8 @@ var parameters = []struct {
 	{"data.contact_phone_number", "ContactPhoneNumber", codePhone},
 }
 
-// invalid turns the fault of an event into the fault of the form that it was made
-// from.
+// invalid converts the fault of an event to the fault of the form from which
+// the event was made.
 func invalid(form *params, p *workflow.Problem) *fault {
 	for _, x := range parameters {
 		if rest, ok := strings.CutPrefix(p.Field, x.field); ok && (rest == "" || rest[0] == '[') {
@@ -102,7 +102,7 @@ func invalid(form *params, p *workflow.Problem) *fault {
 	return bad(codeRequest, "%s", p.Message)
 }
 
-// refused says why the rules turned an event down.
+// refused returns the fault for an event that the rules refused.
 func (h *handler) refused(r *request, p *workflow.Problem) error {
 	switch p.Code {
 	case workflow.CodeImmutable, workflow.CodeStatus, workflow.CodeRound:

@@ -10,14 +10,14 @@ import (
 
 const (
 	failureRate = 2               // failed authentications of an address a second
-	longestSlow = 2 * time.Second // that an answer is held back
-	maxSlowed   = 256             // answers held back at a time
+	longestSlow = 2 * time.Second // the longest delay of an answer
+	maxSlowed   = 256             // delayed answers at a time
 )
 
-// slow holds the answer to a failed authentication back, longer the more often
-// the address fails. It reports false with the time to wait if that is too long.
-// Valid credentials are never held back: secrets are too long to be guessed, and
-// this only limits the noise.
+// slow delays the answer to a failed authentication, the more often the address
+// fails the longer. If the delay would be too long, it reports false and the
+// time to wait. Requests with valid credentials are never delayed: secrets are
+// too long to be guessed, and this only limits the load.
 func (h *handler) slow(ctx context.Context, address string) (time.Duration, bool) {
 	wait := h.failures.Take(address, h.Now(), longestSlow)
 	switch {
@@ -41,7 +41,7 @@ func (h *handler) slow(ctx context.Context, address string) (time.Duration, bool
 	return 0, true
 }
 
-// address is where a request comes from, as far as limits go.
+// address returns the key of the limits for the address of a request.
 func (h *handler) address(r *http.Request) string {
 	if at := ratelimit.Address(r, h.Proxies); at.IsValid() {
 		return ratelimit.Key(at)

@@ -22,9 +22,9 @@ const (
 // filter is a parameter that chooses what is listed, as it goes into URLs.
 type filter struct{ name, value string }
 
-// paging is which page of a list is asked for. Pages hang on the sid of the
-// item next to them, so they stay what they are while items arrive; Page is
-// the client's own count and chooses nothing.
+// paging is which page of a list is asked for. A page is identified by the sid
+// of the item next to it, so it stays the same while items arrive. Page is only
+// the client's own count.
 type paging struct {
 	path    string
 	filters []filter
@@ -83,8 +83,8 @@ func cut[T any](g paging, items []T) (page []T, next, previous bool) {
 	return items, true, more && g.page > 0
 }
 
-// meta is how a list is paged through. All seven keys are always there:
-// clients ask for null, and fail on nothing at all.
+// meta has the paging of a list. All seven keys are always present: clients
+// expect null, and fail if a key is missing.
 type meta struct {
 	FirstPageURL    string  `json:"first_page_url"`
 	Key             string  `json:"key"`
@@ -120,7 +120,7 @@ func listed[T any](h *handler, g paging, read []T, sid func(T) workflow.SID, vie
 	return answer{http.StatusOK, l}
 }
 
-// pageURL is a whole URL: clients request it as it is.
+// pageURL returns an absolute URL: clients request it unchanged.
 func (h *handler) pageURL(g paging, page int, token string) string {
 	var b strings.Builder
 	b.WriteString(h.PublicURL + g.path + "?")
@@ -134,7 +134,7 @@ func (h *handler) pageURL(g paging, page int, token string) string {
 	return b.String()
 }
 
-// filters reads the parameters that choose; an empty one chooses nothing.
+// filters reads the filters; an empty one is ignored.
 func (p *params) filters(names ...string) (filters []filter, get func(string) string) {
 	values := make(map[string]string, len(names))
 	for _, name := range names {
@@ -169,8 +169,8 @@ func (h *handler) list(r *request) (answer, error) {
 		func(d workflow.Document) any { return h.document(r.route.generation, d) }), nil
 }
 
-// stored writes an email address as documents have it. No document has one that
-// is none.
+// stored returns an email address in the spelling of documents. No document has
+// an invalid address.
 func stored(email string) string {
 	if normal, ok := emailaddr.Normal(email); ok {
 		return normal

@@ -14,8 +14,8 @@ import (
 // maxBody is how many bytes a form may have: more than an event can hold.
 const maxBody = 256 << 10
 
-// params are the parameters of a request. The first fault found is kept; what
-// is asked after it does not matter.
+// params are the parameters of a request. The first fault is kept; what is read
+// after it is not used.
 type params struct {
 	values url.Values
 	where  string
@@ -38,15 +38,16 @@ func parseParams(text, where string) (*params, error) {
 	return &params{values: values, where: where}, nil
 }
 
-// checkType accepts the Content-Type of a form. A body without a Content-Type is
-// taken for a form.
+// checkType accepts the Content-Type of a form. A body without a Content-Type
+// counts as a form.
 func checkType(header http.Header) error {
 	given := header.Get("Content-Type")
 	if given == "" {
 		return nil
 	}
 	kind, attributes, err := mime.ParseMediaType(given)
-	// The type has no parameters, so one that cannot be read says nothing.
+	// The type has no parameters, so parameters that cannot be read are
+	// ignored.
 	readable := err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)
 	if !readable || kind != "application/x-www-form-urlencoded" || !isUTF8(attributes["charset"]) {
 		return newFault(http.StatusUnsupportedMediaType, codeRequest, "Content-Type must be application/x-www-form-urlencoded, in UTF-8")
@@ -91,7 +92,7 @@ func (p *params) one(name string) (value string, present bool) {
 	}
 }
 
-// required reads a parameter that has to be there.
+// required reads a parameter that must be given.
 func (p *params) required(name string) string {
 	value, present := p.one(name)
 	if !present {
@@ -104,7 +105,7 @@ func (p *params) missing(name string) {
 	p.fail(bad(codeRequest, "Missing required parameter %s in the %s", name, p.where))
 }
 
-// sids reads HostedNumberOrderSids; one given twice counts once.
+// sids reads HostedNumberOrderSids; duplicates count once.
 func (p *params) sids() []workflow.SID {
 	all := p.values["HostedNumberOrderSids"]
 	seen := make(map[string]bool, len(all))

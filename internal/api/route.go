@@ -58,7 +58,7 @@ var routes = []route{
 	{v2, "/{Sid}" + dependents, []operation{{"dependents", http.MethodGet, (*handler).dependents}}},
 }
 
-// find looks up a path, and the document that it names.
+// find looks up the route of a path, and the document that the path names.
 func find(path string) (*route, workflow.SID) {
 	for i := range routes {
 		r := &routes[i]

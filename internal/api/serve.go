@@ -28,7 +28,7 @@ type request struct {
 	user      workflow.SID // the account, or its API key, that the request was authenticated with
 	document  workflow.SID // that the path names
 	params    *params      // of the query or, for a POST, of the form
-	sequence  uint64       // the answer knows the log up to here; 0 before authentication
+	sequence  uint64       // the answer reflects the log up to this entry; 0 before authentication
 }
 
 // answer is what a client gets.
@@ -114,7 +114,7 @@ func (h *handler) fault(r *request, err error) *fault {
 	return unavailable("request id " + r.id)
 }
 
-// answer takes a request through everything that comes before its operation.
+// answer does everything that comes before the operation of a request.
 func (h *handler) answer(r *request) (answer, error) {
 	address := h.address(r.http)
 	if wait := h.addresses.Take(address, h.Now(), 0); wait > 0 {
@@ -205,7 +205,8 @@ func (h *handler) authenticate(r *request, address string) error {
 	return f
 }
 
-// catchUp waits until the own database knows the log as far as the client does.
+// catchUp waits until this worker's database has applied the log as far as the
+// client has seen it.
 func (h *handler) catchUp(r *request) error {
 	r.sequence = h.Progress.Position().Sequence
 	asked := r.http.Header.Values(headerMinSequence)

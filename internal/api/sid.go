@@ -22,8 +22,9 @@ func isSID(s, letters string) bool {
 	return err == nil
 }
 
-// newSID makes a document's sid: "PX" and a UUID of version 7 (RFC 9562, section
-// 5.7) in hex, so that documents made one after the other lie side by side.
+// newSID makes a document's sid: "PX" and a UUID of version 7 (RFC 9562,
+// section 5.7) in hex, so that documents made one after the other are next to
+// each other in the database.
 func newSID(now time.Time, random io.Reader) (workflow.SID, error) {
 	var u [16]byte
 	if _, err := io.ReadFull(random, u[6:]); err != nil {
@@ -100,11 +101,11 @@ func isKey(s string) bool {
 // requestID names a request in answers and in the log.
 func requestID(random io.Reader) string {
 	var b [16]byte
-	_, _ = io.ReadFull(random, b[:]) // an id of zeros would do
+	_, _ = io.ReadFull(random, b[:]) // an id of zeros is acceptable
 	return "RQ" + hex.EncodeToString(b[:])
 }
 
-// The headers of our own, in canonical form.
+// Our own headers, in canonical form.
 const (
 	headerRequestID   = "X-Request-Id"
 	headerSequence    = "X-Log-Sequence"

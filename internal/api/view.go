@@ -44,8 +44,8 @@ func addresses(list []string) []string {
 	return list
 }
 
-// order is what a dependent order has in both generations. What no event tells
-// is null.
+// order is what a dependent order has in both generations. What no event has
+// said is null.
 type order struct {
 	SID                    workflow.SID         `json:"sid"`
 	AccountSID             workflow.SID         `json:"account_sid"`
@@ -63,7 +63,7 @@ type order struct {
 	CCEmails               []string             `json:"cc_emails"`
 }
 
-// capabilities of a hosted number: an order is for messages, or it is none.
+// capabilities of a hosted number: an order is always for messages.
 type capabilities struct {
 	MMS   bool `json:"mms"`
 	SMS   bool `json:"sms"`

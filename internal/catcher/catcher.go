@@ -1,7 +1,7 @@
-// Package catcher is an SMTP server that takes every mail and delivers none.
-// What it caught can be looked at in a web inbox, read as JSON, and waited for.
-// A script can make it answer and misbehave like the mail servers of this
-// world, one step of the dialogue at a time.
+// Package catcher is an SMTP server that accepts every email and delivers none.
+// It shows them in a web inbox and as JSON, and tests can wait for them. A
+// script can decide each of its answers, to imitate how real mail servers
+// behave and misbehave.
 package catcher
 
 import (
@@ -16,13 +16,13 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// What is kept, in mails and in bytes. The oldest mails go first.
+// How many emails and bytes are kept. The oldest emails are dropped first.
 const (
 	keepMails = 10_000
 	keepBytes = 256 << 20
 )
 
-// What a client may send in one mail.
+// The limits of one email.
 const (
 	maxMailBytes  = 32 << 20
 	maxRecipients = 100 // the least that RFC 5321 section 4.5.3.1.8 allows
@@ -34,10 +34,10 @@ type Mail struct {
 	At                 time.Time // when its last byte came
 	From               string    // of the envelope (MAIL FROM); empty for bounces
 	To                 []string  // of the envelope (RCPT TO)
-	Subject, MessageID string    // decoded; the Message-ID as it stands, in angle brackets
+	Subject, MessageID string    // decoded; the Message-ID as written, in angle brackets
 	Header             mail.Header
 	Text, HTML         string // the first text/plain and text/html part, in UTF-8, lines ending in \n
-	Raw                []byte // as it came, not to be changed
+	Raw                []byte // unchanged; do not modify it
 }
 
 // Catcher is the server with what it caught. All methods may be called by

@@ -124,7 +124,7 @@ func (c *Catcher) find(query string) (found []Mail, kept, count int) {
 	return found, len(mails), count
 }
 
-// letter is the page of one mail.
+// letter is the page of one email.
 type letter struct {
 	Mail
 	View    string // "html", "text" or "source"

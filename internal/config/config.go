@@ -23,7 +23,7 @@ import (
 	"countersign/workflow"
 )
 
-// Config is the program's settings. Its text and its log value hide secrets.
+// Config is the program's settings. Its String and its LogValue hide secrets.
 type Config struct {
 	File    string // the file that was read; empty for none
 	DataDir string
@@ -36,11 +36,11 @@ type Config struct {
 	NATSKey       string        // PEM file
 	NATSListen    string        // host:port of the embedded server; empty for nowhere
 	NATSTokenFile string        // of the embedded server; empty: it wants no token
-	NATSSync      time.Duration // of the embedded server; 0 is with every write
+	NATSSync      time.Duration // of the embedded server; 0: every write
 	Replicas      int           // of the stream
 
-	// NATSInboxPrefix begins the subjects of answers; empty: the context's, or
-	// else the program's own.
+	// NATSInboxPrefix is the prefix of the subjects of answers; empty: the
+	// context's, or else the program's own.
 	NATSInboxPrefix string
 
 	SMTPURL          Secret
@@ -66,7 +66,7 @@ type Config struct {
 
 	SnapshotEvery  time.Duration // 0 is never
 	SnapshotKeep   int
-	Provider       string // who hosts the messages; empty: the name in MailFrom
+	Provider       string // name of the company that hosts the messages; empty: the name in MailFrom
 	SealCert       string // PEM file; set if and only if SealKey is
 	SealKey        string // PEM file
 	TSAURL         string // time-stamp authority; empty for none
@@ -88,8 +88,8 @@ type Config struct {
 	KeysFile     string
 
 	MailDocumentInterval time.Duration // between emails of a document to its signer; 0 for no limit
-	MailDocumentDay      int           // most of them in 24 hours; 0 for no limit
-	MailRecipientDay     int           // most by which an account asks one person to sign in 24 hours; 0 for no limit
+	MailDocumentDay      int           // maximum number of them in 24 hours; 0 for no limit
+	MailRecipientDay     int           // maximum number of emails by which an account asks one person to sign in 24 hours; 0 for no limit
 
 	TLSCert        string // PEM file; set if and only if TLSKey is, and never with Autocert
 	TLSKey         string // PEM file
@@ -109,7 +109,7 @@ const (
 	Hold   = "hold"
 )
 
-// How the signed letter gets to the signer and to cc.
+// How the signed letter is sent to the signer and to cc.
 const (
 	Attach  = "attach"
 	Link    = "link"
@@ -149,7 +149,7 @@ func (c Config) LogValue() slog.Value {
 // separated by commas. Convert it to a string to use it.
 type Secret string
 
-// String is the secret's schemes and hosts, or "(hidden)".
+// String returns the schemes and hosts of the URLs, or "(hidden)".
 func (s Secret) String() string {
 	var shown []string
 	for part := range strings.SplitSeq(string(s), ",") {
@@ -171,10 +171,10 @@ func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
 // MarshalText keeps encoding/json from showing the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Load reads the settings from flags that Flags has registered and that were parsed,
-// from the environment ("NAME=value" as in os.Environ; an empty value counts as
-// none) and from the file that one of these may name. The settings in need must not
-// be empty. The error joins all faults, one a line; it holds no secret.
+// Load reads the settings from parsed flags that Flags has registered, from the
+// environment ("NAME=value" as in os.Environ; an empty value counts as none)
+// and from the file that one of these may name. It fails if a setting in need
+// is empty. The error lists all faults, one on each line, and holds no secret.
 func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 	var c Config
 	rows := table(&c)
@@ -205,8 +205,8 @@ func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 	return c, errors.Join(append(faults, c.clashes(given)...)...)
 }
 
-// Rules are the settings that the rules decide by, as an event on the log holds
-// them, without the version.
+// Rules returns the settings that the rules decide by, in the form of the event
+// on the log, without the version.
 func (c Config) Rules() workflow.RulesActivated {
 	b := workflow.RulesActivated{ParkingLimitSeconds: int64(c.ParkingLimit / oneSecond), NotifyCC: c.NotifyCC}
 	t := workflow.Timers{
@@ -222,7 +222,7 @@ func (c Config) Rules() workflow.RulesActivated {
 	return b
 }
 
-// clashes lists settings that are valid one by one and not together. A setting that
+// clashes lists settings that are valid alone and not together. A setting that
 // could not be read is zero, and counts as given.
 func (c *Config) clashes(given map[string]bool) []error {
 	var faults []error

@@ -25,7 +25,7 @@ func parseMailbox(s string) (*mail.Address, error) {
 	return a, nil
 }
 
-// returnPath is a mailbox in whose local part {mail} may stand once, for the id
+// returnPath is a mailbox. Its local part may contain {mail} once, for the id
 // of each email.
 func returnPath(field *string) value {
 	return into(field, "mailbox", func(s string) (string, error) {

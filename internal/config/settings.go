@@ -19,7 +19,7 @@ type setting struct {
 	value
 }
 
-// Defaults that follow another setting.
+// Defaults that depend on another setting.
 const (
 	keysInDataDir     = "<data-dir>/keys"
 	tokenInDataDir    = "<data-dir>/nats-token"
@@ -29,7 +29,7 @@ const (
 // PublicURL is the default origin of links.
 const PublicURL = "http://127.0.0.1:8080"
 
-// configFile is the one setting that the file cannot have.
+// configFile is the only setting that the file cannot have.
 const configFile = "config"
 
 // table lists every setting, in the order of docs/configuration.md.
@@ -153,7 +153,7 @@ func loggingSettings(c *Config) []setting {
 	}
 }
 
-// envPrefix begins the name of every environment variable of ours.
+// envPrefix is the prefix of the names of our environment variables.
 const envPrefix = "COUNTERSIGN_"
 
 // env is the setting's environment variable.
@@ -182,9 +182,9 @@ func (s setting) fault(origin, text string, err error) error {
 }
 
 // Flags registers flags for the settings that are named, or for every setting
-// if none is. The flags only keep their values; Load checks them, together with
-// the environment and the file, which may have every setting. Flags panics if
-// there is no setting of a name.
+// if none is. The flags only store their values; Load checks them, together
+// with the environment and the file, which may have every setting. Flags panics
+// if no setting has one of the names.
 func Flags(fs *pflag.FlagSet, only ...string) {
 	rows := table(new(Config))
 	for _, name := range only {
@@ -199,7 +199,7 @@ func Flags(fs *pflag.FlagSet, only ...string) {
 	}
 }
 
-// IsSetting reports whether there is a setting of a name.
+// IsSetting reports whether there is a setting with this name.
 func IsSetting(name string) bool { return slices.Contains(names(table(new(Config))), name) }
 
 // flagValue implements pflag.Value.
@@ -209,7 +209,7 @@ func (v *flagValue) String() string     { return v.text }
 func (v *flagValue) Set(s string) error { v.text = s; return nil }
 func (v *flagValue) Type() string       { return v.kind }
 
-// Markdown is the table for docs/configuration.md.
+// Markdown returns the table for docs/configuration.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| flag, and key in the file | environment | default | what |\n| --- | --- | --- | --- |\n")

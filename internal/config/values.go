@@ -54,8 +54,8 @@ func word(field *string) value {
 
 var inboxSubject = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
-// inboxPrefix begins the subjects of answers. It must not be one of the log's own
-// subjects, or the answers would be stored as entries.
+// inboxPrefix is the prefix of the subjects of answers. It must not be one of
+// the log's own subjects, or the answers would be stored as entries.
 func inboxPrefix(field *string) value {
 	return into(field, "subject", func(s string) (string, error) {
 		log, _, _ := strings.Cut(workflow.SubjectPrefix, ".")
@@ -158,7 +158,7 @@ func duration(field *time.Duration, least time.Duration) value {
 	})
 }
 
-// upTo is a duration that is no longer than most.
+// upTo is a duration of at most most.
 func upTo(most time.Duration, field *time.Duration, least time.Duration) value {
 	v := duration(field, least)
 	parse := v.set

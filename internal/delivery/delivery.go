@@ -7,25 +7,26 @@ import (
 	"countersign/workflow"
 )
 
-// Result is what became of a mail.
+// Result is what happened to an email.
 type Result struct {
 	Outcome workflow.Outcome // Accepted, Rejected, Deferred or Unknown
 	Code    int              // the reply code of the server; 0 if it gave none
 	Reply   string           // the server's words, or what went wrong; every address in it is "<…>"
-	Stage   Stage            // how far the dialogue came; empty if it did not begin
+	Stage   Stage            // how far the dialogue got; empty if it did not begin
 
-	// Server says that the trouble is between us and the server: it is away, or it
-	// refuses what has nothing to do with the recipient. Every other mail would
-	// meet it too.
+	// Server says that the fault is between us and the server: the server is
+	// away, or refuses something that does not depend on the recipient. It
+	// would affect every other email, too.
 	Server bool
 	Alike  string // with Server: equal for replies that say the same
 
-	// Unsure says that a deferred mail was refused by a code that leaves open whom
-	// it is about: it should be tried once more soon, and then it is rejected.
+	// Unsure says that the email was refused with a code that does not tell
+	// whether it is about the recipient or about us: retry it once soon, and
+	// then reject it.
 	Unsure bool
 }
 
-// Stage is how far the dialogue with the mail server had come.
+// Stage is how far the dialogue with the mail server got.
 type Stage = string
 
 // The stages, in order. A reply belongs to the command that it answers.

@@ -19,17 +19,18 @@ import (
 )
 
 const (
-	few            = 4       // a batch takes longer than so many messages one by one
+	few            = 4       // maximum number of messages that are faster one by one than in a batch
 	maxAtomic      = 500     // messages in an atomic batch; the server takes 1,000
 	maxAtomicBytes = 4 << 20 // payload in an atomic batch
-	inFlight       = 64      // messages on their way one by one
+	inFlight       = 64      // messages in flight at a time, one by one
 	muteAfter      = 10 * time.Second
 )
 
 // Append appends an event and returns its sequence, once the log has
-// acknowledged it. It tries until ctx ends; then it fails with
+// acknowledged it. It retries until ctx ends; then it fails with
 // workflow.ErrUnavailable, and the event may be on the log or not. Two calls
-// with the same event append it twice: its identity makes it count once.
+// with the same event may append it twice; it counts once, because both entries
+// have the same identity.
 func (l *Log) Append(ctx context.Context, e events.Event) (uint64, error) {
 	m, err := e.Message()
 	if err != nil {
@@ -42,13 +43,14 @@ func (l *Log) Append(ctx context.Context, e events.Event) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// AppendOnce appends each event that is not on its subject yet. One that is
-// there is no error: whoever tries, and however often, there is one. What else
-// is on the subject proves nothing: the event is appended behind it. It returns
-// the largest sequence that the log acknowledged to this call, 0 if all were
-// there. An event that cannot be appended does not keep the others from being
-// appended; the error names them all. It tries until ctx ends, then it fails with
-// workflow.ErrUnavailable, and may be called again with the same events.
+// AppendOnce appends each event that is not on its subject yet. However many
+// workers try, and however often, each event is on the log once. If something
+// else is on the subject, the event is appended after it. AppendOnce returns
+// the largest sequence that the log acknowledged to this call, 0 if all events
+// were on the log already. If some events cannot be appended, the others are
+// appended all the same, and the error names the failed ones. It retries until
+// ctx ends, then it fails with workflow.ErrUnavailable, and may be called again
+// with the same events.
 func (l *Log) AppendOnce(ctx context.Context, es []events.Event) (last uint64, err error) {
 	msgs, err := onceEach(es)
 	errs := []error{err}
@@ -64,7 +66,7 @@ func (l *Log) AppendOnce(ctx context.Context, es []events.Event) (last uint64, e
 	return last, errors.Join(errs...)
 }
 
-// onceEach makes one message for each subject, that lands only while its
+// onceEach makes one message for each subject. The server stores it only if the
 // subject is empty.
 func onceEach(es []events.Event) (msgs []*nats.Msg, err error) {
 	subjects := make(map[string]bool, len(es))
@@ -85,7 +87,7 @@ func onceEach(es []events.Event) (msgs []*nats.Msg, err error) {
 	return msgs, errors.Join(errs...)
 }
 
-// atomicSize is how many of the messages go into one batch, at least one.
+// atomicSize returns how many of the messages go into one batch, at least one.
 func atomicSize(msgs []*nats.Msg) int {
 	bytes := 0
 	for i, m := range msgs {
@@ -112,8 +114,9 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 			return ack.Sequence, nil
 		case errors.As(err, &refusal):
 			answered = true
-			// It is refused as a whole: because of one message, or because the
-			// server takes no batch now. Single messages tell, or need no batch.
+			// The batch was refused as a whole: because of one message, or
+			// because the server takes no batch now. Appending the messages one
+			// by one works in both cases.
 			if now := time.Now(); judge(err) != taken && now.Unix()-l.saidBatch.Swap(now.Unix()) >= int64(foreignEvery.Seconds()) {
 				l.log.Warn("the server refused an atomic batch; such events are appended one by one", "events", len(msgs), "err", err)
 			}
@@ -127,7 +130,8 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 	}
 }
 
-// tryBatch publishes copies: the batch leaves its marks on what it is given.
+// tryBatch publishes copies, because publishing a batch changes the headers of
+// its messages.
 func (l *Log) tryBatch(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
@@ -142,7 +146,7 @@ func (l *Log) tryBatch(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.Bat
 }
 
 // appendEach appends messages one by one, several of them in flight at a time.
-// It tries them all, and returns every error.
+// It tries all of them, and returns every error.
 func (l *Log) appendEach(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
 	sequences, errs := make([]uint64, len(msgs)), make([]error, len(msgs))
 	var group errgroup.Group
@@ -186,14 +190,15 @@ func (l *Log) appendOne(ctx context.Context, m *nats.Msg) (uint64, error) {
 	}
 }
 
-// publish sends a message until the log has answered for good, or ctx ends;
-// then the error is workflow.ErrUnavailable. unsure means that an attempt went
-// unanswered, and may have landed whatever became of the others.
+// publish sends a message until the log gives a final answer or ctx ends; then
+// the error is workflow.ErrUnavailable. unsure means that an attempt got no
+// answer, and that the message may be on the log whatever the answers to the
+// other attempts were.
 //
-// Each message has a random Nats-Msg-Id, so that an attempt that is repeated
-// counts once. If the log calls it a duplicate all the same, the entry there is
-// read: unless it is this message, somebody has taken the id, and the message
-// is sent under another.
+// Each message has a random Nats-Msg-Id, so that repeated attempts are stored
+// once. If the log reports a duplicate, publish reads the entry that it names.
+// If that is another message, somebody has used the id, and publish sends the
+// message with a new id.
 func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, unsure bool, err error) {
 	trouble, attempt := nag{log: l.log, grace: muteAfter}, l.appends.begin()
 	answered := false
@@ -232,8 +237,8 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, 
 	}
 }
 
-// errUnread means that a message has landed, or another one with its
-// Nats-Msg-Id, and which of the two could not be read.
+// errUnread means that this message or another one with its Nats-Msg-Id is on
+// the log, and that the entry could not be read to find out which.
 var errUnread = errors.New("the entry that the log calls a duplicate cannot be read")
 
 // holds reports whether the entry at a sequence is the message.
@@ -260,15 +265,15 @@ func (l *Log) try(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
 	return l.broker.JS.PublishMsg(ctx, m)
 }
 
-// answer is the outcome of an attempt to publish.
+// answer is the result of an attempt to publish.
 type answer int
 
 const (
 	landed     answer = iota
-	taken             // the subject's last entry is not the expected one
-	refused           // and always will be
-	later             // it did not land, and may next time
-	unanswered        // it may have landed
+	taken             // the last entry on the subject is not the expected one
+	refused           // retrying cannot help
+	later             // it is not on the log; retry
+	unanswered        // it may be on the log
 )
 
 func judge(err error) answer {
@@ -282,8 +287,8 @@ func judge(err error) answer {
 			return taken
 		case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant, api.ErrorCode == codeDuplicateInProcess,
 			api.ErrorCode == codeAccountFull, api.Code >= 429:
-			// Another message on this subject is on its way, or the server, or
-			// the room that it gives the account, is not up to it at the moment.
+			// Another message on this subject is in flight, or the server or
+			// its limits for the account do not allow it at the moment.
 			return later
 		}
 		return refused

@@ -13,9 +13,9 @@ import (
 	"countersign/workflow"
 )
 
-// LastClaim returns the sequence of the last entry on the claims' subject, 0
-// before the first. It may be somebody else's, and no claim: whoever compares
-// sequences must know it all the same.
+// LastClaim returns the sequence of the last entry on the claims' subject, 0 if
+// there is none. The entry need not be a claim: somebody else may have had
+// something stored there.
 func (l *Log) LastClaim(ctx context.Context) (uint64, error) {
 	stream, err := l.stream(ctx)
 	if err != nil {
@@ -32,12 +32,12 @@ func (l *Log) LastClaim(ctx context.Context) (uint64, error) {
 }
 
 // Claim appends a claim, provided that the last claim on its subject is still
-// the one at sequence last, and returns the claim's sequence. Entries behind it
-// that are not claims do not count. Calling it again with the same event
-// returns the same. It fails with ErrLost if another claim came first, or came
-// after this one while its answer was lost; with ErrUncertain if ctx ends
-// before it is known; and with workflow.ErrUnavailable alone if the claim is
-// surely not on the log.
+// the one at sequence last, and returns the claim's sequence. Later entries
+// that are not claims do not count. A second call with the same event returns
+// the same sequence. Claim fails with ErrLost if another claim came first, or
+// if another claim followed this one while the answer was lost; with
+// ErrUncertain if ctx ends before the result is known; and with
+// workflow.ErrUnavailable alone if the claim is certainly not on the log.
 func (l *Log) Claim(ctx context.Context, e events.Event, last uint64) (uint64, error) {
 	seq, err := l.appendBehind(ctx, e, last)
 	if err != nil {
@@ -64,8 +64,9 @@ func (l *Log) appendBehind(ctx context.Context, e events.Event, last uint64) (ui
 		case err == nil && !ack.Duplicate:
 			return ack.Sequence, nil
 		case err == nil, judge(err) == taken:
-			// What is there may be this very event, whose answer was lost: sent
-			// again, a single server calls it taken and a cluster a duplicate.
+			// The last entry may be this event, if the answer to the first
+			// attempt was lost: for the second attempt a single server then
+			// reports a wrong last sequence, and a cluster a duplicate.
 		case unsure:
 			return 0, fmt.Errorf("%w: %w", ErrUncertain, err)
 		default:
@@ -83,7 +84,7 @@ func (l *Log) appendBehind(ctx context.Context, e events.Event, last uint64) (ui
 			return 0, fmt.Errorf("%w: look at what is on the subject: %w", ErrUncertain, err)
 		case other > 0 && other == newestOwn:
 			return other, nil
-		case other > 0, newest < last: // or the log has lost its tail
+		case other > 0, newest < last: // the second case: the log has lost its tail
 			return 0, ErrLost
 		}
 		if newest != expected {
@@ -96,10 +97,11 @@ func (l *Log) appendBehind(ctx context.Context, e events.Event, last uint64) (ui
 }
 
 var (
-	// ErrLost means that another claim landed first.
+	// ErrLost means that another claim was appended first.
 	ErrLost = fmt.Errorf("another claim came first: %w", workflow.ErrConflict)
 
-	// ErrUncertain means that a claim was sent and no answer came: it may
-	// be on the log, now or in a moment. Following the log tells.
+	// ErrUncertain means that a claim was sent and no answer came: it may be on
+	// the log, now or in a moment. The follower of the log will see it if it
+	// is.
 	ErrUncertain = fmt.Errorf("whether the claim landed is not known: %w", workflow.ErrUnavailable)
 )

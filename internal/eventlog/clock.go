@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// clock keeps the log's time. The servers' clocks stamp the entries, so only
-// they say how late it is; this machine's clock merely measures how long ago
-// they said so.
+// clock keeps the log's time. The servers' clocks give the timestamps of the
+// entries, so the log's time comes from them. This machine's clock only
+// measures the time since their last answer.
 type clock struct {
 	mu     sync.Mutex
 	newest time.Time // the largest timestamp of an entry
 	base   time.Time // the log's time at the instant at; zero while unknown
-	at     time.Time // read for its monotonic part only
+	at     time.Time // used only for its monotonic part
 	said   time.Time // what the server's clock said between the instants asked and heard; zero while unknown
 	asked  time.Time // read for its monotonic part only
 	heard  time.Time // the same
@@ -31,7 +31,8 @@ func (c *clock) carried() time.Time {
 	return c.base.Add(time.Since(c.at))
 }
 
-// entry takes in an entry's timestamp. An old entry changes nothing.
+// entry updates the clock from an entry's timestamp. An old entry changes
+// nothing.
 func (c *clock) entry(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,9 +44,10 @@ func (c *clock) entry(t time.Time) {
 	}
 }
 
-// server takes in what the server's clock says, in an answer to what was asked
-// at an instant. It may set the time back, to the newest entry at the furthest: a
-// server's clock that was wrong and has been put right is believed.
+// server updates the clock from the time in a server's answer to a question
+// that was asked at an instant. This may set the log's time back, but not
+// before the newest entry: a server's clock may have been wrong and then been
+// corrected.
 func (c *clock) server(t, asked time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,7 +58,8 @@ func (c *clock) server(t, asked time.Time) {
 	c.base, c.at = t, time.Now()
 }
 
-// stamp is what the server's clock says by now, wherever the newest entry's is.
+// stamp returns the present time of the server's clock, whatever the newest
+// entry's timestamp is.
 func (c *clock) stamp() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,9 +69,10 @@ func (c *clock) stamp() time.Time {
 	return c.said.Add(time.Since(c.heard))
 }
 
-// offset is how far wall is ahead of the server's clock, or behind it if it is
-// negative, and 0 if it may be neither: the server read its clock at some instant
-// between the question and the answer, and nobody knows when.
+// offset returns how far wall is ahead of the server's clock; negative if it is
+// behind. It is 0 if the difference is within the time between the question and
+// the answer, because the server may have read its clock at any instant between
+// them.
 func (c *clock) offset(wall time.Time) (ahead time.Duration, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -20,37 +20,36 @@ import (
 )
 
 // ConnectOptions say which NATS to connect to, and as whom. One of InProcess,
-// Context and URL names the server; with none of them it is NATS's default,
+// Context and URL names the server; if none is set, it is the default of NATS,
 // nats://127.0.0.1:4222.
 type ConnectOptions struct {
 	URL       string // several with commas; may hold user and password, which are never logged
 	Context   string // name of a context of the nats CLI, or the absolute path of its file
 	InProcess nats.InProcessConnProvider
 
-	Token                  string // of a server that wants one; never logged
+	Token                  string // for a server that requires one; never logged
 	Creds                  string // file with a user's JWT and seed
-	TLSCA, TLSCert, TLSKey string // PEM files; TLSCert and TLSKey go together
+	TLSCA, TLSCert, TLSKey string // PEM files; TLSCert and TLSKey must both be set or both be empty
 
-	// InboxPrefix begins the subjects on which answers come, such as
-	// _INBOX_countersign. If it is empty, it is the Context's inbox_prefix, or
-	// else DefaultInboxPrefix.
+	// InboxPrefix is the prefix of the subjects on which NATS answers, such as
+	// _INBOX_countersign. If it is empty, the inbox_prefix of Context is used,
+	// or else DefaultInboxPrefix.
 	InboxPrefix string
 
 	Name   string       // what the server shows for this connection
-	Logger *slog.Logger // is told when the connection is lost and found; nil for nowhere
+	Logger *slog.Logger // logs when the connection is lost and restored; may be nil
 }
 
 // DefaultInboxPrefix is the inbox prefix of Countersign's own user. It differs
-// from the _INBOX of other clients, so that a permission to subscribe to
-// _INBOX.> does not overhear what NATS answers to Countersign: entries of all
+// from the _INBOX of other clients, so that clients that may subscribe to
+// _INBOX.> cannot read the answers of NATS to Countersign: entries of all
 // accounts, snapshots and letters.
 const DefaultInboxPrefix = "_INBOX_countersign"
 
-// Connect connects to NATS. It returns at once if the server is away, and
-// keeps trying for as long as the connection is not closed; whoever uses the
-// connection must be able to wait. It fails only if the options are at
-// fault: a file that cannot be read, or whose secret other users can read or change, a
-// URL that is none.
+// Connect connects to NATS. If the server is away, it returns at once, and the
+// connection retries until it is closed; its users must be able to wait.
+// Connect fails only if the options are at fault: if a file cannot be read, if
+// other users can read or change a secret, or if a URL is invalid.
 func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {
 	if err := errors.Join(ctx.Err(), o.check()); err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -74,8 +73,8 @@ func Connect(ctx context.Context, o ConnectOptions) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// check finds what nats.go would only say when it has connected, which may be
-// never.
+// check finds faults that nats.go would report only after it has connected,
+// which may never happen.
 func (o ConnectOptions) check() error {
 	var errs []error
 	var named int
@@ -145,8 +144,9 @@ func (o ConnectOptions) options() []nats.Option {
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, time.Second),
-		// What is published while there is no connection fails at once and is
-		// tried again by us. Kept back, a claim would land when nobody waits for it.
+		// Without a buffer, publishing fails at once while there is no
+		// connection, and we retry. With a buffer, a claim could be published
+		// after its sender has given it up.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -158,7 +158,7 @@ func (o ConnectOptions) options() []nats.Option {
 			attempts.since = time.Time{}
 			log.Info("connected to NATS again", "server", nc.ConnectedServerName())
 		}),
-		// A context's options come before these.
+		// The options of the NATS context have been applied before these.
 		func(c *nats.Options) error {
 			return nats.CustomInboxPrefix(cmp.Or(o.InboxPrefix, c.InboxPrefix, DefaultInboxPrefix))(c)
 		},
@@ -182,8 +182,8 @@ func (o ConnectOptions) options() []nats.Option {
 	return opts
 }
 
-// complaint says what goes wrong with a connection: each trouble at once and,
-// while it lasts, every sayAgain. The client calls its handlers one at a time.
+// complaint logs what is wrong with a connection: each fault at once and, while
+// it lasts, every sayAgain. The client calls its handlers one at a time.
 type complaint struct {
 	log   *slog.Logger
 	msg   string
@@ -193,7 +193,7 @@ type complaint struct {
 
 const (
 	sayAgain = 30 * time.Second
-	sayMost  = 4 // troubles in that time: several servers may fail in turn, each in its own way
+	sayMost  = 4 // faults in that time: several servers may fail in turn, each in its own way
 )
 
 func (c *complaint) failed(nc *nats.Conn, err error) {
@@ -210,7 +210,7 @@ func (c *complaint) failed(nc *nats.Conn, err error) {
 	c.log.Warn(c.msg, "servers", strings.Join(nc.Servers(), ","), "err", err, "fix", fix(err))
 }
 
-// fix says what to check when NATS cannot be used.
+// fix returns what to check if NATS cannot be used.
 func fix(err error) string {
 	var host x509.HostnameError
 	var name *net.DNSError
@@ -232,8 +232,8 @@ func fix(err error) string {
 
 var errURL = errors.New("the URL must be like nats://host:4222, with special characters in a password percent-encoded")
 
-// withoutURL keeps a URL, and the password in it, out of an error. What is
-// wrong with a URL often quotes a part of it.
+// withoutURL removes a URL, which may have a password, from an error. Errors
+// about a URL often quote a part of it.
 func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {

@@ -9,8 +9,9 @@ import (
 	"countersign/workflow"
 )
 
-// Erased says that a document was erased. If a document is erased again to cover
-// later entries, the id differs because the last covered sequence differs.
+// Erased makes the event that says that a document was erased. If a document is
+// erased again to cover later entries, the id differs because the last covered
+// sequence differs.
 func Erased(at time.Time, b workflow.Erased) events.Event {
 	var last uint64
 	for _, e := range b.Entries {
@@ -23,8 +24,8 @@ func Erased(at time.Time, b workflow.Erased) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: b.AccountSID, Document: b.DocumentSID, What: "erased", Body: b}
 }
 
-// FromPending makes the event of an outbox row. All of it follows from the row, so
-// every worker appends the same bytes.
+// FromPending makes the event of a row of the outbox. It depends on the row
+// only, so that all workers append the same bytes.
 func FromPending(o workflow.PendingEvent) events.Event {
 	return events.Event{
 		ID: strings.TrimPrefix(o.Subject(), events.Prefix), Source: events.Source, Time: o.At,
@@ -32,18 +33,19 @@ func FromPending(o workflow.PendingEvent) events.Event {
 	}
 }
 
-// Claimed says that a worker is about to send emails.
+// Claimed makes the event that says that a worker is about to send emails.
 func Claimed(id string, at time.Time, b workflow.Claimed) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.claimed", Body: b}
 }
 
-// Settled has the outcomes of emails of a claim.
+// Settled makes the event with the outcomes of the emails of a claim.
 func Settled(id string, at time.Time, b workflow.Settled) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "mail.settled", Body: b}
 }
 
-// Discarded says that the refused event or dead letter at a sequence needs no more work. The
-// subject's account and document are "_" if that event's names none.
+// Discarded makes the event that closes the refused event or dead letter at a
+// sequence. Account and document are "_" if the subject of that event names
+// none.
 func Discarded(account, document workflow.SID, at time.Time, b workflow.Discarded) events.Event {
 	return FromPending(workflow.PendingEvent{
 		Account: nobodyIfEmpty(account, document), Document: nobodyIfEmpty(document, account),
@@ -58,13 +60,15 @@ func nobodyIfEmpty(sid, other workflow.SID) workflow.SID {
 	return sid
 }
 
-// Quarantined says that the entry at a sequence makes the program crash.
+// Quarantined makes the event that says that the entry at a sequence makes the
+// program crash.
 func Quarantined(at time.Time, b workflow.Quarantined) events.Event {
 	what := fmt.Sprintf("quarantined.%d", b.Sequence)
 	return events.Event{ID: events.Nobody + "." + what, Source: events.Source, Time: at, Account: events.Nobody, What: what, Body: b}
 }
 
-// RulesActivated switches every replica to a version of the rules.
+// RulesActivated makes the event that switches every replica to a version of
+// the rules and to settings.
 func RulesActivated(id string, at time.Time, b workflow.RulesActivated) events.Event {
 	return events.Event{ID: id, Source: events.Source, Time: at, Account: events.Nobody, What: "rules.activated", Body: b}
 }

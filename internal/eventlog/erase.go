@@ -53,7 +53,7 @@ func erasedUpTo(ctx context.Context, js jetstream.JetStream) (uint64, error) {
 	return last, nil
 }
 
-// Standing is what is on the log about one document.
+// Standing has what is on the log about one document.
 type Standing struct {
 	Entries  []workflow.ErasedEntry // all but the events of erasure, oldest first
 	Erasures []workflow.Entry       // oldest first
@@ -77,9 +77,9 @@ func (l *Log) Standing(ctx context.Context, sid workflow.SID) (s Standing, err e
 	return s, nil
 }
 
-// AppendErased appends an event of erasure, provided that the last one of its
-// document is still the one at sequence last, 0 for none. It fails with ErrLost
-// if another came first.
+// AppendErased appends an event of erasure, provided that the last event of
+// erasure of its document is still at sequence last, 0 for none. It fails with
+// ErrLost if another came first.
 func (l *Log) AppendErased(ctx context.Context, e events.Event, last uint64) (uint64, error) {
 	seq, err := l.appendBehind(ctx, e, last)
 	if err != nil {
@@ -88,9 +88,9 @@ func (l *Log) AppendErased(ctx context.Context, e events.Event, last uint64) (ui
 	return seq, nil
 }
 
-// Remove removes entries from the log and has the server overwrite their bytes on
-// its disks. An entry that is missing already is no error. Only entries that an
-// event of erasure lists may be removed.
+// Remove removes entries from the log and has the server overwrite their bytes
+// on its disks. An entry that has been removed before is no error. Only entries
+// that an event of erasure lists may be removed.
 func (l *Log) Remove(ctx context.Context, sequences []uint64) error {
 	stream, err := l.stream(ctx)
 	if err != nil {
@@ -123,15 +123,16 @@ const (
 	codeDeleteFailed jetstream.ErrorCode = 10057
 )
 
-// missing knows which entries are off the log because a document was erased.
+// missing knows which entries are missing on the log because a document was
+// erased.
 type missing struct {
 	log     *Log
 	upTo    uint64   // erasures up to here are known
-	removed []uint64 // what they list, sorted
+	removed []uint64 // the entries that they list, sorted
 }
 
-// look looks for the erasures that explain a hole. It returns those that it did
-// not know, and whether nothing else is missing.
+// look looks for the erasures that explain a gap. It returns those that are new
+// to it, and whether they explain the whole gap.
 func (m *missing) look(ctx context.Context, first, last uint64) (news []workflow.Entry, explained bool, err error) {
 	if m.explain(first, last) {
 		return nil, true, nil
@@ -150,8 +151,8 @@ func (m *missing) look(ctx context.Context, first, last uint64) (news []workflow
 	return news, m.explain(first, last), nil
 }
 
-// explain reports whether all of a hole is known to be removed, and forgets
-// what lies before it.
+// explain reports whether erasures explain all of a gap, and forgets removed
+// entries before it.
 func (m *missing) explain(first, last uint64) bool {
 	from, _ := slices.BinarySearch(m.removed, first)
 	m.removed = slices.Compact(m.removed[from:])

@@ -19,40 +19,40 @@ import (
 // position before the first entry; the other fields are empty then.
 type Position struct {
 	Sequence   uint64
-	Time       time.Time // the entry's timestamp; milliseconds are enough
+	Time       time.Time // the entry's timestamp; to the millisecond
 	ID, Source string    // the entry's identity, as Decode gives it
 	Stream     time.Time // when the stream was created, as Apply was told
 }
 
-// Batch is a run of entries, in the log's order, with holes if entries were
+// Batch is a series of entries in the log's order, with gaps if entries were
 // purged.
 type Batch struct {
 	Stream  time.Time        // when the stream was created
 	Entries []workflow.Entry // never empty
 
-	// Erasures are the events of erasure further on the log that explain the holes
-	// before the entries. A fold takes note of them first. Then it gets from a log
-	// without an erased document's entries to the state of a fold that applied
-	// those entries.
+	// Erasures are later events of erasure that explain the gaps before the
+	// entries. A fold must apply them first. Then it reaches the same state as
+	// a fold that applied the entries before they were removed.
 	Erasures []workflow.Entry
 }
 
-// Fold is what follows the log.
+// Fold is what the log is applied to.
 type Fold interface {
-	// Position answers with the last entry applied.
+	// Position returns the last applied entry.
 	Position(ctx context.Context) (Position, error)
 
-	// Apply takes in a batch of entries and makes the last of them the
-	// position, both or neither. A batch that has begun must be finished after the
-	// end of ctx; one that cannot begin yet is given up. After any other error
-	// nothing more is applied.
+	// Apply applies a batch of entries and makes the last of them the position,
+	// both or neither. If ctx ends, Apply must finish a batch that it has
+	// begun, and give up one that it has not. After any other error Follow
+	// ends.
 	Apply(ctx context.Context, b Batch) error
 
-	// Rewind is called when the log does not hold the position, because it
-	// lost its tail. It walks back through the entries applied, newest first,
-	// asks matches of each whether the log still holds it, makes the first that
-	// matches the position and answers with it. If none does it changes
-	// nothing and answers with workflow.ErrConflict. An error of matches ends it.
+	// Rewind is called if the log does not hold the position, because it lost
+	// its tail. It walks back through the applied entries from the newest one,
+	// asks matches whether the log still holds each, makes the first that
+	// matches the position, and returns it. If none matches, it changes nothing
+	// and fails with workflow.ErrConflict. It also ends with an error of
+	// matches.
 	Rewind(ctx context.Context, last uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error)
 }
 
@@ -63,12 +63,12 @@ const (
 	maxPullBytes  = 16 << 20 // must hold the largest message
 )
 
-// Follow reads the log from the fold's position on and has it applied, in
-// order, in batches, until ctx ends; then it returns nil, once the batch in
-// hand is applied. Whatever happens to the connection or the servers, it takes
-// up again from the position. It returns an error if starting again would
-// not help: Apply failed, the stream is unsafe (*UnsafeStreamError), the log and
-// the fold do not belong together (ErrGuard), or the connection was closed.
+// Follow reads the log from the fold's position and applies it to the fold, in
+// order, in batches. When ctx ends, it finishes the current batch and returns
+// nil. After any trouble with the connection or the servers it continues from
+// the position. It returns an error if continuing would not help: Apply failed,
+// the stream is unsafe (*UnsafeStreamError), the log and the fold do not belong
+// together (ErrGuard), or the connection was closed.
 func (l *Log) Follow(ctx context.Context, f Fold) error {
 	trouble := nag{log: l.log, grace: time.Second}
 	for again := (pause{}); ; {
@@ -97,8 +97,8 @@ type final struct{ error }
 
 func (e final) Unwrap() error { return e.error }
 
-// unlessEnded makes a fold's error final, unless the fold gave up because ctx has
-// ended.
+// unlessEnded makes an error of a fold final, unless the fold gave up because
+// ctx ended.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return err
@@ -111,12 +111,12 @@ var (
 	errSilent      = errors.New("entries went missing between the server and here")
 )
 
-// follow follows until something goes wrong, and reports whether it got to
-// apply anything.
+// follow follows the log until something goes wrong, and reports whether it
+// applied anything.
 func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
-	// Whatever was read before a reconnect may come from a log that has since
-	// lost its tail, so a run ends with the connection, and the guard comes
-	// first in the next.
+	// Entries that were read before a reconnect may be from a log that has lost
+	// its tail since. So a run ends with the connection, and the next run
+	// begins with the guard.
 	connection := l.broker.Conn.Stats().Reconnects
 	lost := l.broker.Conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer l.broker.Conn.RemoveStatusListener(lost)
@@ -167,9 +167,9 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	return applied, nil
 }
 
-// consume has the server send what comes after a sequence. It is what nats.go
-// calls an ordered consumer, but for one thing: that one starts itself again
-// whenever it likes, and we want the guard to run first.
+// consume has the server send the entries after a sequence. It works like an
+// ordered consumer of nats.go, with one difference: that consumer restarts
+// itself, and we must run the guard before.
 func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64) (jetstream.MessagesContext, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
@@ -179,7 +179,7 @@ func (l *Log) consume(ctx context.Context, stream jetstream.Stream, after uint64
 		AckPolicy:         jetstream.AckNonePolicy,
 		Replicas:          1,
 		MemoryStorage:     true,
-		InactiveThreshold: 30 * time.Second, // the server clears away what a run leaves behind
+		InactiveThreshold: 30 * time.Second, // the server removes consumers that a run has left behind
 	})
 	if err != nil {
 		return nil, fmt.Errorf("have entries after %d sent: %w", after, err)
@@ -203,11 +203,11 @@ type batch struct {
 }
 
 // read decodes messages into batches while the batch before is being applied.
-// It returns when ctx ends, or when it cannot tell what comes next.
+// It returns when ctx ends, or when messages are missing.
 func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after uint64, slot chan batch) error {
 	holes, removed := nag{log: l.log}, missing{log: l, upTo: after}
 	for n := uint64(1); ; n++ {
-		msg, err := msgs.Next() // ends when follow stops msgs
+		msg, err := msgs.Next() // fails when follow stops msgs
 		if err != nil {
 			return err
 		}
@@ -215,8 +215,9 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 		if err != nil {
 			return err
 		}
-		// The consumer numbers what it sends: a gap there is a message that got
-		// lost, a gap in the stream's sequence one that was purged.
+		// The consumer numbers what it sends: a gap in these numbers means that
+		// a message got lost. A gap in the stream's sequences means that an
+		// entry was purged.
 		if meta.Sequence.Consumer != n || meta.Sequence.Stream <= after {
 			return errSilent
 		}
@@ -248,8 +249,8 @@ func (l *Log) read(ctx context.Context, msgs jetstream.MessagesContext, after ui
 	}
 }
 
-// put adds an entry to the batch that waits in the slot, or begins one. It
-// waits only while that batch is full. It is the slot's only sender.
+// put adds an entry to the batch that waits in the slot, or begins a batch. It
+// waits only while that batch is full. Nothing else sends to the slot.
 func put(ctx context.Context, slot chan batch, ahead []workflow.Entry, e workflow.Entry, size int) error {
 	select {
 	case b := <-slot:

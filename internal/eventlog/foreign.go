@@ -18,17 +18,17 @@ import (
 // for nothing.
 const foreignWords = "another program has put an entry on a subject that only Countersign may use; the entry is ignored (docs/security.md);"
 
-// foreign counts such entries as the log is followed.
+// foreign counts such entries while the log is followed.
 type foreign struct {
 	count  atomic.Uint64
-	said   time.Time // when it was last spoken of; the follower's alone
+	said   time.Time // when they were last logged; only the follower uses it
 	unsaid int       // entries since then
 }
 
-// foreignEvery bounds how often the log file speaks of them.
+// foreignEvery bounds how often they are logged.
 const foreignEvery = 10 * time.Second
 
-// met counts an entry that the follower has read, if it is a foreign one.
+// met counts an entry that the follower has read, if it is foreign.
 func (f *foreign) met(e workflow.Entry, log *slog.Logger) {
 	if b, ok := e.Body.(workflow.Invalid); !ok || !b.Foreign {
 		return
@@ -41,7 +41,8 @@ func (f *foreign) met(e workflow.Entry, log *slog.Logger) {
 	}
 }
 
-// sayForeign warns of the entry behind which an event is appended.
+// sayForeign logs a warning about the foreign entry after which an event is
+// appended.
 func (l *Log) sayForeign(subject string, sequence uint64) {
 	l.log.Warn(foreignWords+" an event is appended behind it", "subject", subject, "sequence", sequence)
 }
@@ -55,7 +56,7 @@ func sameEvent(m *nats.Msg) func(events.Message) bool {
 	}
 }
 
-// sameType matches entries that are events of one of Countersign's own types.
+// sameType matches entries that are events of the given type.
 func sameType(typ string) func(events.Message) bool {
 	return func(m events.Message) bool {
 		e := events.Decode(m)
@@ -63,9 +64,9 @@ func sameType(typ string) func(events.Message) bool {
 	}
 }
 
-// standing looks at what is on a subject after a sequence. It returns the last
-// entry that matches, 0 if none does, and the last entry of all, 0 if the
-// subject is empty. It tries until ctx ends.
+// standing looks at the entries on a subject after a sequence. It returns the
+// last entry that matches, 0 if none does, and the last entry on the subject, 0
+// if it is empty. It retries until ctx ends.
 func (l *Log) standing(ctx context.Context, subject string, after uint64, matches func(events.Message) bool) (own, newest uint64, err error) {
 	for again := (pause{}); ; {
 		own, newest, err = l.look(ctx, subject, after, matches)

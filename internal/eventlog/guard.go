@@ -12,15 +12,16 @@ import (
 	"countersign/workflow"
 )
 
-// ErrGuard means that the log does not hold what the fold has applied, and
-// that going on would skip events. Somebody has to decide what is true.
+// ErrGuard means that the log does not hold what the fold has applied, and that
+// continuing would skip events. An operator has to decide which of the two is
+// right.
 var ErrGuard = errors.New("the log and the database do not belong together")
 
-// guard compares the fold's position with the log, and answers with the
-// sequence after which to follow. A log that lost its tail hands out the same
-// sequences again: whoever trusts the number alone skips events, silently. So
-// the entry itself is read back, and if it is another the fold goes back to
-// the newest entry that the log still holds.
+// guard compares the fold's position with the log, and returns the sequence
+// after which to follow. A log that lost its tail uses the same sequences
+// again; a follower that compares only numbers would skip events without
+// notice. So guard reads the entry itself, and if it differs, the fold goes
+// back to the newest entry that the log still holds.
 func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, error) {
 	pos, err := f.Position(context.WithoutCancel(ctx))
 	if err != nil {
@@ -58,7 +59,7 @@ func (l *Log) guard(ctx context.Context, f Fold) (jetstream.Stream, uint64, erro
 	return stream, pos.Sequence, nil
 }
 
-// compare says how the log differs from the position; "" if it does not.
+// compare returns how the log differs from the position; "" if it does not.
 func (l *Log) compare(ctx context.Context, stream jetstream.Stream, pos Position) (fault string, err error) {
 	info := stream.CachedInfo()
 	last, recreated := info.State.LastSeq, !sameInstant(info.Created, pos.Stream)
@@ -81,8 +82,8 @@ func (l *Log) compare(ctx context.Context, stream jetstream.Stream, pos Position
 		}
 		return "", nil
 	case !found && !recreated:
-		// Purged by subject, or up to here: the stream is the same one, and a
-		// sequence is never given out again within it.
+		// The entry was purged, alone or with those before it. The stream is
+		// the same, and a stream does not use a sequence twice.
 		l.log.Debug("the entry at the position was purged; going on", "position", pos.Sequence)
 		return "", nil
 	case recreated:
@@ -120,10 +121,10 @@ func (l *Log) rewind(ctx context.Context, stream jetstream.Stream, f Fold, pos P
 	return back, nil
 }
 
-// entryIs reports whether the stream has an entry at seq, and whether it is
-// the one with this time and identity, which may have been read before the
-// entry came into quarantine. Times are compared to the millisecond,
-// which is what a database may keep of them.
+// entryIs reports whether the stream has an entry at seq, and whether it has
+// this time and identity. The identity may have been read before the entry was
+// put into quarantine. Times are compared to the millisecond, which is the
+// precision of a database.
 func (l *Log) entryIs(ctx context.Context, stream jetstream.Stream, seq uint64, at time.Time, source, id string) (found, same bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
@@ -143,15 +144,15 @@ func (l *Log) entryIs(ctx context.Context, stream jetstream.Stream, seq uint64, 
 
 func sameInstant(a, b time.Time) bool { return a.UnixMilli() == b.UnixMilli() }
 
-// watchEvery is how often the stream is looked at while it is followed: what
-// somebody does to it makes no sound.
+// watchEvery is how often the stream is checked while it is followed: NATS does
+// not notify us of changes to it.
 const watchEvery = 2 * time.Second
 
 // errReplaced means that the stream was removed and created again.
 var errReplaced = errors.New("the stream was created again while it was followed")
 
-// watch looks at the stream until ctx ends, and answers when it is not what
-// it was: removed, created again, or given settings that could lose events.
+// watch checks the stream until ctx ends. It fails if the stream was removed or
+// created again, or has got settings that could lose events.
 func (l *Log) watch(ctx context.Context, created time.Time) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -160,7 +161,7 @@ func (l *Log) watch(ctx context.Context, created time.Time) error {
 		case <-tick.C:
 		case <-ctx.Done():
 		}
-		if ctx.Err() != nil { // both may have come
+		if ctx.Err() != nil { // both channels may be ready
 			return nil
 		}
 		stream, err := l.stream(ctx)
@@ -173,13 +174,13 @@ func (l *Log) watch(ctx context.Context, created time.Time) error {
 	}
 }
 
-// begins fails if the log begins behind the entry after a sequence: what was
-// between is gone, and cannot be passed over.
+// begins fails if the log does not have the entry after a sequence any more:
+// the entries up to its first one are gone, and must not be skipped.
 func begins(stream jetstream.Stream, after uint64) error {
 	first := stream.CachedInfo().State.FirstSeq
 	if first <= after+1 {
 		return nil
 	}
-	return final{fmt.Errorf("%w: the log begins at entry %d, the database ends at %d, and the entries between were purged: start from a snapshot of the database that reaches to %d or further (countersign snapshot --list)",
+	return final{fmt.Errorf("%w: the log begins at entry %d, the database ends at %d, and the entries between were purged: start from a snapshot of the database that reaches to %d or further (countersign snapshot list)",
 		ErrGuard, first, after, first-1)}
 }

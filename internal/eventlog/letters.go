@@ -16,20 +16,20 @@ import (
 // beside the log and with as many replicas.
 const LettersBucket = "AUTHDOCS_LETTERS"
 
-// letterWait is how long one letter's way to the store or back may take, where
-// ctx allows longer.
+// letterWait bounds the time to store or read one letter, even if ctx allows
+// more.
 const letterWait = 10 * time.Second
 
-// LetterName is where a signed letter is kept: its document, and the hex digits
-// of its digest.
+// LetterName returns the name of a signed letter in the store: its document,
+// and the hex digits of its digest.
 func LetterName(document workflow.SID, digest string) string {
 	return string(document) + "/" + digest[len("sha256:"):]
 }
 
-// PutLetter keeps a letter, and returns once the store has all of it. Keeping
-// the same bytes under the same name again changes nothing. What fails is
-// workflow.ErrUnavailable, unless the store has settings that could lose
-// letters.
+// PutLetter stores a letter, and returns once the store has all of it. Storing
+// the same bytes under the same name again changes nothing. It fails with
+// workflow.ErrUnavailable, or with another error if the store has settings that
+// could lose letters.
 func (l *Log) PutLetter(ctx context.Context, name string, letter []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, letterWait)
 	defer cancel()
@@ -51,9 +51,8 @@ func (l *Log) PutLetter(ctx context.Context, name string, letter []byte) error {
 	return nil
 }
 
-// Letter reads a letter back, whole and as it was kept. It fails with
-// workflow.ErrNotFound if there is none of that name, and otherwise with
-// workflow.ErrUnavailable.
+// Letter reads a stored letter. It fails with workflow.ErrNotFound if there is
+// none of that name, and otherwise with workflow.ErrUnavailable.
 func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, letterWait)
 	defer cancel()
@@ -61,7 +60,7 @@ func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 	var letter []byte
 	if err == nil {
 		err = withObject(ctx, l.broker.JS, LettersBucket, name, func() (err error) {
-			letter, err = store.GetBytes(ctx, name) // checks the digest that the store has of it
+			letter, err = store.GetBytes(ctx, name) // checks the bytes by the digest in the store
 			return err
 		})
 	}
@@ -75,9 +74,9 @@ func (l *Log) Letter(ctx context.Context, name string) ([]byte, error) {
 }
 
 // RemoveLetters removes every letter of a document from the store, and has the
-// server overwrite their bytes; so it does with what uploads that were cut off
-// more than an hour ago have left, whosever it is. Where there is nothing that
-// is no error.
+// server overwrite their bytes. It also removes what any upload that broke off
+// more than an hour ago has left. If there is nothing to remove, that is no
+// error.
 func (l *Log) RemoveLetters(ctx context.Context, document workflow.SID) error {
 	kept, err := listObjects(ctx, l.broker.JS, LettersBucket)
 	if err != nil {
@@ -94,11 +93,11 @@ func (l *Log) RemoveLetters(ctx context.Context, document workflow.SID) error {
 	return sweep(ctx, l.broker.JS, LettersBucket)
 }
 
-// letters looks up the store, or makes it if it is missing.
+// letters looks up the store, or creates it if it is missing.
 func (l *Log) letters(ctx context.Context) (jetstream.ObjectStore, error) {
 	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		// Of several workers that do so at once all make the same.
+		// If several workers do so at once, they all create the same store.
 		store, err = l.broker.JS.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
 			Bucket: LettersBucket, Description: "Signed letters of authorization: their bytes",
 			Storage: jetstream.FileStorage, Replicas: l.replicas,

@@ -17,41 +17,41 @@ import (
 	"countersign/workflow"
 )
 
-// Log is the stream that everything is written to and read from. Its methods
-// may be called by several goroutines at once.
+// Log is the client of the stream of events. Several goroutines may call its
+// methods at once.
 type Log struct {
 	broker   Broker
 	replicas int
 	log      *slog.Logger
 	clock    clock
 	last     atomic.Uint64
-	found    atomic.Pointer[jetstream.Stream] // as it was looked up last; nil before
+	found    atomic.Pointer[jetstream.Stream] // from the last look-up; nil before the first
 	foreign  foreign
 	takenIDs atomic.Uint64 // see Stats
 	appends  appends
 
-	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds: the log file tells of a run of refusals once
+	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds; a series of refusals is logged once
 
-	quarantine atomic.Pointer[map[uint64]bool] // entries that make the program crash; nil until they were looked up
+	quarantine atomic.Pointer[map[uint64]bool] // entries that make the program crash; nil until they have been looked up
 }
 
-// Stats is what the log knows of itself without asking the server.
+// Stats is what the client knows without asking the server.
 type Stats struct {
 	Last       uint64 // the last entry's sequence, as of the last Tail or entry read
 	Reconnects uint64
-	Foreign    uint64 // entries read since Open that somebody else has put on subjects of Countersign's own
+	Foreign    uint64 // entries read since Open that others have put on subjects of Countersign
 	TakenIDs   uint64 // events appended again since Open because somebody else had used their Nats-Msg-Id
 }
 
-// answerWait is how long one request waits for its answer before it is made
-// again. An election takes 4 to 9 s, so some requests are made several times.
+// answerWait is how long one request waits for its answer before it is
+// repeated. An election takes 4 to 9 s, so some requests are made several
+// times.
 const answerWait = 3 * time.Second
 
-// Open opens the log. It makes the stream if it is missing, and waits for
-// NATS as long as ctx lives. It fails with an *UnsafeStreamError if the
-// stream is there with settings that could lose events, and with
-// workflow.ErrUnavailable if ctx ends first. The connection stays the
-// caller's, to be closed after the log's last use.
+// Open opens the log. It creates the stream if it is missing, and waits for
+// NATS until ctx ends. It fails with an *UnsafeStreamError if the stream has
+// settings that could lose events, and with workflow.ErrUnavailable if ctx ends
+// first. The caller closes the connection after the last use of the log.
 func Open(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
 	broker, err := connected(nc)
 	if err != nil {
@@ -66,9 +66,9 @@ func OpenOn(ctx context.Context, broker Broker, replicas int, log *slog.Logger) 
 }
 
 // Reopen opens the log as Open does, for a fold that has applied entries up to
-// position. If that is above 0 it makes no stream: the one that is missing was
-// removed, or the server is another one, and an empty stream would hide that. It
-// says so, and waits until the stream is there.
+// position. If that is above 0, Reopen does not create the stream: if it is
+// missing, it was removed, or the server is another one, and an empty stream
+// would hide that. Reopen logs this and waits until the stream is there.
 func Reopen(ctx context.Context, nc *nats.Conn, replicas int, position uint64, log *slog.Logger) (*Log, error) {
 	if position == 0 {
 		return Open(ctx, nc, replicas, log)
@@ -86,11 +86,11 @@ func Reopen(ctx context.Context, nc *nats.Conn, replicas int, position uint64, l
 // errMissing means that there is no stream on the server.
 var errMissing = fmt.Errorf("there is no stream %s on this server", events.StreamName)
 
-// restoreIt is how a stream comes back.
+// restoreIt says how to restore a missing stream.
 const restoreIt = "restore the stream from a backup (nats stream restore DIR), and work goes on by itself"
 
-// Find opens the log as Open does, but makes no stream: if there is none it
-// fails with workflow.ErrNotFound.
+// Find opens the log as Open does, but does not create the stream: if it is
+// missing, Find fails with workflow.ErrNotFound.
 func Find(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*Log, error) {
 	broker, err := connected(nc)
 	if err != nil {
@@ -101,8 +101,7 @@ func Find(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*
 	})
 }
 
-// open waits until the stream is there. missing is asked what to do if it
-// is not.
+// open waits until the stream is there. It calls missing if it is not.
 func open(ctx context.Context, l *Log, missing func(*Log, context.Context) error) (*Log, error) {
 	waiting := nag{log: l.log}
 	for pause := (pause{}); ; {
@@ -125,7 +124,7 @@ func open(ctx context.Context, l *Log, missing func(*Log, context.Context) error
 	}
 }
 
-// hopeless reports whether asking again would bring the same answer.
+// hopeless reports whether retrying would give the same error.
 func hopeless(err error) bool {
 	var unsafe *UnsafeStreamError
 	var api *jetstream.APIError
@@ -152,7 +151,7 @@ const (
 	codeDuplicateInProcess   jetstream.ErrorCode = 10158
 )
 
-// stream asks for the stream as it is now, and checks it.
+// stream asks the server for the stream, and checks its settings.
 func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
@@ -175,8 +174,9 @@ func (l *Log) stream(ctx context.Context) (jetstream.Stream, error) {
 	return stream, nil
 }
 
-// handle is the stream to read single messages from. It was looked up before,
-// if there was a before: a look asks the server, and reading needs no look.
+// handle returns the stream for reading single messages. It reuses the last
+// look-up if there was one, because a look-up costs a request, and reading
+// needs no current settings.
 func (l *Log) handle(ctx context.Context) (jetstream.Stream, error) {
 	if found := l.found.Load(); found != nil {
 		return *found, nil
@@ -188,7 +188,8 @@ func (l *Log) create(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*answerWait)
 	defer cancel()
 	if _, err := l.broker.JS.CreateStream(ctx, streamConfig(l.replicas)); err != nil {
-		// Another worker may have been quicker; then the next look finds its stream.
+		// Another worker may have created it first; then the next look-up finds
+		// it.
 		return fmt.Errorf("make stream %s: %w", events.StreamName, err)
 	}
 	l.log.Info("made the log's stream", "stream", events.StreamName, "replicas", l.replicas)
@@ -196,8 +197,8 @@ func (l *Log) create(ctx context.Context) error {
 	return err
 }
 
-// Tail answers with the sequence of the last entry on the log, 0 if there
-// is none, and sets the log's clock. It asks once; what fails is
+// Tail returns the sequence of the last entry on the log, 0 if there is none,
+// and sets the log's clock. It asks once, and fails with
 // workflow.ErrUnavailable.
 func (l *Log) Tail(ctx context.Context) (uint64, error) {
 	stream, err := l.stream(ctx)
@@ -207,23 +208,23 @@ func (l *Log) Tail(ctx context.Context) (uint64, error) {
 	return stream.CachedInfo().State.LastSeq, nil
 }
 
-// Now is the log's time: the server's clock as it was last heard, or the
-// newest entry's timestamp if that is later, and the time passed since on the
-// local monotonic clock. What this machine takes for the time of day has no
-// part in it.
+// Now returns the log's time: the time in the server's last answer or the
+// timestamp of the newest entry, whichever is later, plus the time since then
+// on the local monotonic clock. It does not depend on this machine's wall
+// clock.
 func (l *Log) Now() time.Time { return l.clock.now() }
 
-// Stamp is the time that the server would stamp an entry with by now, as far as
-// is known. If Now stays with the newest entry, which a clock that was ahead
-// has stamped, Stamp is behind it.
+// Stamp returns the timestamp that the server would give to an entry now, as
+// far as is known. It can be earlier than Now, if the newest entry has a
+// timestamp of a clock that was ahead.
 func (l *Log) Stamp() time.Time { return l.clock.stamp() }
 
-// Offset is how far a clock that shows wall is ahead of the servers' clocks, or
-// behind them if it is negative. It is 0 if the difference is within what an
-// answer's way takes. known is false until a server has been heard.
+// Offset returns how far a clock that shows wall is ahead of the servers'
+// clocks; negative if it is behind. It is 0 if the difference is within the
+// time that an answer takes. known is false until a server has answered.
 func (l *Log) Offset(wall time.Time) (ahead time.Duration, known bool) { return l.clock.offset(wall) }
 
-// Stats returns what there is to know without asking the server.
+// Stats returns what is known without asking the server.
 func (l *Log) Stats() Stats {
 	return Stats{Last: l.last.Load(), Reconnects: l.broker.Conn.Stats().Reconnects, Foreign: l.foreign.count.Load(), TakenIDs: l.takenIDs.Load()}
 }
@@ -246,10 +247,10 @@ func (l *Log) saw(seq uint64, at time.Time) {
 	}
 }
 
-// pause grows with each wait, from 100 ms to 2 s.
+// pause is a wait that grows from 100 ms to 2 s.
 type pause struct{ next time.Duration }
 
-// wait waits, and reports whether ctx still lives.
+// wait waits, and reports whether ctx has not ended.
 func (p *pause) wait(ctx context.Context) bool {
 	p.next = min(max(2*p.next, 100*time.Millisecond), 2*time.Second)
 	select {
@@ -259,12 +260,12 @@ func (p *pause) wait(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// nag says of a trouble that it lasts: once after a grace, then every 30 s.
+// nag logs that a fault lasts: once after a grace period, then every 30 s.
 type nag struct {
 	log   *slog.Logger
 	grace time.Duration
-	since time.Time // when the trouble began
-	said  time.Time // when it was last spoken of
+	since time.Time // when the fault began
+	said  time.Time // when it was last logged
 }
 
 func (n *nag) warn(msg string, err error) {
@@ -279,9 +280,10 @@ func (n *nag) warn(msg string, err error) {
 	n.log.Warn(msg, "for", now.Sub(n.since).Round(time.Second).String(), "err", err)
 }
 
-// away says why a request has no answer, as far as the connection knows: that
-// there is none, or that the server forbids what was asked. The buffer for the
-// time without a connection has no room, so that a request fails at once then.
+// away returns why a request has no answer, as far as the connection knows:
+// there is no connection, or the server forbids the request. We disable the
+// reconnect buffer, so that a request fails at once while there is no
+// connection.
 func (l *Log) away(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) {
 		err = nats.ErrDisconnected
@@ -297,7 +299,8 @@ func (l *Log) away(err error) error {
 	return err
 }
 
-// Broker is NATS as the log sees it: a connection, or a model of one.
+// Broker is the part of NATS that the log needs: a connection, or the model of
+// one in the simulation.
 type Broker struct {
 	Conn Conn
 	JS   jetstream.JetStream
@@ -305,23 +308,24 @@ type Broker struct {
 	// Batch publishes messages all or none, as jetstreamext.PublishMsgBatch does.
 	Batch func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error)
 
-	// LastError is the connection's last trouble, nil for none: that the server
-	// refuses it, or forbids something. It is nil in a model.
+	// LastError returns the connection's last error, for example that the
+	// server refuses it or forbids something; nil if there is none. The field
+	// is nil in a model.
 	LastError func() error
 
-	// NewID makes a Nats-Msg-Id for a message that nobody can predict; nil for a
-	// random one.
+	// NewID makes a Nats-Msg-Id that nobody can predict for a message; nil for
+	// a random one.
 	NewID func(m *nats.Msg) string
 }
 
-// Conn says how the connection fares. *nats.Conn is one.
+// Conn tells the state of the connection. *nats.Conn implements it.
 type Conn interface {
 	Stats() nats.Statistics
 	StatusChanged(statuses ...nats.Status) chan nats.Status
 	RemoveStatusListener(listener chan nats.Status)
 }
 
-// connected is the broker behind a connection.
+// connected returns the broker of a connection.
 func connected(nc *nats.Conn) (Broker, error) {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
 	return Broker{Conn: nc, JS: js, LastError: nc.LastError, Batch: func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {

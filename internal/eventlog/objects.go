@@ -14,8 +14,8 @@ import (
 )
 
 // removeObject removes an object's chunks from its bucket's stream, and then
-// the object; one that is not there is no error. Deleting the object alone
-// would leave its bytes on the disk for as long as newer chunks share their
+// the object. It does not fail if there is no such object. Deleting only the
+// object would leave its bytes on the disk while newer chunks share the same
 // file.
 func removeObject(ctx context.Context, js jetstream.JetStream, in, name string) error {
 	bucket, err := js.ObjectStore(ctx, in)
@@ -55,16 +55,15 @@ func removeChunks(ctx context.Context, js jetstream.JetStream, stream jetstream.
 	return read(ctx, js, stream.CachedInfo().Config.Name, chunks, func(m events.Message) error { return removeOne(ctx, stream, m.Sequence) })
 }
 
-// metaOf is the subject on which a bucket keeps what it knows of an object
-// (ADR-20).
+// metaOf is the subject of the metadata of an object in a bucket (ADR-20).
 func metaOf(in, name string) string {
 	return "$O." + in + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
 }
 
-// removeForeign removes messages that are no object's from where a bucket keeps
-// what it knows of its objects. As on the log, anybody who may publish one event
-// can have something stored there: it would hide the object whose place it
-// takes. What was there before counts again.
+// removeForeign removes messages that are not metadata from a subject of
+// metadata. As on the log, anybody who may publish one event can have something
+// stored there, which hides the metadata before it. Once it is removed, the
+// metadata before it counts again.
 func removeForeign(ctx context.Context, js jetstream.JetStream, in, subject string) error {
 	stream, err := js.Stream(ctx, "OBJ_"+in)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -91,7 +90,8 @@ func removeForeign(ctx context.Context, js jetstream.JetStream, in, subject stri
 	return nil
 }
 
-// listObjects lists the objects of a bucket; none if there is no bucket.
+// listObjects lists the objects of a bucket. It lists none if there is no
+// bucket.
 func listObjects(ctx context.Context, js jetstream.JetStream, in string) ([]*jetstream.ObjectInfo, error) {
 	if err := removeForeign(ctx, js, in, "$O."+in+".M.>"); err != nil {
 		return nil, err
@@ -107,9 +107,9 @@ func listObjects(ctx context.Context, js jetstream.JetStream, in string) ([]*jet
 	return list, err
 }
 
-// objectInfo reads what a bucket knows of an object. It fails with
+// objectInfo reads the metadata of an object. It fails with
 // jetstream.ErrBadObjectMeta if somebody else's message is in its place, which
-// nats.go takes for an object without a name.
+// nats.go would return as an object without a name.
 func objectInfo(ctx context.Context, bucket jetstream.ObjectStore, name string) (*jetstream.ObjectInfo, error) {
 	info, err := bucket.GetInfo(ctx, name)
 	if err == nil && info.NUID == "" {
@@ -118,8 +118,8 @@ func objectInfo(ctx context.Context, bucket jetstream.ObjectStore, name string) 
 	return info, err
 }
 
-// withObject runs what needs an object's information, and once more if somebody
-// else's message was in its place.
+// withObject runs a function that needs the metadata of an object. If somebody
+// else's message is in its place, it removes that and runs the function again.
 func withObject(ctx context.Context, js jetstream.JetStream, in, name string, run func() error) error {
 	err := run()
 	if errors.Is(err, jetstream.ErrBadObjectMeta) {
@@ -133,8 +133,8 @@ func withObject(ctx context.Context, js jetstream.JetStream, in, name string, ru
 // uploadWait is longer than any upload takes.
 var uploadWait = time.Hour
 
-// sweep removes the chunks in a bucket that belong to no object: an interrupted
-// upload leaves them.
+// sweep removes the chunks in a bucket that belong to no object: an upload that
+// broke off leaves them.
 func sweep(ctx context.Context, js jetstream.JetStream, in string) error {
 	stream, err := js.Stream(ctx, "OBJ_"+in)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -142,7 +142,8 @@ func sweep(ctx context.Context, js jetstream.JetStream, in string) error {
 	}
 	var info *jetstream.StreamInfo
 	if err == nil {
-		// List the chunks before the objects: a new object's chunks are then not removed.
+		// List the chunks first, so that an object whose upload ends meanwhile
+		// is in the list of objects.
 		info, err = stream.Info(ctx, jetstream.WithSubjectFilter(chunksOf(in, ">")))
 	}
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 )
 
 // ProbeEntry reads the log's last entry, once. It fails with
-// workflow.ErrUnavailable if the log does not answer until ctx ends; a log without
-// entries is no fault.
+// workflow.ErrUnavailable if the log does not answer until ctx ends; an empty
+// log is no error.
 func (l *Log) ProbeEntry(ctx context.Context) error {
 	stream, err := l.handle(ctx)
 	if last := l.last.Load(); err == nil && last > 0 {
 		_, err = stream.GetMsg(ctx, last)
-		if errors.Is(err, jetstream.ErrMsgNotFound) { // it was erased, or the log is empty again
+		if errors.Is(err, jetstream.ErrMsgNotFound) { // the entry was erased, or the log has become empty
 			err = nil
 		}
 	}
@@ -30,9 +30,10 @@ func (l *Log) ProbeEntry(ctx context.Context) error {
 }
 
 // ProbeLetters asks whether the object store of letters has a letter of a name.
-// It fails with workflow.ErrNotFound if the store or the letter is gone, and with
-// workflow.ErrUnavailable if there is no answer until ctx ends. Without a name it
-// asks whether the store answers; one that has not been made is no fault then.
+// It fails with workflow.ErrNotFound if the store or the letter is gone, and
+// with workflow.ErrUnavailable if there is no answer until ctx ends. If name is
+// empty, it asks whether the store answers; then it is no error if the store
+// does not exist yet.
 func (l *Log) ProbeLetters(ctx context.Context, name string) error {
 	store, err := l.broker.JS.ObjectStore(ctx, LettersBucket)
 	if err == nil && name != "" {
@@ -52,12 +53,12 @@ func (l *Log) ProbeLetters(ctx context.Context, name string) error {
 	return fmt.Errorf("%w: %w", workflow.ErrUnavailable, l.away(err))
 }
 
-// forgetAfter is how long an append counts as failed that nobody tries any more:
-// if nothing else has to be appended, nothing would ever show that the log takes
-// appends again.
+// forgetAfter is how long an append counts as failed after it was given up.
+// Without this limit it would count until the next append, which may never
+// come.
 const forgetAfter = 5 * time.Minute
 
-// appends keeps which appends the log has not acknowledged.
+// appends has the appends that the log has not acknowledged.
 type appends struct {
 	mu      sync.Mutex
 	pending map[*appending]bool
@@ -65,13 +66,13 @@ type appends struct {
 	ended   time.Time  // when the newest such was given up
 }
 
-// appending is an append that is tried until the log answers.
+// appending is an append that is retried until the log answers.
 type appending struct {
 	since time.Time
 	err   error // of the last attempt; nil before the first has failed
 }
 
-// begin notes an append that begins.
+// begin records the start of an append.
 func (a *appends) begin() *appending {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,14 +84,14 @@ func (a *appends) begin() *appending {
 	return p
 }
 
-// failing notes that an attempt has failed, and another follows.
+// failing records that an attempt has failed, and that another follows.
 func (a *appends) failing(p *appending, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.err = err
 }
 
-// end notes that the log has answered, or that the append was given up.
+// end records that the log has answered, or that the append was given up.
 func (a *appends) end(p *appending, answered bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -98,7 +99,7 @@ func (a *appends) end(p *appending, answered bool) {
 	switch {
 	case answered:
 		a.failed = nil
-	case p.err != nil && time.Since(p.since) >= answerWait: // else whoever needed it did not wait for an answer
+	case p.err != nil && time.Since(p.since) >= answerWait: // else the caller gave up before an answer could come
 		if a.failed == nil {
 			a.failed = p
 		}
@@ -106,10 +107,9 @@ func (a *appends) end(p *appending, answered bool) {
 	}
 }
 
-// Unacknowledged returns since when the log has not acknowledged an append that
-// somebody needed, and why; the error is nil if there is none. It forgets an
-// append that was given up when the log acknowledges another, or five minutes
-// later.
+// Unacknowledged returns since when the log has not acknowledged an append, and
+// why. The error is nil if there is no such append. It forgets an append that
+// was given up when the log acknowledges another, or five minutes later.
 func (l *Log) Unacknowledged() (since time.Time, err error) {
 	a := &l.appends
 	a.mu.Lock()

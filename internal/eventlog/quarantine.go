@@ -16,11 +16,11 @@ import (
 // make the program crash.
 const quarantineSubject = events.Prefix + events.Nobody + ".quarantined."
 
-// Quarantine appends an event which says that the entry at b.Sequence makes the program
-// crash; from then on Follow hands it out as a dead letter. at is the entry's
-// timestamp: if another entry is in its place by now, nothing is said.
-// It reports whether the entry is in quarantine, tries until ctx ends, and then
-// fails with workflow.ErrUnavailable.
+// Quarantine appends the event that says that the entry at b.Sequence makes the
+// program crash. From then on Follow delivers the entry as a dead letter. at is
+// the entry's timestamp: if another entry has this sequence now, nothing is
+// appended. It reports whether the entry is in quarantine. It retries until ctx
+// ends, and then fails with workflow.ErrUnavailable.
 func (l *Log) Quarantine(ctx context.Context, at time.Time, b workflow.Quarantined) (bool, error) {
 	for again := (pause{}); ; {
 		stands, err := l.standsAt(ctx, b.Sequence, at)
@@ -55,8 +55,8 @@ func (l *Log) standsAt(ctx context.Context, seq uint64, at time.Time) (bool, err
 
 // loadQuarantine reads which entries are in quarantine. The events that say so
 // come after the entries, so they are looked up by subject before the log is
-// followed. Only what decodes as such an event counts: a subject alone proves
-// nothing.
+// followed. Only entries that decode as such an event count: a subject alone
+// proves nothing.
 func (l *Log) loadQuarantine(ctx context.Context) error {
 	set := map[uint64]bool{}
 	err := read(ctx, l.broker.JS, events.StreamName, Range{Subject: quarantineSubject + ">"}, func(m events.Message) error {
@@ -72,8 +72,8 @@ func (l *Log) loadQuarantine(ctx context.Context) error {
 	return nil
 }
 
-// decode reads a message as Decode does, but for one in quarantine, which is a
-// dead letter.
+// decode reads a message as events.Decode does; a message in quarantine becomes
+// a dead letter.
 func (l *Log) decode(m events.Message) workflow.Entry {
 	if set := l.quarantine.Load(); set == nil || !(*set)[m.Sequence] {
 		return events.Decode(m)

@@ -13,8 +13,8 @@ import (
 	"countersign/workflow"
 )
 
-// Range says which messages of a stream to read. Of From and Since at most one
-// is set; neither is from the beginning.
+// Range says which messages of a stream to read. At most one of From and Since
+// may be set; if neither is, reading starts at the beginning.
 type Range struct {
 	From    uint64    // sequence
 	Since   time.Time // the stream's own timestamps
@@ -22,8 +22,8 @@ type Range struct {
 	Bare    bool      // without payloads
 }
 
-// Read calls f with the messages that are on a stream when it is called,
-// oldest first. An error of f ends it.
+// Read calls f with each message that is on a stream now, oldest first. It ends
+// with the first error of f.
 func Read(ctx context.Context, nc *nats.Conn, stream string, r Range, f func(events.Message) error) error {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
 	if err != nil {
@@ -72,8 +72,8 @@ func read(ctx context.Context, js jetstream.JetStream, stream string, r Range, f
 // electionWait is longer than servers take to elect a leader.
 const electionWait = 20 * time.Second
 
-// consume makes a consumer. A request that comes while there is no leader is
-// not answered by the next one, so it is made again.
+// consume creates a consumer. If there is no leader, the request gets no
+// answer, so it is repeated.
 func consume(ctx context.Context, js jetstream.JetStream, stream string, c jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	for began := time.Now(); ; {
 		ask, cancel := context.WithTimeout(ctx, answerWait)
@@ -103,8 +103,8 @@ func message(ctx context.Context, msgs jetstream.MessagesContext, n uint64) (m e
 	}, nil
 }
 
-// ReadEntry reads one message from the log. It makes no stream. It fails with
-// workflow.ErrNotFound if none is at the sequence, and with
+// ReadEntry reads one message from the log. It does not create the stream. It
+// fails with workflow.ErrNotFound if none is at the sequence, and with
 // workflow.ErrUnavailable if the log does not answer before ctx ends.
 func ReadEntry(ctx context.Context, nc *nats.Conn, sequence uint64) (events.Message, error) {
 	msg, err := rawEntry(ctx, nc, sequence)
@@ -139,7 +139,8 @@ func lastOn(ctx context.Context, stream jetstream.Stream, subject string) (*jets
 	return stream.GetLastMsgForSubject(ctx, subject)
 }
 
-// lastThat looks at what is on a subject, as standing does, once.
+// lastThat looks at the entries on a subject as standing does, without
+// retrying.
 func lastThat(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string, after uint64, matches func(events.Message) bool) (own, newest uint64, err error) {
 	last, err := lastOn(ctx, stream, subject)
 	switch {

@@ -12,9 +12,9 @@ import (
 	"countersign/workflow"
 )
 
-// AppendRedriven appends what Redrive made, and returns its sequence. If it fails with
-// workflow.ErrUnavailable the message may be on the log or not, and appending it
-// again is safe.
+// AppendRedriven appends a message of Redrive, and returns its sequence. If it
+// fails with workflow.ErrUnavailable the message may be on the log or not, and
+// appending it again is safe.
 func AppendRedriven(ctx context.Context, nc *nats.Conn, m *nats.Msg) (uint64, error) {
 	l, err := writer(nc)
 	if err != nil {
@@ -27,8 +27,8 @@ func AppendRedriven(ctx context.Context, nc *nats.Conn, m *nats.Msg) (uint64, er
 	return ack.Sequence, nil
 }
 
-// AppendDiscarded appends a discarded event, unless it is on the log. It returns
-// the sequence of the new one, 0 if there was one.
+// AppendDiscarded appends a discarded event, unless it is on the log. It
+// returns the sequence of the new event, 0 if it was on the log already.
 func AppendDiscarded(ctx context.Context, nc *nats.Conn, account, document workflow.SID, at time.Time, b workflow.Discarded) (uint64, error) {
 	l, err := writer(nc)
 	if err != nil {
@@ -37,7 +37,7 @@ func AppendDiscarded(ctx context.Context, nc *nats.Conn, account, document workf
 	return l.AppendOnce(ctx, []events.Event{Discarded(account, document, at, b)})
 }
 
-// writer is a Log that only appends. It makes no stream.
+// writer returns a log for appending only. It does not create the stream.
 func writer(nc *nats.Conn) (*Log, error) {
 	broker, err := connected(nc)
 	if err != nil {

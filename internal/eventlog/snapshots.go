@@ -39,8 +39,8 @@ type Snapshots struct {
 	replicas int
 }
 
-// NewSnapshots makes a Snapshots; it asks nothing of the server yet. The bucket
-// is made with so many replicas by the first Put.
+// NewSnapshots makes a Snapshots without a request to the server. The first Put
+// creates the bucket with this number of replicas.
 func NewSnapshots(nc *nats.Conn, replicas int) (*Snapshots, error) {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
 	if err != nil {
@@ -49,8 +49,8 @@ func NewSnapshots(nc *nats.Conn, replicas int) (*Snapshots, error) {
 	return &Snapshots{js, replicas}, nil
 }
 
-// List lists the snapshots, the one that reaches furthest first. It fails with
-// workflow.ErrUnavailable if the server does not answer.
+// List lists the snapshots, the one with the highest position first. It fails
+// with workflow.ErrUnavailable if the server does not answer.
 func (s *Snapshots) List(ctx context.Context) ([]Snapshot, error) {
 	infos, err := listObjects(ctx, s.js, SnapshotsBucket)
 	if err != nil {
@@ -66,9 +66,9 @@ func (s *Snapshots) List(ctx context.Context) ([]Snapshot, error) {
 	return list, nil
 }
 
-// Put stores a snapshot's bytes under its position, and returns it as it is
-// listed from then on. The description must fit the bytes. Put also removes what
-// uploads that were interrupted more than an hour ago have left.
+// Put stores the bytes of a snapshot under its position, and returns its
+// description as List will show it. of must describe the bytes correctly. Put
+// also removes what uploads that broke off more than an hour ago have left.
 func (s *Snapshots) Put(ctx context.Context, of Snapshot, bytes io.Reader) (Snapshot, error) {
 	bucket, err := s.js.ObjectStore(ctx, SnapshotsBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -90,8 +90,8 @@ func (s *Snapshots) Put(ctx context.Context, of Snapshot, bytes io.Reader) (Snap
 	return snapshot(info), nil
 }
 
-// Get writes a snapshot's bytes. Whether they are the ones that were put is for
-// the caller to see by their SHA-256.
+// Get writes the bytes of a snapshot to to. The caller must check their
+// SHA-256.
 func (s *Snapshots) Get(ctx context.Context, name string, to io.Writer) error {
 	bucket, err := s.js.ObjectStore(ctx, SnapshotsBucket)
 	if err != nil {
@@ -109,7 +109,8 @@ func (s *Snapshots) Get(ctx context.Context, name string, to io.Writer) error {
 }
 
 // Delete deletes a snapshot, and has the server overwrite its bytes: they may
-// hold what was erased since. One that is not there is no error.
+// hold documents that were erased since. It does not fail if there is no such
+// snapshot.
 func (s *Snapshots) Delete(ctx context.Context, name string) error {
 	if err := removeObject(ctx, s.js, SnapshotsBucket, name); err != nil {
 		return fmt.Errorf("delete snapshot %s: %w", name, err)
@@ -126,8 +127,9 @@ func (s Snapshot) metadata() map[string]string {
 	}
 }
 
-// snapshot reads what metadata wrote. What cannot be read is zero: such a
-// snapshot has no valid hash, and is refused.
+// snapshot reads the description that metadata wrote. A field that cannot be
+// read is zero; such a snapshot is refused later, because its hash does not
+// match.
 func snapshot(i *jetstream.ObjectInfo) Snapshot {
 	m := i.Metadata
 	number := func(name string) int64 {

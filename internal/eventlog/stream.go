@@ -19,20 +19,23 @@ const (
 )
 
 // MaxMessage is the largest message on the log in bytes, headers included. A
-// became event needs it if 1,000 orders have the longest reasons and carriers
-// in the characters that take most room; what other services send is bound by
-// MaxPayload. A NATS server for Countersign has it as its max_payload.
+// became event is this large if 1,000 orders have the longest reasons and
+// carriers in the longest characters. Events of other services are limited by
+// events.MaxPayload. The max_payload of a NATS server for Countersign must be
+// at least this.
 const MaxMessage = 8 << 20
 
 // mostMessage is the largest max_msg_size that the stream may have. A message
-// that is larger than one pull could not be read, and the log would stop there.
+// that is larger than one pull could not be read, and the follower would stop
+// there.
 const mostMessage = maxPullBytes - 1<<20
 
-// The subjects are not narrowed to the contract's. It would not keep anything
-// out of Countersign's own places, which are among the contract's; and whoever
-// misspells a subject would get no answer instead of a dead letter.
+// The stream takes all subjects below authdocs., not only those of the
+// contract. Narrower subjects would not protect Countersign's own subjects,
+// which are part of the contract; and a publisher who misspells a subject would
+// get no answer instead of a dead letter.
 
-// streamConfig is the log as it is made if it is missing.
+// streamConfig is the configuration with which the stream is created.
 func streamConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:               events.StreamName,
@@ -48,24 +51,24 @@ func streamConfig(replicas int) jetstream.StreamConfig {
 		MaxMsgSize:         MaxMessage,
 		Duplicates:         10 * time.Minute,
 		AllowAtomicPublish: true,
-		AllowDirect:        false, // any replica answers a direct get, perhaps one that lags
+		AllowDirect:        false, // any replica may answer a direct get, even one that lags behind
 		Replicas:           replicas,
 	}
 }
 
-// UnsafeStreamError means that the stream has settings under which events
-// could be lost, or that the log cannot work with.
+// UnsafeStreamError means that the stream has settings that could lose events,
+// or with which the log cannot work.
 type UnsafeStreamError struct {
 	Stream   string
 	Settings []UnsafeSetting // at least one
 }
 
-// UnsafeSetting is one setting of a stream at fault.
+// UnsafeSetting is one setting of a stream that must be changed.
 type UnsafeSetting struct {
 	Name string // as in the stream's JSON configuration
 	Is   string
 	Must string
-	Flag string // of nats stream edit, that corrects it; empty if the setting of a stream cannot be changed
+	Flag string // the flag of nats stream edit that corrects it; empty if the setting cannot be changed
 }
 
 // Error implements error, with the command that corrects what can be corrected.
@@ -91,8 +94,8 @@ func (e *UnsafeStreamError) Error() string {
 	return b.String()
 }
 
-// checkStream fails with an *UnsafeStreamError if the configuration could
-// lose events, or does not let the log do its work.
+// checkStream fails with an *UnsafeStreamError if the configuration could lose
+// events, or if the log cannot work with it.
 func checkStream(c jetstream.StreamConfig, replicas int) error {
 	var unsafe []UnsafeSetting
 	for _, rule := range slices.Concat(losing(c), needed(c, replicas)) {
@@ -119,8 +122,8 @@ type rule struct {
 	UnsafeSetting
 }
 
-// losing lists the settings under which an event that was acknowledged can
-// vanish. Zero and below means no limit.
+// losing lists the settings that could lose an acknowledged event. Zero or less
+// means no limit.
 func losing(c jetstream.StreamConfig) []rule {
 	num := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return []rule{

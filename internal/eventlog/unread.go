@@ -14,9 +14,10 @@ import (
 	"countersign/workflow"
 )
 
-// Unread reports state no fact about a document, anybody can send one to the return
-// path, and the log keeps everything: so they have a stream of their own, which is
-// bounded, and from which they can be removed.
+// Reports that could not be read say nothing certain about a document, and
+// anybody can send one to the return path. The log keeps its entries without a
+// limit. So unread reports have a stream of their own, which is limited, and
+// from which they can be removed.
 
 // UnreadStream is the stream of unread reports.
 const UnreadStream = "AUTHDOCS_UNREAD"
@@ -27,8 +28,8 @@ const (
 	maxUnreadOne = 256 << 10 // bytes of one, as JSON
 )
 
-// Unread is a message to the return path that was not understood. It has no
-// address and no link in it.
+// Unread is a message to the return path that was not understood, without its
+// addresses and links.
 type Unread struct {
 	Sequence uint64            `json:"sequence,omitempty"` // on its stream; 0 before it is kept
 	Time     time.Time         `json:"date_received,omitzero"`
@@ -40,8 +41,9 @@ type Unread struct {
 	Text     string            `json:"text,omitempty"`
 }
 
-// unreadConfig is the configuration of the stream. A full stream refuses new
-// messages, so that a flood removes no report; the mail server keeps what is refused.
+// unreadConfig is the configuration with which the stream is created. A full
+// stream takes no more reports, so that a flood of messages removes no report;
+// the mail server then keeps new messages and retries.
 func unreadConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: UnreadStream, Description: "Messages to the return path that could not be read, until they are discarded",
@@ -50,8 +52,8 @@ func unreadConfig(replicas int) jetstream.StreamConfig {
 	}
 }
 
-// OpenUnread makes the stream of unread reports if it is missing. It fails with
-// workflow.ErrUnavailable.
+// OpenUnread creates the stream of unread reports if it is missing. It fails
+// with workflow.ErrUnavailable.
 func OpenUnread(ctx context.Context, nc *nats.Conn, replicas int) error {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
 	if err == nil {
@@ -66,9 +68,9 @@ func OpenUnread(ctx context.Context, nc *nats.Conn, replicas int) error {
 	return nil
 }
 
-// KeepUnread keeps a message that was not understood, once however often it
-// comes. It fails with workflow.ErrUnavailable if it may not be kept: the server
-// does not answer, the stream is full, or no worker has made the stream yet.
+// KeepUnread keeps a message that was not understood. It keeps it once, however
+// often it comes. It fails with workflow.ErrUnavailable if the server does not
+// answer, the stream is full, or no worker has created the stream yet.
 func KeepUnread(ctx context.Context, nc *nats.Conn, u Unread) error {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(answerWait))
 	if err != nil {
@@ -84,7 +86,7 @@ func KeepUnread(ctx context.Context, nc *nats.Conn, u Unread) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
-		return nil // it is kept already
+		return nil // the stream has it already
 	case errors.As(err, &refused):
 		return fmt.Errorf("%w: stream %s takes no report: %w; countersign bounces unread discard makes room", workflow.ErrUnavailable, UnreadStream, err)
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
@@ -109,7 +111,8 @@ func AllUnread(ctx context.Context, nc *nats.Conn) (list []Unread, err error) {
 	return list, nil
 }
 
-// parseUnread reads a message of the stream. Other programs may have written it.
+// parseUnread reads a kept report. Anybody who may publish to the stream can
+// write anything.
 func parseUnread(m events.Message) (u Unread) {
 	if json.Unmarshal(m.Data, &u) != nil {
 		u = Unread{Reason: "another program has written it to the stream"}

@@ -1,10 +1,10 @@
-// Package evidence writes what is known of a document into one archive that
-// can be checked years later without the log, and checks such archives.
+// Package evidence writes everything about a document into one archive that can
+// be checked years later without the log, and checks such archives.
 //
 // An archive is a ZIP file of a manifest, a signature of it, and the files that
-// it lists, in its order and stored as they are. Each line of the manifest has
-// the digest of its file and a link: the digest of the line before and of this
-// one. The same content makes the same archive.
+// it lists, in this order and uncompressed. Each line of the manifest has the
+// digest of its file and a link: the digest of the line before and of this one.
+// The same content makes the same archive.
 package evidence
 
 import (
@@ -27,8 +27,8 @@ import (
 // Format is the version of archives that this package writes and reads.
 const Format = "countersign evidence 1"
 
-// The files of an archive. Each message of the log has two: Data, its payload, byte
-// for byte, and Head, what is around it.
+// The files of an archive. Each message of the log has two: Data, its payload,
+// byte for byte, and Head, its subject, headers and position.
 const (
 	ManifestFile  = "manifest.json"
 	SignatureFile = "manifest.p7s" // detached CMS (RFC 5652) over the manifest
@@ -45,7 +45,7 @@ type Manifest struct {
 	Account  workflow.SID    `json:"account_sid"`
 	Status   workflow.Status `json:"status"`           // at Sequence
 	Erased   uint64          `json:"erased,omitempty"` // sequence of its last event of erasure; then little else is left
-	Stream   time.Time       `json:"stream_created"`   // which log it is
+	Stream   time.Time       `json:"stream_created"`   // when the log was created
 	Sequence uint64          `json:"sequence"`         // how far that log was read
 	Time     time.Time       `json:"time"`             // of the entry there
 	Files    []File          `json:"files"`
@@ -59,7 +59,7 @@ type File struct {
 	Link   string `json:"link"`   // see link
 }
 
-// head is what is around the payload of a message.
+// head is what a message has besides its payload.
 type head struct {
 	Sequence uint64              `json:"sequence"`
 	Time     time.Time           `json:"time"` // when the log took it
@@ -70,7 +70,7 @@ type head struct {
 // Content is what goes into an archive.
 type Content struct {
 	Manifest                  // without Files
-	Life     any              // the document as it stands, as JSON; nil if it is erased
+	Life     any              // the document in its present state, as JSON; nil if it is erased
 	Mails    any              // the mail ledger, as JSON; nil if it is erased
 	Letter   []byte           // the signed letter, nil if there is none
 	Messages []events.Message // all messages on the log about the document, oldest first
@@ -107,7 +107,7 @@ type packed struct {
 	data []byte
 }
 
-// files lists the files behind the manifest and its signature, in order.
+// files lists the files after the manifest and its signature, in order.
 func (c Content) files() (list []packed, err error) {
 	put := func(name string, v any) {
 		if data, e := encode(v); e != nil {
@@ -145,8 +145,8 @@ func encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// first is the link that the first line goes on from: the digest of all that
-// the manifest says besides its lines.
+// first is the link before the first line: the digest of all that the manifest
+// says besides its lines.
 func first(m Manifest) string {
 	m.Files = []File{}
 	text, err := encode(m)
@@ -156,7 +156,7 @@ func first(m Manifest) string {
 	return digest(text)
 }
 
-// describe is the line of a file behind a line with this link.
+// describe returns the line of a file that follows a line with this link.
 func describe(f packed, before string) File {
 	line := File{Name: f.name, Size: len(f.data), SHA256: digest(f.data)}
 	line.Link = link(before, line)
@@ -198,14 +198,14 @@ func pack(files []packed) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// most bounds what an archive may hold, in bytes.
+// most is the maximum size of the content of an archive, in bytes.
 const most = 1 << 30
 
 // longestName is how many characters of a name in an archive are quoted.
 const longestName = 64
 
-// namePattern is what names of files in an archive look like. Others would be
-// unpacked somewhere else, or would read as something else.
+// namePattern is what names of files in an archive look like. Other names could
+// be unpacked to another directory, or could be mistaken for other names.
 var namePattern = regexp.MustCompile(`^[0-9a-z][0-9a-z._-]*(/[0-9a-z][0-9a-z._-]*)?$`)
 
 // unpack reads what pack wrote.

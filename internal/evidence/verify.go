@@ -23,11 +23,11 @@ type Report struct {
 	Seal     *x509.Certificate // of the letter, nil if there is none
 	Stamped  time.Time         // of the seal, by a time-stamp authority; zero if it has no time stamp
 	Entries  int               // of the log
-	Signed   workflow.Asked    // who asked for the signature, as the log proves it; zero if it is not signed
+	Signed   workflow.Asked    // who asked for the signature, as the log proves; zero if the document is not signed
 	Letter   string            // the letter's digest as the log has it, "sha256:…"; empty if the log has none
 }
 
-// Fault is what is wrong with an archive, at the first file that does not fit.
+// Fault is the first fault in an archive.
 type Fault struct {
 	Entry int    // its place in the manifest, from 1 on; 0 for the manifest, its signature and the archive itself
 	File  string // its name; empty if it is the archive itself
@@ -104,7 +104,8 @@ var (
 	digestPattern   = regexp.MustCompile("^sha256:[0-9a-f]{64}$")
 )
 
-// fault says what about a manifest this program never writes, "" for nothing.
+// fault returns what in a manifest this program never writes, "" if there is no
+// such thing.
 func (m Manifest) fault() string {
 	switch {
 	case !documentPattern.MatchString(string(m.Document)):

@@ -1,6 +1,6 @@
-// Package inert takes the life out of addresses in text that others wrote, for
-// emails: programs that show an email make links of whatever looks like one,
-// and would lend our name to a stranger's page.
+// Package inert disables links in text that others wrote, for emails: programs
+// that show an email turn everything that looks like a link into one, so that
+// an email of ours could lead to a stranger's page.
 package inert
 
 import (
@@ -12,10 +12,10 @@ import (
 
 // Text returns s without anything that programs make a link of: URLs, schemes
 // such as mailto:, names that begin with www., domains, IPv4 addresses and
-// Windows shares. What would make it a link is put in brackets, which people
-// read over: "https[:]//www[.]example[.]com". Text without such an address
-// stays as it is, but for format characters (Unicode's Cf), which hide and
-// reorder, and are left out. Text of what Text returned is the same again.
+// Windows shares. The characters that would make it a link are put in brackets,
+// which hardly disturb people: "https[:]//www[.]example[.]com". Other text does
+// not change, except that format characters (Unicode's Cf), which hide and
+// reorder text, are removed. Applying Text to its own result changes nothing.
 func Text(s string) string {
 	if !strings.ContainsFunc(s, notable) {
 		return s
@@ -42,8 +42,9 @@ func Text(s string) string {
 // the dots, colons and backslashes of ASCII.
 func notable(r rune) bool { return r > unicode.MaxASCII || r == '.' || r == ':' || r == '\\' }
 
-// Email returns an email address as it is, unless its local part would be shown
-// as a link of its own, as in www.example.com/a@example.org; then it is Text.
+// Email returns an email address unchanged, unless programs would show its
+// local part as a link, as in www.example.com/a@example.org; then it returns
+// Text of it.
 func Email(address string) string {
 	local, _, _ := strings.Cut(address, "@")
 	if strings.ContainsAny(local, `/\:`) || strings.HasPrefix(strings.ToLower(local), "www") {
@@ -80,9 +81,9 @@ func word(r rune) bool {
 
 func letter(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
 
-// links reports whether the dot at i joins what programs take for a domain. An
-// ending of one ASCII letter is none, so that "U.S.A." and "e.g." stay, and
-// neither is one that begins with a digit.
+// links reports whether programs take the text around the dot at i for a
+// domain. A last label of one ASCII letter makes no domain, so that "U.S.A."
+// and "e.g." stay, and neither does one that begins with a digit.
 func links(in []rune, i int) bool {
 	before, after := in[:i], in[i+1:]
 	if len(before) == 0 || len(after) == 0 || unicode.IsSpace(after[0]) || isDot(after[0]) {
@@ -112,8 +113,8 @@ func ending(in []rune, wanted func(string) bool) bool {
 	return wanted(lastWord(s)) || wanted(lastWord(norm.NFKC.String(s)))
 }
 
-// lastWord is the end of a text as far as it is ASCII letters and digits, in
-// lower case.
+// lastWord returns the ASCII letters and digits at the end of a text, in lower
+// case.
 func lastWord(s string) string {
 	i := len(s)
 	for i > 0 && s[i-1] < unicode.MaxASCII && word(rune(s[i-1])) && s[i-1] != '-' && s[i-1] != '_' {

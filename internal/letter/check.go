@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Sealed is what a seal says.
+// Sealed is what Check has found in a seal.
 type Sealed struct {
 	Certificate *x509.Certificate
-	Stamped     time.Time // when a time-stamp authority had the signature; zero if none was asked
+	Stamped     time.Time // when a time-stamp authority confirmed the signature; zero if there is no time stamp
 }
 
 // covers is the signature in a PDF as Apply writes it.
@@ -51,14 +51,14 @@ func Check(pdf []byte) (Sealed, error) {
 	return Sealed{certificate, stamped}, err
 }
 
-// contents is the signature in its place in the PDF: in hexadecimal digits,
-// and zeros behind it.
+// contents returns the signature from its place in the PDF: hexadecimal digits,
+// followed by zeros.
 func contents(digits []byte) ([]byte, error) {
 	raw := make([]byte, hex.DecodedLen(len(digits)))
 	if _, err := hex.Decode(raw, digits); err != nil {
 		return nil, err
 	}
-	// The length of a DER value stands in its first bytes.
+	// The first bytes of a DER value say its length.
 	if len(raw) < 4 || raw[0] != 0x30 || raw[1] != 0x82 {
 		return nil, errors.New("the seal holds no signature")
 	}

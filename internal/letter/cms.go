@@ -24,8 +24,9 @@ type (
 	essCertIDv2          struct{ CertHash []byte }
 )
 
-// Sign makes a detached CMS signature (RFC 5652) over the content, in DER: the
-// same for the same content. It holds the certificate, its chain and no time.
+// Sign makes a detached CMS signature (RFC 5652) over the content, in DER. The
+// same content gives the same signature. It holds the certificate and its
+// chain, and no time.
 func (s Seal) Sign(content []byte) ([]byte, error) {
 	return signature(content, s.certificates(), s.sign, nil)
 }
@@ -61,8 +62,8 @@ func signature(content []byte, certificates []*x509.Certificate, sign func(attri
 	for _, c := range certificates[1:] {
 		data.AddCertificate(c)
 	}
-	// The library signs the hour of its clock with it; PAdES has that in the PDF
-	// alone (ETSI EN 319 142-1, section 5.3).
+	// The library adds its own signing time; PAdES allows the time only in the
+	// PDF (ETSI EN 319 142-1, section 5.3).
 	signer := &data.GetSignedData().SignerInfos[0]
 	for i, a := range signer.AuthenticatedAttributes {
 		if a.Type.Equal(pkcs7.OIDAttributeSigningTime) {
@@ -90,7 +91,7 @@ func signature(content []byte, certificates []*x509.Certificate, sign func(attri
 	return data.Finish()
 }
 
-// unsigned stands for a key whose signature is put in later.
+// unsigned takes the place of a key; the signature is put in later.
 type unsigned struct{ public crypto.PublicKey }
 
 // Public implements crypto.Signer.
@@ -101,16 +102,16 @@ func (unsigned) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return []byte{}, nil
 }
 
-// What is wrong with a signature that was checked.
+// The errors of Check and CheckSignature.
 var (
 	ErrOtherContent = errors.New("the signature is of other content")
 	ErrNoSignature  = errors.New("the signature is broken")
 )
 
-// CheckSignature checks a signature that Sign made over the content, to the
-// last byte of it, and returns the signer's certificate. The caller must decide
-// whether to trust that certificate: anybody can sign with another one. It fails with
-// ErrOtherContent or ErrNoSignature.
+// CheckSignature checks a signature of Sign over the whole content, and returns
+// the signer's certificate. The caller must decide whether to trust that
+// certificate: anybody can sign with another one. It fails with ErrOtherContent
+// or ErrNoSignature.
 func CheckSignature(content, der []byte) (*x509.Certificate, error) {
 	p, certificate, err := parseSignature(content, der)
 	if err != nil {
@@ -123,8 +124,8 @@ func CheckSignature(content, der []byte) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-// parseSignature verifies a detached signature of one signer, but for what is
-// not signed in it.
+// parseSignature verifies a detached signature of one signer, except its
+// unsigned attributes.
 func parseSignature(content, der []byte) (*pkcs7.PKCS7, *x509.Certificate, error) {
 	p, err := pkcs7.Parse(der)
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package letter writes the letter of authorization as a PDF, unsigned to be
-// read, or signed with a page of evidence, and seals it.
+// Package letter writes the letter of authorization as a PDF, either unsigned
+// for reading, or signed with a page of evidence, and seals it.
 //
 // The same content gives the same bytes. The fonts are in the file; package
-// fonts says what they can draw. No signed letter is written of a content that
-// they cannot draw.
+// fonts says what they can draw. If they cannot draw a character of the
+// content, no signed letter is written.
 package letter
 
 import (
@@ -21,7 +21,8 @@ import (
 	"countersign/workflow"
 )
 
-// Content is all that a letter says. What is empty is "not given" in it.
+// Content is all that a letter says. The letter shows "not given" for an empty
+// field.
 type Content struct {
 	Words    loa.Words
 	Document workflow.SID
@@ -68,8 +69,8 @@ type page struct {
 }
 
 // Write writes the letter. It fails if the drawn signature is not a PNG, and
-// with ErrNoGlyph if what is signed has a character that the fonts cannot draw.
-// In a letter that is not signed, and in the evidence, which quotes mail servers
+// with ErrNoGlyph if the signed part has a character that the fonts cannot
+// draw. In an unsigned letter, and in the evidence, which quotes mail servers
 // and browsers, such a character is replaced by its code point: "[U+5C71]".
 func Write(c Content) ([]byte, error) {
 	c, err := printable(c)
@@ -92,8 +93,8 @@ func Write(c Content) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// pages stands for the number of pages until that is known. Nobody can have
-// typed it: names and lines have no control characters.
+// pages is a placeholder for the number of pages until it is known. No input
+// can contain it, because names and lines have no control characters.
 const pages = "\x1f\x1e\x1f"
 
 func newPage(c Content) *page {
@@ -140,7 +141,8 @@ func (p *page) heading() {
 	p.MultiCell(0, 6, p.c.Words.Subtitle, "", "L", false)
 }
 
-// section begins a part of the letter; room is kept for what follows, in mm.
+// section begins a part of the letter, on a new page if less than the given
+// room, in mm, is left.
 func (p *page) section(title string, room float64) {
 	if p.below(10 + room) {
 		p.AddPage()
@@ -151,7 +153,8 @@ func (p *page) section(title string, room float64) {
 	p.Ln(1.5)
 }
 
-// below reports whether what is so high, in mm, would not fit on this page.
+// below reports whether something of this height, in mm, does not fit on this
+// page.
 func (p *page) below(high float64) bool {
 	_, page := p.GetPageSize()
 	return p.GetY()+high > page-margin-6

@@ -8,11 +8,11 @@ import (
 	"countersign/internal/letter/fonts"
 )
 
-// ErrNoGlyph says that a letter would have a box instead of a character.
+// ErrNoGlyph means that the fonts have no glyph for a character of the letter.
 var ErrNoGlyph = errors.New("the letter's fonts cannot draw a character")
 
-// printable is a copy of the content that the fonts can draw. It fails with
-// ErrNoGlyph if the content is signed and they cannot draw it.
+// printable returns a copy of the content that the fonts can draw. It fails
+// with ErrNoGlyph if the content is signed and they cannot draw it.
 func printable(c Content) (Content, error) {
 	c.Numbers = slices.Clone(c.Numbers)
 	type field struct {

@@ -16,13 +16,13 @@ import (
 	"github.com/smallstep/pkcs7"
 )
 
-// Seal says that a letter is as it was when it was sealed, and by whom: a
-// PAdES signature of the baseline (ETSI EN 319 142-1, profile B-B, and B-T with
-// a time stamp) in an incremental update (ISO 32000-1, section 7.5.6) over the
+// Seal proves who sealed a letter, and that it has not changed since: a PAdES
+// signature of the baseline (ETSI EN 319 142-1, profile B-B, and B-T with a
+// time stamp) in an incremental update (ISO 32000-1, section 7.5.6) over the
 // whole file. Any changed byte breaks it.
 type Seal struct {
 	Certificate *x509.Certificate
-	Chain       []*x509.Certificate // those that lead from it to one that readers trust; may be empty
+	Chain       []*x509.Certificate // the certificates from it to one that readers trust; may be empty
 	Key         crypto.Signer       // of the certificate: RSA or ECDSA
 }
 
@@ -34,8 +34,8 @@ const (
 )
 
 // Apply seals a letter that Write wrote. at is the claimed time of sealing.
-// stamp gets a time stamp on the signature, a token of RFC 3161; nil does
-// without. Apply fails as stamp does.
+// stamp gets a time stamp on the signature, a token of RFC 3161; if it is nil,
+// the seal has no time stamp. Apply fails if stamp fails.
 func (s Seal) Apply(pdf []byte, at time.Time, stamp func(signature []byte) (token []byte, err error)) ([]byte, error) {
 	room := contentsLen
 	var attributes func([]byte) ([]pkcs7.Attribute, error)
@@ -68,7 +68,7 @@ func (s Seal) Apply(pdf []byte, at time.Time, stamp func(signature []byte) (toke
 	return out, nil
 }
 
-// update is an incremental update being written behind a PDF.
+// update is an incremental update that is written at the end of a PDF.
 type update struct {
 	out               bytes.Buffer
 	offsets           map[int]int // of the objects written, by number
@@ -131,8 +131,8 @@ func (u *update) object(n int, format string, args ...any) {
 	fmt.Fprintf(&u.out, "%d 0 obj\n"+format+"\nendobj\n", append([]any{n}, args...)...)
 }
 
-// write writes the update, and returns where the signature's place in it
-// begins and ends, its angle brackets included.
+// write writes the update, and returns the start and the end of the signature's
+// place in it, including its angle brackets.
 func (u *update) write(by string, at time.Time, room int) (from, to int) {
 	signature, field := u.size, u.size+1
 	u.object(u.root, "<<%s/AcroForm << /Fields [%d 0 R] /SigFlags 3 >>\n>>", u.catalog, field)

@@ -25,20 +25,22 @@ var idTimeStampToken = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}
 // ErrNotStamped means that the authority gave no time stamp.
 var ErrNotStamped = errors.New("no time stamp")
 
-// Authority is a time-stamp authority (RFC 3161): its word is that a signature
-// existed at a time by its clock. Readers of the letter decide whether they trust it.
+// Authority is a time-stamp authority (RFC 3161), which confirms that a
+// signature existed at a time of its clock. Readers of the letter decide
+// whether they trust it.
 type Authority struct {
 	URL     string        // http or https
-	Try     time.Duration // for one question
-	Between time.Duration // two questions
+	Try     time.Duration // for one request
+	Between time.Duration // two requests
 }
 
-// mostStamp is how many bytes a reply may have. A letter has room for so much.
+// mostStamp is the maximum size of a reply in bytes. A letter has room for
+// that.
 const mostStamp = 16 << 10
 
-// Stamp asks for a time stamp on a signature until there is one or ctx ends,
-// and returns its token. It fails with ErrNotStamped, and says why by what came
-// before the end.
+// Stamp asks for a time stamp on a signature until it gets one or ctx ends, and
+// returns its token. It fails with ErrNotStamped, and the error has the cause
+// of the last attempt.
 func (a Authority) Stamp(ctx context.Context, signature []byte) (token []byte, err error) {
 	for {
 		token, e := a.ask(ctx, signature)
@@ -114,7 +116,7 @@ func parseStamp(token, signature []byte) (*timestamp.Timestamp, error) {
 	return said, nil
 }
 
-// stampOf is when the authority on a signature had it, zero if there is
+// stampOf returns the time of the time stamp on a signature, zero if there is
 // none.
 func stampOf(p *pkcs7.PKCS7) (time.Time, error) {
 	for _, a := range p.Signers[0].UnauthenticatedAttributes {

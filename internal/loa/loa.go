@@ -1,7 +1,6 @@
-// Package loa holds the words of the letter of authorization: what a person
-// reads on the page, signs, and finds in the letter, word for word the same.
-// Each language is written as a whole, because statements that bind are not
-// put together from pieces.
+// Package loa holds the words of the letter of authorization. The page and the
+// letter use the same words. Each language is complete, because binding
+// statements must not be put together from pieces.
 package loa
 
 import (
@@ -14,21 +13,21 @@ import (
 // which version somebody agreed to.
 const Version = "2026-11"
 
-// Words is the letter in one language. {provider} in a sentence stands for who
-// hosts the messages; Of fills it in.
+// Words is the letter in one language. Of replaces {provider} by the name of
+// the company that hosts the messages.
 type Words struct {
 	Language string // BCP 47 tag, "en"
 
 	Title    string
 	Subtitle string
 
-	// What the signer states. Authority is ticked apart from the others.
+	// The statements of the signer. Authority has a box of its own.
 	Authority string
 	Scope     string
 	NotAPort  string
 	Validity  string
 
-	// Consent is to sign electronically, ticked apart from the statements.
+	// Consent is the consent to sign electronically. It has a box of its own.
 	Consent string
 
 	// Headings and labels of the letter.
@@ -41,21 +40,21 @@ type Words struct {
 	Evidence, EvidenceLead, At, Happened            string
 }
 
-// Languages lists the languages there are, the fallback first.
+// Languages lists the available languages, the fallback first.
 func Languages() []string { return []string{english.Language, spanish.Language} }
 
 var matcher = language.NewMatcher([]language.Tag{language.English, language.Spanish})
 
-// Language returns the first language that can be served; English if none can.
-// A wish is a locale, "es" or "es-MX", or an Accept-Language header (RFC 9110,
-// section 12.5.4); an empty one is none.
+// Language returns the first wanted language that is available; English if none
+// is. A wish is a locale, "es" or "es-MX", or an Accept-Language header (RFC
+// 9110, section 12.5.4); an empty wish is ignored.
 func Language(wishes ...string) string {
 	_, i := language.MatchStrings(matcher, wishes...)
 	return Languages()[i]
 }
 
 // Of returns the words in the language that Language finds. provider is the
-// name of who hosts the messages.
+// name of the company that hosts the messages.
 func Of(provider string, wishes ...string) Words {
 	w := english
 	if Language(wishes...) == spanish.Language {

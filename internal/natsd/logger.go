@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// logger carries what the server says to slog. It keeps fatal errors: the
-// server itself only logs them and goes on half started.
+// logger passes the log of the server to slog. It keeps fatal errors, because
+// the server only logs them and continues half started.
 type logger struct {
 	to *slog.Logger
 
@@ -41,8 +41,8 @@ func (l *logger) Fatalf(format string, v ...any) {
 	l.fatal = append(l.fatal, errors.New(line(format, v)))
 }
 
-// failure is why the server did not start; nil if it did. The server's own words do
-// not decide what the error says.
+// failure returns why the server did not start; nil if it did. Which error it
+// is does not depend on the server's words.
 func (l *logger) failure(listen string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

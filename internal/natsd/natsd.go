@@ -1,8 +1,9 @@
 // Package natsd runs a NATS server with JetStream inside the process, for
-// installations that have none of their own.
+// installations without a NATS server.
 //
-// What the server has acknowledged is on disk, if SyncAlways is set: without it
-// a power cut loses what came in since the last sync, minutes ago at worst.
+// If SyncAlways is set, everything that the server has acknowledged is on disk.
+// Without it, a power cut loses what came since the last sync, which may be
+// minutes ago.
 package natsd
 
 import (
@@ -30,14 +31,14 @@ const Off = "off"
 // may list 1,000 orders, each with a reason.
 const maxPayload = 8 << 20
 
-// unlimited is the disk that JetStream may fill, in bytes. Left to itself it
-// takes three quarters of what is free when it starts, which after a restart
-// can be less than it already holds, and then it refuses every message.
+// unlimited is the disk space that JetStream may use, in bytes. Its default is
+// three quarters of the space that is free at the start. After a restart this
+// can be less than it already uses, and then it refuses every message.
 const unlimited = 1 << 60
 
-// Options say how the server runs.
+// Options are the options of the server.
 type Options struct {
-	StoreDir   string // holds the streams; made if missing; one server at a time
+	StoreDir   string // has the streams; created if missing; for one server at a time
 	Listen     string // "host:port", port 0 for any free one; "" or Off for nowhere
 	Token      string // that clients must give if the server listens, those of this process too; "" for none
 	Name       string // the server's name, as clients and the nats CLI show it
@@ -89,8 +90,8 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// lock takes the store for this process. Two servers on one store would destroy it,
-// and the server does not look itself.
+// lock locks the store for this process. Two servers on one store would destroy
+// it, and the server itself does not check.
 func lock(storeDir string) (unlock func(), err error) {
 	if err := os.MkdirAll(storeDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the NATS server's store: %w", err)
@@ -139,8 +140,8 @@ func settings(o Options) (*server.Options, error) {
 }
 
 // permitted fails with fs.ErrPermission if this process may not read and write
-// all of a store. The server itself goes on without what it may not read, as if
-// it were damaged.
+// all of a store. The server itself would continue without what it may not
+// read, as if that were damaged.
 func permitted(storeDir string) error {
 	return filepath.WalkDir(storeDir, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -164,8 +165,9 @@ func permitted(storeDir string) error {
 	})
 }
 
-// damage fails with the streams that are in the store and were not recovered. The
-// server itself runs on without them, and the worker would create an empty log.
+// damage fails if streams in the store were not recovered, and names them. The
+// server itself would run without them, and the worker would create an empty
+// log.
 func (s *Server) damage(storeDir string) error {
 	dirs, err := os.ReadDir(filepath.Join(storeDir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -183,7 +185,7 @@ func (s *Server) damage(storeDir string) error {
 	}
 	var damaged []string
 	for _, dir := range dirs {
-		// A name with a dot in front is a stream that was being deleted.
+		// A name that begins with a dot is a stream that was being deleted.
 		if name := dir.Name(); !recovered[name] && !strings.HasPrefix(name, ".") {
 			damaged = append(damaged, name)
 		}
@@ -199,7 +201,8 @@ func (s *Server) damage(storeDir string) error {
 // given to nats.InProcessServer.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.nats.InProcessConn() }
 
-// Addr is where the server listens, nil if it does not.
+// Addr returns the address on which the server listens, nil if it does not
+// listen.
 func (s *Server) Addr() net.Addr { return s.nats.Addr() }
 
 // ClientURL is the URL that clients of other processes connect to, "" if the server

@@ -19,9 +19,9 @@ func american(e164 string) bool {
 	return true
 }
 
-// Human returns an E.164 number as people write it: "(415) 555-0100" within
-// the North American Numbering Plan, "+44 20 7946 0958" elsewhere. What is not
-// a possible number comes back as it is.
+// Human returns an E.164 number as people write it: "(415) 555-0100" within the
+// North American Numbering Plan, "+44 20 7946 0958" elsewhere. A number that is
+// not possible is returned unchanged.
 func Human(e164 string) string {
 	if american(e164) {
 		return "(" + e164[2:5] + ") " + e164[5:8] + "-" + e164[8:]

@@ -12,14 +12,15 @@ import (
 // ErrLocked means that another process holds a lock.
 var ErrLocked = errors.New("another process holds the lock")
 
-// Lock locks the file at path, and waits until no other process holds the lock. The
-// lock ends with unlock, or with this process. Nobody may replace the file: what is
-// replaced needs a lock file beside it.
+// Lock locks the file at path, and waits until no other process holds the lock.
+// The lock ends with unlock, or with this process. The file must not be
+// replaced: a file that is replaced needs a separate lock file.
 //
-// A file that is missing is made. It belongs to the owner of its directory, so that
-// a command that root runs does not lock out the user that a worker runs as. That
-// user may have put anything at the path: a symbolic link is refused, and only a file
-// that was made here is given away, or root would hand over files of its own.
+// A missing file is created. It belongs to the owner of its directory, so that
+// a command that root runs does not lock out the user that a worker runs as.
+// That user may have put anything at the path: a symbolic link is refused, and
+// only a file that was made here is given away, or root would hand over files
+// of its own.
 func Lock(path string) (unlock func(), err error) { return lock(path, syscall.LOCK_EX) }
 
 // TryLock is Lock, but fails with ErrLocked instead of waiting.

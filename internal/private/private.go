@@ -41,8 +41,8 @@ func CheckFile(path string) error {
 	return Check(path, info)
 }
 
-// Exists reports whether there is something at path. It holds too if this process
-// may not look there.
+// Exists reports whether there is something at path. It is also true if this
+// process may not look there.
 func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -121,8 +121,8 @@ func WriteNew(path string, data []byte) error {
 	return nil
 }
 
-// Own gives a file that this process has made the owner and group of like, if
-// the process is root and the owner is somebody else.
+// Own gives the owner and group of like to a file that this process has
+// created, if the process is root and the owner is somebody else.
 func Own(f *os.File, like fs.FileInfo) error {
 	owner, ok := like.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 || owner.Uid == 0 {
@@ -131,7 +131,7 @@ func Own(f *os.File, like fs.FileInfo) error {
 	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
-// SyncDir makes a new name in a directory survive a power cut.
+// SyncDir syncs a directory, so that a new name in it survives a power cut.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// lookEvery is how often files are looked at for changes, while somebody asks for
-// what they say.
+// lookEvery is how often the files are checked for changes, while their values
+// are read.
 const lookEvery = time.Second
 
-// Watched is what one or several files say, as T. It notices within a second that
-// another process has changed them. It may be used by several goroutines.
+// Watched is a value that is read from one or several files. It notices within
+// a second that another process has changed them. It may be used by several
+// goroutines.
 type Watched[T any] struct {
 	now    func() time.Time
 	read   func() (T, error)
@@ -23,21 +24,21 @@ type Watched[T any] struct {
 
 	mu     sync.Mutex
 	looked time.Time
-	good   bool          // infos and value are of the same look
-	infos  []fs.FileInfo // of what was read last; nil for a file that was missing
-	err    error         // why the files could not be read when they were looked at last
+	good   bool          // infos and value are from the same reading
+	infos  []fs.FileInfo // of the files that were read last; nil for a missing file
+	err    error         // why the last reading failed
 	value  T
 }
 
-// Watch watches the files at paths. read reads them; it also says what a missing file
-// means. failed is told why the files cannot be read, once for each reason. now is
-// any clock. Watch itself reads nothing.
+// Watch watches the files at paths. read reads them and decides what a missing
+// file means. failed is called with the reason if the files cannot be read,
+// once for each reason. now is any clock. Watch itself reads nothing.
 func Watch[T any](now func() time.Time, read func() (T, error), failed func(error), paths ...string) *Watched[T] {
 	return &Watched[T]{now: now, read: read, failed: failed, paths: paths}
 }
 
-// Get returns what the files say or, if they cannot be read, what they said when they
-// were read last: the zero value if they never were.
+// Get returns the value of the files. If they cannot be read, it returns the
+// last value: the zero value if they have never been read.
 func (w *Watched[T]) Get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,9 +49,9 @@ func (w *Watched[T]) Get() T {
 	return w.value
 }
 
-// Reload is Get that looks at the files now, and the next Get looks when it would have
-// anyway. It fails if they cannot be read, and
-// returns what they said before all the same.
+// Reload is like Get and checks the files now; this does not change when the
+// next Get checks them. If they cannot be read, it fails, and returns the last
+// value as well.
 func (w *Watched[T]) Reload() (T, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -58,7 +59,7 @@ func (w *Watched[T]) Reload() (T, error) {
 	return w.value, w.err
 }
 
-// look reads the files if they are others than before.
+// look reads the files if they have changed.
 func (w *Watched[T]) look() {
 	infos, err := w.stat()
 	if err == nil && w.good && slices.EqualFunc(infos, w.infos, same) {

@@ -29,8 +29,8 @@ type Limiter struct {
 	young, aged map[string]*rate.Limiter
 }
 
-// New makes a limiter that allows so many a second, and burst at once, which is
-// at least one.
+// New makes a limiter that allows the given number per second, and burst at
+// once. A burst below one counts as one.
 func New(perSecond, burst float64) *Limiter {
 	return &Limiter{
 		rate: rate.Limit(perSecond), burst: int(min(max(1, burst), math.MaxInt32)), young: map[string]*rate.Limiter{},
@@ -112,8 +112,8 @@ func Address(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	return at
 }
 
-// parse reads an address as proxies write it: some put the port behind it, and
-// some IPv6 into brackets.
+// parse reads an address as proxies write it: some add the port, and some put
+// IPv6 into brackets.
 func parse(s string) (netip.Addr, bool) {
 	if at, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
 		return at, true
@@ -122,8 +122,8 @@ func parse(s string) (netip.Addr, bool) {
 	return with.Addr(), err == nil
 }
 
-// Key is what limits go by: an IPv4 address, or the /64 of an IPv6 address,
-// which is what one customer has.
+// Key is the key of a client for limits: its IPv4 address, or the /64 of its
+// IPv6 address, because one customer has at least a /64.
 func Key(at netip.Addr) string {
 	if at.Is6() {
 		net, _ := at.Prefix(64) // cannot fail: 64 bits are fewer than 128

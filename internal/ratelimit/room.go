@@ -11,8 +11,8 @@ import (
 )
 
 // Room bounds how many bytes of requests are held at once: in all, and for each
-// key, so that no key can fill the room alone. Whoever takes long to send a
-// request has to leave if others wait. Its methods may be called by several
+// key, so that no key can fill the room alone. A request that takes long to
+// arrive is aborted if others wait. Its methods may be called by several
 // goroutines at once.
 type Room struct {
 	all   *semaphore.Weighted
@@ -20,7 +20,7 @@ type Room struct {
 
 	mu     sync.Mutex
 	held   map[string]int64 // bytes, of the keys that hold any
-	guests []*guest         // those who can be sent away, the longest there first
+	guests []*guest         // requests that can be aborted, the oldest first
 }
 
 // guest is a request that is being received.
@@ -37,9 +37,9 @@ func NewRoom(all, share int64) *Room {
 	return &Room{all: semaphore.NewWeighted(all), share: share, held: map[string]int64{}}
 }
 
-// Take takes n bytes for the key and waits until ctx ends for others to leave.
-// It reports false and takes nothing if ctx ends first, or if the key would
-// hold more than its share. leave gives the bytes back; call it once.
+// Take takes n bytes for the key. It waits for room until ctx ends. It reports
+// false and takes nothing if ctx ends first, or if the key would hold more than
+// its share. leave gives the bytes back; call it once.
 func (r *Room) Take(ctx context.Context, key string, n int64) (leave func(), ok bool) {
 	if !r.add(key, n) {
 		return nil, false
@@ -54,10 +54,9 @@ func (r *Room) Take(ctx context.Context, key string, n int64) (leave func(), ok 
 	}, true
 }
 
-// Receive calls read, which reads the body of the request behind w. If others
-// wait for room and reading has taken a second, the rest of the body is not
-// waited for: reading it fails with os.ErrDeadlineExceeded. It needs room that
-// Take took.
+// Receive calls read, which reads the body of the request that w answers. If
+// others wait for room and reading has taken a second, reading the rest fails
+// with os.ErrDeadlineExceeded. Call Take before.
 func (r *Room) Receive(w http.ResponseWriter, read func() error) error {
 	g := &guest{since: time.Now(), sendAway: func() {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // one without deadlines ends with the server's
@@ -73,7 +72,8 @@ func (r *Room) Receive(w http.ResponseWriter, read func() error) error {
 	return read()
 }
 
-// wait takes n bytes of the room, and has the slow leave if there are too few.
+// wait takes n bytes of the room, and aborts slow requests if there are too
+// few.
 func (r *Room) wait(ctx context.Context, n int64) bool {
 	if r.all.TryAcquire(n) {
 		return true
@@ -87,8 +87,7 @@ func (r *Room) wait(ctx context.Context, n int64) bool {
 	return err == nil
 }
 
-// clear sends away one request after the other that takes long to arrive, until
-// ctx ends.
+// clear aborts slow requests one after the other, until ctx ends.
 func (r *Room) clear(ctx context.Context) {
 	tick := time.NewTicker(patience / 10)
 	defer tick.Stop()

@@ -8,14 +8,14 @@ import (
 	"unicode"
 )
 
-// Gone stands for what was taken out.
+// Gone replaces what was removed.
 const Gone = "<…>"
 
 // maxReply is how many bytes of a reply are kept.
 const maxReply = 500
 
-// address matches whatever holds an at sign, written as such or as URLs do,
-// with all that touches it: too much rather than too little.
+// address matches everything that contains an at sign, also in the encoding of
+// URLs, up to the next blanks: rather too much than too little.
 var address = regexp.MustCompile(`(?i)<?(?:"(?:[^"\\]|\\.)*"|[^\s<>()\[\],;:"\\]*)(?:@|＠|%40)(?:\[[^\]\s]*\]|[^\s<>()\[\],;:"\\]*)>?`)
 
 // Addresses replaces each email address in a text, with everything that touches

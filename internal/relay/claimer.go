@@ -14,7 +14,8 @@ import (
 	"countersign/workflow"
 )
 
-// claimer claims due emails on the log and gives those that it got to the senders.
+// claimer claims due emails on the log and gives the claimed emails to the
+// senders.
 type claimer struct {
 	*Mails
 	name    string // the worker's and the run's
@@ -28,7 +29,7 @@ type claimer struct {
 	seen    map[uint64]time.Time // when an open claim was seen first, by the own monotonic clock
 	blocked map[string]time.Time // until when a limit keeps a domain, or a person who is asked to sign, waiting
 	own     map[uint64]bool      // claims of this run
-	ownOpen bool                 // one of them was open at the last look
+	ownOpen bool                 // one of them was open at the last check
 }
 
 func newClaimer(r *Mails, name string, f *flight, s *settler) *claimer {
@@ -42,7 +43,7 @@ func newClaimer(r *Mails, name string, f *flight, s *settler) *claimer {
 func (c *claimer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
-		case <-c.flight.freed: // the look that follows sees it
+		case <-c.flight.freed: // the next check sees it
 		default:
 		}
 		changed := c.Store.MailsChanged()
@@ -216,16 +217,16 @@ func (c *claimer) taken(ctx context.Context, seq uint64, asked int) ([]workflow.
 	return mails, err
 }
 
-// lost learns which claim was the last, and stands by. It fails with
-// workflow.ErrUnavailable if that claim is older than known: the log has lost its
-// tail, and the follower has not noticed yet.
+// lost finds out which claim is the last one, and makes this worker a standby.
+// It fails with workflow.ErrUnavailable if that claim is older than known: the
+// log has lost its tail, and the follower has not noticed yet.
 func (c *claimer) lost(ctx context.Context, known uint64) error {
 	last, err := c.Log.LastClaim(ctx)
 	if err != nil {
 		return err
 	}
 	c.Logger.Debug("another worker claimed first", "claim", last)
-	c.last = last // once it is applied, it is known what it took
+	c.last = last // once this claim is applied, the store knows which emails it took
 	if last < known {
 		return fmt.Errorf("%w: claim %d is not on the log any more, the last is %d", workflow.ErrUnavailable, known, last)
 	}

@@ -47,7 +47,7 @@ type Mails struct {
 	Logger   *slog.Logger
 	Host     string // of the mail server, for what is logged about it
 	Port     int
-	User     string // that logs in there; empty if nobody does
+	User     string // the user name at the mail server; empty if there is no login
 	Name     string // of this run, in the ids of its claims; random if it is empty
 
 	server server
@@ -68,7 +68,7 @@ type claim struct {
 }
 
 // late reports whether the claim is too old for its emails to be begun. If the
-// machine slept, its monotonic clock stood still, and another worker may have
+// machine slept, its monotonic clock stopped, and another worker may have
 // claimed them since.
 func (c *claim) late(deadline time.Duration) bool {
 	return max(time.Since(c.start), time.Now().Round(0).Sub(c.wall)) > deadline/4
@@ -98,7 +98,7 @@ func (r *Mails) Run(ctx context.Context) error {
 	return nil
 }
 
-// sent is an email that a sender is done with.
+// sent is an email that a sender has finished.
 type sent struct {
 	claim   uint64
 	outcome workflow.MailOutcome

@@ -10,9 +10,9 @@ import (
 	"countersign/workflow"
 )
 
-// Quarantine puts the entry on which this worker crashed twice into quarantine, so
-// that no worker folds it again. Call it before the log is followed. It tries
-// until ctx ends, and fails then.
+// Quarantine puts the entry on which this worker crashed twice into quarantine,
+// so that no worker folds it again. Call it before the log is followed. It
+// retries until ctx ends, and then fails.
 func Quarantine(ctx context.Context, store *db.Store, log *eventlog.Log, logger *slog.Logger) error {
 	p := store.Poison()
 	if p == nil {

@@ -2,8 +2,8 @@
 // out of it: events to the log, emails to the mail server.
 //
 // Several workers may run side by side, each with a store of its own. A worker
-// claims emails on the log before it sends them. The worker of the last claim is
-// active and works at once; the others stand by until something is overdue.
+// claims emails on the log before it sends them. The worker of the last claim
+// is active and works at once; the others wait until something is overdue.
 package relay
 
 import (

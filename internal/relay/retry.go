@@ -16,12 +16,12 @@ type Retry struct {
 	GiveUp time.Duration // after its first try, an email that is still deferred is rejected, and one in doubt is held
 }
 
-// serverWait bounds the wait of an email that only met a mail server which is away
-// or refuses us, so that all emails leave soon after that ends.
+// serverWait bounds the wait of an email that was deferred because the mail
+// server is away or refuses us, so that all emails leave soon after that ends.
 const serverWait = time.Minute
 
-// unsureWait bounds the wait of an email whose refusal leaves open whom it is about:
-// long enough for other emails to meet the same refusal.
+// unsureWait bounds the wait of an email whose refusal leaves open whom it is
+// about: long enough for other emails to get the same refusal.
 const unsureWait = 5 * time.Second
 
 // An email that is in doubt for the second time waits at least doubtFirst, and each

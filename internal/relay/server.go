@@ -12,7 +12,7 @@ import (
 	"countersign/workflow"
 )
 
-// server is the state of the mail server, as it was met last.
+// server is the state of the mail server at the last attempt.
 type server struct {
 	mu       sync.Mutex
 	failures int             // in a row
@@ -45,7 +45,7 @@ type Trouble struct {
 	Since time.Time // when the mail server first failed
 	Host  string    // of the mail server
 	Port  int
-	Stage string // how far the dialogue came
+	Stage string // how far the dialogue got
 	Code  int    // of the reply; 0 if there was none
 	Reply string // the server's words, or what went wrong
 }
@@ -60,7 +60,7 @@ func (t Trouble) String() string {
 	return fmt.Sprintf("refused by %s at %s since %s: %d %s", where, t.Stage, since, t.Code, t.Reply)
 }
 
-// Trouble returns what keeps all emails waiting, as it was met at the last try,
+// Trouble returns what keeps all emails waiting, as found at the last attempt,
 // and false if nothing does.
 func (r *Mails) Trouble() (Trouble, bool) {
 	s := &r.server
@@ -72,7 +72,8 @@ func (r *Mails) Trouble() (Trouble, bool) {
 	return Trouble{s.trouble.Began(), r.Host, r.Port, s.last.Stage, s.last.Code, s.last.Reply}, true
 }
 
-// learn slows down while the mail server is away or refuses us.
+// learn records a result, and makes the pauses longer while the mail server is
+// away or refuses us.
 func (r *Mails) learn(result delivery.Result, now time.Time) {
 	s := &r.server
 	s.mu.Lock()
@@ -88,7 +89,7 @@ func (r *Mails) learn(result delivery.Result, now time.Time) {
 		return
 	}
 	if now.Before(s.until) {
-		return // the same trouble, met by another connection
+		return // another connection has reported this failure
 	}
 	s.last = result
 	s.failures++

@@ -30,9 +30,9 @@ func newSettler(r *Mails, name string, f *flight) *settler {
 	return &settler{Mails: r, name: name, flight: f, results: make(chan result, r.Sender.Size())}
 }
 
-// settle returns when the outcome of an email is on the log. A connection begins
-// no other email before, so that no more emails than there are connections can be
-// sent and not recorded.
+// settle returns when the outcome of an email is on the log. A connection
+// begins no other email before that, so that at most one email per connection
+// can be sent and not recorded.
 func (s *settler) settle(e sent) {
 	r := result{e, make(chan struct{})}
 	s.results <- r
@@ -62,8 +62,9 @@ func (s *settler) run(ctx context.Context) {
 			seq := s.append(ctx, fmt.Sprintf("%s.settled.%d", s.name, s.settles), claim, outcomes[claim])
 			n := len(outcomes[claim])
 			applied.Go(func() {
-				// Until it is applied, the store takes these emails for claimed. A log
-				// that loses its tail may never show the outcome again.
+				// Until the entry is applied, these emails are claimed in the
+				// store. A log that loses its tail may never show the outcome
+				// again.
 				wait, cancel := context.WithTimeout(ctx, s.doubt())
 				defer cancel()
 				_ = s.Store.WaitApplied(wait, seq)
@@ -76,7 +77,7 @@ func (s *settler) run(ctx context.Context) {
 	}
 }
 
-// more returns a result with those that wait behind it.
+// more returns a result together with all results that are waiting.
 func (s *settler) more(first result) []result {
 	together := []result{first}
 	for {
@@ -92,8 +93,8 @@ func (s *settler) more(first result) []result {
 	}
 }
 
-// append puts outcomes on the log and returns the entry's sequence. It tries until
-// it has succeeded; after the end of ctx, for as long as the deadline.
+// append appends outcomes to the log and returns the entry's sequence. It
+// retries until it succeeds; after the end of ctx, for at most the deadline.
 func (s *settler) append(ctx context.Context, id string, claim uint64, outcomes []workflow.MailOutcome) uint64 {
 	live, cancel := s.outlive(ctx)
 	defer cancel()

@@ -90,7 +90,7 @@ func (w *WorkLog) endCount() {
 	w.logger.Info("what happened before this worker had read the log to its end", args...)
 }
 
-// say logs that a step has ended, or counts it.
+// say logs that a step has ended, or counts it if it is old.
 func (w *WorkLog) say(step string, args ...any) {
 	if w.counting {
 		w.counts[step]++

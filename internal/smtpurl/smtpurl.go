@@ -15,8 +15,8 @@ import (
 type Encryption string
 
 // The ways of encryption. A password is never sent in the clear or to a server
-// whose certificate is not trusted, unless the server is on this machine or Plain
-// was asked for in so many words.
+// whose certificate is not trusted, unless the server is on this machine or the
+// URL asks for Plain.
 const (
 	Mandatory     Encryption = "mandatory"     // STARTTLS (RFC 3207) with a trusted certificate, or no mail
 	Opportunistic Encryption = "opportunistic" // STARTTLS with any certificate if it works, else in the clear (RFC 7435)
@@ -29,7 +29,7 @@ type Server struct {
 	Host       string // name or IP address, without brackets
 	Port       int
 	User       string // empty: no AUTH
-	Password   string // empty with a User: a token logs in
+	Password   string // empty with a User: login with a token
 	Encryption Encryption
 }
 

@@ -1,8 +1,9 @@
-// Package terminal prints what the program says, on a terminal or into a file.
+// Package terminal prints the output of the program, on a terminal or to a
+// file.
 //
 // Text that came from outside (an event, an email, a certificate, an archive)
-// must not steer the reader's terminal and must not look like a line of the
-// program's own. So a Printer prints one line with each call, and escapes in it
+// must not control the reader's terminal and must not look like a line of the
+// program. So a Printer prints one line with each call, and escapes in it
 // everything that is not a visible character: control characters (C0, DEL, C1),
 // bytes that are not UTF-8, format characters (bidirectional controls, tags,
 // zero-width characters, variation selectors) and line separators.
@@ -17,8 +18,8 @@ import (
 
 // Escape returns text as one line of visible characters and spaces. Everything
 // else is written as in a Go string: \n, \x1b, \u202e, \U000e0041; a byte that
-// is not UTF-8 as \xff. A backslash stays as it is, so the result is for people:
-// it cannot always be turned back.
+// is not UTF-8 as \xff. A backslash stays as it is, so the result is for
+// people: it cannot always be decoded.
 func Escape(text string) string {
 	if plain(text) {
 		return text

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// EscapeJSON writes the characters of valid JSON that Escape would escape as
-// \u escapes (RFC 8259 section 7), so that a terminal can show it. It means the
-// same as before: such characters stand only in strings, other than the line
-// feed, carriage return and tab, which stay. A byte that is not UTF-8 becomes
-// U+FFFD, as it does for readers of JSON.
+// EscapeJSON writes the characters of valid JSON that Escape would escape as \u
+// escapes (RFC 8259 section 7), so that a terminal can show it. The JSON keeps
+// its meaning, because such characters occur only in strings, except line feed,
+// carriage return and tab, which do not change. A byte that is not UTF-8
+// becomes U+FFFD, as it does for readers of JSON.
 func EscapeJSON(text []byte) []byte {
 	if jsonPlain(text) {
 		return text

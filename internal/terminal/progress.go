@@ -37,7 +37,7 @@ type bar struct {
 func (b *bar) Step()    { b.bar.Increment() }
 func (b *bar) To(n int) { b.bar.SetCurrent(int64(n)) }
 
-// Done leaves the bar as it stands, complete or not.
+// Done leaves the bar as it is, complete or not.
 func (b *bar) Done() {
 	if !b.bar.Completed() {
 		b.bar.Abort(false)

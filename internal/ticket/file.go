@@ -11,19 +11,20 @@ import (
 	"countersign/internal/private"
 )
 
-// File is the keys file of a running worker, which notices within a second what
-// another process has changed in it. It is safe for use by several goroutines.
+// File is the keys file of a running worker. It notices within a second if
+// another process has changed the file. It is safe for use by several
+// goroutines.
 type File struct {
 	path  string
 	keys  *private.Watched[*Keys] // nil until there is a file
-	spare *Keys                   // of no link, for codes that need not last, until there is a file
+	spare *Keys                   // a key for codes that need not last, until there is a file; never for links
 }
 
 // newFile is a File that has read nothing yet.
 func newFile(path string, now func() time.Time, logger *slog.Logger) *File {
 	there := false
 	load := func() (*Keys, error) {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // LoadKeys would make one, and links may be out
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // LoadKeys would create a file, and there may be valid links of the missing one
 			return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
 		}
 		keys, err := LoadKeys(path)
@@ -45,7 +46,7 @@ func newFile(path string, now func() time.Time, logger *slog.Logger) *File {
 // ErrAbsent means that there is no keys file yet.
 var ErrAbsent = errors.New("the keys file is missing")
 
-// Open reads the keys file as LoadKeys does, and makes it if there is none.
+// Open reads the keys file as LoadKeys does, and creates it if it is missing.
 func Open(path string, now func() time.Time, logger *slog.Logger) (*File, error) {
 	if _, err := LoadKeys(path); err != nil { // makes it
 		return nil, err
@@ -67,7 +68,7 @@ func (f *File) Absent() bool {
 	return absent
 }
 
-// Make makes the keys file unless it is there, and reads it.
+// Make creates the keys file unless it exists, and reads it.
 func (f *File) Make() error {
 	if _, err := LoadKeys(f.path); err != nil {
 		return err
@@ -84,8 +85,9 @@ func (f *File) Issue(c Claims) (string, error) {
 	return keys.Issue(c)
 }
 
-// Verify reads a token as Keys.Verify does, with the keys as they are now: one
-// that no key has made may be of a key that another worker has just been given.
+// Verify reads a token as Keys.Verify does, with the keys as they are now: if
+// no key fits, it reads the file again, which may have a new key from another
+// worker.
 func (f *File) Verify(token string, p Purpose, now time.Time) (Claims, error) {
 	before, absent := f.current()
 	if absent {
@@ -115,9 +117,9 @@ func (f *File) current() (keys *Keys, absent bool) {
 	return f.spare, true
 }
 
-// Reload looks at the file now, instead of when it is asked next. It fails if the
-// file cannot be read, with ErrAbsent if it is missing; the keys that it had then
-// count.
+// Reload reads the file now instead of at the next use. It fails if the file
+// cannot be read, with ErrAbsent if it is missing; then the old keys stay in
+// use.
 func (f *File) Reload() error {
 	_, err := f.keys.Reload()
 	return err

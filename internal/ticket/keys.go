@@ -18,11 +18,12 @@ import (
 // bytes: the output of SHA-256, as RFC 2104 section 3 advises.
 const minKeyLen = 32
 
-// maxFileLen bounds what is read if the path names something else by mistake.
+// maxFileLen bounds the bytes that are read, in case the path names another
+// file by mistake.
 const maxFileLen = 1 << 20
 
-// Keys holds the keys of the links. The first whose time has come signs; all of
-// them verify. It is safe for use by several goroutines.
+// Keys holds the keys of the links. The first key whose time has come signs;
+// all keys verify. It is safe for use by several goroutines.
 type Keys struct {
 	keys []key
 	now  func() time.Time
@@ -34,14 +35,14 @@ type key struct {
 	from   time.Time // it signs from then on; zero: at once
 }
 
-// file is the keys file. Other kinds of keys stand beside the links' in it.
+// file is the keys file. It also has other kinds of keys.
 type file struct {
 	Links []fileKey `json:"links"` // newest first
 }
 
 type fileKey struct {
 	Key     []byte    `json:"key"`              // base64 (RFC 4648 section 4)
-	Created time.Time `json:"created,omitzero"` // for who must know when an old key may go
+	Created time.Time `json:"created,omitzero"` // to find out when an old key can be removed
 	From    time.Time `json:"from,omitzero"`    // it signs from then on; left out: at once
 }
 
@@ -50,10 +51,9 @@ type fileKey struct {
 // creates the file and all of them read it. The directory must exist.
 //
 // The file is JSON, {"links": [{"key": "…", "created": "…"}]}. The first key
-// issues links, if it has a time "from" only from then on. The others verify older
-// links: Rotate puts a new key in front, and Prune removes an old one when its last
-// link has expired. Workers on the same log need the
-// same keys.
+// signs links, from its time "from" on if it has one. The others verify older
+// links: Rotate puts a new key in front, and Prune removes an old one when its
+// last link has expired. Workers on the same log need the same keys.
 //
 // A file that other users can read or that its group can change is refused, as
 // is one without a key, with a key that is too short or twice in it, or with
@@ -101,8 +101,8 @@ func parseKeys(data []byte) (*Keys, error) {
 	return keys, nil
 }
 
-// create makes the keys file with one fresh key, whole and on disk, or leaves
-// alone the one that somebody else has just made.
+// create writes the keys file with one fresh key, completely and synced to
+// disk. If another process has just created the file, create keeps that one.
 func create(path string) error {
 	data, err := json.MarshalIndent(file{Links: []fileKey{{Key: newSecret(), Created: time.Now().UTC().Truncate(time.Second)}}}, "", "  ")
 	if err != nil {
@@ -118,7 +118,8 @@ func create(path string) error {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	// A link, because a rename would replace the keys of whoever was quicker.
+	// A link, because a rename would replace the keys of a process that was
+	// faster.
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -136,8 +137,8 @@ func newKey(secret []byte) key {
 	return key{id: [keyIDLen]byte(sum[:]), secret: secret}
 }
 
-// newest is the key that signs. Where the time of none has come, the clock is
-// wrong or the file was written by hand: then it is the oldest.
+// newest returns the key that signs. If the time of no key has come, because
+// the clock is wrong or the file was written by hand, it is the oldest key.
 func (k *Keys) newest() key {
 	now := k.now()
 	for _, key := range k.keys {

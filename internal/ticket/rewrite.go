@@ -8,11 +8,11 @@ import (
 	"countersign/internal/private"
 )
 
-// rewrite has the kinds of keys in the file changed and writes the file,
-// while no other process does. What edit leaves alone stays as it is.
+// rewrite changes the file by edit, while no other process does. What edit does
+// not change stays.
 func rewrite(path string, edit func(kinds map[string]json.RawMessage) error) error {
 	if _, err := os.Stat(path); err != nil {
-		return err // and no lock is left there
+		return err // before the lock, so that no lock file is left
 	}
 	unlock, err := private.Lock(path + ".lock") // a file of its own, because the keys file is replaced
 	if err != nil {

@@ -12,20 +12,20 @@ import (
 	"countersign/internal/private"
 )
 
-// pruneMargin is how much longer a key is kept than its last link can be good:
-// another worker's copy of the file may have been changed later.
+// pruneMargin is how much longer a key is kept than its last link can be valid,
+// because another worker's copy of the file may have been changed later.
 const pruneMargin = 24 * time.Hour
 
 // LinkKey is a key of the links as an operator sees it. It holds no secret.
 type LinkKey struct {
 	ID      string    `json:"id"`                    // 8 hex digits
 	Created time.Time `json:"date_created,omitzero"` // zero if the file does not say
-	From    time.Time `json:"date_from,omitzero"`    // it signs links from then on
-	Until   time.Time `json:"date_until,omitzero"`   // a newer one signs from then on; zero if none does, or its time is not known
+	From    time.Time `json:"date_from,omitzero"`    // it signs links from this time
+	Until   time.Time `json:"date_until,omitzero"`   // a newer key signs from this time; zero if there is none, or if its time is not known
 }
 
-// ListKeys lists the keys of the links, the newest first. It creates no file. The
-// error names the file and the fix.
+// ListKeys lists the keys of the links, the newest first. It does not create
+// the file. The error names the file and the fix.
 func ListKeys(path string) ([]LinkKey, error) {
 	data, err := private.Read(path, maxFileLen)
 	if err == nil {
@@ -66,8 +66,9 @@ func linkKeys(links []fileKey) []LinkKey {
 	return out
 }
 
-// Rotate puts a fresh key in front, which signs links from a time on; until then
-// the file can be copied to other workers. Links that are out stay good.
+// Rotate puts a fresh key in front, which signs links from the given time;
+// until then the file can be copied to other workers. Existing links stay
+// valid.
 func Rotate(path string, now, from time.Time) (LinkKey, error) {
 	var added LinkKey
 	err := change(path, func(links []fileKey) ([]fileKey, error) {
@@ -82,9 +83,9 @@ func Rotate(path string, now, from time.Time) (LinkKey, error) {
 	return added, err
 }
 
-// Prune takes out the keys that no good link can have been made with: a newer
-// one has signed for longer than the lifetime of links, and a day. A key that
-// follows one without a time stays. It returns those that it took out.
+// Prune removes the keys that can no longer verify a valid link, and returns
+// them: a newer key has been signing for longer than a link can live, plus one
+// day. A key is kept if the time of the next newer key is not known.
 func Prune(path string, now time.Time, lifetime time.Duration) (gone []LinkKey, err error) {
 	err = change(path, func(links []fileKey) ([]fileKey, error) {
 		var kept []fileKey

@@ -4,8 +4,8 @@
 // A token says which document, in which round, what for and until when, and
 // carries an HMAC-SHA256 (RFC 2104) over that, cut to 160 bits. Nothing is
 // stored: the same claims under the same key give the same token, so a mail
-// that is sent again carries the same link. A new round of the document makes
-// the links of older rounds worthless; that check is the reader's.
+// that is sent again carries the same link. A new round of the document
+// invalidates the links of older rounds; the caller must check that.
 package ticket
 
 import (
@@ -23,14 +23,14 @@ import (
 	"countersign/workflow"
 )
 
-// Purpose is what a link is good for. A token of one purpose is invalid for
-// any other.
+// Purpose is what a link is for. A token of one purpose is invalid for any
+// other.
 type Purpose byte
 
 // The purposes.
 const (
 	Sign     Purpose = 's' // the page where a letter is signed
-	Download Purpose = 'd' // the signed letter, for whoever is told that it is signed
+	Download Purpose = 'd' // the signed letter, for the recipients of the "signed" email
 )
 
 // Claims is what a token says.
@@ -38,10 +38,10 @@ type Claims struct {
 	Purpose  Purpose
 	Document workflow.SID // PX and 32 hex digits; the case of each digit is kept
 	Round    int
-	Expires  time.Time // whole seconds, UTC; the token is good before it
+	Expires  time.Time // whole seconds, UTC; the token is valid before it
 }
 
-// What is wrong with a token. Neither error quotes it.
+// The errors of Verify and Issue. Neither quotes the token.
 var (
 	ErrInvalid = errors.New("invalid link")
 	ErrExpired = errors.New("expired link")
@@ -130,8 +130,9 @@ func (k key) mac(body []byte) []byte {
 	return h.Sum(nil)[:macLen]
 }
 
-// MACs returns an HMAC-SHA256 of the data under each key, the newest key's
-// first. They have a name of their own: none of them is part of a token.
+// MACs returns an HMAC-SHA256 of the data for each key, the newest key first.
+// Their input begins with a name that tokens do not use, so that none of them
+// can be part of a token.
 func (k *Keys) MACs(data []byte) [][]byte {
 	newest := k.newest()
 	macs := [][]byte{newest.codeOf(data)}

@@ -1,5 +1,5 @@
-// Package trouble decides when the log mentions something that stays wrong: when
-// it begins, when it changes, once in a while until it ends, and when it ends.
+// Package trouble decides when to log a fault that lasts: when it begins, when
+// it changes, from time to time while it lasts, and when it ends.
 package trouble
 
 import "time"

@@ -30,15 +30,15 @@ const (
 	pngPrefix = "data:image/png;base64,"
 )
 
-// form is what a visitor typed, ticked and drew, and what is wrong with it.
+// form is what a visitor typed, ticked and drew, and the faults in it.
 type form struct {
 	Action                        string // "sign", "decline" or "not-me"
 	Version                       string // of what was shown
 	Name, Title, Zone, Drawn      string
 	Authority, Statements, Ticked bool // Ticked: the consent
-	Declines, WrongPerson         bool // the statements of those who do not sign
+	Declines, WrongPerson         bool // the statements that a person who does not sign ticks
 	Reason                        string
-	Confirmed                     bool // the page that says what will happen was answered
+	Confirmed                     bool // the visitor has answered the page that asks for confirmation
 
 	Errors  []fault // in the order of the page
 	drawing []byte  // PNG of our own making, or nil
@@ -47,7 +47,7 @@ type form struct {
 // Ends reports whether the form ends the letter unsigned.
 func (f *form) Ends() bool { return f.Action == "decline" || f.Action == "not-me" }
 
-// Typed is the text that was sent with an action.
+// Typed returns the text that was sent with the action.
 func (f *form) Typed(action string) string {
 	if f.Action != action {
 		return ""
@@ -55,8 +55,8 @@ func (f *form) Typed(action string) string {
 	return f.Reason
 }
 
-// titleOf is the title that the form begins with: as much of the document's as
-// the field takes, which is fewer than events may have.
+// titleOf is the title with which the form begins: the document's, cut to the
+// length of the field, which is shorter than the limit of events.
 func titleOf(doc workflow.Document) string {
 	title := []rune(doc.ContactTitle)
 	return strings.TrimSpace(string(title[:min(len(title), maxName)]))
@@ -65,7 +65,7 @@ func titleOf(doc workflow.Document) string {
 // fault is something wrong with one field.
 type fault struct{ Field, Text string }
 
-// Error is what is wrong with a field, or "".
+// Error returns the fault of a field, or "".
 func (f *form) Error(field string) string {
 	for _, e := range f.Errors {
 		if e.Field == field {
@@ -88,7 +88,7 @@ func read(v url.Values) *form {
 	}
 }
 
-// zone is a time zone's name, or nothing.
+// zone returns the name of a time zone, or "" if it is not valid.
 func zone(s string) string {
 	if len(s) > maxZone || strings.ContainsFunc(s, func(r rune) bool {
 		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/_+-", r)
@@ -124,8 +124,7 @@ func (f *form) checkGlyph(t *texts, field, typed string) {
 	}
 }
 
-// spelled names a character: as it looks, if it can be seen, and by its code
-// point.
+// spelled names a character by its code point, and shows it if it can be seen.
 func spelled(r rune) string {
 	if !unicode.IsGraphic(r) {
 		return fmt.Sprintf("%U", r)
@@ -159,9 +158,9 @@ func line(s string, most int) bool {
 }
 
 // drawing makes a picture of our own of one that a browser drew: black on
-// white, nothing else in the file. A blank one is none: somebody has only
-// touched the field. The header says how much memory the rest would take, and is
-// judged first.
+// white, nothing else in the file. A blank drawing counts as no drawing: the
+// field was only touched. The header says how much memory the rest would take,
+// and is checked first.
 func drawing(dataURL string) (drawn []byte, ok bool) {
 	text, isPNG := strings.CutPrefix(dataURL, pngPrefix)
 	raw, err := base64.StdEncoding.DecodeString(text)

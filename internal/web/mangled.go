@@ -24,9 +24,9 @@ func splitLink(path string) (purpose, rest string, ok bool) {
 const below = "/letter.pdf" // what is below the page of a link
 
 // unmangled returns the path that a link had before programs added what cannot
-// be part of a token: a slash, the full stop of a sentence, a bracket, a quotation
-// mark, a blank (RFC 3986, appendix C). A path that is no link is returned as it
-// is.
+// be part of a token: a slash, the full stop of a sentence, a bracket, a
+// quotation mark, a blank (RFC 3986, appendix C). A path that is not a link is
+// returned unchanged.
 func unmangled(path string) string {
 	purpose, rest, ok := splitLink(path)
 	if !ok {
@@ -38,14 +38,14 @@ func unmangled(path string) string {
 		end = len(rest)
 	}
 	token, after := rest[:end], rest[end:]
-	if len(token) > ticket.Length { // _ and - are of a token's alphabet, and of Markdown's
+	if len(token) > ticket.Length { // _ and - belong to the alphabet of tokens, and to Markdown
 		token = token[:ticket.Length]
 	}
 	switch {
 	case len(after) >= len(below) && strings.EqualFold(after[:len(below)], below):
 		return "/" + purpose + "/" + token + below
 	case strings.HasPrefix(after, "/") && strings.ContainsFunc(after, ofToken):
-		return path // another page, which is not there
+		return path // not the path of a link
 	}
 	return "/" + purpose + "/" + token
 }

@@ -110,8 +110,8 @@ func (a *answering) unsignable() *view {
 	return new(a.again(http.StatusServiceUnavailable, a.t.NotNow))
 }
 
-// changed shows the form for the letter as it is now, with nothing ticked: what
-// was ticked was for another one.
+// changed shows the form for the letter as it is now, with nothing ticked: the
+// old ticks were for another letter.
 func (a *answering) changed() view {
 	a.form.Authority, a.form.Statements, a.form.Ticked = false, false, false
 	a.form.Declines, a.form.WrongPerson, a.form.Confirmed = false, false, false
@@ -179,8 +179,8 @@ func (a *answering) statement() string {
 	return a.t.declines(a.doc)
 }
 
-// again asks once more, with what was typed: whether to decline, if only that is
-// left to be sent, and else with the letter and its form.
+// again asks once more, with what was typed: to confirm, if only the
+// confirmation failed, and else with the letter and its form.
 func (a *answering) again(code int, notice string) view {
 	if a.form.Ends() && a.form.Confirmed && len(a.form.Errors) == 0 {
 		return a.confirm(code, notice)
@@ -199,7 +199,7 @@ func (a *answering) again(code int, notice string) view {
 	return v
 }
 
-// failed is the page for an answer that is not, or may not be, recorded.
+// failed is the page for an answer that was not recorded, or perhaps not.
 func (a *answering) failed(err error) view {
 	if errors.Is(err, workflow.ErrUnavailable) {
 		if a.r.Context().Err() == nil {
@@ -250,7 +250,7 @@ func (a *answering) append(e events.Event) error {
 	return nil
 }
 
-// evidence is what the event keeps of a visit.
+// evidence is what the event records about a visit.
 type evidence struct {
 	Name         string    `json:"name,omitempty"`
 	Title        string    `json:"title,omitempty"`
@@ -269,7 +269,7 @@ type evidence struct {
 	Letter       string    `json:"letter,omitempty"` // its name in the object store
 }
 
-// maxAgent is how much of a browser's words for itself is kept, in bytes.
+// maxAgent is the maximum length of a User-Agent that is kept, in bytes.
 const maxAgent = 512
 
 func (a *answering) evidence(shown string) evidence {
@@ -284,7 +284,7 @@ func (a *answering) evidence(shown string) evidence {
 }
 
 // signed makes the event of a signature, once its letter is kept. Its id
-// follows from the round: whoever signs twice signs once.
+// follows from the round: signing twice gives the same event.
 func (a *answering) signed(shown string) (events.Event, error) {
 	e := a.evidence(shown)
 	e.Name, e.Title, e.Drawn = a.form.Name, a.form.Title, a.form.drawing != nil

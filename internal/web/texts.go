@@ -8,11 +8,11 @@ import (
 	"countersign/workflow"
 )
 
-// say is what a page says of how a letter stands.
+// say is what a page says about the state of a letter.
 type say struct{ Status, Title, Lead string }
 
-// texts is what the pages say beside the words of the letter, in one language.
-// Each language is written as a whole.
+// texts has the words of the pages in one language, except those of the letter.
+// No language falls back to another for single texts.
 type texts struct {
 	Language string // as in loa.Words
 	Other    string // the other language's name, in that language
@@ -38,11 +38,11 @@ type texts struct {
 	SignedOn                       string
 
 	FormTitle, Name, NameHelp, JobTitle, TitleHelp string
-	Statements, Consent                            string // what is ticked, behind the sentences
+	Statements, Consent                            string // the labels of the boxes to tick, after the sentences
 	Draw, DrawHelp, DrawLabel, Clear, Sign         string
 	DeclineTitle, DeclineLead                      string
 	DeclineHeading, Reason, ReasonHelp, Decline    string
-	DeclinesAlone, DeclinesFor                     string // what is ticked; DeclinesFor has the subscriber in it
+	DeclinesAlone, DeclinesFor                     string // the label of the box to tick; DeclinesFor has the subscriber in it
 	NotMe, NotMeLead, Person, PersonHelp           string
 	WrongPerson                                    string // what is ticked
 	YouState, YourReason, RightPerson              string // on the page that asks whether to end the letter
@@ -77,7 +77,7 @@ func in(language string) *texts {
 	return &english
 }
 
-// speak is the letter's words and the page's texts for a visitor.
+// speak has the letter's words and the page's texts for a visitor.
 func speak(provider string, wishes ...string) (loa.Words, *texts) {
 	w := loa.Of(provider, wishes...)
 	return w, in(w.Language)

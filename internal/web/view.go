@@ -22,7 +22,7 @@ type view struct {
 	Code int    // HTTP status
 	Mood string // class of the page: "wait", "good", "over", or none
 	say
-	Notice string // stands out
+	Notice string // shown highlighted above the letter
 	T      *texts
 	W      loa.Words
 
@@ -30,9 +30,9 @@ type view struct {
 	Form     *form         // nil if nothing can be signed
 	Declines string        // the statement of those who decline
 	Confirm  *confirmation // nil unless the page asks whether to end the letter
-	Download bool          // the signed letter can be had
+	Download bool          // the page offers the signed letter
 	SignedOn string
-	Good     string // how long the link is
+	Good     string // until when the link is valid
 	Token    string
 	CSS      template.CSS
 	Script   template.JS
@@ -81,7 +81,7 @@ func (h *handler) letter(t *texts, doc workflow.Document, token string) view {
 	return v
 }
 
-// ready asks for the signature. The link is good until expires, or until the
+// ready asks for the signature. The link is valid until expires, or until the
 // letter expires.
 func (h *handler) ready(t *texts, doc workflow.Document, token string, expires time.Time) view {
 	v := h.letter(t, doc, token)
@@ -139,7 +139,7 @@ func (h *handler) ended(t *texts, doc workflow.Document, token string) view {
 	return v
 }
 
-// set takes over what s says; a title that it lacks stays.
+// set replaces what the page says by s; if s has no title, the old title stays.
 func (v *view) set(s say) {
 	if s.Title == "" {
 		s.Title = v.Title
@@ -147,8 +147,8 @@ func (v *view) set(s say) {
 	v.say = s
 }
 
-// hint is an address by which those who have it know it, and from which nobody
-// else learns it: "o…@example.com".
+// hint returns an abbreviated address, such as "o…@example.com": its owner
+// recognizes it, and others do not learn it.
 func hint(address string) string {
 	local, domain, _ := strings.Cut(address, "@")
 	_, n := utf8.DecodeRuneInString(local)

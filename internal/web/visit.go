@@ -16,7 +16,7 @@ import (
 type access int
 
 const (
-	refused access = iota // nothing: the link is not good
+	refused access = iota // nothing: the link is not valid
 	reads                 // read the letter, which has ended
 	signs                 // read the letter, and sign or decline it
 )
@@ -34,13 +34,13 @@ type visit struct {
 	t       *texts
 }
 
-// key is what the limit of a link goes by.
+// key is the key of the rate limit of the link.
 func (v *visit) key() string { return fmt.Sprintf("%s.%d", v.doc.SID, v.doc.Round) }
 
-// visit decides what the holder of a signing link may do. The holder of a link
-// that is not good any more learns nothing about the letter but where to look for
-// the newest email: the letter may have been recalled because its link went to the
-// wrong person.
+// visit decides what the holder of a signing link may do. If the link is not
+// valid any more, its holder learns nothing about the letter except where to
+// look for the newest email: the letter may have been recalled because its link
+// went to the wrong person.
 func (h *handler) visit(r *http.Request) *visit {
 	v := h.link(r, ticket.Sign)
 	if v.access != refused && v.doc.Status.Ended() {
@@ -49,7 +49,7 @@ func (h *handler) visit(r *http.Request) *visit {
 	return v
 }
 
-// link reads the token of a link. If the link is good, access is signs.
+// link reads the token of a link. If the link is valid, access is signs.
 func (h *handler) link(r *http.Request, purpose ticket.Purpose) *visit {
 	ctx, token := r.Context(), r.PathValue("token")
 	_, t := h.speak(r, "")
@@ -84,7 +84,7 @@ func (h *handler) link(r *http.Request, purpose ticket.Purpose) *visit {
 	return &visit{access: signs, token: token, doc: doc, expires: claims.Expires, words: words, t: t}
 }
 
-// gone says why a link of a round is not good for the document any more, if so.
+// gone returns why a link of a round is not valid any more, if it is not.
 func gone(t *texts, doc workflow.Document, round int) (s say, ok bool) {
 	at, late := expired(doc)
 	switch ended := doc.Status.Ended(); {

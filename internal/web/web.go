@@ -2,10 +2,10 @@
 // the letter, the form that signs or declines it, and the letter as a PDF.
 //
 // GET and HEAD change nothing, whoever opens a link and however often: mail
-// scanners follow links. A POST becomes an event on the log, and is answered by
-// what the own database makes of it. The page loads nothing but itself and
-// works without JavaScript. It speaks the document's language, or else the
-// browser's.
+// scanners follow links. A POST becomes an event on the log, and the answer
+// shows what this worker's database says after it has applied the event. The
+// page loads nothing from elsewhere and works without JavaScript. It is in the
+// document's language, or else in the browser's.
 package web
 
 import (
@@ -35,7 +35,7 @@ import (
 	"countersign/workflow"
 )
 
-// Documents reads documents, as far as the log was followed.
+// Documents reads documents, as of the last applied entry.
 type Documents interface {
 	// Document returns the document, or workflow.ErrNotFound. Any other error counts
 	// as temporary.
@@ -48,7 +48,8 @@ type Documents interface {
 // Verifier reads the tokens of links.
 type Verifier interface {
 	// Verify returns ticket.ErrInvalid for a token that is not ours or is for
-	// another purpose, and ticket.ErrExpired with the claims for one that was good.
+	// another purpose, and ticket.ErrExpired, together with the claims, for one
+	// that has expired.
 	Verify(token string, p ticket.Purpose, now time.Time) (ticket.Claims, error)
 }
 
@@ -74,7 +75,7 @@ type Letters interface {
 	Sign(ctx context.Context, doc workflow.Document, s Signature) (digest, name string, err error)
 }
 
-// Signature is what a visit gives to the signed letter.
+// Signature is what a visitor contributes to the signed letter.
 type Signature struct {
 	Words   loa.Words
 	Name    string
@@ -83,7 +84,7 @@ type Signature struct {
 	Zone    string // the visitor's time zone, "America/New_York"; may be empty
 	At      time.Time
 	Address string // of the visitor
-	Agent   string // the browser's words for itself
+	Agent   string // the User-Agent of the browser
 	Shown   string // digest of what was shown
 }
 
@@ -93,22 +94,22 @@ type Config struct {
 	Keys      Verifier
 	Log       Log
 	Letters   Letters
-	Provider  string           // who hosts the messages, by name
-	PublicURL string           // the origin of links; a form that a page of it sends counts, whatever Host a proxy passes on
-	Now       func() time.Time // the log's time: links are judged by it, and signatures have it
+	Provider  string           // name of the company that hosts the messages
+	PublicURL string           // the origin of links; forms from pages of this origin are accepted, whatever Host a proxy passes on
+	Now       func() time.Time // the log's time, for the expiry of links and the time of signatures
 	Logger    *slog.Logger
 
-	// Signable says why no signature may be taken now; nil if one may. It may be
-	// nil itself, for always.
+	// Signable returns why no signature can be accepted now; nil if it can. If
+	// the field is nil, signatures are always accepted.
 	Signable func() error
 
 	// Proxies are the peers whose X-Forwarded-For says where a request comes
 	// from.
 	Proxies []netip.Prefix
 
-	Wait        time.Duration // for the log to take an event, for the own database to have it, and for a turn in a crowd: 5 s each
-	AddressRate float64       // requests from one address a second, twenty times as many at once: 20
-	LinkRate    float64       // answers and PDFs of one link a second, twenty times as many at once: 2
+	Wait        time.Duration // for the log to acknowledge an event, for the database to apply it, and for memory to be free: 5 s each
+	AddressRate float64       // requests per second from one address, burst twenty times as many: 20
+	LinkRate    float64       // answers and PDFs per second of one link, burst twenty times as many: 2
 }
 
 //go:embed page.html
@@ -145,8 +146,8 @@ const (
 )
 
 // Handler serves /sign/{token} and the letter below it, the signed letter at
-// /letter/{token}, a page at /, and a "not found" page for every other path. It never
-// logs a token.
+// /letter/{token}, a page at /, and a "not found" page for every other path. It
+// never logs a token.
 func Handler(c Config) http.Handler {
 	c.Wait, c.AddressRate, c.LinkRate = cmp.Or(c.Wait, 5*time.Second), cmp.Or(c.AddressRate, 20), cmp.Or(c.LinkRate, 2)
 	h := &handler{
@@ -170,7 +171,7 @@ func Handler(c Config) http.Handler {
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
 		header.Set("Content-Security-Policy", policy)
-		header.Set("Referrer-Policy", "no-referrer") // the address of the page is the right to sign
+		header.Set("Referrer-Policy", "no-referrer") // whoever has the address of the page can sign
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("X-Robots-Tag", "noindex")
 		header.Set("Vary", "Accept-Language")
@@ -222,7 +223,7 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request) {
 	h.show(w, r, page)
 }
 
-// pdf sends the letter: to be read, or the signed one once it is signed.
+// pdf sends the letter: the unsigned one for reading, or the signed one.
 func (h *handler) pdf(w http.ResponseWriter, r *http.Request) {
 	visit := h.visit(r)
 	if visit.access == refused {

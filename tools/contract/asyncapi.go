@@ -21,7 +21,7 @@ Countersign asks the signer to sign by mail, tells the cc recipients, moves the 
 and, once it is signed, publishes one register event for each of its Hosted Number Orders.
 
 Every message is a CloudEvent 1.0, in structured mode; in binary mode (ce- headers) it is read too. Its id and source
-are its identity within the account: met again, however late, it changes nothing. The tokens of the subject say whom it is about.
+are its identity within the account: a second event with the same identity changes nothing, however late it comes. The tokens of the subject say whom it is about.
 Fields that are not in these schemas are ignored. A message that does not keep to them changes nothing and
 holds nothing up: Countersign answers it with a refused event that names the field.
 

@@ -136,7 +136,7 @@ var examples = map[string][]events.Event{
 	},
 	workflow.TypeRefused: {
 		owed("refused.42", workflow.Refused{Sequence: 42, EventID: "5f0c7a1e-updated-2", Source: "/orders", Problem: workflow.Problem{
-			Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: not an e-mail address: "owner"`,
+			Code: workflow.CodeInvalid, Field: "data.email", Message: `data.email: must be an email address, got "owner"`,
 		}}),
 	},
 	workflow.TypeErased: {

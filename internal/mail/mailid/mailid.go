@@ -15,8 +15,8 @@ import (
 	"countersign/workflow"
 )
 
-// Header is the header field that holds the id of an email. Servers on the
-// way replace a Message-ID, and leave this one.
+// Header is the header field that holds the id of an email. Some servers on the
+// way replace the Message-ID; they keep this field.
 const Header = "X-Countersign-Mail"
 
 // Placeholder is replaced in a return path by the id of an email, so that the
@@ -115,7 +115,8 @@ func ReturnPath(address string, id workflow.MailID) string {
 }
 
 var (
-	// markPattern matches the id of an email, with what may stand around it.
+	// markPattern matches the id of an email, with the characters that may be
+	// around it.
 	markPattern = regexp.MustCompile(`(?i)(?:^|[^a-z0-9._-])(px[0-9a-f]{32}\.[1-9][0-9]{0,8}\.[a-z_]{1,32}\.[0-9]{1,20})(?:[^a-z0-9._-]|\.?$|\.\s)`)
 	// verpPattern matches an id in an address: a return path of ours, and what
 	// forwarding servers make of one (SRS, BATV).
@@ -125,8 +126,8 @@ var (
 // maxIDs is how many ids are looked for in one text.
 const maxIDs = 50
 
-// Find lists the ids of emails of ours that stand in a text, each once, in
-// their order. The shape is strict: nothing else looks like one.
+// Find lists the ids of our emails in a text, each once, in their order. The
+// form is strict, so that nothing else matches.
 func Find(text string) (ids []workflow.MailID) {
 	// Two ids may share the character between them, so matches may overlap.
 	for rest := text; len(ids) < maxIDs; {
@@ -148,8 +149,8 @@ func Find(text string) (ids []workflow.MailID) {
 	return ids
 }
 
-// asWritten undoes what a server did to the case of an id, as far as that can
-// be known.
+// asWritten restores the case of an id that a server has changed, as far as
+// possible.
 func asWritten(s string) workflow.MailID {
 	sid, rest, _ := strings.Cut(s, ".")
 	return workflow.MailID("PX" + sid[2:] + "." + strings.ToLower(rest))

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Reports are written by every mail server there is, and rewritten by those on
-// the way. What follows reads messages as far as they can be read: a line or a
-// parameter that is malformed is left out, and nothing else is lost.
+// Reports come from all kinds of mail servers, and servers on the way change
+// them. The functions here read a message as far as they can: they skip a
+// malformed line or parameter and keep everything else.
 
 const (
 	maxParts   = 200       // of a message, in all
 	maxNesting = 8         // of parts in parts
-	maxHeader  = 500       // fields that are read of one header
+	maxHeader  = 500       // fields of one header that are read
 	maxHeaders = 256 << 10 // bytes of one header
 	maxValue   = 8 << 10
 )
@@ -51,8 +51,8 @@ func (e entity) values(names ...string) (values []string) {
 	return values
 }
 
-// plainLines brings a message to lines that end in \n, whatever they ended in,
-// and takes off what mailboxes and pipes put before it.
+// plainLines converts all line ends of a message to \n, and removes what
+// mailboxes and pipes put before it.
 func plainLines(raw []byte) []byte {
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
 	raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
@@ -69,12 +69,12 @@ func plainLines(raw []byte) []byte {
 // headerLine matches the first line of a header field.
 var headerLine = regexp.MustCompile(`^([!-9;-~]+)[ \t]*:(.*)$`)
 
-// parseEntity takes a message apart. A line of the header that is none is left
-// out; if no empty line ends the header, the body begins with the first such
-// line.
+// parseEntity splits a message into header and body. Lines of the header that
+// are not fields are left out; if no empty line ends the header, the body
+// begins at the first such line.
 func parseEntity(raw []byte) entity {
 	var e entity
-	if len(raw) > maxHeaders { // the header ends before, or it is none
+	if len(raw) > maxHeaders { // a longer header is cut, or is none
 		head := raw[:maxHeaders]
 		if !bytes.Contains(head, []byte("\n\n")) {
 			e = parseEntity(head)
@@ -82,7 +82,7 @@ func parseEntity(raw []byte) entity {
 			return e
 		}
 	}
-	stray := -1 // offset of the first line that is no header field
+	stray := -1 // offset of the first line that is not a header field
 	for at := 0; at < len(raw); {
 		end := bytes.IndexByte(raw[at:], '\n') + at + 1
 		if end == at {
@@ -140,8 +140,9 @@ func (e entity) kind() (kind string, params map[string]string) {
 // boundary in it.
 var boundaryLine = regexp.MustCompile(`(?mi)^--(\S[^\n]{0,200}?)[ \t]*\n(?:content-|[ \t]*\n)`)
 
-// parts splits a multipart entity into its parts, nil if it is none. A boundary
-// that is missing or mangled is guessed; the last part need not be ended.
+// parts splits a multipart entity into its parts; it returns nil for other
+// entities. It guesses a missing or damaged boundary, and the last part need
+// not have an end.
 func (e entity) parts() (parts []entity) {
 	kind, params := e.kind()
 	multi := strings.HasPrefix(kind, "multipart/")
@@ -191,8 +192,8 @@ func (e entity) parts() (parts []entity) {
 // does not say that it has parts.
 var statusPart = regexp.MustCompile(`(?mi)^content-type:[ \t]*message/(?:global-)?delivery-status`)
 
-// decoded is the body as it was before it was encoded, as far as it can be
-// decoded. What is not as its encoding says is taken as it is.
+// decoded returns the decoded body, as far as it can be decoded. A part that
+// does not follow its encoding is returned unchanged.
 func (e entity) decoded() []byte {
 	body := e.body
 	switch strings.ToLower(strings.TrimSpace(e.get("content-transfer-encoding"))) {
@@ -224,7 +225,7 @@ func fromBase64(body []byte) []byte {
 	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(digits)))
 	n, _ := base64.RawStdEncoding.Decode(out, digits[:len(digits)-len(digits)%4])
 	if rest := digits[len(digits)-len(digits)%4:]; len(rest) > 1 {
-		more, _ := base64.RawStdEncoding.DecodeString(string(rest)) // what its spare bits are does not matter
+		more, _ := base64.RawStdEncoding.DecodeString(string(rest)) // its spare bits do not matter
 		return append(out[:n], more...)
 	}
 	return out[:n]

@@ -9,8 +9,8 @@ import (
 	"countersign/workflow"
 )
 
-// outcome is what a message says became of a mail, ok false if it says nothing
-// of one.
+// outcome returns what a message says happened to an email; ok is false if it
+// says nothing about one.
 func (m *found) outcome() (b workflow.Bounced, ok bool) {
 	if b, ok = mildest(recipients(m.status)); ok {
 		return b, ok
@@ -27,11 +27,12 @@ func (m *found) outcome() (b workflow.Bounced, ok bool) {
 	return m.inWords()
 }
 
-// perRecipient are the fields of which a recipient has one each.
+// perRecipient are the fields that each recipient has at most once.
 var perRecipient = []string{"final-recipient", "action", "status"}
 
-// recipients sorts the fields of a report by recipient. The empty lines between
-// recipients may be missing, and some may stand within one.
+// recipients sorts the fields of a report by recipient. Empty lines between
+// recipients may be missing, and there may be empty lines between the fields of
+// one.
 func recipients(blocks [][]field) (groups []map[string]string) {
 	var group map[string]string
 	for _, block := range blocks {
@@ -57,19 +58,19 @@ func recipients(blocks [][]field) (groups []map[string]string) {
 	return groups
 }
 
-// whole reports whether a recipient's fields are there that matter.
+// whole reports whether the necessary fields of a recipient are present.
 func whole(group map[string]string) bool {
 	return group["final-recipient"] != "" && group["action"]+group["status"] != ""
 }
 
-// severity orders the actions: if a mail went to several addresses behind its
-// own, it is lost when all of them are.
+// severity orders the actions: if an email was forwarded to several addresses,
+// it is lost only if all of them failed.
 var severity = []workflow.Action{
 	workflow.ActionDelivered, workflow.ActionRelayed, workflow.ActionExpanded, workflow.ActionDelayed, workflow.ActionFailed,
 }
 
-// mildest returns the best outcome that is said of a recipient, ok false if none
-// is.
+// mildest returns the best outcome of all recipients; ok is false if there is
+// none.
 func mildest(groups []map[string]string) (b workflow.Bounced, ok bool) {
 	for _, g := range groups {
 		action := actionOf(g)
@@ -87,18 +88,20 @@ func mildest(groups []map[string]string) (b workflow.Bounced, ok bool) {
 var (
 	status = regexp.MustCompile(`(?:^|[^0-9.])([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)`)
 	reply  = regexp.MustCompile(`^[245][0-9][0-9]\b`)
-	// diagnosticType comes before the words: "smtp;", "x-postfix;".
+	// diagnosticType is the type before the words: "smtp;", "x-postfix;".
 	diagnosticType = regexp.MustCompile(`^[A-Za-z0-9-]+ *; *`)
-	// links of ours, and whatever has the length of their tokens in it: mail
-	// servers quote links as they like, with every slash encoded for one.
+	// links matches our links, and everything that contains a word as long as
+	// their tokens: mail servers quote links in different ways, for example
+	// with every slash encoded.
 	links = regexp.MustCompile(`\S*(?:/sign/|/letter/|[A-Za-z0-9_-]{71})\S*`)
 	// fullMailbox are the words for a mailbox that takes no more mail now.
 	fullMailbox = regexp.MustCompile(`(?i)(?:mail ?)?box (?:is )?(?:full|over)|over ?quota|quota (?:is |has been )?(?:exceeded|full)|exceed\w* (?:\S+ ){0,4}(?:quota|storage)|(?:out of|insufficient|not enough) (?:\S+ ){0,2}(?:disk|storage|space)|账?邮箱(?:已满|空间不足)|boîte (?:de réception )?pleine|postfach (?:ist )?voll|buzón lleno|casella piena|caixa (?:postal )?cheia|ящик переполнен`)
 	action      = regexp.MustCompile(`^[a-z]+`)
 )
 
-// actionOf is what became of a mail to a recipient, "" if nothing says so. An
-// action that is missing or odd follows from the status, and else from the words.
+// actionOf returns what happened to the email for a recipient, "" if nothing
+// says it. If the action is missing or unknown, it is derived from the status,
+// or else from the words.
 func actionOf(group map[string]string) workflow.Action {
 	word := workflow.Action(action.FindString(strings.ToLower(strings.TrimSpace(group["action"]))))
 	if slices.Contains(severity, word) {
@@ -140,9 +143,9 @@ func classOf(group map[string]string) string {
 	return ""
 }
 
-// statusOf is the status of a recipient. If a mail server leaves it out, the
-// class follows from its words, and else from the action. That a mailbox is full
-// is often in the words alone.
+// statusOf returns the status of a recipient. If the mail server leaves it out,
+// its class is derived from the words, or else from the action. Often only the
+// words say that a mailbox is full.
 func statusOf(action workflow.Action, group map[string]string) string {
 	words := diagnosticType.ReplaceAllString(group["diagnostic-code"], "")
 	s := ""
@@ -173,11 +176,12 @@ func full(words string) bool {
 	return fullMailbox.MatchString(words)
 }
 
-// diagnosticOf is the mail server's words on a recipient, fit to be kept.
+// diagnosticOf returns the mail server's words about a recipient, without
+// addresses and our links.
 func diagnosticOf(group map[string]string) string {
 	words := diagnosticType.ReplaceAllString(group["diagnostic-code"], "")
 	return fit(words)
 }
 
-// fit makes words fit to be kept: no address, no link of ours.
+// fit removes addresses and our links from words.
 func fit(words string) string { return redact.Reply(links.ReplaceAllString(words, redact.Gone)) }

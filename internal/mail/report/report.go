@@ -26,8 +26,8 @@ type Reading struct {
 	Unread    *Unread            // nil: it was understood
 }
 
-// Unread is a message that was not understood, fit to be kept: addresses and
-// links are "<…>".
+// Unread is a message that was not understood. Addresses and links in it are
+// replaced by "<…>".
 type Unread struct {
 	Digest  string            // SHA-256 of the message in hex; a second copy has the same
 	Reason  string            // why it was not understood
@@ -37,24 +37,24 @@ type Unread struct {
 	Text    string            // its header, and those parts that people can read; at most 64 KiB
 }
 
-// ErrEmpty is the error of a message that has no bytes: the pipe that it should
-// have come through is broken.
+// ErrEmpty means that the message has no bytes: the pipe that should have
+// delivered it is broken.
 var ErrEmpty = errors.New("the message is empty: the pipe that it should come through is broken")
 
 const (
 	maxReport = 4 << 20 // bytes of a message that are read: the report comes before the letter that it brings back
-	maxText   = 1 << 20 // bytes that are read of what people are to read
+	maxText   = 1 << 20 // bytes of the parts for people that are read
 	maxID     = 200     // bytes of a Message-ID that is kept
 )
 
-// Read reads a message as a mail server sends it to the return path: a
-// delivery status report (RFC 3464) in any shape, the text of a mail server that
-// writes none, or an automatic reply. Whatever else it is comes back as unread.
-// It fails with ErrEmpty, and with an error of from.
+// Read reads a message as a mail server sends it to the return path: a delivery
+// status report (RFC 3464) in any shape, the text of a mail server that writes
+// none, or an automatic reply. Any other message is returned as unread. Read
+// fails with ErrEmpty, or with an error of from.
 func Read(from io.Reader) (Reading, error) {
 	raw, err := io.ReadAll(io.LimitReader(from, maxReport))
 	if err == nil {
-		_, err = io.Copy(io.Discard, from) // a mail server takes a pipe that closes early for a failure
+		_, err = io.Copy(io.Discard, from) // a mail server counts it as a failure if the pipe closes early
 	}
 	if err != nil {
 		return Reading{}, fmt.Errorf("read a report: %w", err)
@@ -96,18 +96,18 @@ func reportID(id, digest string) string {
 	return "sha256:" + digest
 }
 
-// found is what a message consists of, as far as it matters here.
+// found has the parts of a message that matter here.
 type found struct {
 	head     entity
-	status   [][]field // of the parts that are reports: what they say of the mail, and of each recipient
-	loose    [][]field // the same, from parts that do not say that they are
-	returned [][]field // headers of mails that it brings back
-	texts    []string  // what people are to read
+	status   [][]field // of the parts that are reports: the fields about the message, and about each recipient
+	loose    [][]field // the same, from parts that are not marked as reports
+	returned [][]field // headers of the emails that it returns
+	texts    []string  // texts for people
 	words    []string  // the same, without the mails copied below
 	nested   []found   // messages in it
 }
 
-// examine takes a message apart.
+// examine reads the parts of a message.
 func examine(e entity, depth int) found {
 	m := found{head: e}
 	m.walk(e, depth)
@@ -145,8 +145,8 @@ func (m *found) walk(e entity, depth int) {
 	}
 }
 
-// own is what is in a part's header because the empty line after it is
-// missing.
+// own returns the fields of a report that are in the header of a part because
+// the empty line after the header is missing.
 func own(e entity) [][]field {
 	var rest []field
 	for _, f := range e.header {
@@ -188,9 +188,9 @@ func (m *found) room() int {
 	return max(left, 0)
 }
 
-// reports lists what a message says of emails of ours, and reports whether it
-// says anything of an email. A message that is no report itself may bring
-// some: a person has forwarded them.
+// reports lists what a message says about our emails, and tells whether it says
+// anything about an email at all. A message that is not a report may contain
+// reports that a person has forwarded.
 func (m *found) reports() (list []workflow.Bounced, understood bool) {
 	if b, ok := m.outcome(); ok {
 		return byDocument(b, m.marks()), true
@@ -208,8 +208,8 @@ const (
 )
 
 // byDocument makes a report for each document whose emails are named: an event
-// is about one document. Of a document's emails the first one that was sent
-// counts, which the fold decides.
+// is about one document. It counts for the first of these emails that was sent,
+// which the rules decide.
 func byDocument(b workflow.Bounced, ids []workflow.MailID) (list []workflow.Bounced) {
 	for _, id := range ids[:min(len(ids), maxMarks)] {
 		i := slices.IndexFunc(list, func(r workflow.Bounced) bool { return r.Mail.Document() == id.Document() })
@@ -239,7 +239,7 @@ func (m *found) marks() (ids []workflow.MailID) {
 	status := slices.Concat(append(slices.Clone(m.status), m.loose...)...)
 	add(entity{header: status}.values("original-envelope-id", "x-original-envelope-id")...)
 	add(m.head.values(recipientFields...)...)
-	foreign := false // it brings back a mail that is none of ours
+	foreign := false // it returns an email that is not ours
 	for _, names := range [][]string{{strings.ToLower(mailid.Header)}, {"message-id"}, nil} {
 		for _, header := range m.returned {
 			for _, f := range header {
@@ -277,7 +277,7 @@ var recipientFields = []string{
 	"delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "x-delivered-to", "to", "x-forwarded-to", "resent-to", "apparently-to", "cc",
 }
 
-// refers reports whether a header field names other mails than its own.
+// refers reports whether a header field refers to other messages.
 func refers(name string) bool {
 	for _, word := range []string{"reply", "references", "thread", "parent"} {
 		if strings.Contains(name, word) {
@@ -296,8 +296,8 @@ func (m *found) daemon() bool {
 	return slices.ContainsFunc(m.head.values("from", "sender", "reply-to"), daemons.MatchString)
 }
 
-// machine reports whether what the message says in words is a mail server's: it
-// says that it is one, or wants no reply and is no automatic one.
+// machine reports whether a mail server wrote the words of the message: the
+// message says so, or it wants no reply and is not an automatic reply.
 func (m *found) machine() bool {
 	if personal.MatchString(decodeWords(m.head.get("subject"))) {
 		return false // the postmaster in person
@@ -306,8 +306,8 @@ func (m *found) machine() bool {
 }
 
 // automatic reports whether the message is an automatic reply (RFC 3834), or a
-// notice that somebody read a mail (RFC 8098). One that says that something
-// failed is for an operator to see.
+// notice that somebody read a mail (RFC 8098). If it says that something
+// failed, it does not count as automatic, so that an operator sees it.
 func (m *found) automatic() bool {
 	if kind, params := m.head.kind(); kind == "multipart/report" {
 		return strings.EqualFold(params["report-type"], "disposition-notification")

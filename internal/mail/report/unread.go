@@ -17,7 +17,7 @@ const (
 // addressed are the header fields that name people: nothing of them is kept.
 var addressed = []string{"to", "cc", "bcc", "from", "sender", "reply-to", "resent-to", "resent-from", "return-path", "delivered-to", "x-original-to", "received", "dkim-signature", "authentication-results", "arc-authentication-results", "arc-message-signature", "arc-seal"}
 
-// unread is what is kept of a message that was not understood.
+// unread returns the part of a message that is kept if it was not understood.
 func (m *found) unread(digest, reason string) *Unread {
 	u := &Unread{Digest: digest, Reason: reason, Subject: fit(decodeWords(m.head.get("subject")))}
 	if from := addressIn.FindString(m.head.get("from")); from != "" {
@@ -88,7 +88,7 @@ func writeFields(b *strings.Builder, fields []field) {
 	}
 }
 
-// clean is a line without addresses, links and control characters.
+// clean returns a line without addresses, links and control characters.
 func clean(line string) string {
 	if len(line) > maxUnreadLine {
 		line = line[:maxUnreadLine]

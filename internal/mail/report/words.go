@@ -18,10 +18,10 @@ var (
 	// statusFields matches a text that holds the fields of a report.
 	statusFields = regexp.MustCompile(`(?mi)^[ \t>]*final-recipient[ \t]*:(?s:.*)^[ \t>]*(?:action|status)[ \t]*:|^[ \t>]*(?:action|status)[ \t]*:(?s:.*)^[ \t>]*final-recipient[ \t]*:`)
 
-	// copyLine matches the line behind which a mail server copies the mail.
+	// copyLine matches the line after which a mail server copies the email.
 	copyLine = regexp.MustCompile(`(?mi)^[ \t>*=_-]*(?:below this line is a copy|this is a copy of|here is a copy|(?:a )?copy of (?:the|your)|(?:the )?(?:headers?|body) of (?:the|your)|(?:(?:the|your) )?(?:original|unsent|returned|undelivered|failed) (?:message|mail|e-mail)|(?:the )?message headers?|start of returned|returned message)[^\n]*$`)
 
-	// referring matches lines of a header that name other mails.
+	// referring matches lines of a header that refer to other messages.
 	referring = regexp.MustCompile(`(?mi)^[ \t>|]*(?:in-reply-to|references|thread-[a-z]+)[ \t]*:[^\n]*(?:\n[ \t]+[^\n]*)*`)
 
 	// codes match what a text quotes of a mail server, the surest first: a reply
@@ -43,7 +43,8 @@ var (
 	// daemons match the senders that write reports.
 	daemons = regexp.MustCompile(`(?i)(?:mailer[-_.]?daemon|mail[-_.]?daemon|postmaster|mdaemon|mail delivery (?:sub)?system|microsoftexchange[0-9a-f]{8,}|mail-?system|bounces?[-+_.@][^>]*noreply)`)
 
-	// personal matches the subjects of what people answer and forward.
+	// personal matches the subjects of replies and forwarded messages of
+	// people.
 	personal = regexp.MustCompile(`(?i)^\s*(?:re|fwd?|aw|wg|tr|rv|sv|antw)\s*:`)
 
 	// failureSubject matches the subjects of reports, in the languages of the big
@@ -58,7 +59,7 @@ var (
 var givenUp = regexp.MustCompile(`(?i)this is a permanent error|i've given up|below this line is a copy of the message|could not be delivered to one or more of its\s+recipients\. this is a permanent`)
 
 const (
-	maxSaid   = 128 << 10 // bytes in which a mail server says what became of a mail
+	maxSaid   = 128 << 10 // bytes in which a mail server says what happened to an email
 	maxCopies = 20        // lines that may begin a copy
 	maxCopied = 64 << 10  // bytes of it that are read
 )
@@ -82,8 +83,8 @@ func splitCopy(text string) (before string, copied []field) {
 	return text, nil
 }
 
-// inWords reads what a mail server says without a delivery-status part, ok
-// false if it cannot be told.
+// inWords reads the words of a mail server that sends no delivery-status part;
+// ok is false if they cannot be understood.
 func (m *found) inWords() (b workflow.Bounced, ok bool) {
 	text := strings.Join(m.words, "\n")
 	text = text[:min(len(text), maxSaid)]
@@ -146,7 +147,7 @@ var (
 	newLine = regexp.MustCompile(`(?i)<(?:br|p|div|tr|li|h[1-6]|pre)\b[^<>]*>|</(?:p|div|tr|li|h[1-6]|pre)>`)
 )
 
-// fromHTML is the text of a page.
+// fromHTML returns the text of an HTML page.
 func fromHTML(page string) string {
 	return html.UnescapeString(tags.ReplaceAllString(newLine.ReplaceAllString(page, "\n"), ""))
 }
