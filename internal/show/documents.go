@@ -139,7 +139,7 @@ func showTimes(t *terminal.Table, d workflow.Document, running []workflow.Timer)
 
 func mailState(m workflow.Mail) string {
 	if m.State == workflow.MailPending && m.Attempts > 0 {
-		return "owed, next try " + Stamp(m.Due)
+		return "pending, next try " + Stamp(m.Due)
 	}
 	return string(m.State)
 }
