@@ -123,7 +123,7 @@ func TestDead_ListsAndShowsDeadLetters(t *testing.T) {
 	x.nats.Start()
 }
 
-// TestDeadRedrive_SendsAFixedEventOnce sends mended events in place of dead letters.
+// TestDeadRedrive_SendsAFixedEventOnce sends fixed events in place of dead letters.
 func TestDeadRedrive_SendsAFixedEventOnce(t *testing.T) {
 	x := newLetters(t)
 	tail := x.tail()
@@ -144,7 +144,7 @@ func TestDeadRedrive_SendsAFixedEventOnce(t *testing.T) {
 	if out, _ := x.call(x.dir, exitOK, "dead", "redrive", x.invalid, "--set", "data.email=one@example.com"); !strings.Contains(out, ": applied") {
 		t.Errorf("redrive: %s", out)
 	}
-	file := filepath.Join(t.TempDir(), "mended.json")
+	file := filepath.Join(t.TempDir(), "fixed.json")
 	if err := os.WriteFile(file, []byte(event("x", "created", fmt.Sprintf(content, "two@example.com", 2))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestDeadRedrive_SendsAFixedEventOnce(t *testing.T) {
 	x.wantRebuilt(x.dir)
 }
 
-// sentTwice mends a dead letter behind the back of the database and of
+// sentTwice redrives a dead letter behind the back of the database and of
 // JetStream's window for duplicates, with other content: its identity follows
 // from the dead letter, and it changes nothing.
 func (x *turnedDown) sentTwice() {
@@ -194,12 +194,12 @@ func (x *turnedDown) sentTwice() {
 	}
 	x.rest(x.dir)
 	if diff := cmp.Diff(before, state(x.t, x.dir)); diff != "" {
-		x.t.Errorf("sent twice, the mended event changed the state:\n%s", diff)
+		x.t.Errorf("sent twice, the fixed event changed the state:\n%s", diff)
 	}
 }
 
-// TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone redrives it too early, and then
-// what came of that.
+// TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone redrives a refused event while
+// another document has its number, and then the entry of that second refusal.
 func TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone(t *testing.T) {
 	x := newLetters(t)
 	out, errs := x.call(x.dir, exitFailure, "dead", "redrive", x.refused)

@@ -231,7 +231,7 @@ func TestServe_PowerCutLosesNothingAcknowledged(t *testing.T) {
 	}
 	disk, reboot := plugged(t)
 	if reboot == nil {
-		return // events.TestALogThatLostItsTail… restores an older store instead
+		return // events.TestLogFollow_LogThatLostItsTail… restores an older store instead
 	}
 	broker := startServers(t, 1)
 	broker.up[0].kill()
