@@ -121,7 +121,7 @@ func day() []workflow.Entry {
 	for n := range 20 {
 		w.created(n)
 	}
-	w.status(30, workflow.Signed) // parked for ever
+	w.status(30, workflow.Signed) // parked: its document is never created
 	w.status(3, workflow.Canceled)
 	w.status(4, workflow.Signed) // parked until the mail is accepted
 	w.add(px(5), "x", workflow.Invalid{Problem: workflow.Problem{Code: workflow.CodeInvalid, Field: "data.email", Message: "no"}})

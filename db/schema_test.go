@@ -58,9 +58,9 @@ func objects(t *testing.T, db *sql.DB) []string {
 	return out
 }
 
-// TestQueriesKeepToWhatSQLCBindsRightly lints query.sql for what sqlc's SQLite
-// engine gets wrong without an error.
-func TestQueriesKeepToWhatSQLCBindsRightly(t *testing.T) {
+// TestQuery_KeepsToWhatSQLCSupports finds in query.sql what sqlc's SQLite engine
+// gets wrong without an error.
+func TestQuery_KeepsToWhatSQLCSupports(t *testing.T) {
 	raw, err := os.ReadFile("../query.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -84,8 +84,8 @@ func TestQueriesKeepToWhatSQLCBindsRightly(t *testing.T) {
 	}
 }
 
-// TestEnumsAgree holds the CHECKs of the schema to the words of the rules.
-func TestEnumsAgree(t *testing.T) {
+// TestSchema_ListsTheWordsOfTheRules holds the CHECKs of the schema to the words of the rules.
+func TestSchema_ListsTheWordsOfTheRules(t *testing.T) {
 	for column, words := range map[string][]string{
 		"status": texts(workflow.Statuses), "kind": texts(workflow.MailKinds), "state": texts(workflow.MailStates),
 		"timer":  texts(workflow.TimerKinds),
@@ -116,10 +116,10 @@ func texts[S ~string](list []S) []string {
 	return out
 }
 
-// TestQueriesUseTheirIndex holds the queries that run all the time, and those
+// TestQuery_UsesIndex holds the queries that run all the time, and those
 // of the REST API, to an index that gives their order too, whatever the tables
 // hold: no table is scanned, and nothing is sorted.
-func TestQueriesUseTheirIndex(t *testing.T) {
+func TestQuery_UsesIndex(t *testing.T) {
 	s, err := Open(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

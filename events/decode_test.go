@@ -243,7 +243,7 @@ var faults = []struct {
 	{"parking limit below 0", workflow.TypeRulesActivated, `{"version":1,"parking_limit_seconds":-1}`, "data.parking_limit_seconds", "-1 is below 0", "", true},
 }
 
-func TestDecodeNamesTheFieldAtFault(t *testing.T) {
+func TestDecode_NamesFaultyField(t *testing.T) {
 	for _, tt := range faults {
 		t.Run(tt.name, func(t *testing.T) {
 			code := tt.code
@@ -328,7 +328,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-func TestPhoneNumbersBecomeE164(t *testing.T) {
+func TestDecode_PhoneNumbersBecomeE164(t *testing.T) {
 	for in, want := range map[string]string{
 		"+14155550100":      "+14155550100",
 		"+1 415-555.0100":   "+14155550100",
@@ -343,7 +343,7 @@ func TestPhoneNumbersBecomeE164(t *testing.T) {
 	}
 }
 
-func TestDecodeTakes(t *testing.T) {
+func TestDecode_AcceptsVariants(t *testing.T) {
 	sids, refs := []workflow.SID{hr1}, []workflow.OrderRef{{SID: hr1, PhoneNumber: "+14155550100"}}
 	for _, tt := range []struct {
 		name, typ, data string
@@ -386,7 +386,7 @@ func TestDecodeTakes(t *testing.T) {
 	}
 }
 
-func TestSubjects(t *testing.T) {
+func TestDecode_ChecksSubject(t *testing.T) {
 	for _, tt := range []struct {
 		subject, account, document string
 		fits                       string // the type that belongs there, "" for none

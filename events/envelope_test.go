@@ -84,7 +84,7 @@ func object(members map[string]string, name, value string) []byte {
 	return []byte(strings.TrimSuffix(b.String(), ",") + "}")
 }
 
-func TestUnreadable(t *testing.T) {
+func TestDecode_Unreadable(t *testing.T) {
 	whole := string(message(workflow.TypeCreated, content()).Data)
 	for name, data := range map[string]string{
 		"nothing":           "",
@@ -114,7 +114,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-func TestANameGivenTwiceAmongMany(t *testing.T) {
+func TestDecode_RefusesSecondFieldOfOneName(t *testing.T) {
 	var data strings.Builder
 	for i := range 5000 {
 		fmt.Fprintf(&data, `"field%d":1,`, i)
@@ -129,7 +129,7 @@ func TestANameGivenTwiceAmongMany(t *testing.T) {
 	}
 }
 
-func TestPayloadLimit(t *testing.T) {
+func TestMaxPayload_HoldsForUpstreamEvents(t *testing.T) {
 	m := message(workflow.TypeCreated, content())
 	pad := events.MaxPayload - len(m.Data)
 	m.Data = append(m.Data, strings.Repeat(" ", pad)...)
@@ -146,7 +146,7 @@ func TestPayloadLimit(t *testing.T) {
 	}
 }
 
-func TestBinaryMode(t *testing.T) {
+func TestDecode_BinaryMode(t *testing.T) {
 	m := events.Message{
 		Subject: subjects[workflow.TypeCreated], Data: []byte(content("email", `"exämple@example.com"`)),
 		Header: nats.Header{
@@ -191,7 +191,7 @@ func maps(h nats.Header) nats.Header {
 	return out
 }
 
-func TestDataInBase64(t *testing.T) {
+func TestDecode_DataInBase64(t *testing.T) {
 	data := base64.StdEncoding.EncodeToString([]byte(content()))
 	m := message(workflow.TypeCreated, `0`)
 	m.Data = []byte(strings.Replace(string(m.Data), `"data":0`, `"data_base64":"`+data+`"`, 1))
@@ -200,7 +200,7 @@ func TestDataInBase64(t *testing.T) {
 	}
 }
 
-func TestIdentityOfWhatCannotBeRead(t *testing.T) {
+func TestDecode_UnreadableEventIsIdentifiedByDigest(t *testing.T) {
 	bad := message(workflow.TypeCreated, content("email", `"x"`))
 	first, again := events.Decode(bad), events.Decode(bad)
 	repaired := events.Decode(message(workflow.TypeCreated, content()))
@@ -233,7 +233,7 @@ func TestIdentityOfWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestIdentityThatIsKeptIsBounded(t *testing.T) {
+func TestDecode_BoundsIdentityOfInvalidEvent(t *testing.T) {
 	m := message(workflow.TypeCreated, content())
 	m.Data = []byte(strings.Replace(string(m.Data), `"e1"`, `"`+strings.Repeat("é", 200)+`"`, 1))
 	if b := events.Decode(m).Body.(workflow.Invalid); b.EventID != strings.Repeat("é", 128) {

@@ -105,7 +105,7 @@ func whole() []events.Event {
 	}
 }
 
-func TestEveryEventComesBackAsItWasSaid(t *testing.T) {
+func TestEventMessage_DecodesToSameEvent(t *testing.T) {
 	seen := map[string]bool{}
 	for _, e := range whole() {
 		t.Run(e.What, func(t *testing.T) {
@@ -152,7 +152,7 @@ func noZeroField(t *testing.T, v reflect.Value) {
 	}
 }
 
-func TestMessageOnTheWire(t *testing.T) {
+func TestEventMessage_OnTheWire(t *testing.T) {
 	e := events.Created("/orders", "5f/0c", ac, px, workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hr1}})
 	e.Time = at
 	msg, err := e.Message()
@@ -172,14 +172,7 @@ func TestMessageOnTheWire(t *testing.T) {
 	}
 }
 
-func TestOwedEventIsKnownByItsSubject(t *testing.T) {
-	e := eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: px, What: "due.expiry.1", Body: workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}, At: at})
-	if want := ac + "." + px + ".due.expiry.1"; e.ID != want || e.Source != "countersign" || !e.Time.Equal(at) {
-		t.Errorf("got %q of %q at %v, want %q", e.ID, e.Source, e.Time, want)
-	}
-}
-
-func TestMessageRefuses(t *testing.T) {
+func TestEventMessage_RefusesInvalidEvents(t *testing.T) {
 	good := workflow.Created{AddressSID: ad, Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hr1}}
 	nobody := good
 	nobody.ContactPhoneNumber = "+19995550100"
@@ -267,7 +260,7 @@ func TestFromMsg_ReadsWhatAConsumerReceives(t *testing.T) {
 	}
 }
 
-func TestPublishWaitsForTheStream(t *testing.T) {
+func TestPublish_ReturnsSequenceOrError(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	eventstest.Open(t, nc, 1)
 	js, err := jetstream.New(nc)

@@ -11,9 +11,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestMendKeepsTheIdentity: what is sent in place of a message is known by the
-// message it replaces, whatever it says.
-func TestMendKeepsTheIdentity(t *testing.T) {
+// TestMessageRedrive_KeepsIdentity redrives messages with other content: the new event's
+// identity follows from the message that it replaces.
+func TestMessageRedrive_KeepsIdentity(t *testing.T) {
 	whole := string(message(workflow.TypeCreated, content()).Data)
 	for name, test := range map[string]struct {
 		old    events.Message

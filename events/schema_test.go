@@ -45,7 +45,7 @@ func instance(t *testing.T, text []byte) any {
 	return v
 }
 
-func TestEveryTypeHasASchema(t *testing.T) {
+func TestEvents_EveryTypeHasASchema(t *testing.T) {
 	all := schemas(t)
 	kinds := workflow.Kinds()
 	for _, k := range kinds {
@@ -58,7 +58,7 @@ func TestEveryTypeHasASchema(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrittenKeepsToTheSchemas(t *testing.T) {
+func TestEventMessage_FitsSchemas(t *testing.T) {
 	all := schemas(t)
 	for _, e := range whole() {
 		msg, err := e.Message()
@@ -75,7 +75,7 @@ func TestWhatIsWrittenKeepsToTheSchemas(t *testing.T) {
 	}
 }
 
-func TestSchemasRefuseWhatDecodeRefuses(t *testing.T) {
+func TestDecode_AgreesWithSchemasOnFaults(t *testing.T) {
 	all := schemas(t)
 	for _, tt := range faults {
 		if strings.Contains(tt.message, "agree with the subject") {
@@ -90,7 +90,7 @@ func TestSchemasRefuseWhatDecodeRefuses(t *testing.T) {
 	}
 }
 
-func TestExamplesKeepToTheSchemasAndDecode(t *testing.T) {
+func TestAsyncAPI_ExamplesFitSchemasAndDecode(t *testing.T) {
 	all := schemas(t)
 	told := examples(t)
 	for typ, s := range all {

@@ -347,8 +347,7 @@ func TestDecide_OtherAccountsEventIsRefused(t *testing.T) {
 }
 
 // TestDecide_RefusalIsNotRefused: the refused event of another account's event stands
-// under that account. Refused in turn, there would be one after the other for
-// ever.
+// under that account. If it were refused in turn, the refusals would never end.
 func TestDecide_RefusalIsNotRefused(t *testing.T) {
 	d := standing(t, workflow.Opened)
 	got := workflow.Decide(d.state, workflow.Entry{
@@ -439,7 +438,7 @@ func TestDecide_RefusalOfOtherAccountsEventIsFinal(t *testing.T) {
 }
 
 // TestDecide_SignatureIsForTheRoundThatWasSeen has a letter signed and declined whose
-// document was recalled and sent anew meanwhile: neither counts for the new
+// document was recalled and sent again meanwhile: neither counts for the new
 // round, and neither waits for it.
 func TestDecide_SignatureIsForTheRoundThatWasSeen(t *testing.T) {
 	for _, status := range []workflow.Status{workflow.Signed, workflow.Canceled} {

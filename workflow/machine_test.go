@@ -42,7 +42,7 @@ func TestDecide_Machine(t *testing.T) {
 	}
 }
 
-// cell asks a document that stands at from for to, and names what it did.
+// cell asks a document whose status is from to become to, and names what it did.
 func cell(t *testing.T, from, to workflow.Status) string {
 	t.Helper()
 	d := standing(t, from)

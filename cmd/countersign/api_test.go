@@ -112,7 +112,8 @@ func (u *apiUser) call(t *testing.T, method, path string, form url.Values, want 
 	return a
 }
 
-// list reads all pages, as the log stands at sequence, and counts the sids.
+// list reads all pages of a state that has applied the log up to sequence, and counts
+// the sids.
 func (u *apiUser) list(t *testing.T, sequence uint64) map[workflow.SID]int {
 	t.Helper()
 	count := map[workflow.SID]int{}

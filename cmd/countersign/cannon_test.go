@@ -40,7 +40,7 @@ func (x *town) publishNow(dir string, e events.Event) *workflow.Problem {
 
 // TestServe_UpstreamEventsAreNoMailCannon has an upstream service recall and
 // send one document again and again, with the limits of a worker without
-// settings: what is over them is refused by name, on the log too.
+// settings: each event over a limit is refused with the limit's name, on the log too.
 func TestServe_UpstreamEventsAreNoMailCannon(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))

@@ -78,7 +78,8 @@ func TestServe_DeletedDatabaseComesBackFromTheLog(t *testing.T) {
 	}
 }
 
-// TestServe_DatabaseDeletedAtWorkSendsNothingTwice deletes it in the middle of the day.
+// TestServe_DatabaseDeletedAtWorkSendsNothingTwice deletes the database in the middle of
+// the day.
 func TestServe_DatabaseDeletedAtWorkSendsNothingTwice(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))

@@ -47,10 +47,10 @@ func (x *town) send(subject, payload string, header nats.Header) string {
 	return fmt.Sprint(ack.Sequence)
 }
 
-// turnedDown waits until the entry is a dead letter or refused.
-func (x *town) turnedDown(dir, entry string) {
+// failed waits until the entry is a dead letter or refused.
+func (x *town) failed(dir, entry string) {
 	x.t.Helper()
-	eventstest.Wait(x.t, "entry "+entry+" to be turned down", func() bool {
+	eventstest.Wait(x.t, "entry "+entry+" to be refused or a dead letter", func() bool {
 		return run(x.t.Context(), []string{"dead", "show", entry}, x.env(dir), &logtest.Buffer{}, &logtest.Buffer{}) == exitOK
 	})
 }
@@ -63,8 +63,8 @@ const content = `{"address_sid":"AD00000000000000000000000000000001","email":"%s
 
 func on(n int, what string) string { return string(testAccount) + "." + string(testPX(n)) + "." + what }
 
-// turnedDown is a town with a worker and four events that it turned down.
-type turnedDown struct {
+// letters is a town with a worker, three dead letters and one refused event.
+type letters struct {
 	*town
 	dir                              string
 	w                                *running
@@ -72,8 +72,8 @@ type turnedDown struct {
 	good                             string // the event that refused stands against
 }
 
-func newLetters(t *testing.T) *turnedDown {
-	x := &turnedDown{town: newTown(t), dir: t.TempDir()}
+func newLetters(t *testing.T) *letters {
+	x := &letters{town: newTown(t), dir: t.TempDir()}
 	x.w = start(t, x.env(x.dir))
 	x.w.says("read to its end")
 	x.invalid = x.send(on(1, "created"), event("c1", "created", fmt.Sprintf(content, "nobody", 1)), nil)
@@ -84,7 +84,7 @@ func newLetters(t *testing.T) *turnedDown {
 	x.good = x.send(on(4, "created"), event("c4", "created", fmt.Sprintf(content, "four@example.com", 4)), nil)
 	x.refused = x.send(on(5, "created"), event("c5", "created", fmt.Sprintf(content, "five@example.com", 4)), nil)
 	for _, entry := range []string{x.invalid, x.unread, x.binary, x.refused} {
-		x.turnedDown(x.dir, entry)
+		x.failed(x.dir, entry)
 	}
 	x.statuses(x.dir, workflow.Signing, 1)
 	x.rest(x.dir)
@@ -123,7 +123,7 @@ func TestDead_ListsAndShowsDeadLetters(t *testing.T) {
 	x.nats.Start()
 }
 
-// TestDeadRedrive_SendsAFixedEventOnce sends mended events in place of dead letters.
+// TestDeadRedrive_SendsAFixedEventOnce sends fixed events in place of dead letters.
 func TestDeadRedrive_SendsAFixedEventOnce(t *testing.T) {
 	x := newLetters(t)
 	tail := x.tail()
@@ -144,7 +144,7 @@ func TestDeadRedrive_SendsAFixedEventOnce(t *testing.T) {
 	if out, _ := x.call(x.dir, exitOK, "dead", "redrive", x.invalid, "--set", "data.email=one@example.com"); !strings.Contains(out, ": applied") {
 		t.Errorf("redrive: %s", out)
 	}
-	file := filepath.Join(t.TempDir(), "mended.json")
+	file := filepath.Join(t.TempDir(), "fixed.json")
 	if err := os.WriteFile(file, []byte(event("x", "created", fmt.Sprintf(content, "two@example.com", 2))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -167,10 +167,10 @@ func TestDeadRedrive_SendsAFixedEventOnce(t *testing.T) {
 	x.wantRebuilt(x.dir)
 }
 
-// sentTwice mends a dead letter behind the back of the database and of
+// sentTwice redrives a dead letter behind the back of the database and of
 // JetStream's window for duplicates, with other content: its identity follows
 // from the dead letter, and it changes nothing.
-func (x *turnedDown) sentTwice() {
+func (x *letters) sentTwice() {
 	x.t.Helper()
 	sequence, err := sequenceArg(x.invalid, "ENTRY", "dead list")
 	if err != nil {
@@ -194,12 +194,12 @@ func (x *turnedDown) sentTwice() {
 	}
 	x.rest(x.dir)
 	if diff := cmp.Diff(before, state(x.t, x.dir)); diff != "" {
-		x.t.Errorf("sent twice, the mended event changed the state:\n%s", diff)
+		x.t.Errorf("sent twice, the fixed event changed the state:\n%s", diff)
 	}
 }
 
-// TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone redrives it too early, and then
-// what came of that.
+// TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone redrives a refused event while
+// another document has its number, and then the entry of that second refusal.
 func TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone(t *testing.T) {
 	x := newLetters(t)
 	out, errs := x.call(x.dir, exitFailure, "dead", "redrive", x.refused)
@@ -226,7 +226,7 @@ func TestDeadRedrive_RefusedEventPassesOnceItsCauseIsGone(t *testing.T) {
 func TestDeadDiscard_ClosesEachDeadLetterOnce(t *testing.T) {
 	x := newLetters(t)
 	waste := x.send("what.is.this", "{}", nil)
-	x.turnedDown(x.dir, waste)
+	x.failed(x.dir, waste)
 	x.call(x.dir, exitUsage, "dead", "discard", waste)
 	for _, entry := range []string{waste, x.invalid} {
 		x.call(x.dir, exitOK, "dead", "discard", entry, "--reason", "a probe")

@@ -135,7 +135,7 @@ func TestServe_FullNATSDiskLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	a := x.process(x.env(dir))
 	w.publish(6)
-	for range 6 { // are in hand; their outcomes have to go somewhere
+	for range 6 { // are in flight; their outcomes need room on the log
 		<-held
 	}
 	free := fill(t, broker.options[0].Dir)
@@ -231,7 +231,7 @@ func TestServe_PowerCutLosesNothingAcknowledged(t *testing.T) {
 	}
 	disk, reboot := plugged(t)
 	if reboot == nil {
-		return // events.TestALogThatLostItsTail… restores an older store instead
+		return // events.TestLogFollow_LogThatLostItsTail… restores an older store instead
 	}
 	broker := startServers(t, 1)
 	broker.up[0].kill()

@@ -320,7 +320,7 @@ func TestErase_NextRunCompletesAnInterruptedOne(t *testing.T) {
 	b.end()
 }
 
-// TestErase_DeletesOlderSnapshots, and only once a new one stands.
+// TestErase_DeletesOlderSnapshots deletes them only after a new snapshot is stored.
 func TestErase_DeletesOlderSnapshots(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))

@@ -107,7 +107,7 @@ func (s *siege) attack(first, n int) (stop func()) {
 			}
 		})
 	}
-	put := func(m *nats.Msg) { _ = evil.PublishMsg(m) } // what is forbidden comes back by another way
+	put := func(m *nats.Msg) { _ = evil.PublishMsg(m) } // NATS reports a forbidden subject later, on the connection
 	victim := func(i int) string { return events.Prefix + string(deskAccount) + "." + string(testPX(first+i%n)) + "." }
 	own := func(i int) string {
 		return events.Prefix + string(portalAccount) + "." + string(testPX(first+i%n)) + "."

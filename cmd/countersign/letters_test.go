@@ -146,8 +146,8 @@ func TestServe_SignsWhileTimeStampAuthorityIsAway(t *testing.T) {
 	w.end()
 }
 
-// TestServe_LostLetterIsReported is gone from the store: the log says so, and the page does
-// not say that there never was one.
+// TestServe_LostLetterIsReported removes a letter from the store: the log says so, and
+// the page does not say that there never was one.
 func TestServe_LostLetterIsReported(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.env(dir))

@@ -26,7 +26,7 @@ var load = struct {
 	failing   int           // documents whose mail fails again and again
 	memory    float64       // bytes that a worker may take; the race detector's share is large
 	deadline  string        // of a mail
-	window    int           // how many documents a mail may overtake: what a claim or two take in hand
+	window    int           // how many documents a mail may overtake: what a claim or two hold
 }{15 * time.Second, 400, 150, 1 << 30, "4s", 100}
 
 // metric reads one sample of a worker's metrics.
@@ -61,9 +61,8 @@ func TestServe_StalledMailServerLosesNothing(t *testing.T) {
 		close(published)
 	}()
 	most := 0.0
-	eventstest.WaitFor(t, load.stall+3*patience, "the stall to be long enough", func() bool {
+	eventstest.WaitEvery(t, 100*time.Millisecond, load.stall+3*patience, "the stall to be long enough", func() bool {
 		most = max(most, a.metric("process_resident_memory_bytes"))
-		<-time.After(100 * time.Millisecond)
 		return time.Since(stalled) > load.stall && a.metric(oldest) >= (load.stall/2).Seconds()
 	})
 	<-published
@@ -77,8 +76,7 @@ func TestServe_StalledMailServerLosesNothing(t *testing.T) {
 		t.Errorf("%.0f mails are said to be owed, want %d", got, load.documents)
 	}
 	p.Heal()
-	eventstest.WaitFor(t, load.stall+3*patience, "every document to be out", func() bool {
-		<-time.After(100 * time.Millisecond)
+	eventstest.WaitEvery(t, 100*time.Millisecond, load.stall+3*patience, "every document to be out", func() bool {
 		return int(a.metric(`countersign_documents{status="signing"}`)) == load.documents
 	})
 	doubted := map[string]bool{}
@@ -145,8 +143,7 @@ func TestServe_FailingEmailsDelayNoOthers(t *testing.T) {
 	a := x.process(x.quick(dir, "COUNTERSIGN_MAIL_RETRY_FIRST=1s", "COUNTERSIGN_MAIL_RETRY_MAX=1s", "COUNTERSIGN_MAIL_DEADLINE="+load.deadline))
 	x.create(1, load.failing, "failing-%d@example.com")
 	tried, ask := 0, query(t, dir)
-	eventstest.WaitFor(t, load.stall+3*patience, "each of them tried", func() bool {
-		<-time.After(50 * time.Millisecond)
+	eventstest.WaitEvery(t, 50*time.Millisecond, load.stall+3*patience, "each of them tried", func() bool {
 		ask(`SELECT COUNT(*) FROM mails WHERE attempts > 0`, func(scan func(...any)) { scan(&tried) })
 		return tried == load.failing
 	})

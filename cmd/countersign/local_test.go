@@ -255,8 +255,8 @@ func TestPublish_NATSListenOffIsReported(t *testing.T) {
 	w.end()
 }
 
-// TestPublish_RefusedTokenIsReported names the file, and does not wait for what
-// will not come.
+// TestPublish_RefusedTokenIsReported publishes with a token that the server refuses:
+// the error names the token's file, and publish does not wait.
 func TestPublish_RefusedTokenIsReported(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	w := start(t, x.embedded(dir))

@@ -33,8 +33,8 @@ func TestAccountsAdd_WorksBeforeTheFirstStart(t *testing.T) {
 	w.end()
 }
 
-// TestAccountsAdd_FileElsewhereMakesItsDirectory names the file, not the data
-// directory.
+// TestAccountsAdd_FileElsewhereMakesItsDirectory adds an account to a file outside the
+// data directory: the directory of the file is made.
 func TestAccountsAdd_FileElsewhereMakesItsDirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "etc", "accounts.json")
 	do(t, nil, exitOK, "accounts", "add", "--sid", string(testAccount), "--accounts-file", file)

@@ -62,8 +62,8 @@ func (x *town) quarantined(program, dir, kills string) *killable {
 	return w
 }
 
-// TestServe_ReportsQuarantinedEventItHadApplied keeps going, and is told how it comes
-// to agree with the others.
+// TestServe_ReportsQuarantinedEventItHadApplied quarantines an event that a worker has
+// applied: the worker goes on, and logs how it can agree with the others again.
 func TestServe_ReportsQuarantinedEventItHadApplied(t *testing.T) {
 	program := build(t, "failpoints")
 	x, sound, sick := newTown(t), t.TempDir(), t.TempDir()

@@ -44,7 +44,7 @@ func (x *town) create(from, n int, signer string) {
 	}
 }
 
-// statuses waits until n documents of the store stand at a status.
+// statuses waits until n documents of the store have a status.
 func (x *town) statuses(dir string, s workflow.Status, n int) {
 	x.t.Helper()
 	eventstest.WaitFor(x.t, time.Minute, fmt.Sprintf("%d documents to be %s", n, s), func() bool {

@@ -35,7 +35,7 @@ func TestServe_SoakStorm(t *testing.T) {
 		for _, strike := range []func(*town, *counts){
 			cluster.killLeader, cluster.freezeLeader, cluster.restartAll, cluster.killAll, cluster.freezeFollower, cluster.killLeader,
 		} {
-			<-time.After(10*time.Second + time.Duration(r.Int64N(int64(20*time.Second))))
+			lull(x.t, 10*time.Second+time.Duration(r.Int64N(int64(20*time.Second))))
 			strike(x, c)
 		}
 	})
@@ -76,17 +76,17 @@ func (s *natsServers) killLeader(x *town, c *counts) {
 // freezeLeader stops the log's leader for longer than an election takes.
 func (s *natsServers) freezeLeader(x *town, c *counts) {
 	c.add("broker leader frozen")
-	s.freeze(s.leader(x))
+	s.freeze(x, s.leader(x))
 }
 
 func (s *natsServers) freezeFollower(x *town, c *counts) {
 	c.add("broker follower frozen")
-	s.freeze((s.leader(x) + 1) % len(s.up))
+	s.freeze(x, (s.leader(x)+1)%len(s.up))
 }
 
-func (s *natsServers) freeze(i int) {
+func (s *natsServers) freeze(x *town, i int) {
 	s.up[i].freeze()
-	<-time.After(15 * time.Second)
+	lull(x.t, 15*time.Second)
 	s.up[i].thaw()
 }
 
@@ -97,7 +97,7 @@ func (s *natsServers) restartAll(x *town, c *counts) {
 		s.up[i].kill()
 		s.start(i)
 		s.leader(x)
-		<-time.After(5 * time.Second)
+		lull(x.t, 5*time.Second)
 	}
 }
 
@@ -107,7 +107,7 @@ func (s *natsServers) killAll(x *town, c *counts) {
 	for i := range s.up {
 		s.up[i].kill()
 	}
-	<-time.After(5 * time.Second)
+	lull(x.t, 5*time.Second)
 	for i := range s.up {
 		s.start(i)
 	}

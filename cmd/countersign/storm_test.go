@@ -79,7 +79,7 @@ func (s storm) rage(x *town, beside func(c *counts)) {
 	habits := catcher.ByRecipient()
 	x.box.Script(func(step catcher.Step) error {
 		if step.Phase == catcher.Data {
-			<-time.After(15 * time.Millisecond) // a mail server far away: mails are in flight
+			lull(x.t, 15*time.Millisecond) // a mail server far away: mails are in flight
 		}
 		return habits(step)
 	})
@@ -87,9 +87,11 @@ func (s storm) rage(x *town, beside func(c *counts)) {
 	workers := []*killable{x.process(x.quick(dirs[0], s.env...)), x.process(x.quick(dirs[1], s.env...))}
 	var group sync.WaitGroup
 	group.Go(func() {
+		tick := time.NewTicker(s.every)
+		defer tick.Stop()
 		for range s.documents {
 			w.publish(1)
-			<-time.After(s.every)
+			<-tick.C
 		}
 	})
 	for i := range workers {
@@ -111,18 +113,26 @@ func (s storm) rage(x *town, beside func(c *counts)) {
 	}
 }
 
+// lull lets the program run, or a fault last, for d. It ends with the test.
+func lull(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
 // strike has one fault befall a worker, at a random moment, and lets it end.
 func (s storm) strike(x *town, r *rand.Rand, k *killable, env []string, faults *counts) *killable {
-	<-time.After(time.Duration(r.Int64N(int64(s.pause))))
+	lull(x.t, time.Duration(r.Int64N(int64(s.pause))))
 	if r.IntN(2) == 0 {
 		faults.add("worker killed")
 		k.kill()
-		<-time.After(time.Duration(r.Int64N(int64(s.pause))))
+		lull(x.t, time.Duration(r.Int64N(int64(s.pause))))
 		return x.launch(env)
 	}
 	faults.add("worker frozen")
 	k.freeze()
-	<-time.After(time.Second + time.Duration(r.Int64N(int64(s.freeze-time.Second))))
+	lull(x.t, time.Second+time.Duration(r.Int64N(int64(s.freeze-time.Second))))
 	k.thaw()
 	return k
 }

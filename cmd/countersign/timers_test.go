@@ -9,9 +9,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestServe_RemindsOfALetterThenExpiresIt has a whole worker do so: the settings are on
-// the log, the page behind the reminder's link says in the end that the letter
-// has expired, though links are good for a second only, and cc is told.
+// TestServe_RemindsOfALetterThenExpiresIt runs a worker with short timers: the settings
+// are on the log, the page behind the reminder's link says in the end that the letter
+// has expired, even though links are valid for one second only, and cc is told.
 func TestServe_RemindsOfALetterThenExpiresIt(t *testing.T) {
 	x, dir := newTown(t), t.TempDir()
 	settings := x.env(dir, "COUNTERSIGN_REMIND_AFTER=1s", "COUNTERSIGN_REMIND_EVERY=off", "COUNTERSIGN_EXPIRE_AFTER=15s",

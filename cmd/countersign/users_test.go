@@ -163,7 +163,7 @@ func (x *town) readOnlyTown(dir string) (k *killable, letter string) {
 	k = x.process(x.env(dir))
 	do(x.t, x.env(dir), exitOK, "publish", oneLineFile(x.t, 1))
 	letter = x.send(on(2, "created"), event("bad", "created", `{"email":"nobody"}`), nil)
-	x.turnedDown(dir, letter)
+	x.failed(dir, letter)
 	x.statuses(dir, workflow.Signing, 1)
 	do(x.t, x.env(dir), exitOK, "accounts", "add", "--sid", string(testAccount))
 	return k, letter

@@ -20,7 +20,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestAppendWaitsForTheBrokerAsLongAsItMay(t *testing.T) {
+func TestLogAppend_WaitsForBrokerUntilDeadline(t *testing.T) {
 	broker := eventstest.Server(t)
 	nc := eventstest.Connect(t, broker)
 	log := eventstest.Open(t, nc, 1)
@@ -46,7 +46,7 @@ func TestAppendWaitsForTheBrokerAsLongAsItMay(t *testing.T) {
 	}
 }
 
-func TestAppendRefusesWhatNoServerTakes(t *testing.T) {
+func TestLogAppend_RefusesInvalidEvents(t *testing.T) {
 	log := eventstest.Log(t)
 	e := createdEvent(0)
 	e.What = "nonsense"
@@ -58,7 +58,7 @@ func TestAppendRefusesWhatNoServerTakes(t *testing.T) {
 	}
 }
 
-func TestAppendOnceStandsOnce(t *testing.T) {
+func TestLogAppendOnce_SkipsEventsOnTheLog(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, es []events.Event
 		last       uint64
@@ -91,7 +91,7 @@ func TestAppendOnceStandsOnce(t *testing.T) {
 	}
 }
 
-func TestAppendOnceByTwoWorkersStandsOnce(t *testing.T) {
+func TestLogAppendOnce_SeveralWorkersAppendOneEntry(t *testing.T) {
 	broker := eventstest.Server(t, eventstest.SyncAlways())
 	const n = 300
 	var workers sync.WaitGroup
@@ -109,7 +109,7 @@ func TestAppendOnceByTwoWorkersStandsOnce(t *testing.T) {
 	checkStandOnce(t, eventstest.Connect(t, broker), n)
 }
 
-func TestAppendOnceLeavesOutWhatCannotStand(t *testing.T) {
+func TestLogAppendOnce_LeavesOutInvalidEvents(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	es := dueEvents(0, 50)
@@ -123,7 +123,7 @@ func TestAppendOnceLeavesOutWhatCannotStand(t *testing.T) {
 	checkStandOnce(t, nc, 50)
 }
 
-func TestAppendOnceGivesUpWithoutABroker(t *testing.T) {
+func TestLogAppendOnce_FailsWithoutBroker(t *testing.T) {
 	broker := eventstest.Server(t)
 	log := eventstest.Open(t, eventstest.Connect(t, broker), 1)
 	broker.Stop()
@@ -136,7 +136,7 @@ func TestAppendOnceGivesUpWithoutABroker(t *testing.T) {
 	}
 }
 
-func TestOneClaimWinsEachRound(t *testing.T) {
+func TestLogClaim_OneWorkerWinsEachRound(t *testing.T) {
 	broker := eventstest.Server(t)
 	logs := map[string]*eventlog.Log{}
 	for _, worker := range []string{"a", "b", "c"} {
@@ -208,8 +208,8 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-func TestAClaimWhoseAnswerIsLost(t *testing.T) {
-	t.Run("surely does not stand where it was not sent", func(t *testing.T) {
+func TestLogClaim_LostAnswer(t *testing.T) {
+	t.Run("is not on the log if it was not sent", func(t *testing.T) {
 		broker := eventstest.Server(t)
 		nc := eventstest.Connect(t, broker)
 		log := eventstest.Open(t, nc, 1)

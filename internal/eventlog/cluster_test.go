@@ -15,7 +15,7 @@ import (
 // patience covers the elections of a cluster on a busy machine.
 const patience = 90 * time.Second
 
-func TestAClusterThatLosesItsLeaderLosesNoEntry(t *testing.T) {
+func TestLogFollow_ClusterWithoutItsLeaderLosesNoEntry(t *testing.T) {
 	cluster := eventstest.Cluster(t, 3)
 	nc := eventstest.Connect(t, cluster)
 	log := eventstest.Open(t, nc, 3)
@@ -69,7 +69,7 @@ func TestAClusterThatLosesItsLeaderLosesNoEntry(t *testing.T) {
 	}
 }
 
-func TestClaimsAndOnceOnACluster(t *testing.T) {
+func TestLogClaim_OnCluster(t *testing.T) {
 	cluster := eventstest.Cluster(t, 3)
 	nc := eventstest.Connect(t, cluster)
 	log := eventstest.Open(t, nc, 3)

@@ -21,7 +21,7 @@ import (
 	"countersign/internal/test/logtest"
 )
 
-func TestConnectRefuses(t *testing.T) {
+func TestConnect_RefusesBadOptions(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -117,7 +117,7 @@ func TestConnect_InboxPrefix(t *testing.T) {
 	}
 }
 
-func TestConnectKeepsPasswordsOutOfTheLog(t *testing.T) {
+func TestConnect_KeepsPasswordsOutOfLog(t *testing.T) {
 	broker := eventstest.Server(t)
 	var log logtest.Buffer
 	nc, err := eventlog.Connect(t.Context(), eventlog.ConnectOptions{

@@ -20,7 +20,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestFollowTakesUpWhereItStopped(t *testing.T) {
+func TestLogFollow_ResumesWhereItStopped(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -51,7 +51,7 @@ func TestFollowTakesUpWhereItStopped(t *testing.T) {
 	}
 }
 
-func TestFollowGoesOnOverARestartOfTheBroker(t *testing.T) {
+func TestLogFollow_GoesOnAfterBrokerRestarts(t *testing.T) {
 	broker := eventstest.Server(t)
 	log := eventstest.Open(t, eventstest.Connect(t, broker), 1)
 	var f fold
@@ -67,7 +67,7 @@ func TestFollowGoesOnOverARestartOfTheBroker(t *testing.T) {
 	}
 }
 
-func TestFollowTakesLargeMessagesInShortBatches(t *testing.T) {
+func TestLogFollow_LargeMessagesMakeShortBatches(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	const n = 40
@@ -95,7 +95,7 @@ func TestFollowTakesLargeMessagesInShortBatches(t *testing.T) {
 	}
 }
 
-func TestFollowPassesOverHoles(t *testing.T) {
+func TestLogFollow_SkipsPurgedEntries(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	appendAll(t, log, 0, 10)
@@ -113,7 +113,7 @@ func TestFollowPassesOverHoles(t *testing.T) {
 	}
 }
 
-func TestFollowGoesOnWhenItsConsumerIsDeleted(t *testing.T) {
+func TestLogFollow_GoesOnAfterConsumerIsDeleted(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	var f fold
@@ -132,7 +132,7 @@ func TestFollowGoesOnWhenItsConsumerIsDeleted(t *testing.T) {
 	eventstest.Wait(t, "all entries applied", func() bool { return len(f.seen()) == 4 })
 }
 
-func TestFollowReadsAgainWhatWentMissingOnTheWay(t *testing.T) {
+func TestLogFollow_RereadsEntriesLostInTransit(t *testing.T) {
 	// The reply of a message says where it stands on the stream:
 	// $JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.…
 	proxied := proxytest.Filter(t, eventstest.Server(t).URL(), losing(func(line string) bool {
@@ -150,7 +150,7 @@ func TestFollowReadsAgainWhatWentMissingOnTheWay(t *testing.T) {
 	}
 }
 
-func TestFollowEnds(t *testing.T) {
+func TestLogFollow_Ends(t *testing.T) {
 	t.Run("with the error of Apply, and applies nothing more", func(t *testing.T) {
 		log := eventstest.Log(t)
 		appendAll(t, log, 0, 3)

@@ -49,10 +49,10 @@ accounts { HOSTING { jetstream { max_file: %d }, users: [{ user: countersign, pa
 	return narrow{fmt.Sprintf("nats://countersign:secret@127.0.0.1:%d", s.Addr().(*net.TCPAddr).Port)}
 }
 
-// TestAnAccountThatIsFullIsWaitedFor: what a worker has to say is said again
-// until its account on the server has room. Were it given up, the outcome of a mail
-// that was sent would be lost, and the mail sent again.
-func TestAnAccountThatIsFullIsWaitedFor(t *testing.T) {
+// TestLogAppend_WaitsWhileAccountIsFull fills the account on the server: a worker
+// retries its event until there is room. If it gave up, the outcome of an email that
+// was sent would be lost, and the email would be sent again.
+func TestLogAppend_WaitsWhileAccountIsFull(t *testing.T) {
 	nc := eventstest.Connect(t, narrowServer(t, 1<<20))
 	log := eventstest.Open(t, nc, 1)
 	js := manager(t, nc)

@@ -16,7 +16,7 @@ import (
 	"countersign/internal/test/eventstest"
 )
 
-func TestALogThatLostItsTailIsFoldedAgainFromTheLastEntryInCommon(t *testing.T) {
+func TestLogFollow_LogThatLostItsTailIsFoldedFromLastCommonEntry(t *testing.T) {
 	for name, test := range map[string]struct {
 		after int      // so many other events are published on the older log
 		want  []string // what the fold has met in the end
@@ -48,9 +48,9 @@ func TestALogThatLostItsTailIsFoldedAgainFromTheLastEntryInCommon(t *testing.T) 
 	}
 }
 
-// TestWhatWasReadBeforeAReconnectIsThrownAway: the batch that waits while another
-// is applied comes from a log that is no more.
-func TestWhatWasReadBeforeAReconnectIsThrownAway(t *testing.T) {
+// TestLogFollow_DropsEntriesReadBeforeReconnect restores an older log while a batch is
+// applied: the next batch was read from the newer log, and must be dropped.
+func TestLogFollow_DropsEntriesReadBeforeReconnect(t *testing.T) {
 	for range 4 { // without the guard it is a matter of chance
 		broker := eventstest.Server(t)
 		log := eventstest.Open(t, eventstest.Connect(t, broker), 1)
@@ -78,7 +78,7 @@ func TestWhatWasReadBeforeAReconnectIsThrownAway(t *testing.T) {
 	}
 }
 
-func TestTheGuardLooksAgainWhenAWorkerStarts(t *testing.T) {
+func TestLogFollow_ChecksLogWhenWorkerStarts(t *testing.T) {
 	broker := eventstest.Server(t)
 	nc := eventstest.Connect(t, broker)
 	log := eventstest.Open(t, nc, 1)
@@ -100,7 +100,7 @@ func TestTheGuardLooksAgainWhenAWorkerStarts(t *testing.T) {
 	}
 }
 
-func TestAStreamMadeAnewIsRefused(t *testing.T) {
+func TestLogFollow_RefusesNewStreamOfSameName(t *testing.T) {
 	for name, n := range map[string]int{"empty": 0, "shorter": 3, "longer": 8} {
 		t.Run(name, func(t *testing.T) {
 			nc := eventstest.Connect(t, eventstest.Server(t))
@@ -129,7 +129,7 @@ func TestAStreamMadeAnewIsRefused(t *testing.T) {
 	}
 }
 
-func TestAStreamThatWasDeletedAndComesBackWhole(t *testing.T) {
+func TestLogFollow_GoesOnAfterStreamIsRestored(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	appendAll(t, log, 0, 5)
@@ -149,7 +149,7 @@ func TestAStreamThatWasDeletedAndComesBackWhole(t *testing.T) {
 	}
 }
 
-func TestEntriesPurgedBeforeTheyWereApplied(t *testing.T) {
+func TestLogFollow_EntriesPurgedBeforeItStarts(t *testing.T) {
 	for name, test := range map[string]struct {
 		applied int // before the purge
 		keep    uint64
@@ -191,9 +191,9 @@ func TestEntriesPurgedBeforeTheyWereApplied(t *testing.T) {
 	}
 }
 
-// TestThePositionsEntryPurgedBySubject: the entry cannot be read back, and
-// nothing is wrong.
-func TestThePositionsEntryPurgedBySubject(t *testing.T) {
+// TestLogFollow_EntryAtPositionIsPurged starts a worker whose last applied entry was
+// purged by its subject: the entry cannot be read back, and the worker goes on.
+func TestLogFollow_EntryAtPositionIsPurged(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	appendAll(t, log, 0, 5)

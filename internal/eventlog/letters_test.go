@@ -14,7 +14,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestALetterIsKept(t *testing.T) {
+func TestLogPutLetter_KeepsLetter(t *testing.T) {
 	broker := eventstest.Server(t)
 	nc := eventstest.Connect(t, broker)
 	log := eventstest.Open(t, nc, 1)
@@ -42,7 +42,7 @@ func TestALetterIsKept(t *testing.T) {
 	}
 }
 
-func TestAStoreThatForgetsIsRefused(t *testing.T) {
+func TestLogPutLetter_RefusesStoreThatExpiresLetters(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	js, err := jetstream.New(nc)
@@ -57,9 +57,9 @@ func TestAStoreThatForgetsIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatAnUploadThatWasCutOffHasLeft goes when letters are removed, but not
-// while the upload may go on.
-func TestWhatAnUploadThatWasCutOffHasLeft(t *testing.T) {
+// TestLogRemoveLetters_RemovesCutOffUpload leaves chunks of an upload that was cut off:
+// they are removed with the document's letters, but not while the upload may go on.
+func TestLogRemoveLetters_RemovesCutOffUpload(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	name := eventlog.LetterName("PX000102030405060708090a0b0c0d0e0f", "sha256:"+strings.Repeat("ab", 32))

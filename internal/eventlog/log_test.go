@@ -17,7 +17,7 @@ import (
 	"countersign/workflow"
 )
 
-func TestOpenMakesTheStreamOnce(t *testing.T) {
+func TestOpen_MakesStreamOnce(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	appendAll(t, eventstest.Open(t, nc, 1), 0, 3)
 	log := eventstest.Open(t, nc, 1)
@@ -36,7 +36,7 @@ func TestOpenMakesTheStreamOnce(t *testing.T) {
 	}
 }
 
-func TestOpenNamesEveryUnsafeSetting(t *testing.T) {
+func TestOpen_NamesEveryUnsafeSetting(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*jetstream.StreamConfig)
 		want   []eventlog.UnsafeSetting
@@ -116,7 +116,7 @@ func TestOpenNamesEveryUnsafeSetting(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesASealedStreamAndTooFewReplicas(t *testing.T) {
+func TestOpen_RefusesSealedStreamAndTooFewReplicas(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	eventstest.Open(t, nc, 1)
 	config := authdocs(t, nc).CachedInfo().Config
@@ -139,7 +139,7 @@ func oneSetting(name, is, must, flag string) []eventlog.UnsafeSetting {
 	return []eventlog.UnsafeSetting{{Name: name, Is: is, Must: must, Flag: flag}}
 }
 
-func TestOpenFailsWhereWaitingWouldNotHelp(t *testing.T) {
+func TestOpen_FailsIfWaitingCannotHelp(t *testing.T) {
 	t.Run("replicas without a cluster", func(t *testing.T) {
 		nc := eventstest.Connect(t, eventstest.Server(t))
 		if _, err := eventlog.Open(t.Context(), nc, 3, eventstest.Logger()); err == nil || errors.Is(err, workflow.ErrUnavailable) {
@@ -165,7 +165,7 @@ func TestOpenFailsWhereWaitingWouldNotHelp(t *testing.T) {
 	})
 }
 
-func TestOpenWaitsForAServerThatStartsLate(t *testing.T) {
+func TestOpen_WaitsForServerThatStartsLate(t *testing.T) {
 	addr := freeAddr(t)
 	nc, err := eventlog.Connect(t.Context(), eventlog.ConnectOptions{URL: "nats://" + addr})
 	if err != nil {
@@ -190,7 +190,7 @@ func TestOpenWaitsForAServerThatStartsLate(t *testing.T) {
 	}
 }
 
-func TestTheLogsTimeIsTheServers(t *testing.T) {
+func TestLogNow_FollowsServerTime(t *testing.T) {
 	log := eventstest.Log(t)
 	before := log.Now()
 	appendAll(t, log, 0, 1)

@@ -10,9 +10,9 @@ import (
 	"countersign/workflow"
 )
 
-// TestWhatIsInQuarantineIsADeadLetter puts an entry into quarantine that one
-// worker has applied, another has before it, and a third stands at.
-func TestWhatIsInQuarantineIsADeadLetter(t *testing.T) {
+// TestLogQuarantine_EntryBecomesDeadLetter puts an entry into quarantine. One worker
+// has stopped right at it, one has applied later entries, and one has applied none.
+func TestLogQuarantine_EntryBecomesDeadLetter(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	appendAll(t, log, 0, 3)
@@ -54,17 +54,17 @@ func TestWhatIsInQuarantineIsADeadLetter(t *testing.T) {
 		t.Errorf("one that had applied it (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(append(createdIDs(0, 5), said), at.seen()); diff != "" {
-		t.Errorf("one that stood at it (-want +got):\n%s", diff)
+		t.Errorf("one that stopped at it (-want +got):\n%s", diff)
 	}
 	ids := before.seen()
 	if len(ids) != 6 || ids[2] == createdIDs(2, 3)[0] || before.history[2].Source != "" {
-		t.Errorf("one that had it before it met %v", ids)
+		t.Errorf("one that had applied none met %v", ids)
 	}
 }
 
-// TestTheGuardKnowsAnEntryThatWasADeadLetter: the position is an entry in
+// TestLogFollow_PositionIsInQuarantine starts a worker whose position is an entry in
 // quarantine.
-func TestTheGuardKnowsAnEntryThatWasADeadLetter(t *testing.T) {
+func TestLogFollow_PositionIsInQuarantine(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	appendAll(t, log, 0, 2)

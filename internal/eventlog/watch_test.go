@@ -17,9 +17,9 @@ import (
 	"countersign/internal/test/logtest"
 )
 
-// TestWhatIsDoneToTheStreamWhileItIsFollowed: somebody changes the stream under
-// a worker that is connected all the time. Each is recognized, with what to do.
-func TestWhatIsDoneToTheStreamWhileItIsFollowed(t *testing.T) {
+// TestLogFollow_StreamIsChangedWhileFollowed changes the stream while a worker is
+// connected. The worker recognizes each change and says what to do.
+func TestLogFollow_StreamIsChangedWhileFollowed(t *testing.T) {
 	for name, test := range map[string]struct {
 		does func(*testing.T, jetstream.JetStream)
 		says []string
@@ -72,9 +72,9 @@ func look(t *testing.T, js jetstream.JetStream) jetstream.Stream {
 	return stream
 }
 
-// TestAStreamThatIsRemovedIsMissed: the worker says so, waits, and is not taken
-// in by another stream of the name.
-func TestAStreamThatIsRemovedIsMissed(t *testing.T) {
+// TestLogFollow_WaitsForRemovedStream removes the stream: the worker logs it, waits,
+// and does not follow another stream of the same name.
+func TestLogFollow_WaitsForRemovedStream(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	var said logtest.Buffer
 	log, err := eventlog.Open(t.Context(), nc, 1, slog.New(slog.NewTextHandler(&said, nil)))
@@ -102,9 +102,9 @@ func TestAStreamThatIsRemovedIsMissed(t *testing.T) {
 	}
 }
 
-// TestEntriesPurgedUnderAWorkerThatIsBehind: while it applies a batch, what it
-// has not read yet is purged.
-func TestEntriesPurgedUnderAWorkerThatIsBehind(t *testing.T) {
+// TestLogFollow_EntriesPurgedWhileBehind purges entries that the worker has not read
+// yet while it applies a batch.
+func TestLogFollow_EntriesPurgedWhileBehind(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)
 	stream := authdocs(t, nc)

@@ -124,8 +124,15 @@ func Wait(t testing.TB, what string, cond func() bool) {
 // WaitFor is Wait with another deadline, for what has to wait for elections.
 func WaitFor(t testing.TB, d time.Duration, what string, cond func() bool) {
 	t.Helper()
+	WaitEvery(t, 5*time.Millisecond, d, what, cond)
+}
+
+// WaitEvery is WaitFor that looks only once in each interval, for a condition
+// that costs the program something to tell.
+func WaitEvery(t testing.TB, interval, d time.Duration, what string, cond func() bool) {
+	t.Helper()
 	deadline := time.After(d)
-	look := time.NewTicker(5 * time.Millisecond)
+	look := time.NewTicker(interval)
 	defer look.Stop()
 	for !cond() {
 		select {
