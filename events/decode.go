@@ -49,18 +49,24 @@ func FromMsg(m jetstream.Msg) (Message, error) {
 // same message again is a duplicate, but a repaired event with the old id is
 // not. The Body has the event's own id and source as far as they can be read.
 func Decode(m Message) workflow.Entry {
-	to, ok := parseSubject(m.Subject)
+	var d struct { // one allocation for all that a body's reader is given
+		r  reader
+		e  envelope
+		to topic
+	}
+	r, e, to := &d.r, &d.e, &d.to
+	var ok bool
+	*to, ok = parseSubject(m.Subject)
 	entry := workflow.Entry{Sequence: m.Sequence, Time: m.Time, Subject: m.Subject, Account: to.account, Document: to.document}
-	var r reader
-	e := r.readEnvelope(m, !ok || to.kind.Upstream())
+	*e = r.readEnvelope(m, !ok || to.kind.Upstream())
 	if r.problem == nil {
-		r.checkEnvelope(&e)
+		r.checkEnvelope(e)
 	}
 	if r.problem == nil {
-		r.checkSubject(&e, &to, ok)
+		r.checkSubject(e, to, ok)
 	}
 	if r.problem == nil {
-		entry.Body = readers[e.typ](&r, &e, &to)
+		entry.Body = readers[e.typ](r, e, to)
 	}
 	if r.problem != nil {
 		entry.ID = fingerprint(m)

@@ -59,7 +59,11 @@ func parseSubject(subject string) (t topic, ok bool) {
 		return t, false
 	}
 	t.id = rest
-	tokens := strings.Split(rest, ".")
+	var few [8]string // no subject of the contract has more tokens
+	tokens := few[:0]
+	for token := range strings.SplitSeq(rest, ".") {
+		tokens = append(tokens, token)
+	}
 	if isSID(tokens[0], "AC") {
 		t.account = workflow.SID(tokens[0])
 	}
