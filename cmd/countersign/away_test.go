@@ -105,7 +105,7 @@ func TestCountersign_CommandsSayWhyTheyRefuse(t *testing.T) {
 	x.statuses(dir, workflow.Canceled, 1)
 	x.rest(dir)
 	for _, args := range [][]string{{"erase", string(testPX(0))}, {"erase", string(testPX(0)), "--json"}} {
-		if out, errs := x.call(dir, exitUsage, args...); !strings.Contains(out, "canceled") || !strings.Contains(errs, "nothing was erased") {
+		if out, errs := x.call(dir, exitUsage, args...); !strings.Contains(out, "canceled") || !strings.Contains(errs, "nothing was changed") {
 			t.Errorf("%v: %s%s", args, out, errs)
 		}
 	}

@@ -105,12 +105,11 @@ func (a *app) takeIn(ctx context.Context, cfg config.Config, read report.Reading
 	}
 	taken, err := o.TakeIn(ctx, read.ID, read.Reports)
 	show.TakenIn(a.out, a.err, taken)
-	var p *workflow.Problem
 	switch {
-	case errors.As(err, &p):
+	case errors.As(err, new(*workflow.Problem)):
 		return exitError{err, exitDataError}
-	case errors.Is(err, workflow.ErrUnavailable):
+	case err != nil: // a mail server keeps the report and tries again
 		return exitError{err, exitTemporary}
 	}
-	return err
+	return nil
 }

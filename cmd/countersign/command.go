@@ -146,20 +146,38 @@ func jsonObject(c *cobra.Command) *bool {
 	return c.Flags().Bool("json", false, "print one JSON object")
 }
 
+// before has a command check its flags before it runs, after the checks that it has.
+func before(c *cobra.Command, check func() error) {
+	earlier := c.PreRunE
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if earlier == nil {
+			return check()
+		}
+		return errors.Join(earlier(c, args), check())
+	}
+}
+
 // waitFlag adds the flag --wait.
 func waitFlag(c *cobra.Command, wait time.Duration) *time.Duration {
-	return c.Flags().Duration("wait", wait, "how long to wait until the worker has applied the event")
+	d := c.Flags().Duration("wait", wait, "how long to wait until the worker has applied the event")
+	before(c, func() error {
+		if *d < 0 {
+			return usagef("--wait must not be negative")
+		}
+		return nil
+	})
+	return d
 }
 
 // limitFlag adds the flag --limit, the maximum number of what a list shows.
 func limitFlag(c *cobra.Command, what string) *int {
 	n := c.Flags().Int("limit", 50, "maximum number of "+what)
-	c.PreRunE = func(*cobra.Command, []string) error {
+	before(c, func() error {
 		if *n < 1 {
 			return usagef("--limit must be at least 1")
 		}
 		return nil
-	}
+	})
 	return n
 }
 
@@ -278,12 +296,12 @@ func flagError(c *cobra.Command, err error) error {
 func previewFlags(c *cobra.Command) (do *bool, finish func() error) {
 	yes := c.Flags().Bool("yes", false, "do it; without this flag or --dry-run the command says what would be lost, and fails")
 	dryRun := dryRunFlag(c)
-	c.PreRunE = func(*cobra.Command, []string) error {
+	before(c, func() error {
 		if *yes && *dryRun {
 			return usagef("--yes and --dry-run exclude each other; leave one out")
 		}
 		return nil
-	}
+	})
 	return yes, func() error {
 		if *dryRun {
 			return nil

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -185,8 +188,8 @@ func (a *app) deadDiscard() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if reason == "" || len(reason) > events.MaxReason {
-			return usagef("--reason must say why, in 1 to %d characters", events.MaxReason)
+		if n := utf8.RuneCountInString(reason); strings.TrimSpace(reason) == "" || n > events.MaxReason || strings.ContainsFunc(reason, unicode.IsControl) {
+			return usagef("--reason must say why, in 1 to %d characters without control characters", events.MaxReason)
 		}
 		return a.withOperator(c, *wait, func(ctx context.Context, o *operator.Operator) error {
 			l, err := o.Discard(ctx, sequence, reason, *dryRun)

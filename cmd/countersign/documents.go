@@ -101,10 +101,10 @@ func (a *app) ask(c *cobra.Command, plan func(db.Life) (operator.Plan, error)) *
 				return err
 			}
 			a.err.Linef("%s: %s", sid, p.Say)
+			if err := p.Check(); err != nil {
+				return exitError{err, exitUsage}
+			}
 			if !*dryRun {
-				if err := p.Check(); err != nil {
-					return exitError{err, exitUsage}
-				}
 				if err := o.Do(ctx, p); err != nil {
 					return err
 				}

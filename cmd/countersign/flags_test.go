@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strings"
@@ -139,6 +140,25 @@ func TestUnknownValue_ListsTheKnown(t *testing.T) {
 	} {
 		if _, errs := do(t, nil, exitUsage, tt.args...); !strings.Contains(errs, tt.says) {
 			t.Errorf("%q: %s", tt.args, errs)
+		}
+	}
+}
+
+// TestCountersign_ValuesThatCannotBeAreErrorsOfTheCall: before anything is sent.
+func TestCountersign_ValuesThatCannotBeAreErrorsOfTheCall(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"documents", "resend", "PX00000000000000000000000000000001", "--wait", "-1s"},
+		{"dead", "redrive", "7", "--wait", "-1s"},
+		{"dead", "discard", "7", "--reason", "  "},
+		{"dead", "discard", "7", "--reason", "a\x01b"},
+		{"publish", "../../examples/day.jsonl", "--timeout", "0"},
+		{"publish", "../../examples/day.jsonl", "--rate", "NaN"},
+		{"erase", "PX00000000000000000000000000000001", "--yes", "--dry-run"},
+	} {
+		var out bytes.Buffer
+		if code := run(t.Context(), append(args, "--data-dir", dir), nil, &out, &out); code != exitUsage || !strings.Contains(out.String(), "--") {
+			t.Errorf("%v: exit code %d, %s", args, code, out.String())
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,8 +55,10 @@ a file of their own need a copy of it before the new key signs: rotate with --in
 		}
 		now := time.Now()
 		if *dryRun {
-			_, err := ticket.ListKeys(cfg.KeysFile)
-			return errors.Join(err, a.out.Linef("a new key would sign from %s", show.Moment(now.Add(in))))
+			if _, err := ticket.ListKeys(cfg.KeysFile); err != nil {
+				return err
+			}
+			return a.out.Linef("a new key would sign from %s", show.Moment(now.Add(in)))
 		}
 		k, err := ticket.Rotate(cfg.KeysFile, now, now.Add(in))
 		if err != nil {

@@ -137,6 +137,7 @@ func TestBounce_ExitCodeTellsTheMailServer(t *testing.T) {
 		{exitNoInput, []string{"bounce", "/nowhere.eml"}},
 		{exitTemporary, []string{"bounce", known, "--nats-url", "nats://127.0.0.1:1"}},
 		{exitTemporary, []string{"bounce", known, "--config", "/nowhere.yaml"}},
+		{exitTemporary, []string{"bounce", known, "--nats-url", "", "--nats-listen", "off"}},
 		{exitUsage, []string{"bounce"}},
 	} {
 		x.call(dir, tt.code, tt.args...)

@@ -45,8 +45,8 @@ are any.`,
 			return err
 		}
 		switch {
-		case o.Rate < 0:
-			return usagef("--rate must be 0 or more")
+		case !(o.Rate >= 0), o.Wait <= 0: // NaN is no rate either
+			return usagef("--rate must be 0 or more, and --timeout more than 0")
 		case wait && noWait:
 			return usagef("--wait and --no-wait exclude each other; leave one out")
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -45,9 +46,9 @@ With --dry-run it publishes nothing, applies the events to a copy of the databas
 				return a.out.JSON(report)
 			}
 			for _, line := range report.Lines() {
-				a.out.Linef("%s", line)
+				err = errors.Join(err, a.out.Linef("%s", line))
 			}
-			return nil
+			return err
 		})
 	}
 	return c

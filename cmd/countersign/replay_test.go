@@ -175,3 +175,27 @@ func TestReplay_MissingEventsArePublishedOnce(t *testing.T) {
 	}
 	w.end()
 }
+
+// TestReplay_StreamsOfOthersAreRefused: what an object store holds would be damaged by a
+// replay of it.
+func TestReplay_StreamsOfOthersAreRefused(t *testing.T) {
+	x, dir := newTown(t), t.TempDir()
+	w := start(t, x.env(dir))
+	w.says("read to its end")
+	x.create(1, 1, "signer-%d@example.com")
+	x.statuses(dir, workflow.Signing, 1)
+	x.must(dir, "snapshot", "take")
+	file := filepath.Join(t.TempDir(), "others.jsonl")
+	if err := os.WriteFile(file, []byte(`{"subject":"$O.AUTHDOCS_SNAPSHOTS.C.x","data":{"foo":1}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"replay", "OBJ_AUTHDOCS_SNAPSHOTS"}, {"replay", "OBJ_AUTHDOCS_SNAPSHOTS", "--dry-run"}, {"replay", file}, {"publish", file}, {"publish", file, "--dry-run"},
+	} {
+		if out, errs := x.call(dir, exitFailure, args...); out != "" || !strings.Contains(errs, "must begin with "+events.Prefix) {
+			t.Errorf("%v: %s%s", args, out, errs)
+		}
+	}
+	x.must(dir, "verify", "--from-log=false")
+	w.end()
+}

@@ -47,7 +47,7 @@ var linkInMail = regexp.MustCompile(`https?://[^/\s]+(/sign/\S+)`)
 func (x *town) signer(public string, document workflow.SID, round int) *visitor {
 	x.t.Helper()
 	s := &visitor{t: x.t}
-	eventstest.WaitFor(x.t, time.Minute, "the signature mail of "+string(document), func() bool {
+	eventstest.WaitFor(x.t, 5*time.Minute, "the signature mail of "+string(document), func() bool {
 		for _, m := range x.box.Mails() {
 			if strings.HasPrefix(m.MessageID, fmt.Sprintf("<%s.%d.signature.", document, round)) {
 				s.url = "http://" + public + linkInMail.FindStringSubmatch(m.Text)[1]

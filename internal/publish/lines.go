@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"countersign/events"
 	"countersign/internal/terminal"
 )
 
@@ -75,6 +77,9 @@ func readLine(raw []byte) (Line, error) {
 	if l.Subject == "" || len(l.Data) == 0 {
 		return Line{}, errors.New("a line must have subject and data")
 	}
+	if err := OnLog(l.Subject); err != nil {
+		return Line{}, err
+	}
 	m := &nats.Msg{Subject: l.Subject, Data: bytes.Clone(l.Data), Header: nats.Header{}}
 	m.Header.Set("Content-Type", "application/cloudevents+json")
 	var e struct{ ID, Source string }
@@ -82,4 +87,13 @@ func readLine(raw []byte) (Line, error) {
 		m.Header.Set(jetstream.MsgIDHeader, e.Source+" "+e.ID)
 	}
 	return Line{Msg: m, After: l.After}, nil
+}
+
+// OnLog fails if a subject is none of the log's: an event there would change
+// nothing, or damage what another stream holds.
+func OnLog(subject string) error {
+	if !strings.HasPrefix(subject, events.Prefix) {
+		return fmt.Errorf("the subject must begin with %s, got %q", events.Prefix, subject)
+	}
+	return nil
 }

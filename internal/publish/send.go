@@ -89,6 +89,10 @@ type sentLine struct {
 	ack jetstream.PubAckFuture
 }
 
+// onLog makes the server refuse a subject that another stream takes, such as that of an
+// object store.
+var onLog = jetstream.WithExpectStream(events.StreamName)
+
 // unacked is how many lines may be unacknowledged.
 const unacked = 256
 
@@ -101,7 +105,7 @@ func (s *lineSender) send(ctx context.Context, l Line) error {
 			return err
 		}
 	}
-	ack, err := s.js.PublishMsgAsync(l.Msg, jetstream.WithStallWait(s.wait))
+	ack, err := s.js.PublishMsgAsync(l.Msg, jetstream.WithStallWait(s.wait), onLog)
 	if err != nil {
 		return err
 	}
@@ -149,7 +153,7 @@ func (s *lineSender) landed(ctx context.Context, l Line, ack *jetstream.PubAck) 
 		o.Result = Duplicate
 	default:
 		l.Msg.Header.Del(jetstream.MsgIDHeader)
-		again, err := s.js.PublishMsg(ctx, l.Msg)
+		again, err := s.js.PublishMsg(ctx, l.Msg, onLog)
 		if err != nil {
 			return fmt.Errorf("%s was not acknowledged: %w", l.Msg.Subject, err)
 		}

@@ -197,6 +197,9 @@ func (r *replay) readStream(ctx context.Context, name string, take func(candidat
 		if !r.asked(m) {
 			return nil
 		}
+		if err := publish.OnLog(m.Subject); err != nil {
+			return fmt.Errorf("entry %d of stream %s: %w; choose events with --subject", m.Sequence, name, err)
+		}
 		msg := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
 		for name, values := range m.Header {
 			if !strings.HasPrefix(name, "Nats-") {
