@@ -147,7 +147,7 @@ func (a *app) documentsCancel() *cobra.Command {
 }
 
 func (a *app) documentsResend() *cobra.Command {
-	var email string
+	var email *string // nil without the flag: an empty address is a mistake
 	c := &cobra.Command{
 		Use:   "resend PX…",
 		Short: "Send the signature email again, or to a corrected address",
@@ -157,7 +157,7 @@ work. An email that waits for its next try is tried at once. A document that is 
 With --email the document is recalled, so that links at the old address no longer work, and sent to the new address in a new
 round. If the command is interrupted, run it again: it continues.`,
 	}
-	c.Flags().StringVar(&email, "email", "", "the signer's corrected address")
+	c.Flags().Func("email", "the signer's corrected `address`", func(s string) error { email = &s; return nil })
 	c.Example = "  countersign documents resend PX4f1c\n  countersign documents resend PX4f1c --email owner@example.com --dry-run"
 	return a.ask(c, func(l db.Life) (operator.Plan, error) { return operator.Resend(*l.Document, l.Mails, email) })
 }

@@ -74,7 +74,7 @@ Whose signature it is, you must judge: compare the fingerprint with that of your
 			return err
 		}
 		report, err := evidence.Verify(archive)
-		if err == nil && signer != "" && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), show.Fingerprint(report.Signer)) {
+		if err == nil && c.Flags().Changed("signer") && !strings.EqualFold(strings.ReplaceAll(signer, ":", ""), show.Fingerprint(report.Signer)) {
 			err = fmt.Errorf("the signer's certificate has the SHA-256 fingerprint %s, which is not the one of --signer", show.Fingerprint(report.Signer))
 		}
 		if err != nil {

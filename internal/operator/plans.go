@@ -53,15 +53,15 @@ func Cancel(d workflow.Document, reason string) (Plan, error) {
 	}}, nil
 }
 
-// Resend plans to send a document's signature email again: to email if it is not
-// empty, as a new round, else to the document's signer. mails are all of the
+// Resend plans to send a document's signature email again: to email if there is
+// one, as a new round, else to the document's signer. mails are all of the
 // document's. It fails with workflow.ErrConflict if the document has ended.
-func Resend(d workflow.Document, mails []workflow.Mail, email string) (Plan, error) {
+func Resend(d workflow.Document, mails []workflow.Mail, email *string) (Plan, error) {
 	switch {
 	case d.Status.Ended():
 		return Plan{}, ended(d)
-	case email != "":
-		return correct(d, email), nil
+	case email != nil:
+		return correct(d, *email), nil
 	case d.Hold:
 		return Plan{"was held, and is sent to " + d.Email, []events.Event{sendHeld(d, d.Round)}}, nil
 	}
@@ -102,8 +102,11 @@ func resend(d workflow.Document, all []workflow.Mail) Plan {
 // correct sends a document to another address, as a new round.
 func correct(d workflow.Document, email string) Plan {
 	same := strings.EqualFold(d.Email, email)
-	if same && !d.Hold {
+	switch {
+	case same && !d.Hold:
 		return Plan{Say: "already goes to this address; nothing to do"}
+	case same:
+		return Plan{"was held, and is sent to " + d.Email, []events.Event{sendHeld(d, d.Round)}}
 	}
 	sum := sha256.Sum256([]byte(strings.ToLower(email)))
 	id := fmt.Sprintf("correct.%s.%d.%s", d.SID, d.Round, hex.EncodeToString(sum[:8]))
@@ -113,9 +116,7 @@ func correct(d workflow.Document, email string) Plan {
 		p.Events = append(p.Events, asks(d, id+".recall", round, workflow.StatusChanged{Status: workflow.Opened}))
 		round++
 	}
-	if !same {
-		p.Events = append(p.Events, events.Updated("", id+".updated", d.AccountSID, d.SID, workflow.Updated{Email: &email}).By(workflow.WriterOperator))
-	}
+	p.Events = append(p.Events, events.Updated("", id+".updated", d.AccountSID, d.SID, workflow.Updated{Email: &email}).By(workflow.WriterOperator))
 	if d.Hold || d.Status == workflow.Signing { // else the change alone sends it
 		p.Events = append(p.Events, sendHeld(d, round))
 	}

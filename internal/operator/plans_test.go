@@ -38,13 +38,13 @@ func TestPlan_SameStateGivesSameIDs(t *testing.T) {
 		"cancel, canceled": {func() (Plan, error) { return Cancel(document(workflow.Canceled, false), "why") }, nil},
 		"resend": {
 			func() (Plan, error) {
-				return Resend(document(workflow.Signing, false), mail(workflow.MailAccepted, 3), "")
+				return Resend(document(workflow.Signing, false), mail(workflow.MailAccepted, 3), nil)
 			},
 			[]string{"resend." + string(px) + ".2.1.3"},
 		},
-		"resend, held": {func() (Plan, error) { return Resend(document(workflow.Opened, true), nil, "") }, []string{"send." + string(px) + ".2"}},
+		"resend, held": {func() (Plan, error) { return Resend(document(workflow.Opened, true), nil, nil) }, []string{"send." + string(px) + ".2"}},
 		"resend to the same address": {
-			func() (Plan, error) { return Resend(document(workflow.Signing, false), nil, "Owner@example.com") }, nil,
+			func() (Plan, error) { return Resend(document(workflow.Signing, false), nil, new("Owner@example.com")) }, nil,
 		},
 	} {
 		p, err := c.plan()
@@ -61,11 +61,11 @@ func TestPlan_SameStateGivesSameIDs(t *testing.T) {
 }
 
 func TestResend_CorrectedAddressIsRecalledChangedAndSent(t *testing.T) {
-	p, err := Resend(document(workflow.Signing, false), nil, "other@example.com")
+	p, err := Resend(document(workflow.Signing, false), nil, new("other@example.com"))
 	if err != nil || len(p.Events) != 3 {
 		t.Fatalf("%d events, %v", len(p.Events), err)
 	}
-	again, err := Resend(document(workflow.Signing, false), nil, "OTHER@example.com")
+	again, err := Resend(document(workflow.Signing, false), nil, new("OTHER@example.com"))
 	if err != nil || p.Events[0].ID != again.Events[0].ID {
 		t.Errorf("the ids are %q and %q, %v", ids(p), ids(again), err)
 	}
@@ -76,7 +76,11 @@ func TestResend_CorrectedAddressIsRecalledChangedAndSent(t *testing.T) {
 	if err := p.Check(); err != nil {
 		t.Error(err)
 	}
-	bad, err := Resend(document(workflow.Signing, false), nil, "nobody")
+	empty, err := Resend(document(workflow.Signing, false), nil, new(""))
+	if err != nil || empty.Check() == nil {
+		t.Errorf("an empty address is taken: %v, %v", empty, err)
+	}
+	bad, err := Resend(document(workflow.Signing, false), nil, new("nobody"))
 	if p := (*workflow.Problem)(nil); err != nil || !errors.As(bad.Check(), &p) {
 		t.Errorf("an address that is none: %v, %v", bad.Check(), err)
 	}
@@ -86,7 +90,7 @@ func TestPlan_EndedDocumentsAreConflicts(t *testing.T) {
 	signed := document(workflow.Signed, false)
 	_, recall := Recall(signed)
 	_, cancel := Cancel(signed, "why")
-	_, resend := Resend(signed, nil, "")
+	_, resend := Resend(signed, nil, nil)
 	for name, err := range map[string]error{"recall": recall, "cancel": cancel, "resend": resend} {
 		if !errors.Is(err, workflow.ErrConflict) {
 			t.Errorf("%s: %v", name, err)
