@@ -5,17 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"countersign/db/internal/sqlc"
 	"countersign/workflow"
 )
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // Document reads one document. It fails with workflow.ErrNotFound if no
 // event has created it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -66,10 +67,14 @@ func explainReading(path string, err error) error {
 func OpenReader(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	s := &Store{path: path, changed: make(chan struct{})}
-	if !exists(path) {
+	_, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: no database at %s; is --data-dir the worker's?", workflow.ErrNotFound, path)
+	case err != nil:
+		return nil, fmt.Errorf("look for the database: %w; run this as the worker's user", err)
 	}
-	err := s.openReaders(ctx)
+	err = s.openReaders(ctx)
 	if unwritable(err) && journalIsEmpty(path) {
 		_ = s.read.Close() // it has read nothing
 		if s.frozen, err = os.Stat(path); err == nil {

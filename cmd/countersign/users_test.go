@@ -264,3 +264,17 @@ func wantOwner(t *testing.T, dir string) {
 		t.Error(err)
 	}
 }
+
+// TestDocuments_ClosedDirectoryIsNotCalledMissing: there may be a database, but not for this user.
+func TestDocuments_ClosedDirectoryIsNotCalledMissing(t *testing.T) {
+	dir := filepath.Join(shared(t), "data")
+	if err := os.Mkdir(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"documents", "list"}, {"dead", "list"}, {"rules", "show"}} {
+		code, out := asStranger(t, onlyDir(dir), args...)
+		if code != exitFailure || !strings.Contains(out, "permission denied") || !strings.Contains(out, "the worker's user") {
+			t.Errorf("%v: exit code %d, %s", args, code, out)
+		}
+	}
+}
