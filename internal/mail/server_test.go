@@ -1,9 +1,12 @@
 package mail_test
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"log"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
@@ -198,6 +201,181 @@ func (s *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 
 func refuse(code int, enhanced smtp.EnhancedCode, words string) error {
 	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: words}
+}
+
+// Words of a script that are not replies.
+const (
+	hang = "(hang)" // do not answer, and wait for the client to go
+	drop = "(drop)" // close the connection
+)
+
+// script is what a raw server answers to the commands of one connection, by
+// verb; "" is the greeting and "." the end of the message. What is missing is
+// answered well. "&" at the end closes the connection after the reply, "%" answers
+// nothing after it.
+type script map[string]string
+
+// raw is an SMTP server that says word for word what its scripts say, one for
+// each connection; the last one repeats.
+type raw struct {
+	addr string
+
+	mu    sync.Mutex
+	lines []string // every command that came, and "(gone)" at each end
+	conns int
+
+	most    int // mails on one connection; 0: no limit
+	verb    string
+	enough  string // the reply to verb after so many
+	refused int
+}
+
+// limit has the server take a number of mails on each connection, and answer a
+// command of the next one with a reply.
+func (r *raw) limit(most int, verb, reply string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.most, r.verb, r.enough = most, verb, reply
+}
+
+// refusals counts the mails that the limit kept out.
+func (r *raw) refusals() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
+}
+
+// over returns a script in which a command is refused if the connection has taken
+// enough mails.
+func (r *raw) over(s script, verb string, taken int) script {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.most == 0 || taken < r.most || verb != r.verb {
+		return s
+	}
+	r.refused++
+	return script{verb: r.enough}
+}
+
+func speak(t testing.TB, scripts ...script) *raw {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &raw{addr: l.Addr().String()}
+	var wg sync.WaitGroup
+	open := make(map[net.Conn]bool)
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r.mu.Lock()
+			r.conns++
+			open[conn] = true
+			r.mu.Unlock()
+			wg.Go(func() {
+				defer conn.Close()
+				r.talk(conn, scripts[min(n, len(scripts)-1)])
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		r.mu.Lock()
+		for conn := range open {
+			_ = conn.Close()
+		}
+		r.mu.Unlock()
+		wg.Wait()
+	})
+	return r
+}
+
+func (r *raw) talk(conn net.Conn, s script) {
+	defer r.note("(gone)")
+	in := bufio.NewReader(conn)
+	if !answer(conn, in, s, "", "220 raw.test") {
+		return
+	}
+	taken := 0
+	for data := false; ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		if data && line != "." {
+			continue
+		}
+		r.note(line)
+		verb, _, _ := strings.Cut(line, " ")
+		good := map[string]string{
+			"EHLO": "250-raw.test\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES", "DATA": "354 go on",
+			".": "250 2.0.0 queued as 42", "QUIT": "221 bye&",
+		}[verb]
+		if good == "" {
+			good = "250 ok"
+		}
+		s := r.over(s, verb, taken)
+		if !answer(conn, in, s, verb, good) {
+			return
+		}
+		reply, scripted := s[verb]
+		if verb == "." && !scripted {
+			taken++
+		}
+		data = verb == "DATA" && (!scripted || strings.HasPrefix(reply, "354"))
+	}
+}
+
+// answer says what the script has for a verb, and whether to go on.
+func answer(conn net.Conn, in *bufio.Reader, s script, verb, good string) bool {
+	reply, ok := s[verb]
+	if !ok {
+		reply = good
+	}
+	switch reply {
+	case hang:
+		_, _ = io.Copy(io.Discard, in)
+		return false
+	case drop:
+		return false
+	}
+	words, last := strings.CutSuffix(reply, "&")
+	words, silent := strings.CutSuffix(words, "%")
+	_, err := fmt.Fprintf(conn, "%s\r\n", words)
+	if silent {
+		_, _ = io.Copy(io.Discard, in)
+	}
+	return err == nil && !last && !silent
+}
+
+func (r *raw) note(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, line)
+}
+
+func (r *raw) connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conns
+}
+
+// heard counts the commands that begin with a word.
+func (r *raw) heard(word string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, line := range r.lines {
+		if strings.HasPrefix(line, word) {
+			n++
+		}
+	}
+	return n
 }
 
 func portOf(t testing.TB, addr string) int {
