@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,9 @@ const foreignWords = "another program has put an entry on a subject that only Co
 // foreign counts such entries while the log is followed.
 type foreign struct {
 	count  atomic.Uint64
-	said   time.Time // when they were last logged; only the follower uses it
-	unsaid int       // entries since then
+	mu     sync.Mutex // a comparison of replicas follows the log beside the worker
+	said   time.Time  // when they were last logged
+	unsaid int        // entries since then
 }
 
 // foreignEvery bounds how often they are logged.
@@ -34,6 +36,8 @@ func (f *foreign) met(e workflow.Entry, log *slog.Logger) {
 		return
 	}
 	f.count.Add(1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.unsaid++
 	if now := time.Now(); now.Sub(f.said) >= foreignEvery {
 		log.Warn(foreignWords+" it is kept as a dead letter", "subject", e.Subject, "sequence", e.Sequence, "entries", f.unsaid)
