@@ -124,8 +124,13 @@ func TestServe_FullNATSDiskLosesNothing(t *testing.T) {
 	broker.start(0)
 	x := townAt(t, broker)
 	w := newWork(x)
-	held, release := make(chan bool, 100), make(chan bool)
+	held, release, later := make(chan bool, 100), make(chan bool), catcher.ByRecipient()
 	x.box.Script(func(s catcher.Step) error {
+		select {
+		case <-release:
+			return later(s)
+		default:
+		}
 		if s.Phase == catcher.Data {
 			held <- true
 			<-release
@@ -147,7 +152,6 @@ func TestServe_FullNATSDiskLosesNothing(t *testing.T) {
 	broker.up[0].kill()
 	broker.start(0)
 	<-published
-	x.box.Script(catcher.ByRecipient())
 	w.settle(8, dir)
 	a.kill()
 }

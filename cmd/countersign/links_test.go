@@ -34,7 +34,7 @@ func TestServe_LinkIsNotInvalidWhileTheLogIsRead(t *testing.T) {
 	}
 	ask(two, 1, 503)
 	x.nats.Start()
-	two.says("read to its end")
+	two.says("the log is read to its end") // not what the answers above say of it
 	s.must("GET", "", nil, 200)
 	ask(two, 1, 200)
 	ask(two, 2, 404)

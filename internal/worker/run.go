@@ -126,8 +126,8 @@ func (w *Worker) catchUp(ctx context.Context, log *eventlog.Log) error {
 	if err := w.keys.Complete(ctx, w.letters, w.o.NewKeys); err != nil {
 		return err
 	}
-	w.logger.Info("the log is read to its end", "sequence", tail)
 	close(w.caught)
+	w.logger.Info("the log is read to its end", "sequence", tail)
 	return nil
 }
 
