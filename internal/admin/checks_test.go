@@ -100,7 +100,7 @@ func TestChecks_AreToldOnceAnHourWhileTheyLast(t *testing.T) {
 		}
 		p.becomes(nil)
 		p.want(4*time.Second, OK, "")
-		if p.said("a check is ok again") != 1 || p.said("for=2h3m3") != 1 {
+		if p.said("a check is ok again") != 1 || p.said("for=2h3m") != 1 {
 			t.Errorf("its end is not told: %s", &p.log)
 		}
 	})
