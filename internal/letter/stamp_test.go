@@ -171,8 +171,8 @@ func TestStamp_AuthorityThatIsAway(t *testing.T) {
 	}
 }
 
-// TestStamp_TooLongIsRefused: the letter has no room for it, and is to be sealed
-// without one.
+// TestStamp_TooLongIsRefused: the letter has no room for the stamp, so it must be
+// sealed without one.
 func TestStamp_TooLongIsRefused(t *testing.T) {
 	key := keys(t)["ECDSA"]
 	template := &x509.Certificate{
