@@ -56,14 +56,14 @@ type Catcher struct {
 }
 
 // Listen takes the TCP address, such as "127.0.0.1:0". Clients can connect from
-// then on, but are not answered before Run.
-func Listen(addr string) (*Catcher, error) {
+// then on, but are not answered before Run. They are not offered what is hidden.
+func Listen(addr string, hidden ...Extension) (*Catcher, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for SMTP: %w", err)
 	}
 	c := &Catcher{
-		listener: l,
+		listener: hiding{l, hidden},
 		script:   func(Step) error { return nil },
 		caught:   make(chan struct{}),
 	}

@@ -323,9 +323,9 @@ func TestListen_TakenAddress(t *testing.T) {
 }
 
 // start runs a catcher for as long as the test.
-func start(t *testing.T) *catcher.Catcher {
+func start(t testing.TB, hidden ...catcher.Extension) *catcher.Catcher {
 	t.Helper()
-	c, err := catcher.Listen("127.0.0.1:0")
+	c, err := catcher.Listen("127.0.0.1:0", hidden...)
 	if err != nil {
 		t.Fatal(err)
 	}

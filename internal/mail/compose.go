@@ -39,6 +39,7 @@ type outgoing struct {
 	content  []byte   // until release: header and body; each line ends in CR LF
 	release  func()   // ends the use of content
 	secrets  []string // what a server that quotes the message must not bring into a log
+	doubted  bool     // it was in doubt before
 }
 
 func newComposer(c Config) (*composer, error) {

@@ -32,6 +32,9 @@ type Config struct {
 	// TokenCommand prints such a token; sh runs it, and a token is used for a minute.
 	TokenCommand string
 	DKIM         *DKIM // nil: mails are not signed
+	// Hold says that an email in doubt is not sent again. Then no email goes out with
+	// its envelope in one write, which leaves more of them in doubt if a connection breaks.
+	Hold bool
 
 	// Link returns the signing link of an email's document, and the time until which
 	// it is valid. It is called for emails to the signer only, by several goroutines

@@ -99,7 +99,7 @@ func (d *dialer) open(until time.Time, starttls bool) (*session, error) {
 		_ = conn.Close()
 		return nil, stageError{at, err}
 	}
-	return &session{smtp: l.client, conn: conn}, nil
+	return &session{offers: offersOf(l.client), smtp: l.client, wire: l.wire, conn: conn}, nil
 }
 
 // prepare says how far it came.

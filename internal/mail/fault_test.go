@@ -18,14 +18,21 @@ import (
 // TestPoolSend_OutcomeAtEachPhase has the server close the service, or the connection,
 // at every moment of a dialogue. Only after the final dot can the mail be in
 // doubt, and only a 5xx that is about the recipient ends it.
-func TestPoolSend_OutcomeAtEachPhase(t *testing.T) {
+func TestPoolSend_OutcomeAtEachPhase(t *testing.T) { eachPath(t, outcomeAtEachPhase) }
+
+func outcomeAtEachPhase(t *testing.T, w path) {
 	for _, phase := range []string{"", "EHLO", "MAIL", "RCPT", "DATA", "."} {
 		for reply, want := range map[string]workflow.Outcome{
 			"421 4.3.2 closing&": workflow.Deferred, "452 4.3.1 no room": workflow.Deferred, drop: workflow.Deferred,
 			"550 5.1.1 no such mailbox": workflow.Rejected,
 		} {
-			if phase == "." && reply == drop {
+			switch {
+			case !w.meets(phase):
+				continue
+			case phase == "." && reply == drop:
 				want = workflow.Unknown
+			case reply == drop:
+				want = w.lost()
 			}
 			ours := phase == "" || phase == "EHLO" || reply[0] == '5' && (phase == "MAIL" || phase == "DATA")
 			if ours {
@@ -37,7 +44,8 @@ func TestPoolSend_OutcomeAtEachPhase(t *testing.T) {
 				if phase == "EHLO" {
 					s["HELO"] = reply
 				}
-				got := send(t, pool(t, settings(t, speak(t, s).addr)))
+				_, p := w.speak(t, s)
+				got := send(t, p)
 				if got.Outcome != want || got.Server != ours {
 					t.Errorf("got %+v, want %s", got, want)
 				}

@@ -35,7 +35,9 @@ func is(t testing.TB, got delivery.Result, outcome workflow.Outcome, server, uns
 
 // TestPoolSend_RefusalAboutUsWaits has the cases d1, d3 and d4, and others of
 // their kind, each met by one mail alone.
-func TestPoolSend_RefusalAboutUsWaits(t *testing.T) {
+func TestPoolSend_RefusalAboutUsWaits(t *testing.T) { eachPath(t, refusalAboutUsWaits) }
+
+func refusalAboutUsWaits(t *testing.T, w path) {
 	for _, c := range []struct {
 		stage delivery.Stage
 		verb  string
@@ -56,13 +58,17 @@ func TestPoolSend_RefusalAboutUsWaits(t *testing.T) {
 		{delivery.AtDATA, "DATA", "550 5.1.1 no"},
 		{delivery.AtEHLO, "EHLO", "501 5.5.4 Invalid domain name"},
 	} {
+		if !w.meets(c.verb) {
+			continue
+		}
 		t.Run(c.verb+" "+c.reply, func(t *testing.T) {
 			t.Parallel()
 			s := script{c.verb: c.reply}
 			if c.verb == "EHLO" {
 				s["HELO"] = c.reply
 			}
-			got := send(t, pool(t, settings(t, speak(t, s).addr)))
+			_, p := w.speak(t, s)
+			got := send(t, p)
 			is(t, got, workflow.Deferred, true, false)
 			if got.Stage != c.stage || strings.Contains(got.Reply, "@") {
 				t.Errorf("at %s with the words %q, want %s", got.Stage, got.Reply, c.stage)
@@ -142,14 +148,19 @@ func TestPoolSend_OneMailThatIsRefusedWaitsAlone(t *testing.T) {
 
 // TestPoolSend_LimitOfMailsPerConnection is the case d5, with variants: no mail
 // is deferred, and the limit is learned.
-func TestPoolSend_LimitOfMailsPerConnection(t *testing.T) {
+func TestPoolSend_LimitOfMailsPerConnection(t *testing.T) { eachPath(t, limitOfMailsPerConnection) }
+
+func limitOfMailsPerConnection(t *testing.T, w path) {
 	for verb, reply := range map[string]string{
 		"DATA": "452 4.4.5 Maximum number of messages per session exceeded.", "MAIL": "450 4.7.0 enough", "RCPT": "452 4.5.3 enough of you",
 		".": "421 4.7.0 Too many messages on this connection&", "MAIL 5xx": "554 5.7.0 too many messages in this session",
 	} {
+		if !w.meets(verb) {
+			continue
+		}
 		t.Run(verb+" "+reply, func(t *testing.T) {
 			t.Parallel()
-			server := speak(t, script{})
+			server := speak(t, script{"EHLO": w.ehlo})
 			server.limit(3, strings.Fields(verb)[0], reply)
 			p := pool(t, settings(t, server.addr))
 			for n := range 20 {
@@ -168,7 +179,9 @@ func TestPoolSend_LimitOfMailsPerConnection(t *testing.T) {
 }
 
 // TestPoolSend_BareReplyCodes is the case d6, at every step.
-func TestPoolSend_BareReplyCodes(t *testing.T) {
+func TestPoolSend_BareReplyCodes(t *testing.T) { eachPath(t, bareReplyCodes) }
+
+func bareReplyCodes(t *testing.T, w path) {
 	for name, s := range map[string]script{
 		"MAIL": {"MAIL": "250"}, "final dot": {".": "250"}, "DATA": {"DATA": "354"}, "RCPT": {"RCPT": "250"}, "greeting": {"": "220"},
 		"EHLO": {"EHLO": "250"}, "several lines, the last one bare": {"EHLO": "250-raw.test\r\n250-8BITMIME\r\n250", "RCPT": "250-\r\n250"},
@@ -177,14 +190,25 @@ func TestPoolSend_BareReplyCodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := speak(t, s)
-			if got := send(t, pool(t, settings(t, server.addr))); got.Outcome != workflow.Accepted || server.heard(".") != 1 {
+			server, p := w.speak(t, s)
+			if got := send(t, p); got.Outcome != workflow.Accepted {
 				t.Errorf("got %+v, want accepted", got)
+			}
+			dots, chunks := 1, 0
+			switch {
+			case w.once && s["EHLO"] == "":
+				chunks++
+			case w.once: // the script's EHLO offers nothing
+				dots++
+			}
+			if server.heard(".") != dots || server.heard("BDAT") != chunks {
+				t.Errorf("the server got %d messages by DATA and %d by BDAT, want %d and %d", server.heard("."), server.heard("BDAT"), dots, chunks)
 			}
 		})
 	}
 	for reply, want := range map[string]workflow.Outcome{"550": workflow.Deferred, "450": workflow.Deferred, "25": workflow.Unknown, "2500": workflow.Unknown} {
-		if got := send(t, pool(t, settings(t, speak(t, script{".": reply}).addr))); got.Outcome != want {
+		_, p := w.speak(t, script{".": reply})
+		if got := send(t, p); got.Outcome != want {
 			t.Errorf("%q to the final dot: got %+v, want %s", reply, got, want)
 		}
 	}

@@ -31,6 +31,9 @@ type Pool struct {
 	limit   int // how many mails the server takes on one connection; 0: not known
 	learned time.Time
 	ended   int // how many it took on the last connection that it ended
+
+	hold  bool
+	plain time.Time // until when commands are not grouped
 }
 
 // Message is an email to send. Mail.About must be set.
@@ -60,7 +63,7 @@ func New(c Config) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
-	p := &Pool{dialer: dialer, composer: composer, idle: c.Idle, busy: make(chan struct{}, c.Pool)}
+	p := &Pool{dialer: dialer, composer: composer, idle: c.Idle, hold: c.Hold, busy: make(chan struct{}, c.Pool)}
 	if p.idle == 0 {
 		p.idle = defaultIdle
 	}
@@ -86,6 +89,7 @@ func (p *Pool) Send(ctx context.Context, m Message) delivery.Result {
 		return delivery.Result{Outcome: workflow.Deferred, Reply: redact.Reply(err.Error())}
 	}
 	defer out.release()
+	out.doubted = m.Mail.Doubts > 0
 	select {
 	case p.busy <- struct{}{}:
 		defer func() { <-p.busy }()
@@ -103,9 +107,10 @@ func (p *Pool) Send(ctx context.Context, m Message) delivery.Result {
 	return r
 }
 
-// deliver sends a mail over a kept connection or a new one. A kept one that
-// turns out to be gone, or that the server is tired of, costs the mail nothing: it
-// is tried once more on a new one.
+// deliver sends an email over a kept connection or a new one. A kept one that
+// turns out to be gone, or that the server is tired of, costs the email nothing: it
+// is tried once more on a new one. So is an email that the server did not take
+// because it does not cope with grouped commands: one by one then.
 func (p *Pool) deliver(out outgoing, until time.Time) delivery.Result {
 	s, err := p.take()
 	if err != nil {
@@ -113,25 +118,78 @@ func (p *Pool) deliver(out outgoing, until time.Time) delivery.Result {
 	}
 	limit := 0
 	if s != nil {
-		r := s.send(out, until)
 		taken := s.taken
-		p.give(s, r)
+		r, f := p.try(s, out, until)
 		if !tired(r) || !time.Now().Before(until) {
 			return r
 		}
-		if r.Code != 0 {
+		if r.Code != 0 && f == fits {
 			limit = taken
 		}
 	}
-	if s, err = p.dialer.dial(until); err != nil {
-		return setup(err)
+	for {
+		if s, err = p.dialer.dial(until); err != nil {
+			return setup(err)
+		}
+		r, f := p.try(s, out, until)
+		if r.Outcome == workflow.Accepted && limit > 0 {
+			p.learn(limit)
+		}
+		if f == fits || !tired(r) || !time.Now().Before(until) {
+			return r
+		}
 	}
-	r := s.send(out, until)
-	if r.Outcome == workflow.Accepted && limit > 0 {
-		p.learn(limit)
+}
+
+// try sends an email over a connection and gives that back. It says how the
+// replies fit, and trusts the server less if they do not.
+func (p *Pool) try(s *session, out outgoing, until time.Time) (delivery.Result, fit) {
+	r := s.send(out, p.manner(s, out), until)
+	f := s.fit // before another email has the connection
+	if f != fits {
+		p.distrust(f)
 	}
 	p.give(s, r)
-	return r
+	return r, f
+}
+
+// manner is how an email goes over a connection. In one write only if it was never
+// in doubt, and on a connection whose replies have fitted before: 354 shows that.
+func (p *Pool) manner(s *session, out outgoing) manner {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !s.pipelining || time.Now().Before(p.plain):
+		return stepwise
+	case s.chunking && s.taken > 0 && !out.doubted && !p.hold:
+		return whole
+	}
+	return grouped
+}
+
+// How long commands are not grouped for a server whose replies did not fit, and
+// for one that did not reply: that may have been the network.
+const (
+	plainIfWrong   = time.Hour
+	plainIfMissing = 10 * time.Minute
+)
+
+// distrust has the next emails go command by command.
+func (p *Pool) distrust(f fit) {
+	wait := plainIfMissing
+	if f == wrong {
+		wait = plainIfWrong
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if !now.Before(p.plain) {
+		p.dialer.logger.Warn("the mail server's replies do not fit grouped commands: emails go command by command for a while",
+			"host", p.dialer.server.Host, "port", p.dialer.server.Port, "for", wait.String())
+	}
+	if until := now.Add(wait); until.After(p.plain) {
+		p.plain = until
+	}
 }
 
 // tired reports whether a mail that a used connection did not take can be taken
@@ -166,21 +224,24 @@ func (p *Pool) learn(taken int) {
 	p.ended = taken
 }
 
-// take returns the kept connection that was used last, or nil: the others get
-// a chance to be closed.
+// take returns the kept connection that was used last and that the server has not
+// closed since, or nil: the others get a chance to be closed.
 func (p *Pool) take() (*session, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, errors.New("the email was not begun: the pool is closed")
 	}
-	if len(p.kept) == 0 {
-		return nil, nil
+	for len(p.kept) > 0 {
+		s := p.kept[len(p.kept)-1]
+		p.kept = p.kept[:len(p.kept)-1]
+		s.alarm.Stop()
+		if s.quiet() {
+			return s, nil
+		}
+		s.hangUp()
 	}
-	s := p.kept[len(p.kept)-1]
-	p.kept = p.kept[:len(p.kept)-1]
-	s.alarm.Stop()
-	return s, nil
+	return nil, nil
 }
 
 // give keeps a connection for the next mail, unless the last one r left it in

@@ -142,7 +142,9 @@ func TestPoolSend_OutcomeByFault(t *testing.T) {
 	}
 }
 
-func TestPoolSend_OutcomeByReply(t *testing.T) {
+func TestPoolSend_OutcomeByReply(t *testing.T) { eachPath(t, outcomeByReply) }
+
+func outcomeByReply(t *testing.T, w path) {
 	for _, c := range []struct {
 		name   string
 		script script
@@ -160,7 +162,9 @@ func TestPoolSend_OutcomeByReply(t *testing.T) {
 		{"554 to DATA", script{"DATA": "554 5.5.1 no valid recipients"}, delivery.Result{Outcome: workflow.Deferred, Code: 554, Reply: "5.5.1 no valid recipients", Server: true}},
 		{"451 to DATA", script{"DATA": "451 4.3.0 disk"}, delivery.Result{Outcome: workflow.Deferred, Code: 451, Reply: "4.3.0 disk"}},
 		{"several lines", script{"RCPT": "550-5.1.1 The account owner@example.com\r\n550-5.1.1\tdoes not exist.\r\n550 5.1.1 See https://help.test/?p=NoSuchUser"}, delivery.Result{Outcome: workflow.Rejected, Code: 550, Reply: "5.1.1 The account <…> 5.1.1 does not exist. 5.1.1 See https://help.test/?p=NoSuchUser"}},
-		{"no reply to MAIL", script{"MAIL": hang}, delivery.Result{Outcome: workflow.Deferred}},
+		{"no reply to MAIL", script{"MAIL": hang}, delivery.Result{Outcome: w.lost()}},
+		{"no reply to RCPT", script{"RCPT": hang}, delivery.Result{Outcome: w.lost()}},
+		{"nonsense to RCPT", script{"RCPT": "certainly"}, delivery.Result{Outcome: w.lost()}},
 		{"no reply to DATA", script{"DATA": hang}, delivery.Result{Outcome: workflow.Deferred}},
 		{"no reply to the final dot", script{".": hang}, delivery.Result{Outcome: workflow.Unknown}},
 		{"closed at the final dot", script{".": drop}, delivery.Result{Outcome: workflow.Unknown}},
@@ -170,14 +174,17 @@ func TestPoolSend_OutcomeByReply(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			server := speak(t, c.script)
 			limit := 20 * time.Second
-			for _, reply := range c.script {
+			for verb, reply := range c.script {
+				if !w.meets(verb) {
+					return
+				}
 				if reply == hang {
 					limit = short
 				}
 			}
-			got := sendWithin(t, pool(t, settings(t, server.addr)), limit)
+			_, p := w.speak(t, c.script)
+			got := sendWithin(t, p, limit)
 			if c.want.Reply == "" {
 				if got.Reply == "" {
 					t.Error("the result has no words")

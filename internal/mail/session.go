@@ -1,108 +1,91 @@
 package mail
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"net"
-	"net/textproto"
+	"syscall"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
 
 	"countersign/internal/delivery"
 	"countersign/internal/failpoint"
+	"countersign/workflow"
 )
 
-// session is one connection to the server, ready for mails.
+// session is one connection to the server, ready for emails.
 type session struct {
+	offers
 	smtp  *smtp.Client
-	conn  net.Conn // what smtp talks over, beneath TLS
+	wire  *wire    // what smtp talks over
+	conn  net.Conn // the same, beneath TLS
 	alarm *time.Timer
 	since time.Time // when it was last given back
-	taken int       // mails that the server accepted on it
+	taken int       // emails that the server accepted on it
+	out   []byte    // the last message, for its memory
+
+	// Of the last email:
+	until  time.Time // its deadline
+	fit    fit
+	broken bool // the connection is of no more use
+	clean  bool // the server has answered a RSET
 }
 
-// farewell is how long a server may take to answer QUIT.
+// farewell is how long a server may take to answer what decides nothing any more.
 const farewell = 2 * time.Second
 
-// send sends one mail until a moment.
-func (s *session) send(out outgoing, until time.Time) delivery.Result {
+// send sends one email until a moment.
+func (s *session) send(out outgoing, m manner, until time.Time) delivery.Result {
+	s.until, s.fit, s.broken, s.clean = until, fits, false, false
 	if err := s.conn.SetDeadline(until); err != nil {
-		return result(delivery.AtMAIL, 0, "", err)
+		return result(answer{at: delivery.AtMAIL, err: err})
 	}
-	name(s.smtp, out.envelope())
 	failpoint.Hit("dialogue")
-	at, words, err := s.transact(out)
+	a := s.transact(out, m)
 	failpoint.Hit("answered")
-	r := result(at, 250, words, err)
-	if at == delivery.AtDot && r.Code/100 == 2 {
+	r := result(a)
+	if a.at == delivery.AtDot && a.good() {
 		s.taken++
 	}
 	return r
 }
 
-// transact takes a mail through MAIL, RCPT and DATA to the final dot (RFC 5321
-// section 3.3), and says how far it came. The words are those by which the server
-// accepted the mail.
-func (s *session) transact(out outgoing) (at delivery.Stage, words string, err error) {
-	if err := positive(s.smtp.Mail(out.from)); err != nil {
-		return delivery.AtMAIL, "", err
+func (s *session) transact(out outgoing, m manner) answer {
+	switch m {
+	case whole:
+		return s.whole(out)
+	case grouped:
+		return s.grouped(out)
+	default:
+		return s.stepwise(out)
 	}
-	if err := positive(s.smtp.Rcpt(out.to)); err != nil {
-		return delivery.AtRCPT, "", err
+}
+
+// quiet reports whether the server has said nothing since its last reply, and has
+// not closed the connection.
+func (s *session) quiet() bool {
+	if s.unread() || s.conn.SetDeadline(time.Time{}) != nil {
+		return false
 	}
-	data, err := s.smtp.Data()
+	socket, ok := s.conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := socket.SyscallConn()
 	if err != nil {
-		return delivery.AtDATA, "", err
+		return false
 	}
-	// A message that breaks off is never ended with a dot.
-	if err := s.body(data, out.content); err != nil {
-		return delivery.AtMessage, "", err
-	}
-	if err := data.Close(); positive(err) != nil {
-		return delivery.AtDot, "", err
-	}
-	if dc, ok := data.(*smtp.DataCloser); ok {
-		words = dc.ServerResponse()
-	}
-	return delivery.AtDot, words, nil
+	var peeked error
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, peeked = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		return true
+	})
+	return err == nil && errors.Is(peeked, syscall.EAGAIN)
 }
 
-// body writes a message, whose lines end in CR LF, with a second dot before each
-// dot that begins a line (RFC 5321 section 4.5.2). data does that too, one byte at a
-// time; it gets the end of the last line only, and knows by it where the final dot
-// belongs.
-func (s *session) body(data io.Writer, content []byte) error {
-	last := len(content) - len("\r\n")
-	for rest := content[:last]; len(rest) > 0; {
-		if rest[0] == '.' {
-			if err := s.smtp.Text.W.WriteByte('.'); err != nil {
-				return err
-			}
-		}
-		line := bytes.Index(rest, []byte("\n.")) + 1
-		if line == 0 {
-			line = len(rest)
-		}
-		if _, err := s.smtp.Text.W.Write(rest[:line]); err != nil {
-			return err
-		}
-		rest = rest[line:]
-	}
-	_, err := data.Write(content[last:])
-	return err
-}
-
-// positive drops the error of a reply that was another success than the
-// expected one: the first digit decides (RFC 5321 section 4.2.1).
-func positive(err error) error {
-	var reply *textproto.Error
-	if errors.As(err, &reply) && reply.Code/100 == 2 {
-		return nil
-	}
-	return err
-}
+// unread reports whether something has come that nobody waits for.
+func (s *session) unread() bool { return s.smtp.Text.R.Buffered() > 0 || s.wire.unread() }
 
 // reset makes the connection ready for the mail after one with this result,
 // and reports whether it is. After an accepted mail it is (RFC 5321 section
@@ -110,13 +93,17 @@ func positive(err error) error {
 // connection stays so, whatever it answers to RSET.
 func (s *session) reset(last delivery.Result) bool {
 	switch {
-	case last.Code/100 == 2:
+	case s.broken:
+		return false
+	case last.Outcome == workflow.Accepted:
 		return true
 	case gone(last), last.Stage == delivery.AtDATA && last.Code/100 < 4:
 		return false
 	case tired(last):
 		s.quit()
 		return false
+	case s.clean:
+		return true
 	}
 	return s.smtp.Reset() == nil
 }

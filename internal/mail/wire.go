@@ -54,6 +54,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// unread reports whether something was received and not read.
+func (w *wire) unread() bool { return len(w.pending) > 0 || w.in.Buffered() > 0 }
+
 // modernize changes an extension's keyword in place.
 func modernize(line []byte) {
 	for i, b := range line {

@@ -25,6 +25,7 @@ func (w *Worker) mailPool() (*mail.Pool, error) {
 	c := mail.Config{
 		Server: server, From: w.cfg.MailFrom, ReplyTo: w.cfg.MailReplyTo, ReturnPath: w.cfg.MailReturnPath,
 		Pool: w.cfg.MailPool, Link: w.links.Sign, HELO: w.cfg.MailHELO, Now: w.Now, Logger: w.logger,
+		Hold:      w.cfg.MailInDoubt == config.Hold,
 		TokenFile: w.cfg.SMTPTokenFile, TokenCommand: string(w.cfg.SMTPTokenCommand),
 	}
 	if c.TLS, err = mailTLS(w.cfg.SMTPCA); err != nil {

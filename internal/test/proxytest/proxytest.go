@@ -94,6 +94,13 @@ func (p *Proxy) Set(way Way, f Fault) {
 	p.changed = make(chan struct{})
 }
 
+// Armed reports whether a reset in a direction is still to come.
+func (p *Proxy) Armed(way Way) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.faults[way].ResetAfter > 0
+}
+
 // Cut closes every connection, and every new one at once, until Heal.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
