@@ -66,7 +66,7 @@ func Decode(m Message) workflow.Entry {
 		r.checkSubject(e, to, ok)
 	}
 	if r.problem == nil {
-		entry.Body = readers[e.typ](r, e, to)
+		entry.Body = readers[e.typ].read(r, e, to)
 	}
 	if r.problem != nil {
 		entry.ID = fingerprint(m)

@@ -234,8 +234,11 @@ var leapSecond = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:)60`)
 // (section 5.7 and appendix D).
 func isTime(s string) bool {
 	s = strings.ToUpper(s)
-	leap := leapSecond.MatchString(s)
-	at, err := types.ParseTimestamp(leapSecond.ReplaceAllString(s, "${1}59"))
+	leap := strings.Contains(s, ":60") && leapSecond.MatchString(s)
+	if leap {
+		s = leapSecond.ReplaceAllString(s, "${1}59")
+	}
+	at, err := types.ParseTimestamp(s)
 	return err == nil && at != nil && (!leap || at.UTC().Hour() == 23 && at.UTC().Minute() == 59)
 }
 

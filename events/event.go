@@ -35,7 +35,13 @@ type Event struct {
 // Subject returns the subject of the event. It fails with a *workflow.Problem
 // if that is not a subject of the contract.
 func (e Event) Subject() (string, error) {
-	subject := Prefix + string(e.Account) + "."
+	subject, _, err := e.topic()
+	return subject, err
+}
+
+// topic returns the subject, and what it says.
+func (e Event) topic() (subject string, to topic, err error) {
+	subject = Prefix + string(e.Account) + "."
 	if e.Document != "" {
 		subject += string(e.Document) + "."
 	}
@@ -43,13 +49,14 @@ func (e Event) Subject() (string, error) {
 		subject += doorToken + "." + string(e.Writer) + "."
 	}
 	subject += e.What
-	if _, ok := parseSubject(subject); !ok {
-		return "", &workflow.Problem{
+	to, ok := parseSubject(subject)
+	if !ok {
+		return "", to, &workflow.Problem{
 			Code: workflow.CodeInvalid, Field: "subject",
 			Message: "subject: no event belongs on " + quote(subject),
 		}
 	}
-	return subject, nil
+	return subject, to, nil
 }
 
 // By returns the event in the form in which Countersign appends it for a door:
@@ -94,7 +101,8 @@ func (e Event) Validate() error {
 
 // write returns the subject and the payload of the event, and checks them.
 func (e Event) write() (subject string, data []byte, err error) {
-	if subject, err = e.Subject(); err != nil {
+	subject, to, err := e.topic()
+	if err != nil {
 		return "", nil, err
 	}
 	if data, err = e.encode(); err != nil {
@@ -104,7 +112,14 @@ func (e Event) write() (subject string, data []byte, err error) {
 	if ref := types.ParseURIRef(e.Source); ref == nil || ref.String() != e.Source {
 		r.fail(workflow.CodeInvalid, "source", "must be a URI reference, got %s", quote(e.Source))
 	}
-	if bad, ok := Decode(Message{Subject: subject, Data: data}).Body.(workflow.Invalid); ok {
+	if check := readers[e.Body.Type()].check; check != nil {
+		written := e.envelope(data)
+		r.checkEnvelope(written)
+		r.checkSubject(written, &to, true)
+		if r.problem == nil {
+			check(&r, e.Body, e.ID, &to)
+		}
+	} else if bad, ok := Decode(Message{Subject: subject, Data: data}).Body.(workflow.Invalid); ok {
 		r.fail(bad.Code, bad.Field, "%s", strings.TrimPrefix(bad.Message, bad.Field+": "))
 	}
 	r.assigned(e.Body)
@@ -112,6 +127,18 @@ func (e Event) write() (subject string, data []byte, err error) {
 		return "", nil, r.problem
 	}
 	return subject, data, nil
+}
+
+// envelope returns what a reader of the event finds in it.
+func (e Event) envelope(data []byte) *envelope {
+	out := envelope{
+		specversion: event.CloudEventsVersionV1, id: e.ID, source: e.Source, typ: e.Body.Type(), actor: e.Actor,
+		datacontenttype: event.ApplicationJSON, data: value{raw: data},
+	}
+	if !e.Time.IsZero() {
+		out.time = types.FormatTime(e.Time)
+	}
+	return &out
 }
 
 // encode writes the event in the JSON format of CloudEvents 1.0.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go/jetstream"
@@ -221,6 +222,55 @@ func TestEventMessage_RefusesInvalidEvents(t *testing.T) {
 	}
 	if err := events.Created("/orders", "e1", ac, px, good).Validate(); err != nil {
 		t.Errorf("a good event: %v", err)
+	}
+}
+
+// TestEventValidate_OwnEventsAsDecodeJudges breaks each event of Countersign's own in
+// several ways: Validate, which does not read what it has written, must find what
+// Decode finds.
+func TestEventValidate_OwnEventsAsDecodeJudges(t *testing.T) {
+	for _, good := range whole() {
+		if good.Source != events.Source {
+			continue
+		}
+		for name, spoil := range map[string]func(*events.Event){
+			"nothing":               func(*events.Event) {},
+			"no id":                 func(e *events.Event) { e.ID = "" },
+			"another id":            func(e *events.Event) { e.ID += "0" },
+			"an id too long":        func(e *events.Event) { e.ID = strings.Repeat("x", 2000) },
+			"an upstream source":    func(e *events.Event) { e.Source = "/orders" },
+			"a door's source":       func(e *events.Event) { e.Source = workflow.WriterPage.Source() },
+			"a year of five digits": func(e *events.Event) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+			"another number":        func(e *events.Event) { e.What += "1" },
+			"another document":      func(e *events.Event) { e.Document = workflow.SID("PX" + strings.Repeat("9", 32)) },
+			"no document":           func(e *events.Event) { e.Document = "" },
+			"an empty body":         func(e *events.Event) { e.Body = reflect.Zero(reflect.TypeOf(e.Body)).Interface().(workflow.Body) },
+			"a body of another kind": func(e *events.Event) {
+				e.Body = workflow.TimerDue{Timer: "expiry", Round: 1}
+			},
+		} {
+			t.Run(good.What+"/"+name, func(t *testing.T) {
+				e := good
+				spoil(&e)
+				subject, err := e.Subject()
+				if err != nil {
+					return // there is nothing to decode
+				}
+				payload, err := json.Marshal(map[string]any{
+					"specversion": "1.0", "id": e.ID, "source": e.Source, "type": e.Body.Type(), "time": types.FormatTime(e.Time), "data": e.Body,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want error
+				if bad, ok := events.Decode(events.Message{Subject: subject, Data: payload}).Body.(workflow.Invalid); ok {
+					want = &bad.Problem
+				}
+				if diff := cmp.Diff(want, e.Validate()); diff != "" {
+					t.Errorf("(-Decode +Validate)\n%s", diff)
+				}
+			})
+		}
 	}
 }
 

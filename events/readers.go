@@ -7,9 +7,17 @@ import (
 	"countersign/workflow"
 )
 
-// readers has the function that reads the data of each kind of event
-// (workflow.Kinds).
-var readers = map[string]func(*reader, *envelope, *topic) workflow.Body{
+// bodies reads and checks the data of one kind of event.
+type bodies struct {
+	read func(*reader, *envelope, *topic) workflow.Body
+
+	// check finds what read would find fault with in a body that this program has
+	// made, without reading it. It is nil if only read finds everything.
+	check func(r *reader, body workflow.Body, id string, to *topic)
+}
+
+// readers has the bodies of each kind of event (workflow.Kinds).
+var readers = map[string]bodies{
 	workflow.TypeCreated:            strict((*reader).created),
 	workflow.TypeUpdated:            strict((*reader).updated),
 	workflow.TypeStatusChanged:      strict((*reader).statusChanged),
@@ -32,15 +40,26 @@ var readers = map[string]func(*reader, *envelope, *topic) workflow.Body{
 
 // strict reads events that others than Countersign may write: value by value,
 // so that a problem names the field at fault.
-func strict[B workflow.Body](read func(*reader, value, *topic) B) func(*reader, *envelope, *topic) workflow.Body {
-	return func(r *reader, e *envelope, to *topic) workflow.Body { return read(r, e.data, to) }
+func strict[B workflow.Body](read func(*reader, value, *topic) B) bodies {
+	return bodies{read: func(r *reader, e *envelope, to *topic) workflow.Body { return read(r, e.data, to) }}
 }
 
 // own reads events that only Countersign writes. It checks no more than their
 // JSON types and their subject. If the kind is on the log at most once, the id
 // must follow from the subject.
-func own[B workflow.Body](check func(*reader, B, *topic)) func(*reader, *envelope, *topic) workflow.Body {
-	return func(r *reader, e *envelope, to *topic) workflow.Body {
+func own[B workflow.Body](check func(*reader, B, *topic)) bodies {
+	both := func(r *reader, body workflow.Body, id string, to *topic) {
+		b, ok := body.(B)
+		if !ok {
+			r.fail(workflow.CodeInvalid, "data", "want %T, got %T", b, body)
+			return
+		}
+		check(r, b, to)
+		if to.kind.Once {
+			r.agree("id", id == to.id)
+		}
+	}
+	return bodies{check: both, read: func(r *reader, e *envelope, to *topic) workflow.Body {
 		body, err := workflow.DecodeBody(e.typ, e.data.raw)
 		var kind *json.UnmarshalTypeError
 		switch {
@@ -54,10 +73,7 @@ func own[B workflow.Body](check func(*reader, B, *topic)) func(*reader, *envelop
 		if r.problem != nil {
 			return nil
 		}
-		check(r, body.(B), to)
-		if to.kind.Once {
-			r.agree("id", e.id == to.id)
-		}
+		both(r, body, e.id, to)
 		return body
-	}
+	}}
 }
