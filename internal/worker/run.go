@@ -20,6 +20,7 @@ import (
 // if it cannot go on, nil otherwise. It closes the worker.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.Close()
+	relaxCollector()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var servers sync.WaitGroup
