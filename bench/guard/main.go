@@ -12,7 +12,7 @@
 // else the machine does can only add to a figure.
 //
 // The CPU time of the two processes decides. The lives a second are printed for the
-// reader alone: they change by half if the machine does other work.
+// reader alone: if the machine does other work, they change by half.
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -31,24 +32,30 @@ import (
 // limit is how long one run may take. A run takes a few seconds on an idle machine.
 const limit = 2 * time.Minute
 
+// options are the program's flags.
+type options struct {
+	record            bool
+	file, profile     string
+	documents, rounds int
+	slowdown          float64
+}
+
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == naiveCommand {
 		exitIf(naive())
 		return
 	}
-	record := flag.Bool("record", false, "write the ratio of this run to -file, instead of comparing with it")
-	file := flag.String("file", "bench/guard/recorded.json", "the recorded ratio")
-	documents := flag.Int("documents", 600, "documents in a run")
-	rounds := flag.Int("rounds", 5, "runs of each, in turn")
-	slowdown := flag.Float64("slowdown", 0, "make countersign slower by this share of its CPU time, to see the guard fail: 0.5 is half as much again")
+	var o options
+	flag.BoolVar(&o.record, "record", false, "write the ratio of this run to -file, instead of comparing with it")
+	flag.StringVar(&o.file, "file", "bench/guard/recorded.json", "the recorded ratio")
+	flag.IntVar(&o.documents, "documents", 600, "documents in a run")
+	flag.IntVar(&o.rounds, "rounds", 5, "runs of each, in turn")
+	flag.Float64Var(&o.slowdown, "slowdown", 0, "have countersign take this share of its CPU time more, to see the guard fail: 0.5 is half as much again")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of countersign's last run to this file, for go tool pprof, and do not judge")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	dir, err := os.MkdirTemp("", "countersign-guard-")
-	exitIf(err)
-	err = guard(ctx, dir, *slowdown, *documents, *rounds, *file, *record)
-	os.RemoveAll(dir)
-	exitIf(err)
+	exitIf(guard(ctx, o))
 }
 
 func exitIf(err error) {
@@ -58,55 +65,81 @@ func exitIf(err error) {
 	}
 }
 
-// guard builds countersign, runs both systems in turn, and judges.
-func guard(ctx context.Context, dir string, slowdown float64, documents, rounds int, file string, record bool) error {
-	program := filepath.Join(dir, "countersign")
-	if err := build(ctx, program, slowdown); err != nil {
-		return err
-	}
-	self, err := os.Executable()
+// guard builds countersign, runs both systems, and judges.
+func guard(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "countersign-guard-")
 	if err != nil {
 		return err
 	}
+	defer os.RemoveAll(dir)
+	var added *addition
+	switch {
+	case o.slowdown > 0:
+		added = &addition{"slowdown", fmt.Sprint(o.slowdown)}
+	case o.profile != "":
+		added = &addition{"profile", o.profile}
+	}
+	program := filepath.Join(dir, "countersign")
+	if err := build(ctx, program, added); err != nil {
+		return err
+	}
+	r, err := compare(ctx, program, dir, o)
+	if err != nil || o.profile != "" {
+		return err
+	}
+	return judge(o.file, r, o.record)
+}
+
+// compare runs both systems in turn. The best of each counts.
+func compare(ctx context.Context, program, dir string, o options) (ratios, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return ratios{}, err
+	}
 	var ours, theirs cost
-	for round := range rounds {
+	for round := range o.rounds {
 		for _, s := range []struct {
 			system
 			best *cost
 		}{{countersign(program), &ours}, {naiveLoop(self), &theirs}} {
 			ctx, cancel := context.WithTimeout(ctx, limit)
-			c, err := run(ctx, s.system, filepath.Join(dir, fmt.Sprint(s.name, round)), documents)
+			c, err := run(ctx, s.system, filepath.Join(dir, fmt.Sprint(s.name, round)), o.documents)
 			cancel()
 			if err != nil {
-				return fmt.Errorf("run %d of %s: %w", round+1, s.name, err)
+				return ratios{}, fmt.Errorf("run %d of %s: %w", round+1, s.name, err)
 			}
-			fmt.Printf("%-12s %6.2f s of CPU, %6.0f lives/s\n", s.name, c.cpu.Seconds(), float64(documents)/c.wall.Seconds())
+			fmt.Printf("%-12s %6.2f s of CPU, %.2f in the program; %4.0f lives/s\n", s.name, c.all.Seconds(), c.user.Seconds(), float64(o.documents)/c.wall.Seconds())
 			s.best.keep(c)
 		}
 	}
-	return judge(file, ratio(ours, theirs), record)
+	return ratio(ours, theirs), nil
 }
 
-// build builds countersign, with testdata/slow.go in it if it is to be slower.
-func build(ctx context.Context, program string, slowdown float64) error {
+// addition is a file of testdata that is compiled into countersign, and the value of
+// the environment variable that it reads.
+type addition struct{ name, value string }
+
+// build builds countersign, with a file in it that is not its own if added is not nil.
+func build(ctx context.Context, program string, added *addition) error {
 	args := []string{"build", "-o", program}
-	if slowdown > 0 {
+	if added != nil {
 		here, err := os.Getwd()
 		if err != nil {
 			return err
 		}
-		overlay := program + ".json"
-		added := map[string]map[string]string{"Replace": {
-			filepath.Join(here, "cmd/countersign/slow.go"): filepath.Join(here, "bench/guard/testdata/slow.go"),
-		}}
-		data, err := json.Marshal(added)
-		if err == nil {
-			err = os.WriteFile(overlay, data, 0o600)
-		}
+		data, err := json.Marshal(map[string]map[string]string{"Replace": {
+			filepath.Join(here, "cmd/countersign/zz_"+added.name+".go"): filepath.Join(here, "bench/guard/testdata", added.name+".go"),
+		}})
 		if err != nil {
 			return err
 		}
-		os.Setenv("SLOWDOWN", fmt.Sprint(slowdown))
+		overlay := program + ".json"
+		if err := os.WriteFile(overlay, data, 0o600); err != nil {
+			return err
+		}
+		if err := os.Setenv(strings.ToUpper(added.name), added.value); err != nil {
+			return err
+		}
 		args = append(args, "-overlay", overlay)
 	}
 	if out, err := exec.CommandContext(ctx, "go", append(args, "./cmd/countersign")...).CombinedOutput(); err != nil {

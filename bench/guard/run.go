@@ -43,9 +43,12 @@ func naiveLoop(self string) system {
 
 // cost is what a run took, without the start of the system.
 type cost struct {
-	cpu  time.Duration // of its process, from the first event to its end
-	wall time.Duration // from the first event to the last document done
+	spent               // by its process, from the first event to its end
+	wall  time.Duration // from the first event to the last document done
 }
+
+// spent is CPU time: in the program itself, and with the kernel's work for it.
+type spent struct{ user, all time.Duration }
 
 // run leads n documents through their lives in a system with a new data folder. It
 // fails if the system ends, if a document is not done before ctx ends, and if an
@@ -92,7 +95,8 @@ func run(ctx context.Context, s system, dir string, n int) (c cost, err error) {
 	if stopped := <-ended; err == nil && stopped != nil {
 		err = fmt.Errorf("stop it: %w", stopped)
 	}
-	c.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime() - begun.cpu
+	user := cmd.ProcessState.UserTime()
+	c.spent = spent{user - begun.user, user + cmd.ProcessState.SystemTime() - begun.all}
 	if err == nil {
 		err = l.exact()
 	}
@@ -105,8 +109,8 @@ func run(ctx context.Context, s system, dir string, n int) (c cost, err error) {
 // start is when the first event was published, and the CPU time that the system had
 // taken by then.
 type start struct {
-	at  time.Time
-	cpu time.Duration
+	at time.Time
+	spent
 }
 
 // live waits until the system follows the stream, and leads the documents through
@@ -116,7 +120,7 @@ func (l *lives) live(ctx context.Context, pid int) (begun start, err error) {
 		return begun, err
 	}
 	begun.at = time.Now()
-	if begun.cpu, err = cpuOf(pid); err != nil {
+	if begun.spent, err = spentBy(pid); err != nil {
 		return begun, err
 	}
 	go func() {
@@ -154,23 +158,21 @@ func (l *lives) follow(ctx context.Context) error {
 	return err
 }
 
-// cpuOf is the CPU time that a running process has taken, in steps of 10 ms: fields 14
-// and 15 of its stat, proc_pid_stat(5).
-func cpuOf(pid int) (time.Duration, error) {
+// spentBy is the CPU time that a running process has taken, in steps of 10 ms: fields
+// 14 and 15 of its stat, proc_pid_stat(5).
+func spentBy(pid int) (spent, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // from the third on
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return spent{}, err
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	const tick = 10 * time.Millisecond
+	return spent{time.Duration(user) * tick, time.Duration(user+system) * tick}, err
 }
 
 // tail is the end of what a program printed.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"time"
 
 	"countersign/bench/results"
@@ -100,11 +102,11 @@ func (j job) run(ctx context.Context, dir string) (results.Run, error) {
 		args = append(args, "-contract", "countersign", "-cmd", fmt.Sprintf(serve, j.pool))
 	}
 	cmd := exec.CommandContext(ctx, "./bin/bench", args...)
+	cmd.WaitDelay = time.Second // its children hold its output open
 	cmd.Dir, cmd.Env = dir, append(env, "PERF="+dir)
-	// Killed, it would leave its broker behind.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.CombinedOutput()
 	if err != nil {
+		reap(dir)
 		return results.Run{}, fmt.Errorf("%s in mode %s: %w\n%s", j.system, j.mode, err, out)
 	}
 	got, err := results.Read[results.Harness](line)
@@ -116,4 +118,18 @@ func (j job) run(ctx context.Context, dir string) (results.Run, error) {
 		return r, fmt.Errorf("%s in mode %s: %d of %d documents got exactly their emails and events", j.system, j.mode, r.Result.Exact, r.Result.Documents)
 	}
 	return r, nil
+}
+
+// reap ends what a harness that was ended left behind, its broker and the system: the
+// processes that work in the folder.
+func reap(dir string) {
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		if at, err := os.Readlink(link); err != nil || at != dir {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }

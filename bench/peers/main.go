@@ -5,8 +5,7 @@
 //
 // The folder of -bench holds the harness and the peers. They are copied and built in a
 // temporary folder; nothing is written into theirs. Each round runs every system once
-// in each mode; the tables have ratios of medians. The runs go to a file, from which
-// make plots draws.
+// in each mode; the tables have ratios of medians. The runs go to a file.
 package main
 
 import (
@@ -33,7 +32,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.bench, "bench", "../shared/bench", "folder of the harness and the peers")
-	flag.StringVar(&o.out, "out", "bench/results/peers.jsonl", "file for the runs; another one's runs are replaced")
+	flag.StringVar(&o.out, "out", "bin/peers.jsonl", "file for the runs, which replaces an older one; make plots draws those of bench/results/peers.jsonl")
 	modes := flag.String("modes", "throughput,latency,synced,delay,pool", "what to measure")
 	names := flag.String("systems", "countersign,naive,naive-plain,watermill", "what to run; also watermill-plain, river-sqlite and, with PostgreSQL 15 installed, river-pg")
 	flag.IntVar(&o.rounds, "rounds", 5, "runs of each system in each mode, in turn")

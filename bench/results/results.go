@@ -1,6 +1,6 @@
 // Package results is what the programs below bench have measured, as files of JSON
-// lines beside this one: bench-peers writes peers.jsonl, bench writes go.jsonl, and
-// plots and tables read them.
+// lines. Those beside this file are the ones of docs/performance.md: make figures
+// writes them, and make plots draws them.
 package results
 
 import (
@@ -12,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -79,6 +80,9 @@ func Write[T any](file string, all []T) error {
 		if err := enc.Encode(v); err != nil {
 			return err
 		}
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
 	}
 	return os.WriteFile(file, out.Bytes(), 0o644)
 }
