@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"math"
@@ -86,17 +87,30 @@ func (f frame) at(p results.Point) (x, y float64) {
 	return begin + share*(end-begin), bottom - p.Y/f.most*(bottom-top)
 }
 
-// lines draws a line for each name.
+// round is the next round number from v on: 1, 2, 2.5 or 5, and zeros.
+func round(v float64) float64 {
+	unit := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, times := range []float64{1, 2, 2.5, 5} {
+		if times*unit >= v {
+			return times * unit
+		}
+	}
+	return 10 * unit
+}
+
+// lines draws a line for each name, and the name at its end.
 func (c chart) lines() string {
 	f := frame{x0: math.Inf(1)}
 	var ticks []float64
 	for _, p := range slices.Concat(c.line...) {
-		f = frame{min(f.x0, p.X), max(f.x1, p.X), max(f.most, p.Y*1.05)}
+		f = frame{min(f.x0, p.X), max(f.x1, p.X), max(f.most, p.Y)}
 		ticks = append(ticks, p.X)
 	}
+	step := round(f.most / 4)
+	f.most = 4 * step
 	var out strings.Builder
 	for i := range 5 {
-		v := f.most * float64(i) / 4
+		v := step * float64(i)
 		_, y := f.at(results.Point{X: f.x0, Y: v})
 		fmt.Fprintf(&out, `<line class="g" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", begin, y, end, y, begin-8, y+4, number(v))
 	}
@@ -106,7 +120,7 @@ func (c chart) lines() string {
 		fmt.Fprintf(&out, `<text x="%.1f" y="%d" text-anchor="middle">%.0f</text>`+"\n", x, bottom+20, v)
 	}
 	fmt.Fprintf(&out, `<text x="%d" y="%d" text-anchor="middle">%s</text>`+"\n", (begin+end)/2, bottom+42, html.EscapeString(c.x))
-	labelled := 0.0
+	var ends []results.Point // Y is a line's end in the picture, X its number
 	for i, l := range c.line {
 		var points []string
 		var x, y float64
@@ -115,8 +129,14 @@ func (c chart) lines() string {
 			points = append(points, fmt.Sprintf("%.1f,%.1f", x, y))
 			fmt.Fprintf(&out, `<circle class="c%d" cx="%.1f" cy="%.1f" r="3.5"/>`, i, x, y)
 		}
-		labelled = max(y+4, labelled+16) // labels do not lie on each other
-		fmt.Fprintf(&out, "\n"+`<polyline class="c%d" points="%s"/><text class="c%d" x="%.1f" y="%.1f">%s</text>`+"\n", i, strings.Join(points, " "), i, x+10, labelled, html.EscapeString(c.names[i]))
+		fmt.Fprintf(&out, "\n"+`<polyline class="c%d" points="%s"/>`+"\n", i, strings.Join(points, " "))
+		ends = append(ends, results.Point{X: float64(i), Y: y})
+	}
+	slices.SortFunc(ends, func(a, b results.Point) int { return cmp.Compare(a.Y, b.Y) })
+	labelled := 0.0
+	for _, e := range ends {
+		labelled = max(e.Y+4, labelled+16) // labels do not lie on each other
+		fmt.Fprintf(&out, `<text class="c%d" x="%d" y="%.1f">%s</text>`+"\n", int(e.X), end+10, labelled, html.EscapeString(c.names[int(e.X)]))
 	}
 	return picture(c.title, height, out.String())
 }

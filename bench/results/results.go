@@ -5,7 +5,6 @@ package results
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,11 +87,13 @@ func Write[T any](file string, all []T) error {
 }
 
 // Median is the median; 0 of no values.
-func Median[T cmp.Ordered](values []T) (median T) {
-	if len(values) == 0 {
-		return median
+func Median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return 0
 	}
-	return slices.Sorted(slices.Values(values))[len(values)/2]
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // Of returns a figure of every run of a system in a mode.
