@@ -57,8 +57,9 @@ soak: soak-storm ## what takes long: soak-storm, and then simulated schedules un
 soak-storm: ## 1,000 documents through a storm, a hostile upstream service for a minute, a mail server silent for ten minutes, a standby's takeover; 40 minutes at most
 	HOSTILE_SECONDS=60 go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestServe_SoakCrashes|TestServe_SoakStorm|TestServe_StalledMailServerLosesNothing|TestServe_FailingEmailsDelayNoOthers|TestServe_StandbyTakesOver|TestDeployNATS_Hostile' ./cmd/countersign
 
-bench: ## the benchmarks that matter, as ratios to a calibration loop; BENCH_DOCUMENTS=1000000 for a large store
+bench: ## the benchmarks that matter, as ratios to a calibration loop, and whole lives, to a naive loop; BENCH_DOCUMENTS=1000000 for a large store
 	go run ./bench/ratios
+	go run ./bench/guard -rounds 2 -file=
 
 bench-guard: # whole lives against a naive loop: fails if they cost more than they may
 	go run ./bench/guard

@@ -47,10 +47,10 @@ func main() {
 	}
 	var o options
 	flag.BoolVar(&o.record, "record", false, "write the ratio of this run to -file, instead of comparing with it")
-	flag.StringVar(&o.file, "file", "bench/guard/recorded.json", "the recorded ratio")
+	flag.StringVar(&o.file, "file", "bench/guard/recorded.json", "the recorded ratios; empty: print, and do not judge")
 	flag.IntVar(&o.documents, "documents", 600, "documents in a run")
 	flag.IntVar(&o.rounds, "rounds", 5, "runs of each, in turn")
-	flag.Float64Var(&o.slowdown, "slowdown", 0, "have countersign take this share of its CPU time more, to see the guard fail: 0.5 is half as much again")
+	flag.Float64Var(&o.slowdown, "slowdown", 0, "have countersign take this share of its CPU time in the program more, to see the guard fail: 0.5 is half as much again")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of countersign's last run to this file, for go tool pprof, and do not judge")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -17,8 +17,8 @@ import (
 // defaultPool is countersign's number of connections if nothing is set.
 const defaultPool = 8
 
-// perRun is how long one run may take.
-const perRun = 5 * time.Minute
+// perRun is how long one run may take. The harness ends its broker after 15 minutes.
+const perRun = 14 * time.Minute
 
 // serve starts countersign; the harness sets the variables.
 const serve = "env COUNTERSIGN_NATS_URL=$NATS_URL COUNTERSIGN_SMTP_URL=smtp://$SMTP_ADDR?tls=none COUNTERSIGN_MAIL_FROM=loa@bench.test" +
@@ -60,6 +60,9 @@ func jobsOf(mode string, o options) ([]job, error) {
 		}
 		return jobs, nil
 	}
+	if mode == "backlog" {
+		return []job{{mode, ours, defaultPool, n(50 * o.n)}}, nil
+	}
 	args, ok := map[string][]string{
 		"throughput": n(o.n),
 		"latency":    append(n(100), "-mode", "latency", "-rate", "5"),
@@ -67,7 +70,7 @@ func jobsOf(mode string, o options) ([]job, error) {
 		"delay":      append(n(o.n/4), "-smtp-delay", "10ms"),
 	}[mode]
 	if !ok {
-		return nil, fmt.Errorf("there is no mode %q; the modes are throughput, latency, synced, delay and pool", mode)
+		return nil, fmt.Errorf("there is no mode %q; the modes are throughput, latency, synced, delay, pool and backlog", mode)
 	}
 	var jobs []job
 	for _, s := range o.systems {
@@ -91,7 +94,7 @@ func (j job) run(ctx context.Context, dir string) (results.Run, error) {
 	if err := os.Remove(line); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return results.Run{}, err
 	}
-	args := append([]string{"-name", j.system, "-sink", "raw", "-timeout", "2m", "-quiet", "1s", "-out", line}, j.args...)
+	args := append([]string{"-name", j.system, "-sink", "raw", "-timeout", "13m", "-quiet", "1s", "-out", line}, j.args...)
 	env := os.Environ()
 	if p, ok := peers[j.system]; ok {
 		args = append(args, "-cmd", p.command, "-env", p.env, "-check-cmd", p.check)

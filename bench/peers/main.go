@@ -33,7 +33,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.bench, "bench", "../shared/bench", "folder of the harness and the peers")
 	flag.StringVar(&o.out, "out", "bin/peers.jsonl", "file for the runs, which replaces an older one; make plots draws those of bench/results/peers.jsonl")
-	modes := flag.String("modes", "throughput,latency,synced,delay,pool", "what to measure")
+	modes := flag.String("modes", "throughput,latency,synced,delay,pool", "what to measure; also backlog: 50 times the documents at once, countersign alone, for its memory")
 	names := flag.String("systems", "countersign,naive,naive-plain,watermill", "what to run; also watermill-plain, river-sqlite and, with PostgreSQL 15 installed, river-pg")
 	flag.IntVar(&o.rounds, "rounds", 5, "runs of each system in each mode, in turn")
 	flag.IntVar(&o.n, "documents", 2000, "documents in a run for throughput; other modes derive theirs from it")
@@ -80,8 +80,8 @@ func measure(ctx context.Context, o options) error {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(os.Stderr, "round %d %-10s %-14s %6.0f documents/s, CPU s/1,000: service %.2f, broker %.2f, load %s\n",
-					round+1, r.Mode, r.System, r.Result.Rate, r.Result.ServiceCPU, r.Result.BrokerCPU, r.Result.Load)
+				fmt.Fprintf(os.Stderr, "round %d %-10s %-14s %6.0f documents/s, CPU s/1,000: service %.2f, broker %.2f; peak MB %v; load %s\n",
+					round+1, r.Mode, r.System, r.Result.Rate, r.Result.ServiceCPU, r.Result.BrokerCPU, r.Result.Memory, r.Result.Load)
 				runs = append(runs, r)
 				if err := results.Write(o.out, runs); err != nil {
 					return err

@@ -33,7 +33,9 @@ type Harness struct {
 	BrokerCPU  float64 `json:"nats_cpu_s_per_1k"` // the same
 	Delay      int     `json:"smtp_delay_ms"`
 	Load       string  `json:"loadavg"`
-	Latency    struct {
+	// Memory is the most that each program of the service held, in MB.
+	Memory  map[string]int `json:"sut_peak_rss_mb"`
+	Latency struct {
 		Signature50 float64 `json:"sig_p50"` // milliseconds, as the others
 		Signature99 float64 `json:"sig_p99"`
 		Emails50    float64 `json:"mail_p50"`

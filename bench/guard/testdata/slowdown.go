@@ -9,7 +9,7 @@ import (
 )
 
 // The guard adds this file to countersign if it has to show that it notices: for each
-// second of CPU time that the process takes, it takes SLOWDOWN seconds more.
+// second of CPU time in the program, it takes SLOWDOWN seconds more.
 func init() {
 	share, err := strconv.ParseFloat(os.Getenv("SLOWDOWN"), 64)
 	if err != nil {
@@ -29,12 +29,13 @@ func init() {
 	}()
 }
 
+// taken is CPU time in the program, in seconds.
 func taken(who int) float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(who, &u); err != nil {
 		panic(err)
 	}
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+	return float64(u.Utime.Nano()) / 1e9
 }
 
 var spun uint64
