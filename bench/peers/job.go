@@ -126,6 +126,9 @@ func (j job) run(ctx context.Context, dir string) (results.Run, error) {
 // reap ends what a harness that was ended left behind, its broker and the system: the
 // processes that work in the folder.
 func reap(dir string) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // as /proc has it
+	}
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, link := range links {
 		if at, err := os.Readlink(link); err != nil || at != dir {
