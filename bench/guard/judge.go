@@ -17,9 +17,9 @@ type ratios struct {
 
 // A run must reach these shares of the recorded ratios. The time in the program varies
 // by a twentieth on a busy machine. If everything takes half as much again, the ratio
-// is 0.72 of what it was: a slower worker takes more entries at a time. The kernel's varies by a quarter, as it depends on
-// who else wants disk and processor; its limit is there for work that moves into system
-// calls.
+// is 0.72 of what it was: a slower worker takes more entries at a time. The kernel's
+// time varies by a quarter, as it depends on who else wants disk and processor; its
+// limit is there for work that moves into system calls.
 const (
 	shareUser = 0.8
 	shareAll  = 0.6
