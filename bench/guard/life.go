@@ -58,7 +58,7 @@ func signed(i int) events.Event {
 func (l *lives) publish(e events.Event) {
 	m, err := e.Message()
 	if err == nil {
-		_, err = l.js.PublishMsgAsync(m)
+		_, err = l.js.PublishMsgAsync(m, jetstream.WithStallWait(limit)) // the broker may be busy
 	}
 	if err != nil {
 		l.fail(fmt.Errorf("publish: %w", err))
