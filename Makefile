@@ -7,7 +7,7 @@ SQLC     := CGO_ENABLED=0 $(TOOL) sqlc
 CONTRACT := go -C tools run ./contract
 FUZZTIME ?= 10s
 
-.PHONY: help run build test test-program test-simulation tools shots soak soak-storm bench cover fuzz fuzz-short generate check \
+.PHONY: help run build test test-program test-simulation tools shots soak soak-storm bench bench-guard bench-record bench-peers figures plots cover fuzz fuzz-short generate check \
 	format vet staticcheck deadcode generated tidy layers house openapi paths
 
 help: ## this list
@@ -57,8 +57,28 @@ soak: soak-storm ## what takes long: soak-storm, and then simulated schedules un
 soak-storm: ## 1,000 documents through a storm, a hostile upstream service for a minute, a mail server silent for ten minutes, a standby's takeover; 40 minutes at most
 	HOSTILE_SECONDS=60 go test -tags failpoints,soak -count=1 -v -timeout 40m -run 'TestServe_SoakCrashes|TestServe_SoakStorm|TestServe_StalledMailServerLosesNothing|TestServe_FailingEmailsDelayNoOthers|TestServe_StandbyTakesOver|TestDeployNATS_Hostile' ./cmd/countersign
 
-bench: ## the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## the benchmarks that matter, as ratios to a calibration loop, and whole lives, to a naive loop; BENCH_DOCUMENTS=1000000 for a large store
+	go run ./bench/ratios
+	go run ./bench/guard -rounds 2 -file=
+
+bench-guard: # whole lives against a naive loop: fails if they cost more than they may
+	go run ./bench/guard
+
+bench-record: # the ratio that bench-guard holds, after a change that is meant to move it
+	go run ./bench/guard -record
+
+BENCH ?= ../shared/bench
+bench-peers: ## countersign and its peers from the folder BENCH on the same work, as ratios; takes an hour
+	go run ./bench/peers -bench '$(BENCH)'
+
+figures: # all figures of docs/performance.md, for an idle machine: two hours
+	go run ./bench/guard -record
+	BENCH_DOCUMENTS=$${BENCH_DOCUMENTS:-100000} go run ./bench/ratios -out bench/results/go.jsonl
+	go run ./bench/peers -bench '$(BENCH)' -out bench/results/peers.jsonl
+	$(MAKE) plots
+
+plots: ## pictures in docs/images of the figures in bench/results
+	go run ./bench/plots
 
 cover: ## coverage.html: which lines the tests of the whole program run
 	go test -coverpkg=./... -coverprofile=coverage.out ./...

@@ -1,8 +1,12 @@
 // Package bench measures the program against itself: figures of one run, side
 // by side, and ratios between them, because one machine is not another and not
-// the same an hour later. Nothing here passes or fails by its speed.
+// the same an hour later. Nothing in this package passes or fails by its speed.
 //
 //	go test ./bench -run '^$' -bench Million -timeout 30m
 //
 // BENCH_DOCUMENTS is how many documents there are, a million by default.
+//
+// The programs below it: ratios prints the benchmarks that matter, guard fails if whole
+// lives have become slower in comparison with a naive loop, peers compares with
+// programs of others, plots draws. make knows them all.
 package bench
