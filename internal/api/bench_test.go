@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +27,21 @@ const clients = 16
 type times struct {
 	each  []time.Duration
 	total time.Duration
+	cpu   time.Duration // of this process, client and servers
+}
+
+// add adds the times of another part.
+func (t *times) add(u times) {
+	t.each, t.total, t.cpu = append(t.each, u.each...), t.total+u.total, t.cpu+u.cpu
+}
+
+// cpu is the processor time that this process has used.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // rate is requests per second.
@@ -43,7 +59,7 @@ func load(b *testing.B, n int, send func() error) (t times) {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	t.each = make([]time.Duration, n)
-	start := time.Now()
+	start, used := time.Now(), cpu(b)
 	for range clients {
 		group.Go(func() {
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
@@ -57,7 +73,7 @@ func load(b *testing.B, n int, send func() error) (t times) {
 		})
 	}
 	group.Wait()
-	t.total = time.Since(start)
+	t.total, t.cpu = time.Since(start), cpu(b)-used
 	return t
 }
 
@@ -71,17 +87,17 @@ func compare(b *testing.B, ours, bare func() error) {
 	b.ResetTimer()
 	for part := range 5 {
 		n := max(clients, b.N*(part+1)/5-b.N*part/5)
-		t := load(b, n, ours)
-		us.each, us.total = append(us.each, t.each...), us.total+t.total
+		us.add(load(b, n, ours))
 		b.StopTimer()
-		t = load(b, n, bare)
-		them.each, them.total = append(them.each, t.each...), them.total+t.total
+		them.add(load(b, n, bare))
 		b.StartTimer()
 	}
 	b.StopTimer()
 	b.ReportMetric(us.rate(), "req/s")
 	b.ReportMetric(them.rate(), "bare/s")
 	b.ReportMetric(us.rate()/them.rate(), "ratio")
+	b.ReportMetric(us.cpu.Seconds()*1e6/float64(len(us.each)), "cpu-µs")
+	b.ReportMetric(them.cpu.Seconds()*1e6/float64(len(them.each)), "bare-cpu-µs")
 	b.ReportMetric(us.at(0.5), "p50-ms")
 	b.ReportMetric(us.at(0.99), "p99-ms")
 	b.ReportMetric(them.at(0.99), "bare-p99-ms")
@@ -196,4 +212,3 @@ func BenchmarkHandler_Read(b *testing.B) {
 		})
 	}
 }
-
