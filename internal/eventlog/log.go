@@ -29,6 +29,7 @@ type Log struct {
 	foreign  foreign
 	takenIDs atomic.Uint64 // see Stats
 	appends  appends
+	together together
 
 	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds; a series of refusals is logged once
 
