@@ -21,7 +21,7 @@ import (
 	"countersign/internal/test/eventstest"
 )
 
-const clients = 16
+const clients = 16 // unless a benchmark says otherwise
 
 // times are how long requests took, and all of them together.
 type times struct {
@@ -54,7 +54,7 @@ func (t times) at(part float64) float64 {
 }
 
 // load sends n requests from all clients at once.
-func load(b *testing.B, n int, send func() error) (t times) {
+func load(b *testing.B, clients, n int, send func() error) (t times) {
 	b.Helper()
 	var next atomic.Int64
 	var group sync.WaitGroup
@@ -79,17 +79,17 @@ func load(b *testing.B, n int, send func() error) (t times) {
 
 // compare sends requests to the API and to a bare server in turn, five times, and
 // reports the rate of both and their ratio.
-func compare(b *testing.B, ours, bare func() error) {
+func compare(b *testing.B, clients int, ours, bare func() error) {
 	b.Helper()
-	load(b, clients, ours) // connects
-	load(b, clients, bare)
+	load(b, clients, clients, ours) // connects
+	load(b, clients, clients, bare)
 	var us, them times
 	b.ResetTimer()
 	for part := range 5 {
 		n := max(clients, b.N*(part+1)/5-b.N*part/5)
-		us.add(load(b, n, ours))
+		us.add(load(b, clients, n, ours))
 		b.StopTimer()
-		them.add(load(b, n, bare))
+		them.add(load(b, clients, n, bare))
 		b.StartTimer()
 	}
 	b.StopTimer()
@@ -163,34 +163,37 @@ func bare(b *testing.B, on *eventstest.Broker, answer string) string {
 	return server.URL + "/"
 }
 
-// BenchmarkHandler_Create creates documents by 16 clients. Each answer waits for the
+// BenchmarkHandler_Create creates documents by 16 clients or more. Each answer waits for the
 // own database; that of a document that is "emailed" also waits until the mail
 // server has accepted the signature email.
 func BenchmarkHandler_Create(b *testing.B) {
-	for _, broker := range []struct {
-		name    string
-		options []eventstest.Option
-	}{{"interval", nil}, {"synced", []eventstest.Option{eventstest.SyncAlways()}}} {
-		for _, emailed := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%s/emailed=%v", broker.name, emailed), func(b *testing.B) {
-				s := siteOn(b, eventstest.Server(b, broker.options...), func(c *api.Config) {
-					if c.SigningWait = time.Nanosecond; emailed {
-						c.SigningWait = time.Minute
-					}
-				})
-				if emailed {
-					s.run((&relay.Events{Store: s.store, Log: s.log, Logger: eventstest.Logger()}).Run)
-					s.run(s.mails().Run)
+	for _, c := range []struct {
+		synced  bool
+		emailed bool
+		clients int
+	}{{false, false, clients}, {false, true, clients}, {true, false, clients}, {true, true, clients}, {true, false, 128}} {
+		b.Run(fmt.Sprintf("synced=%v/emailed=%v/clients=%d", c.synced, c.emailed, c.clients), func(b *testing.B) {
+			var options []eventstest.Option
+			if c.synced {
+				options = append(options, eventstest.SyncAlways())
+			}
+			s := siteOn(b, eventstest.Server(b, options...), func(config *api.Config) {
+				if config.SigningWait = time.Nanosecond; c.emailed {
+					config.SigningWait = time.Minute
 				}
-				u := s.user()
-				var number atomic.Int64
-				body := func() string { // each has a signer of its own
-					return form("Email", fmt.Sprintf("owner%d@example.com", number.Add(1))).Encode()
-				}
-				compare(b, u.sender("POST", previewPath, http.StatusCreated, body),
-					u.sender("POST", bare(b, s.nats, strings.Repeat("x", 600)), http.StatusCreated, body))
 			})
-		}
+			if c.emailed {
+				s.run((&relay.Events{Store: s.store, Log: s.log, Logger: eventstest.Logger()}).Run)
+				s.run(s.mails().Run)
+			}
+			u := s.user()
+			var number atomic.Int64
+			body := func() string { // each has a signer of its own
+				return form("Email", fmt.Sprintf("owner%d@example.com", number.Add(1))).Encode()
+			}
+			compare(b, c.clients, u.sender("POST", previewPath, http.StatusCreated, body),
+				u.sender("POST", bare(b, s.nats, strings.Repeat("x", 600)), http.StatusCreated, body))
+		})
 	}
 }
 
@@ -198,7 +201,7 @@ func BenchmarkHandler_Create(b *testing.B) {
 func BenchmarkHandler_Read(b *testing.B) {
 	s := siteOn(b, eventstest.Server(b), func(c *api.Config) { c.SigningWait = time.Nanosecond })
 	u := s.user()
-	load(b, 1000, u.sender("POST", previewPath, http.StatusCreated, func() string { return form().Encode() }))
+	load(b, clients, 1000, u.sender("POST", previewPath, http.StatusCreated, func() string { return form().Encode() }))
 	list := u.get(previewPath)
 	for name, read := range map[string]struct{ path, answer string }{
 		"list":  {previewPath, list.raw},
@@ -208,7 +211,7 @@ func BenchmarkHandler_Read(b *testing.B) {
 			read.answer = u.get(read.path).raw
 		}
 		b.Run(name, func(b *testing.B) {
-			compare(b, u.sender("GET", read.path, http.StatusOK, nothing), u.sender("GET", bare(b, s.nats, read.answer), http.StatusOK, nothing))
+			compare(b, clients, u.sender("GET", read.path, http.StatusOK, nothing), u.sender("GET", bare(b, s.nats, read.answer), http.StatusOK, nothing))
 		})
 	}
 }

@@ -17,7 +17,7 @@ import (
 // the server takes long enough for each. That depends on how it syncs and on its
 // disk, so it is measured.
 const (
-	guess     = 8                      // events that go together while it is not known what a batch takes
+	guess     = 16                     // events that go together while it is not known what a batch takes
 	forget    = 30 * time.Second       // how long it is known what a batch takes
 	patience  = 250 * time.Millisecond // the longest that an event waits for those in flight
 	largeSize = 64 << 10               // bytes of an event that goes alone: for it, a batch saves nothing
@@ -44,12 +44,13 @@ type place struct {
 	ack   *jetstream.PubAck
 }
 
-// worth reports whether a batch of n events pays.
+// worth reports whether a batch of n events pays: whether it takes at most two
+// thirds of the time, because times vary.
 func (t *together) worth(n int) bool {
 	if t.batch == 0 || time.Since(t.batched) > forget {
 		return n >= guess
 	}
-	return n > few && time.Duration(n)*t.single > t.batch
+	return time.Duration(n)*t.single > t.batch*3/2
 }
 
 // enter counts an event as in flight and returns how many are, or it returns the

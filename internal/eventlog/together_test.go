@@ -70,10 +70,9 @@ func (g *gate) note(m *nats.Msg) {
 func (g *gate) PublishMsg(ctx context.Context, m *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
 	g.note(m)
 	g.arrived.Add(1)
-	select {
-	case <-g.open:
-	case <-ctx.Done():
-	}
+	<-g.open
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second) // it has not begun before
+	defer cancel()
 	return g.JetStream.PublishMsg(ctx, m, opts...)
 }
 
@@ -104,11 +103,11 @@ type appended struct {
 	cancel context.CancelFunc
 }
 
-// crowd appends n events at once, the first of them before the others: seven of
+// crowd appends n events at once, the first of them before the others: fifteen of
 // them are in flight, and the others wait.
 func (g *gate) crowd(t *testing.T, log *eventlog.Log, n int) (list []*appended, wait func()) {
 	t.Helper()
-	const alone = 7
+	const alone = 15
 	var group sync.WaitGroup
 	for i := range n {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -155,8 +154,8 @@ func TestLogAppend_ManyAtOnceGoInOneBatch(t *testing.T) {
 	close(g.open)
 	wait()
 	g.checkAppended(t, list)
-	if len(g.batches) != 1 || g.batches[0] != 33 {
-		t.Errorf("batches of %d, want one of 33", g.batches)
+	if len(g.batches) != 1 || g.batches[0] != 25 {
+		t.Errorf("batches of %d, want one of 25", g.batches)
 	}
 	seen := map[string]bool{}
 	for subject, id := range g.ids {
@@ -170,7 +169,7 @@ func TestLogAppend_ManyAtOnceGoInOneBatch(t *testing.T) {
 // TestLogAppend_FewGoAtOnce: no event waits for another unless there are many.
 func TestLogAppend_FewGoAtOnce(t *testing.T) {
 	g, log := newGate(t, eventstest.Server(t))
-	list, wait := g.crowd(t, log, 7)
+	list, wait := g.crowd(t, log, 15)
 	close(g.open)
 	wait()
 	g.checkAppended(t, list)
@@ -231,7 +230,7 @@ func TestLogAppend_ClientLeaves(t *testing.T) {
 	list, wait := g.crowd(t, log, 40)
 	gone := list[20]
 	gone.cancel()
-	eventstest.Wait(t, "the event to leave", func() bool { return waiting(log) < 33 })
+	eventstest.Wait(t, "the event to leave", func() bool { return waiting(log) < 25 })
 	close(g.open)
 	wait()
 	if !errors.Is(gone.err, workflow.ErrUnavailable) {
@@ -250,12 +249,12 @@ func TestLogAppend_OthersThatHangDoNotHoldItUp(t *testing.T) {
 	log.SetPatience(time.Millisecond)
 	var list []*appended
 	var group sync.WaitGroup
-	for i := range 20 {
+	for i := range 40 {
 		a := &appended{e: createdEvent(i)}
 		list = append(list, a)
 		group.Go(func() { a.seq, a.err = log.Append(t.Context(), a.e) })
 	}
-	eventstest.Wait(t, "the others to go alone", func() bool { return g.arrived.Load() == 20 })
+	eventstest.Wait(t, "the others to go alone", func() bool { return g.arrived.Load() == 40 })
 	close(g.open)
 	group.Wait()
 	g.checkAppended(t, list)
@@ -271,7 +270,7 @@ func TestLogAppend_LargeEventsGoAlone(t *testing.T) {
 		_, err := log.Append(t.Context(), tooLarge())
 		refused <- err
 	}()
-	eventstest.Wait(t, "the large event to be in flight", func() bool { return g.arrived.Load() == 8 })
+	eventstest.Wait(t, "the large event to be in flight", func() bool { return g.arrived.Load() == 16 })
 	close(g.open)
 	if err := <-refused; !errors.Is(err, nats.ErrMaxPayload) {
 		t.Errorf("got %v, want %v", err, nats.ErrMaxPayload)
