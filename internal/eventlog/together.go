@@ -146,6 +146,9 @@ func (l *Log) tryTogether(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, 
 	case <-enough.C:
 	}
 	if l.together.leave(p) {
+		if err := ctx.Err(); err != nil {
+			return nil, err // it was not sent
+		}
 		return l.try(ctx, m)
 	}
 	<-p.turn
