@@ -3,12 +3,13 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 )
 
 // appender writes itself as JSON behind b. It writes what encoding/json does without
-// escapes for HTML, in a tenth of the time: a list of 50 documents has 500 strings.
+// escapes for HTML, and does not look up types for that: a list of 50 documents has 500 strings.
 type appender interface {
 	appendJSON(b []byte) []byte
 }
@@ -60,6 +61,7 @@ func (m meta) appendJSON(b []byte) []byte {
 }
 
 func (l documentList) appendJSON(b []byte) []byte {
+	b = slices.Grow(b, 700*(len(l.Items)+1)) // about what it takes
 	b = l.Meta.appendJSON(append(b, `{"meta":`...))
 	b = append(b, `,"items":[`...)
 	for i, d := range l.Items {
