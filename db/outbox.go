@@ -173,6 +173,10 @@ func mailbox(email string) string {
 // and reminders, sent or still to be sent. It is zero if there are fewer; n is
 // at least 1.
 func (s *Store) AskedBefore(ctx context.Context, account workflow.SID, email string, n int, since time.Time) (time.Time, error) {
+	ctx, err := short(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
 	at, err := s.rq.AskedBefore(ctx, sqlc.AskedBeforeParams{Asked: Asked(account, email), SinceMS: ms(since), Skip: int64(n - 1)})
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil

@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/db/internal/sqlc"
 	"countersign/workflow"
@@ -24,19 +25,43 @@ type PageQuery struct {
 	Limit   int             // maximum number of documents
 }
 
+// Listed is what a list shows of a document.
+type Listed struct {
+	SID                      workflow.SID
+	Status                   workflow.Status
+	AddressSID               workflow.SID
+	Email                    string
+	CCEmails                 []string
+	DateCreated, DateUpdated time.Time
+}
+
 // Page lists documents of an account, the newest first. A page stays what it
 // is while documents arrive, and costs the same wherever it lies. It fails
 // with workflow.ErrNotFound if After or Before is not a document of the
 // account.
-func (s *Store) Page(ctx context.Context, q PageQuery) ([]workflow.Document, error) {
+func (s *Store) Page(ctx context.Context, q PageQuery) ([]Listed, error) {
+	ctx, err := short(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.page(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("list documents: %w", err)
 	}
-	return each(rows, document)
+	docs := make([]Listed, len(rows))
+	for i, r := range rows {
+		docs[i] = Listed{
+			SID: r.SID, Status: r.Status, AddressSID: r.AddressSID, Email: r.Email,
+			DateCreated: fromMS(r.CreatedMS), DateUpdated: fromMS(r.UpdatedMS),
+		}
+		if docs[i].CCEmails, err = stringList(r.CCEmails); err != nil {
+			return nil, fmt.Errorf("cc emails of %s: %w", r.SID, err)
+		}
+	}
+	return docs, nil
 }
 
-func (s *Store) page(ctx context.Context, q PageQuery) ([]sqlc.Document, error) {
+func (s *Store) page(ctx context.Context, q PageQuery) ([]sqlc.Listed, error) {
 	place := int64(math.MaxInt64)
 	if anchor := cmp.Or(q.Before, q.After); anchor != "" {
 		var err error
@@ -56,7 +81,7 @@ func (s *Store) page(ctx context.Context, q PageQuery) ([]sqlc.Document, error) 
 	return rows, err
 }
 
-func (s *Store) older(ctx context.Context, q PageQuery, place int64) ([]sqlc.Document, error) {
+func (s *Store) older(ctx context.Context, q PageQuery, place int64) ([]sqlc.Listed, error) {
 	most := int64(q.Limit)
 	switch {
 	case q.Email != "" && q.Status != "":
@@ -69,7 +94,7 @@ func (s *Store) older(ctx context.Context, q PageQuery, place int64) ([]sqlc.Doc
 	return s.rq.OlderDocuments(ctx, sqlc.OlderDocumentsParams{AccountSID: q.Account, Place: place, Most: most})
 }
 
-func (s *Store) newer(ctx context.Context, q PageQuery, place int64) ([]sqlc.Document, error) {
+func (s *Store) newer(ctx context.Context, q PageQuery, place int64) ([]sqlc.Listed, error) {
 	most := int64(q.Limit)
 	switch {
 	case q.Email != "" && q.Status != "":

@@ -127,8 +127,12 @@ func (s *Store) DeadLetter(ctx context.Context, sequence uint64) (DeadLetter, er
 // Refusal returns why an event was refused or became a dead letter, nil if it was
 // not. It fails with workflow.ErrNotFound if the event was not met yet.
 func (s *Store) Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error) {
-	_, sequence, err := s.WhatBecame(ctx, of)
+	ctx, err := short(ctx)
 	if err != nil {
+		return nil, err
+	}
+	result, sequence, err := s.WhatBecame(ctx, of)
+	if err != nil || result == workflow.ResultApplied {
 		return nil, err
 	}
 	return s.RefusalAt(ctx, sequence)

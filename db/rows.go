@@ -152,13 +152,24 @@ func document(r sqlc.Document) (workflow.Document, error) {
 		d.Locale, d.Subscriber, d.ServiceAddress = more.Locale, more.Subscriber, more.ServiceAddress
 		d.AskedBy, d.EndedBy, d.LetterKept = more.AskedBy, more.EndedBy, more.LetterKept
 	}
-	if err := json.Unmarshal([]byte(r.CCEmails), &d.CCEmails); err != nil {
+	var err error
+	if d.CCEmails, err = stringList(r.CCEmails); err != nil {
 		return d, fmt.Errorf("cc emails of %s: %w", r.SID, err)
 	}
 	if err := json.Unmarshal([]byte(r.HostedNumberOrders), &d.Orders); err != nil {
 		return d, fmt.Errorf("orders of %s: %w", r.SID, err)
 	}
 	return d, nil
+}
+
+// stringList reads a JSON array of strings that encode has written.
+func stringList(s string) (out []string, err error) {
+	if inner, ok := strings.CutPrefix(s, `["`); ok && !strings.Contains(s, `\`) {
+		if inner, ok = strings.CutSuffix(inner, `"]`); ok { // without escapes, a quote ends a string
+			return strings.Split(inner, `","`), nil
+		}
+	}
+	return out, json.Unmarshal([]byte(s), &out)
 }
 
 // mailRow is a mail as its table keeps it. What it is about is left as it is

@@ -70,6 +70,10 @@ CREATE INDEX documents_status ON documents (account_sid, status, place);
 CREATE INDEX documents_email ON documents (account_sid, email, place);
 CREATE INDEX documents_email_status ON documents (account_sid, email, status, place);
 
+-- What a list shows of a document.
+CREATE VIEW listed AS
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM documents;
+
 -- Which live document has each Hosted Number Order, and each telephone number of
 -- an order that is under way or completed: one at the most.
 CREATE TABLE holders (

@@ -33,7 +33,7 @@ type Documents interface {
 
 	// Page returns workflow.ErrNotFound if q begins at a document that the account
 	// does not have.
-	Page(ctx context.Context, q db.PageQuery) ([]workflow.Document, error)
+	Page(ctx context.Context, q db.PageQuery) ([]db.Listed, error)
 
 	// AskedBefore returns the time of the n-th newest email by which the account
 	// asked one person to sign after since; zero if there are fewer.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"slices"
 	"unicode/utf8"
 
@@ -25,9 +26,9 @@ func (h *handler) dependents(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return listed(h, g, orders,
+	return answer{http.StatusOK, listed(h, g, orders,
 		func(o workflow.Order) workflow.SID { return o.SID },
-		func(o workflow.Order) any { return r.route.generation.order(doc, o) }), nil
+		func(o workflow.Order) any { return r.route.generation.order(doc, o) })}, nil
 }
 
 // orderFilter reads the filters of a list of orders. No event holds the names of an

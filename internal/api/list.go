@@ -101,8 +101,11 @@ type list[T any] struct {
 	Items []T  `json:"items"`
 }
 
-// listed makes the answer; sid names an item.
-func listed[T any](h *handler, g paging, read []T, sid func(T) workflow.SID, view func(T) any) answer {
+// documentList is a list of documents.
+type documentList list[document]
+
+// listed makes the list of what was read; sid names an item.
+func listed[T, V any](h *handler, g paging, read []T, sid func(T) workflow.SID, view func(T) V) list[V] {
 	items, next, previous := cut(g, read)
 	m := meta{FirstPageURL: h.pageURL(g, 0, ""), Key: "items", Page: g.page, PageSize: g.size, URL: h.pageURL(g, g.page, g.token)}
 	if n := len(items); n > 0 {
@@ -113,11 +116,11 @@ func listed[T any](h *handler, g paging, read []T, sid func(T) workflow.SID, vie
 			m.PreviousPageURL = new(h.pageURL(g, g.page-1, "PB"+string(sid(items[0]))))
 		}
 	}
-	l := list[any]{m, make([]any, len(items))}
+	l := list[V]{m, make([]V, len(items))}
 	for i, item := range items {
 		l.Items[i] = view(item)
 	}
-	return answer{http.StatusOK, l}
+	return l
 }
 
 // pageURL returns an absolute URL: clients request it unchanged.
@@ -164,9 +167,9 @@ func (h *handler) list(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return listed(h, g, docs,
-		func(d workflow.Document) workflow.SID { return d.SID },
-		func(d workflow.Document) any { return h.document(r.route.generation, d) }), nil
+	return answer{http.StatusOK, documentList(listed(h, g, docs,
+		func(d db.Listed) workflow.SID { return d.SID },
+		func(d db.Listed) document { return h.listed(r.route.generation, d) }))}, nil
 }
 
 // stored returns an email address in the spelling of documents. No document has

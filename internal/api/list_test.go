@@ -316,7 +316,7 @@ func (c *metered) Document(ctx context.Context, sid workflow.SID) (workflow.Docu
 	return c.Store.Document(ctx, sid)
 }
 
-func (c *metered) Page(ctx context.Context, q db.PageQuery) ([]workflow.Document, error) {
+func (c *metered) Page(ctx context.Context, q db.PageQuery) ([]db.Listed, error) {
 	c.reads.Add(1)
 	return c.Store.Page(ctx, q)
 }

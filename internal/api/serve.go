@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -73,16 +71,14 @@ func (h *handler) write(w http.ResponseWriter, r *request, a answer) {
 		w.WriteHeader(a.status)
 		return
 	}
-	var body bytes.Buffer
-	text := json.NewEncoder(&body)
-	text.SetEscapeHTML(false) // URLs keep their &, as Twilio's have it
-	if err := text.Encode(a.body); err != nil {
+	body, err := encoded(a.body)
+	if err != nil {
 		h.Logger.ErrorContext(r.ctx, "an answer could not be encoded", "request", r.id, "err", err)
 	}
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body.Bytes()) // the client may have left
+	_, _ = w.Write(body) // the client may have left
 }
 
 // safely answers, and turns a panic into an error.

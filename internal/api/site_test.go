@@ -48,7 +48,16 @@ type site struct {
 // newSite starts a site. edit may change how the API is set up.
 func newSite(t testing.TB, edit ...func(*api.Config)) *site {
 	t.Helper()
-	s := &site{t: t, nats: eventstest.Server(t)}
+	s := siteOn(t, eventstest.Server(t), edit...)
+	s.run((&relay.Events{Store: s.store, Log: s.log, Logger: eventstest.Logger()}).Run)
+	s.run(s.mails().Run)
+	return s
+}
+
+// siteOn starts a site on a broker, without the relays.
+func siteOn(t testing.TB, nats *eventstest.Broker, edit ...func(*api.Config)) *site {
+	t.Helper()
+	s := &site{t: t, nats: nats}
 	s.log = eventstest.Open(t, eventstest.Connect(t, s.nats), 1)
 	box, err := catcher.Listen("127.0.0.1:0")
 	if err != nil {
@@ -62,8 +71,6 @@ func newSite(t testing.TB, edit ...func(*api.Config)) *site {
 		t.Fatal(err)
 	}
 	s.store, s.dir = s.follower()
-	s.run((&relay.Events{Store: s.store, Log: s.log, Logger: eventstest.Logger()}).Run)
-	s.run(s.mails().Run)
 	s.config, s.url = s.serve(s.store, edit...)
 	return s
 }

@@ -101,7 +101,7 @@ func (b broken) Document(context.Context, workflow.SID) (workflow.Document, erro
 	return workflow.Document{}, b.fail()
 }
 
-func (b broken) Page(context.Context, db.PageQuery) ([]workflow.Document, error) {
+func (b broken) Page(context.Context, db.PageQuery) ([]db.Listed, error) {
 	return nil, b.fail()
 }
 

@@ -31,12 +31,15 @@ const (
 // workflow.ErrUnavailable, and the event may be on the log or not. Two calls
 // with the same event may append it twice; it counts once, because both entries
 // have the same identity.
+//
+// If many events are appended at the same time, and the server is slow to take
+// each, they go in one atomic batch. That changes nothing for any of them.
 func (l *Log) Append(ctx context.Context, e events.Event) (uint64, error) {
 	m, err := e.Message()
 	if err != nil {
 		return 0, err
 	}
-	ack, _, err := l.publish(ctx, m)
+	ack, _, err := l.publishFirst(ctx, m, l.tryTogether)
 	if err != nil {
 		return 0, fmt.Errorf("append %s: %w", m.Subject, err)
 	}
@@ -117,9 +120,7 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 			// The batch was refused as a whole: because of one message, or
 			// because the server takes no batch now. Appending the messages one
 			// by one works in both cases.
-			if now := time.Now(); judge(err) != taken && now.Unix()-l.saidBatch.Swap(now.Unix()) >= int64(foreignEvery.Seconds()) {
-				l.log.Warn("the server refused an atomic batch; such events are appended one by one", "events", len(msgs), "err", err)
-			}
+			l.sayBatch(len(msgs), err)
 			return l.appendEach(ctx, msgs)
 		}
 		l.appends.failing(attempt, l.away(err))
@@ -127,6 +128,18 @@ func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, e
 		if !again.wait(ctx) {
 			return 0, fmt.Errorf("append %d events: %w: %w", len(msgs), workflow.ErrUnavailable, err)
 		}
+	}
+}
+
+// sayBatch logs that the server refused a batch, unless that is because something
+// is on a subject, or was logged lately.
+func (l *Log) sayBatch(events int, err error) {
+	var refusal *jetstream.APIError
+	if !errors.As(err, &refusal) || judge(err) == taken {
+		return
+	}
+	if now := time.Now(); now.Unix()-l.saidBatch.Swap(now.Unix()) >= int64(foreignEvery.Seconds()) {
+		l.log.Warn("the server refused an atomic batch; such events are appended one by one", "events", events, "err", err)
 	}
 }
 
@@ -200,12 +213,18 @@ func (l *Log) appendOne(ctx context.Context, m *nats.Msg) (uint64, error) {
 // If that is another message, somebody has used the id, and publish sends the
 // message with a new id.
 func (l *Log) publish(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, unsure bool, err error) {
+	return l.publishFirst(ctx, m, l.try)
+}
+
+// publishFirst is publish with another first attempt.
+func (l *Log) publishFirst(ctx context.Context, m *nats.Msg, try func(context.Context, *nats.Msg) (*jetstream.PubAck, error)) (ack *jetstream.PubAck, unsure bool, err error) {
 	trouble, attempt := nag{log: l.log, grace: muteAfter}, l.appends.begin()
 	answered := false
 	defer func() { l.appends.end(attempt, answered) }()
 	m.Header.Set(jetstream.MsgIDHeader, l.newID(m))
 	for again := (pause{}); ; {
-		ack, err := l.try(ctx, m)
+		ack, err := try(ctx, m)
+		try = l.try
 		if err == nil && ack.Duplicate {
 			ours, unread := l.holds(ctx, ack.Sequence, m)
 			switch {

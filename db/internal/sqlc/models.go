@@ -90,6 +90,18 @@ type Inbox struct {
 	Result     string
 }
 
+type Listed struct {
+	Place      int64
+	SID        workflow.SID
+	AccountSID workflow.SID
+	Status     workflow.Status
+	AddressSID workflow.SID
+	Email      string
+	CCEmails   string
+	CreatedMS  int64
+	UpdatedMS  int64
+}
+
 type Mail struct {
 	ID         workflow.MailID
 	Kind       workflow.MailKind

@@ -1955,7 +1955,7 @@ func (q *Queries) NewPosition(ctx context.Context, worker string) error {
 }
 
 const newerDocuments = `-- name: NewerDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
 `
 
 type NewerDocumentsParams struct {
@@ -1964,40 +1964,25 @@ type NewerDocumentsParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) ([]Document, error) {
+func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.newerDocumentsStmt, newerDocuments, arg.AccountSID, arg.Place, arg.Most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -2013,7 +1998,7 @@ func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) 
 }
 
 const newerOfEmail = `-- name: NewerOfEmail :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfEmailParams struct {
@@ -2023,7 +2008,7 @@ type NewerOfEmailParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]Document, error) {
+func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.newerOfEmailStmt, newerOfEmail,
 		arg.AccountSID,
 		arg.Email,
@@ -2034,34 +2019,19 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]D
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -2077,7 +2047,7 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]D
 }
 
 const newerOfEmailAndStatus = `-- name: NewerOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
 `
 
 type NewerOfEmailAndStatusParams struct {
@@ -2088,7 +2058,7 @@ type NewerOfEmailAndStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAndStatusParams) ([]Document, error) {
+func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAndStatusParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.newerOfEmailAndStatusStmt, newerOfEmailAndStatus,
 		arg.AccountSID,
 		arg.Email,
@@ -2100,34 +2070,19 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -2143,7 +2098,7 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 }
 
 const newerOfStatus = `-- name: NewerOfStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfStatusParams struct {
@@ -2153,7 +2108,7 @@ type NewerOfStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([]Document, error) {
+func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.newerOfStatusStmt, newerOfStatus,
 		arg.AccountSID,
 		arg.Status,
@@ -2164,34 +2119,19 @@ func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -2231,7 +2171,7 @@ func (q *Queries) NextDueMail(ctx context.Context) (int64, error) {
 }
 
 const olderDocuments = `-- name: OlderDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
 `
 
 type OlderDocumentsParams struct {
@@ -2240,40 +2180,25 @@ type OlderDocumentsParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) ([]Document, error) {
+func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.olderDocumentsStmt, olderDocuments, arg.AccountSID, arg.Place, arg.Most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -2289,7 +2214,7 @@ func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) 
 }
 
 const olderOfEmail = `-- name: OlderOfEmail :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfEmailParams struct {
@@ -2299,7 +2224,7 @@ type OlderOfEmailParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]Document, error) {
+func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.olderOfEmailStmt, olderOfEmail,
 		arg.AccountSID,
 		arg.Email,
@@ -2310,34 +2235,19 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]D
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -2353,7 +2263,7 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]D
 }
 
 const olderOfEmailAndStatus = `-- name: OlderOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
 `
 
 type OlderOfEmailAndStatusParams struct {
@@ -2364,7 +2274,7 @@ type OlderOfEmailAndStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAndStatusParams) ([]Document, error) {
+func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAndStatusParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.olderOfEmailAndStatusStmt, olderOfEmailAndStatus,
 		arg.AccountSID,
 		arg.Email,
@@ -2376,34 +2286,19 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
@@ -2419,7 +2314,7 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 }
 
 const olderOfStatus = `-- name: OlderOfStatus :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfStatusParams struct {
@@ -2429,7 +2324,7 @@ type OlderOfStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([]Document, error) {
+func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([]Listed, error) {
 	rows, err := q.query(ctx, q.olderOfStatusStmt, olderOfStatus,
 		arg.AccountSID,
 		arg.Status,
@@ -2440,34 +2335,19 @@ func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Document{}
+	items := []Listed{}
 	for rows.Next() {
-		var i Document
+		var i Listed
 		if err := rows.Scan(
 			&i.Place,
 			&i.SID,
 			&i.AccountSID,
 			&i.Status,
-			&i.Round,
-			&i.Hold,
 			&i.AddressSID,
 			&i.Email,
 			&i.CCEmails,
-			&i.HostedNumberOrders,
-			&i.ContactTitle,
-			&i.ContactPhoneNumber,
-			&i.Reason,
-			&i.CanceledBy,
-			&i.Evidence,
-			&i.LetterDigest,
-			&i.LetterStale,
 			&i.CreatedMS,
 			&i.UpdatedMS,
-			&i.SignedMS,
-			&i.Timers,
-			&i.ExpiresMS,
-			&i.FreshMS,
-			&i.Details,
 		); err != nil {
 			return nil, err
 		}
