@@ -45,6 +45,13 @@ func (f *flight) room(released bool) (n int, wait time.Duration) {
 	return room - f.unbegun, 0
 }
 
+// behind reports whether emails were released because they were not begun in time.
+func (f *flight) behind() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late
+}
+
 // idle is how long to wait if nothing is known to come.
 const idle = time.Second
 
