@@ -160,10 +160,19 @@ INSERT INTO history (document_sid, sequence, line, at_ms, what, detail)
 VALUES (@document_sid, @sequence, @line, @at_ms, @what, @detail) ON CONFLICT DO NOTHING;
 
 -- name: DueMails :many
+-- Those that were never tried. An empty list is compared first: NOT IN would open an
+-- ephemeral table for it. Nor may (attempts > 0) be compared with a parameter: the
+-- index begins with it, so SQLite would prepare the statement for each value again.
 SELECT id, domain, asked, due_ms FROM mails
-WHERE state = 'pending' AND (attempts > 0) = @again AND due_ms <= @now_ms
-  AND domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT)))
-  AND asked NOT IN (SELECT value FROM json_each(CAST(@but_asked AS TEXT)))
+WHERE state = 'pending' AND (attempts > 0) = 0 AND due_ms <= @now_ms
+  AND (CAST(@but_domains AS TEXT) = '[]' OR domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT))))
+  AND (CAST(@but_asked AS TEXT) = '[]' OR asked NOT IN (SELECT value FROM json_each(CAST(@but_asked AS TEXT))))
+ORDER BY due_ms, cause_seq, cause_index LIMIT @most;
+
+-- name: DueMailsAgain :many
+SELECT id, domain, '' AS asked, due_ms FROM mails
+WHERE state = 'pending' AND (attempts > 0) = 1 AND due_ms <= @now_ms
+  AND (CAST(@but_domains AS TEXT) = '[]' OR domain NOT IN (SELECT value FROM json_each(CAST(@but_domains AS TEXT))))
 ORDER BY due_ms, cause_seq, cause_index LIMIT @most;
 
 -- name: AskedBefore :one
@@ -177,7 +186,8 @@ SELECT CAST(COALESCE(MIN(due_ms), 0) AS INTEGER) AS due_ms FROM (
   UNION ALL SELECT MIN(due_ms) FROM mails WHERE state = 'pending' AND (attempts > 0) = 1);
 
 -- name: ClaimedMails :many
-SELECT * FROM mails WHERE state = 'claimed' AND claim = @claim ORDER BY cause_seq, cause_index;
+-- In no order: sorting here costs more than the rest.
+SELECT * FROM mails WHERE state = 'claimed' AND claim = @claim;
 
 -- name: OpenClaims :many
 SELECT DISTINCT claim FROM mails WHERE state = 'claimed' ORDER BY claim;

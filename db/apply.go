@@ -86,7 +86,7 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 func (b *batch) next() *batch {
 	return &batch{
 		q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
-		mailWork:  b.mailWork || len(b.mailOrder.list) > 0 || len(b.erased) > 0,
+		mailWork:  b.mailWork || slices.ContainsFunc(b.mailOrder.list, func(id workflow.MailID) bool { return b.mails[id].State == workflow.MailPending }),
 		eventWork: b.eventWork || len(b.pending) > 0,
 	}
 }

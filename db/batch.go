@@ -19,7 +19,7 @@ type batch struct {
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the batches before this one
 	duplicates uint64
-	mailWork   bool // a batch before this one changed emails
+	mailWork   bool // a batch before this one made emails pending
 	eventWork  bool // a batch before this one made events pending
 
 	met       []meeting // new events, for the inbox

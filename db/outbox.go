@@ -37,19 +37,18 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, but []string, most 
 	if err != nil {
 		return nil, fmt.Errorf("read due mails: %w", err)
 	}
-	p.Again, p.ButAsked = 1, "[]"
-	again, err := s.rq.DueMails(ctx, p)
+	again, err := s.rq.DueMailsAgain(ctx, sqlc.DueMailsAgainParams{NowMS: p.NowMS, ButDomains: p.ButDomains, Most: p.Most})
 	if err != nil {
 		return nil, fmt.Errorf("read mails due again: %w", err)
-	}
-	for i := range again {
-		again[i].Asked = ""
 	}
 	if most >= 4 {
 		again = again[:min(len(again), max(most-len(first), most/4))]
 		first = first[:min(len(first), most-len(again))]
 	}
-	rows := append(first, again...)
+	rows := first
+	for _, r := range again {
+		rows = append(rows, sqlc.DueMailsRow(r))
+	}
 	if most < 4 {
 		slices.SortStableFunc(rows, func(a, b sqlc.DueMailsRow) int { return cmp.Compare(a.DueMS, b.DueMS) })
 	}
@@ -76,6 +75,9 @@ func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, 
 	if err != nil {
 		return nil, fmt.Errorf("read the mails of claim %d: %w", seq, err)
 	}
+	slices.SortFunc(rows, func(a, b sqlc.Mail) int {
+		return cmp.Or(cmp.Compare(a.CauseSeq, b.CauseSeq), cmp.Compare(a.CauseIndex, b.CauseIndex))
+	})
 	mails, err := each(rows, mail)
 	if err != nil {
 		return nil, err

@@ -214,6 +214,9 @@ func TestStoreMailsChanged_WakesForWorkAlone(t *testing.T) {
 	w.add(px(1), string(account)+"."+string(px(1))+".became.opened.1", workflow.Became{Document: workflow.Document{SID: px(1), Status: workflow.Opened}})
 	w.mails(workflow.Accepted, signature)
 	w.add("", "_.mail.claimed", workflow.Claimed{Worker: "another"})
+	w.add("", "_.mail.claimed", workflow.Claimed{Worker: s.Position().Worker})
+	own := w.add("", "_.mail.claimed", workflow.Claimed{Worker: s.Position().Worker, Mails: []workflow.MailID{mailID(1, 1, workflow.MailSent, 0)}})
+	w.add("", "_.mail.settled", workflow.Settled{Worker: s.Position().Worker, Claim: own.Sequence, Outcomes: []workflow.MailOutcome{{Mail: mailID(1, 1, workflow.MailSent, 0), Outcome: workflow.Accepted}}})
 	closed := func(c <-chan struct{}) bool {
 		select {
 		case <-c:
@@ -231,6 +234,9 @@ func TestStoreMailsChanged_WakesForWorkAlone(t *testing.T) {
 		{"another worker claims", true, true}, // this one stands by from now on
 		{"the signature email is accepted", true, true},
 		{"a third worker claims", true, false},
+		{"this worker claims", true, true},
+		{"it claims again", false, false},
+		{"the other email is accepted", false, false},
 	} {
 		mails, events := s.MailsChanged(), s.EventsChanged()
 		apply(t, s, w.entries[i])

@@ -323,8 +323,10 @@ func (s *Store) Changed() <-chan struct{} {
 }
 
 // MailsChanged returns a channel that is closed when the next batch has been
-// applied that changed what DueMails, OpenClaims or Position.Active may answer.
-// The passing of time, which makes emails due, does not close it.
+// applied that made emails pending, or after which OpenClaims has a claim of
+// another worker or Position.Active another answer. The passing of time, which
+// makes emails due, does not close it, nor does what this worker has claimed and
+// its outcomes: whoever claims knows those.
 func (s *Store) MailsChanged() <-chan struct{} { return s.wait(&s.mailsChanged) }
 
 // EventsChanged is the same for DueEvents and Position.Active.
@@ -364,7 +366,7 @@ func (s *Store) announce(p Position, applied, duplicates uint64, mails, events b
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	turn := p.Active() != s.position.Active()
-	wake(&s.mailsChanged, mails || turn || p.Claim != s.position.Claim)
+	wake(&s.mailsChanged, mails || turn || p.Claim != s.position.Claim && p.ClaimWorker != p.Worker)
 	wake(&s.owingChanged, events || turn)
 	s.position = p
 	s.appliedCount += applied

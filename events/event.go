@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -141,33 +140,39 @@ func (e Event) envelope(data []byte) *envelope {
 	return &out
 }
 
+// wire is the JSON format of CloudEvents 1.0, in the order in which the SDK writes
+// it: events of all releases have the same bytes.
+type wire struct {
+	SpecVersion     string        `json:"specversion"`
+	ID              string        `json:"id"`
+	Source          string        `json:"source"`
+	Type            string        `json:"type"`
+	DataContentType string        `json:"datacontenttype"`
+	Time            string        `json:"time,omitempty"`
+	Data            workflow.Body `json:"data"`
+	Actor           string        `json:"actor,omitempty"`
+	Redrives        uint64        `json:"redrives,string,omitempty"`
+}
+
 // encode writes the event in the JSON format of CloudEvents 1.0.
 func (e Event) encode() ([]byte, error) {
 	if e.Body == nil {
 		return nil, errors.New("it has no body")
 	}
-	c := event.New(event.CloudEventsVersionV1)
-	c.SetID(e.ID)
-	c.SetSource(e.Source)
-	c.SetType(e.Body.Type())
+	out := wire{
+		SpecVersion: event.CloudEventsVersionV1, ID: e.ID, Source: e.Source, Type: e.Body.Type(),
+		DataContentType: event.ApplicationJSON, Data: e.Body, Actor: e.Actor, Redrives: e.Redrives,
+	}
 	if !e.Time.IsZero() {
-		c.SetTime(e.Time)
+		out.Time = types.FormatTime(e.Time)
 	}
-	if e.Actor != "" {
-		c.SetExtension("actor", e.Actor)
-	}
-	if e.Redrives > 0 {
-		c.SetExtension("redrives", strconv.FormatUint(e.Redrives, 10))
-	}
-	var body bytes.Buffer
-	text := json.NewEncoder(&body)
-	text.SetEscapeHTML(false) // evidence must not change
-	if err := text.Encode(e.Body); err != nil {
+	var text bytes.Buffer
+	to := json.NewEncoder(&text)
+	to.SetEscapeHTML(false) // evidence must not change
+	if err := to.Encode(out); err != nil {
 		return nil, err
 	}
-	c.SetDataContentType(event.ApplicationJSON)
-	c.DataEncoded = bytes.TrimSuffix(body.Bytes(), []byte("\n"))
-	return c.MarshalJSON()
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
 // Publish publishes the event, waits until the stream acknowledges it, and

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -170,6 +172,49 @@ func TestEventMessage_OnTheWire(t *testing.T) {
 	}
 	if got := msg.Header.Get("Content-Type"); got != "application/cloudevents+json" {
 		t.Errorf("Content-Type %q", got)
+	}
+}
+
+// TestEventMessage_AsSDKWritesIt compares every event with what the SDK of
+// CloudEvents makes of it.
+func TestEventMessage_AsSDKWritesIt(t *testing.T) {
+	hostile := events.Resend("/a%20b?<c>&d='e'", "<i>&\"\\\u00e9 \u65e5", ac, px, workflow.Resend{Round: 1})
+	hostile.Actor, hostile.Redrives = "AC<&>", 18446744073709551615
+	for _, e := range append(whole(), hostile) {
+		t.Run(e.What, func(t *testing.T) {
+			msg, err := e.Message()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := event.New()
+			want.SetID(e.ID)
+			want.SetSource(e.Source)
+			want.SetType(e.Body.Type())
+			if !e.Time.IsZero() {
+				want.SetTime(e.Time)
+			}
+			if e.Actor != "" {
+				want.SetExtension("actor", e.Actor)
+			}
+			if e.Redrives > 0 {
+				want.SetExtension("redrives", strconv.FormatUint(e.Redrives, 10))
+			}
+			var body bytes.Buffer
+			text := json.NewEncoder(&body)
+			text.SetEscapeHTML(false)
+			if err := text.Encode(e.Body); err != nil {
+				t.Fatal(err)
+			}
+			want.SetDataContentType(event.ApplicationJSON)
+			want.DataEncoded = bytes.TrimSpace(body.Bytes())
+			data, err := want.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(data), string(msg.Data)); diff != "" {
+				t.Errorf("(-SDK +ours)\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -30,6 +30,9 @@ type claimer struct {
 	blocked map[string]time.Time // until when a limit keeps a domain, or a person who is asked to sign, waiting
 	own     map[uint64]bool      // claims of this run
 	ownOpen bool                 // one of them was open at the last check
+	look    time.Time            // when to look for emails in doubt again, unless another worker claims before
+	foreign uint64               // the last claim at that look, if it was another worker's
+	full    bool                 // no email could be claimed, because others are in flight
 }
 
 func newClaimer(r *Mails, name string, f *flight, s *settler) *claimer {
@@ -55,10 +58,14 @@ func (c *claimer) run(ctx context.Context) {
 		if wait <= 0 {
 			continue
 		}
+		var freed chan struct{}
+		if c.full {
+			freed = c.flight.freed
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-changed:
-		case <-c.flight.freed:
+		case <-freed:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -77,7 +84,7 @@ func (c *claimer) step(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	room, pauseFor := c.room()
-	if room == 0 {
+	if c.full = room == 0; c.full {
 		return min(wait, pauseFor), nil
 	}
 	now := c.Log.Now()
@@ -90,12 +97,18 @@ func (c *claimer) step(ctx context.Context) (time.Duration, error) {
 	}
 	ids := append(doubtful, due...)
 	if len(ids) == 0 {
-		return min(wait, next), nil
+		return min(wait, max(next, time.Millisecond)), nil
 	}
 	if len(doubtful) > 0 {
 		c.Logger.Warn("emails in doubt are sent again", "emails", len(doubtful))
 	}
-	return 0, c.claim(ctx, ids, known)
+	if claimed, err := c.claim(ctx, ids, known); err != nil || !claimed || next == 0 {
+		return 0, err
+	}
+	// Nothing else was due. Emails that become pending close the channel that run
+	// has taken before the look.
+	left, err := c.nextDue(ctx, now)
+	return min(wait, next, left), err
 }
 
 // room is how many emails may be claimed. While the mail server is in trouble it
@@ -110,8 +123,8 @@ func (c *claimer) room() (int, time.Duration) {
 	return c.flight.room(c.ownOpen)
 }
 
-// due lists the due emails that the rate limits let through, and how long to wait
-// if there are none.
+// due lists the due emails that the rate limits let through, at most room, and how
+// long to wait for more: 0 if there may be more now.
 func (c *claimer) due(ctx context.Context, now time.Time, room int) ([]workflow.MailID, time.Duration, error) {
 	wait := idle
 	var but []string
@@ -139,14 +152,23 @@ func (c *claimer) due(ctx context.Context, now time.Time, room int) ([]workflow.
 		}
 		ids = append(ids, m.ID)
 	}
-	if len(due) > 0 {
-		return ids, max(wait, time.Millisecond), nil
+	switch {
+	case len(due) >= room:
+		return ids, 0, nil
+	case len(due) > 0:
+		return ids, wait, nil
 	}
+	left, err := c.nextDue(ctx, now)
+	return nil, min(wait, left), err
+}
+
+// nextDue is how long to wait for the next pending email that was not due at now.
+func (c *claimer) nextDue(ctx context.Context, now time.Time) (time.Duration, error) {
 	next, err := c.Store.NextDueMail(ctx)
 	if left := next.Sub(now); left > 0 {
-		wait = min(wait, left+time.Millisecond)
+		return left + time.Millisecond, err
 	}
-	return nil, wait, err
+	return idle, err
 }
 
 // limited reports whether a limit keeps the email waiting.
@@ -168,8 +190,8 @@ func (c *claimer) block(full string, left time.Duration, m db.DueMail) {
 
 // claim appends a claim of the emails, if no worker has claimed since known, the
 // last claim that was known when the emails were chosen. Then it hands them to
-// the senders.
-func (c *claimer) claim(ctx context.Context, ids []workflow.MailID, known uint64) error {
+// the senders. claimed is false if another worker has claimed.
+func (c *claimer) claim(ctx context.Context, ids []workflow.MailID, known uint64) (claimed bool, err error) {
 	c.claims++
 	id := fmt.Sprintf("%s.claim.%d", c.name, c.claims)
 	start := time.Now()
@@ -180,10 +202,10 @@ func (c *claimer) claim(ctx context.Context, ids []workflow.MailID, known uint64
 	body := workflow.Claimed{Worker: c.Store.Position().Worker, Mails: ids}
 	seq, err := c.Log.Claim(live, eventlog.Claimed(id, c.Log.Now(), body), known)
 	if errors.Is(err, workflow.ErrConflict) {
-		return c.lost(live, known)
+		return false, c.lost(live, known)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	failpoint.Hit("claim-acked")
 	c.last = seq
@@ -192,14 +214,14 @@ func (c *claimer) claim(ctx context.Context, ids []workflow.MailID, known uint64
 	mails, err := c.taken(ctx, seq, len(ids))
 	if err != nil {
 		c.settler.release(live, seq, ids)
-		return err
+		return false, err
 	}
 	failpoint.Hit("claim-applied")
 	b := &claim{seq: seq, start: start, wall: start.Round(0), failures: c.server.failed()}
 	for _, m := range mails {
 		c.jobs <- job{m, b}
 	}
-	return nil
+	return true, nil
 }
 
 // taken returns the emails of our claim once it is applied: what the log says, not
@@ -237,6 +259,13 @@ func (c *claimer) lost(ctx context.Context, known uint64) error {
 // long, after settling those that must not be sent again. It returns how long to
 // wait for the next.
 func (c *claimer) doubtful(ctx context.Context) ([]workflow.MailID, time.Duration, error) {
+	foreign := c.foreign
+	if p := c.Store.Position(); !p.Active() {
+		foreign = p.Claim
+	}
+	if left := time.Until(c.look); left > 0 && foreign == c.foreign && !c.flight.behind() {
+		return nil, left, nil
+	}
 	open, err := c.Store.OpenClaims(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -267,7 +296,10 @@ func (c *claimer) doubtful(ctx context.Context) ([]workflow.MailID, time.Duratio
 		}
 		ids = append(ids, again...)
 	}
-	c.seen = seen
+	c.seen, c.foreign = seen, foreign
+	if c.look = time.Now().Add(wait); len(ids) > 0 {
+		c.look = time.Time{}
+	}
 	return ids, wait, nil
 }
 

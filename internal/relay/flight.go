@@ -15,12 +15,14 @@ type flight struct {
 	mu      sync.Mutex
 	open    map[uint64]int // emails without an outcome, by claim
 	unbegun int
+	begun   int           // emails that senders have taken and whose outcomes the settler has not
 	late    bool          // emails were not begun in time, and are released
 	pace    time.Duration // how long an email takes its connection, averaged
+	talk    time.Duration // how long it takes the mail server, averaged
 }
 
 func newFlight(size int, deadline time.Duration) *flight {
-	return &flight{size: size, deadline: deadline, freed: make(chan struct{}, 1), open: map[uint64]int{}, pace: 20 * time.Millisecond}
+	return &flight{size: size, deadline: deadline, freed: make(chan struct{}, 1), open: map[uint64]int{}, pace: 20 * time.Millisecond, talk: 20 * time.Millisecond}
 }
 
 // claimMost is the maximum number of emails of one claim.
@@ -45,6 +47,13 @@ func (f *flight) room(released bool) (n int, wait time.Duration) {
 	return room - f.unbegun, 0
 }
 
+// behind reports whether emails were released because they were not begun in time.
+func (f *flight) behind() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late
+}
+
 // idle is how long to wait if nothing is known to come.
 const idle = time.Second
 
@@ -64,7 +73,37 @@ func (f *flight) begin(late bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.unbegun--
+	f.begun++
 	f.late = f.late || late
+}
+
+// said averages how long an email takes the mail server.
+func (f *flight) said(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.talk = (f.talk*15 + min(d, f.deadline)) / 16
+}
+
+// ended notes that the outcomes of n emails are on their way to the log.
+func (f *flight) ended(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begun -= n
+}
+
+// gather bounds how long an outcome waits for those of other emails, to be on the
+// log in one entry with them.
+const gather = time.Millisecond
+
+// gathers reports whether n outcomes should wait for others: while no email waits
+// for a connection, which costs nothing, or if at least two more will probably come
+// in time. A mail server far away answers too rarely for that, and its
+// connections are better used for the next email.
+func (f *flight) gathers(n int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	others := f.begun - n
+	return others > 0 && (f.unbegun <= 0 || time.Duration(others)*gather >= 2*f.talk)
 }
 
 // waiting reports whether claimed emails wait for a sender.

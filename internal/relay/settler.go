@@ -34,6 +34,9 @@ func newSettler(r *Mails, name string, f *flight) *settler {
 // begins no other email before that, so that at most one email per connection
 // can be sent and not recorded.
 func (s *settler) settle(e sent) {
+	if !e.begun.IsZero() {
+		s.flight.said(time.Since(e.begun))
+	}
 	r := result{e, make(chan struct{})}
 	s.results <- r
 	<-r.settled
@@ -50,6 +53,7 @@ func (s *settler) run(ctx context.Context) {
 	defer applied.Wait()
 	for first := range s.results {
 		together := s.more(first)
+		s.flight.ended(len(together))
 		claims, outcomes := []uint64{}, map[uint64][]workflow.MailOutcome{}
 		for _, got := range together {
 			if outcomes[got.claim] == nil {
@@ -77,9 +81,11 @@ func (s *settler) run(ctx context.Context) {
 	}
 }
 
-// more returns a result together with all results that are waiting.
+// more returns a result together with all results that are waiting or that come
+// in time.
 func (s *settler) more(first result) []result {
 	together := []result{first}
+	var over <-chan time.Time
 	for {
 		select {
 		case next, ok := <-s.results:
@@ -87,7 +93,24 @@ func (s *settler) more(first result) []result {
 				return together
 			}
 			together = append(together, next)
+			continue
 		default:
+		}
+		if !s.flight.gathers(len(together)) {
+			return together
+		}
+		if over == nil {
+			timer := time.NewTimer(gather)
+			defer timer.Stop()
+			over = timer.C
+		}
+		select {
+		case next, ok := <-s.results:
+			if !ok {
+				return together
+			}
+			together = append(together, next)
+		case <-over:
 			return together
 		}
 	}

@@ -87,7 +87,7 @@ func (k *worker) start() {
 // at is where the store waits for its turn.
 func (r *run) at(op string) error {
 	switch op {
-	case begin, "DueMails", "DueEvents", "OpenClaims", "ClaimedMails":
+	case begin, "DueMails", "DueMailsAgain", "DueEvents", "OpenClaims", "ClaimedMails":
 	case commit:
 		if r.w.broken != positionApart {
 			return nil // a batch that is not committed is one that was not begun

@@ -150,6 +150,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.dueMailsStmt, err = db.PrepareContext(ctx, dueMails); err != nil {
 		return nil, fmt.Errorf("error preparing query DueMails: %w", err)
 	}
+	if q.dueMailsAgainStmt, err = db.PrepareContext(ctx, dueMailsAgain); err != nil {
+		return nil, fmt.Errorf("error preparing query DueMailsAgain: %w", err)
+	}
 	if q.finishOutboxEventStmt, err = db.PrepareContext(ctx, finishOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query FinishOutboxEvent: %w", err)
 	}
@@ -554,6 +557,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing dueMailsStmt: %w", cerr)
 		}
 	}
+	if q.dueMailsAgainStmt != nil {
+		if cerr := q.dueMailsAgainStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing dueMailsAgainStmt: %w", cerr)
+		}
+	}
 	if q.finishOutboxEventStmt != nil {
 		if cerr := q.finishOutboxEventStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing finishOutboxEventStmt: %w", cerr)
@@ -950,6 +958,7 @@ type Queries struct {
 	documentRefusalsStmt      *sql.Stmt
 	dueEventsStmt             *sql.Stmt
 	dueMailsStmt              *sql.Stmt
+	dueMailsAgainStmt         *sql.Stmt
 	finishOutboxEventStmt     *sql.Stmt
 	getDocumentStmt           *sql.Stmt
 	getErasedStmt             *sql.Stmt
@@ -1061,6 +1070,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		documentRefusalsStmt:      q.documentRefusalsStmt,
 		dueEventsStmt:             q.dueEventsStmt,
 		dueMailsStmt:              q.dueMailsStmt,
+		dueMailsAgainStmt:         q.dueMailsAgainStmt,
 		finishOutboxEventStmt:     q.finishOutboxEventStmt,
 		getDocumentStmt:           q.getDocumentStmt,
 		getErasedStmt:             q.getErasedStmt,

@@ -550,9 +550,10 @@ func (q *Queries) Backlog(ctx context.Context, nowMs int64) (BacklogRow, error) 
 }
 
 const claimedMails = `-- name: ClaimedMails :many
-SELECT id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, done_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1 ORDER BY cause_seq, cause_index
+SELECT id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, done_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1
 `
 
+// In no order: sorting here costs more than the rest.
 func (q *Queries) ClaimedMails(ctx context.Context, claim int64) ([]Mail, error) {
 	rows, err := q.query(ctx, q.claimedMailsStmt, claimedMails, claim)
 	if err != nil {
@@ -1064,14 +1065,13 @@ func (q *Queries) DueEvents(ctx context.Context, arg DueEventsParams) ([]OutboxE
 
 const dueMails = `-- name: DueMails :many
 SELECT id, domain, asked, due_ms FROM mails
-WHERE state = 'pending' AND (attempts > 0) = ?1 AND due_ms <= ?2
-  AND domain NOT IN (SELECT value FROM json_each(CAST(?3 AS TEXT)))
-  AND asked NOT IN (SELECT value FROM json_each(CAST(?4 AS TEXT)))
-ORDER BY due_ms, cause_seq, cause_index LIMIT ?5
+WHERE state = 'pending' AND (attempts > 0) = 0 AND due_ms <= ?1
+  AND (CAST(?2 AS TEXT) = '[]' OR domain NOT IN (SELECT value FROM json_each(CAST(?2 AS TEXT))))
+  AND (CAST(?3 AS TEXT) = '[]' OR asked NOT IN (SELECT value FROM json_each(CAST(?3 AS TEXT))))
+ORDER BY due_ms, cause_seq, cause_index LIMIT ?4
 `
 
 type DueMailsParams struct {
-	Again      int64
 	NowMS      int64
 	ButDomains string
 	ButAsked   string
@@ -1085,9 +1085,11 @@ type DueMailsRow struct {
 	DueMS  int64
 }
 
+// Those that were never tried. An empty list is compared first: NOT IN would open an
+// ephemeral table for it. Nor may (attempts > 0) be compared with a parameter: the
+// index begins with it, so SQLite would prepare the statement for each value again.
 func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsRow, error) {
 	rows, err := q.query(ctx, q.dueMailsStmt, dueMails,
-		arg.Again,
 		arg.NowMS,
 		arg.ButDomains,
 		arg.ButAsked,
@@ -1100,6 +1102,54 @@ func (q *Queries) DueMails(ctx context.Context, arg DueMailsParams) ([]DueMailsR
 	items := []DueMailsRow{}
 	for rows.Next() {
 		var i DueMailsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Domain,
+			&i.Asked,
+			&i.DueMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const dueMailsAgain = `-- name: DueMailsAgain :many
+SELECT id, domain, '' AS asked, due_ms FROM mails
+WHERE state = 'pending' AND (attempts > 0) = 1 AND due_ms <= ?1
+  AND (CAST(?2 AS TEXT) = '[]' OR domain NOT IN (SELECT value FROM json_each(CAST(?2 AS TEXT))))
+ORDER BY due_ms, cause_seq, cause_index LIMIT ?3
+`
+
+type DueMailsAgainParams struct {
+	NowMS      int64
+	ButDomains string
+	Most       int64
+}
+
+type DueMailsAgainRow struct {
+	ID     workflow.MailID
+	Domain string
+	Asked  string
+	DueMS  int64
+}
+
+func (q *Queries) DueMailsAgain(ctx context.Context, arg DueMailsAgainParams) ([]DueMailsAgainRow, error) {
+	rows, err := q.query(ctx, q.dueMailsAgainStmt, dueMailsAgain, arg.NowMS, arg.ButDomains, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DueMailsAgainRow{}
+	for rows.Next() {
+		var i DueMailsAgainRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.Domain,
