@@ -134,6 +134,11 @@ ON CONFLICT (id) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms,
   claim = excluded.claim, doubts = excluded.doubts, trouble_ms = excluded.trouble_ms, withdrawn = excluded.withdrawn, code = excluded.code,
   reply = excluded.reply, done_ms = excluded.done_ms, about = max(about, excluded.about);
 
+-- name: MoveMail :exec
+-- What a claim and an outcome change of a mail as a rule.
+UPDATE mails SET state = @state, due_ms = @due_ms, attempts = @attempts, claim = @claim, code = @code, reply = @reply, done_ms = @done_ms
+WHERE id = @id;
+
 -- name: AddOutboxEvent :exec
 INSERT INTO outbox_events (subject, type, body, cause, at_ms, due_ms, answers, done_seq)
 VALUES (@subject, @type, @body, @cause, @at_ms, @due_ms, @answers, @done_seq)

@@ -31,6 +31,7 @@ type batch struct {
 	passed    ordered[string]                    // orders and telephone numbers that came to a document or left one
 	timed     ordered[workflow.SID]              // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
+	mailsHad  map[workflow.MailID]workflow.Mail // those of mails that were there before this batch, as the tables have them
 	mailOrder ordered[workflow.MailID]
 	pending   []workflow.PendingEvent
 	pendingAt map[string]int
@@ -292,13 +293,12 @@ func (b *batch) keepDocument(before, after workflow.Document) {
 }
 
 func (b *batch) tallyMails(before, after []workflow.Mail) {
-	old := make(map[workflow.MailID]workflow.MailState, len(before))
-	for _, m := range before {
-		old[m.ID] = m.State
-	}
 	for _, m := range after {
-		if state, known := old[m.ID]; known {
-			b.count(tally{tallyMails, string(m.Kind), string(state)}, -1)
+		if i := slices.IndexFunc(before, func(old workflow.Mail) bool { return old.ID == m.ID }); i >= 0 {
+			b.count(tally{tallyMails, string(m.Kind), string(before[i].State)}, -1)
+			if _, touched := b.mails[m.ID]; !touched {
+				b.mailsHad[m.ID] = before[i]
+			}
 		}
 		b.count(tally{tallyMails, string(m.Kind), string(m.State)}, 1)
 	}

@@ -116,15 +116,27 @@ func (b *batch) flushHolders(ctx context.Context) error {
 
 func (b *batch) flushMails(ctx context.Context) error {
 	for _, id := range b.mailOrder.list {
-		r := mailRow(b.mails[id])
-		if r.Kind.Asks() {
-			r.Asked = Asked(b.states[id.Document()].Document.AccountSID, r.Recipient)
-		}
-		if err := b.q.PutMail(ctx, r); err != nil {
+		if err := b.putMail(ctx, b.mails[id]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putMail writes a mail as it is after the batch.
+func (b *batch) putMail(ctx context.Context, m workflow.Mail) error {
+	had, known := b.mailsHad[m.ID]
+	if known && had.Doubts == m.Doubts && had.Trouble.Equal(m.Trouble) && had.Withdrawn == m.Withdrawn && m.About == nil {
+		return b.q.MoveMail(ctx, sqlc.MoveMailParams{
+			State: m.State, DueMS: ms(m.Due), Attempts: int64(m.Attempts), Claim: int64(m.Claim),
+			Code: int64(m.Code), Reply: m.Reply, DoneMS: ms(m.DoneAt), ID: m.ID,
+		})
+	}
+	r := mailRow(m)
+	if r.Kind.Asks() {
+		r.Asked = Asked(b.states[m.Document].Document.AccountSID, r.Recipient)
+	}
+	return b.q.PutMail(ctx, r)
 }
 
 // flushOutbox writes what is owed, and settles what the batch read back, be it

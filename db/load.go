@@ -16,6 +16,7 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	}
 	b.metAt, b.verdicts = make(map[workflow.Identity]int, len(entries)), make(map[workflow.Identity]string)
 	b.mails, b.tallies = make(map[workflow.MailID]workflow.Mail), make(map[tally]int)
+	b.mailsHad = make(map[workflow.MailID]workflow.Mail)
 	b.pendingAt, b.done = make(map[string]int), make(map[string]uint64)
 	b.stored = make(map[workflow.SID]workflow.Document)
 	sids := slices.DeleteFunc(touched(entries), func(sid workflow.SID) bool { return b.states[sid] != nil })

@@ -234,6 +234,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.metAgainStmt, err = db.PrepareContext(ctx, metAgain); err != nil {
 		return nil, fmt.Errorf("error preparing query MetAgain: %w", err)
 	}
+	if q.moveMailStmt, err = db.PrepareContext(ctx, moveMail); err != nil {
+		return nil, fmt.Errorf("error preparing query MoveMail: %w", err)
+	}
 	if q.nameWorkerStmt, err = db.PrepareContext(ctx, nameWorker); err != nil {
 		return nil, fmt.Errorf("error preparing query NameWorker: %w", err)
 	}
@@ -697,6 +700,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing metAgainStmt: %w", cerr)
 		}
 	}
+	if q.moveMailStmt != nil {
+		if cerr := q.moveMailStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing moveMailStmt: %w", cerr)
+		}
+	}
 	if q.nameWorkerStmt != nil {
 		if cerr := q.nameWorkerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing nameWorkerStmt: %w", cerr)
@@ -986,6 +994,7 @@ type Queries struct {
 	mailsInDoubtStmt          *sql.Stmt
 	mailsSinceStmt            *sql.Stmt
 	metAgainStmt              *sql.Stmt
+	moveMailStmt              *sql.Stmt
 	nameWorkerStmt            *sql.Stmt
 	newPositionStmt           *sql.Stmt
 	newerDocumentsStmt        *sql.Stmt
@@ -1098,6 +1107,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		mailsInDoubtStmt:          q.mailsInDoubtStmt,
 		mailsSinceStmt:            q.mailsSinceStmt,
 		metAgainStmt:              q.metAgainStmt,
+		moveMailStmt:              q.moveMailStmt,
 		nameWorkerStmt:            q.nameWorkerStmt,
 		newPositionStmt:           q.newPositionStmt,
 		newerDocumentsStmt:        q.newerDocumentsStmt,

@@ -1986,6 +1986,37 @@ func (q *Queries) MetAgain(ctx context.Context, arg MetAgainParams) error {
 	return err
 }
 
+const moveMail = `-- name: MoveMail :exec
+UPDATE mails SET state = ?1, due_ms = ?2, attempts = ?3, claim = ?4, code = ?5, reply = ?6, done_ms = ?7
+WHERE id = ?8
+`
+
+type MoveMailParams struct {
+	State    workflow.MailState
+	DueMS    int64
+	Attempts int64
+	Claim    int64
+	Code     int64
+	Reply    string
+	DoneMS   int64
+	ID       workflow.MailID
+}
+
+// What a claim and an outcome change of a mail as a rule.
+func (q *Queries) MoveMail(ctx context.Context, arg MoveMailParams) error {
+	_, err := q.exec(ctx, q.moveMailStmt, moveMail,
+		arg.State,
+		arg.DueMS,
+		arg.Attempts,
+		arg.Claim,
+		arg.Code,
+		arg.Reply,
+		arg.DoneMS,
+		arg.ID,
+	)
+	return err
+}
+
 const nameWorker = `-- name: NameWorker :exec
 UPDATE position SET worker = ?1 WHERE worker = ''
 `
