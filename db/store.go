@@ -125,6 +125,15 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if _, err := s.write.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 16384"); err != nil {
 		return err
 	}
+	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {
+		return err
+	}
+	return s.prepare(ctx, dsn(s.path, queryOnly))
+}
+
+// prepare brings the tables up to date, and prepares to write, and to read through
+// connections that are opened by the name readers.
+func (s *Store) prepare(ctx context.Context, readers string) (err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
@@ -137,10 +146,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.opened, err = os.Stat(s.path); err != nil {
 		return err
 	}
-	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {
-		return err
-	}
-	if err := s.openReaders(ctx); err != nil {
+	if err := s.openReaders(ctx, readers); err != nil {
 		return err
 	}
 	if s.position.Rules > workflow.RulesVersion() {
@@ -183,8 +189,10 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	return nil
 }
 
-func (s *Store) openReaders(ctx context.Context) (err error) {
-	if s.read, err = sql.Open("sqlite3", dsn(s.path, "&_query_only=on"+s.immutable())); err != nil {
+const queryOnly = "&_query_only=on"
+
+func (s *Store) openReaders(ctx context.Context, name string) (err error) {
+	if s.read, err = sql.Open("sqlite3", name); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
