@@ -29,14 +29,17 @@ func OpenScratch(ctx context.Context, dir string) (*Scratch, error) {
 	return s, nil
 }
 
+// scratchCache is how many KiB of pages the connection keeps that writes.
+const scratchCache = 64 << 10
+
 // scratchDSN keeps secure_delete: an erasure leaves nothing in the file that it
 // makes either.
 func scratchDSN(path, extra string) string {
-	return uri(path) + "?_journal_mode=OFF&_synchronous=OFF&_foreign_keys=on&_cache_size=-65536&_secure_delete=on&_txlock=immediate" + extra
+	return uri(path) + "?_journal_mode=OFF&_synchronous=OFF&_foreign_keys=on&_secure_delete=on&_txlock=immediate" + extra
 }
 
 func (s *Scratch) open(ctx context.Context) (err error) {
-	if s.write, err = sql.Open("sqlite3", scratchDSN(s.path, "")); err != nil {
+	if s.write, err = sql.Open("sqlite3", scratchDSN(s.path, fmt.Sprintf("&_cache_size=-%d", scratchCache))); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)

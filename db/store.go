@@ -105,7 +105,7 @@ func OpenTelling(ctx context.Context, dir string, tell func(Lock)) (s *Store, er
 // deleted rows, but not stale copies left in a page when rows were moved to
 // another page; Sweep removes these.
 func dsn(path, extra string) string {
-	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
+	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_secure_delete=on" + extra
 }
 
 // uri names a file for SQLite, whatever characters its path has. Every path that
@@ -116,7 +116,7 @@ func uri(path string) string {
 }
 
 func (s *Store) open(ctx context.Context) (err error) {
-	if s.write, err = sql.Open("sqlite3", dsn(s.path, fmt.Sprintf("&_txlock=immediate&_busy_timeout=%d", busyTimeout.Milliseconds()))); err != nil {
+	if s.write, err = sql.Open("sqlite3", dsn(s.path, fmt.Sprintf("&_cache_size=-%d&_txlock=immediate&_busy_timeout=%d", writerCache, busyTimeout.Milliseconds()))); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
@@ -189,7 +189,16 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	return nil
 }
 
-const queryOnly = "&_query_only=on"
+// How many KiB of pages a connection keeps, beside what the system keeps of the
+// file. The writer looks for places all over the tables. A reader begins with an
+// empty cache after each batch that the writer has committed.
+const (
+	writerCache = 16 << 10
+	readerCache = 2 << 10
+)
+
+// queryOnly is what the name of a connection says that reads.
+var queryOnly = fmt.Sprintf("&_cache_size=-%d&_query_only=on", readerCache)
 
 func (s *Store) openReaders(ctx context.Context, name string) (err error) {
 	if s.read, err = sql.Open("sqlite3", name); err != nil {
