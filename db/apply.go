@@ -110,7 +110,7 @@ func (s *Store) applyBatch(ctx context.Context, b *batch, entries []workflow.Ent
 }
 
 // keepLately is how many documents are kept in memory between batches.
-const keepLately = 20_000
+const keepLately = 2_000
 
 // tx runs f in one transaction: all of it happens, or none. It does without
 // sql.Tx, which prepares a statement again each time it is used.

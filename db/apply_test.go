@@ -250,6 +250,26 @@ func TestStoreApply_FailedBatchLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestStoreApply_KeepsFewDocumentsInMemory: a backlog may have any number of documents.
+func TestStoreApply_KeepsFewDocumentsInMemory(t *testing.T) {
+	s, w := open(t, t.TempDir()), &writer{}
+	kept := false
+	for n := range 9 * 500 {
+		w.created(n)
+		if len(w.entries)%500 == 0 {
+			apply(t, s, w.entries[n-499:]...)
+			n, most := s.Lately()
+			kept = kept || n > 0
+			if n > most {
+				t.Errorf("%d documents are in memory, want %d at most", n, most)
+			}
+		}
+	}
+	if !kept {
+		t.Error("no document was ever kept in memory")
+	}
+}
+
 // TestStoreApply_SettingsKeepTheVersionOfTheRules: a worker that starts while a new version
 // is activated may put its settings behind it, with the version that it knew.
 func TestStoreApply_SettingsKeepTheVersionOfTheRules(t *testing.T) {

@@ -20,3 +20,6 @@ func (s *Store) Freeze() (err error) {
 	s.frozen, err = os.Stat(s.path)
 	return err
 }
+
+// Lately is how many documents the store keeps in memory, and how many it may keep.
+func (s *Store) Lately() (n, most int) { return len(s.lately), keepLately }

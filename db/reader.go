@@ -74,11 +74,11 @@ func OpenReader(ctx context.Context, dir string) (*Store, error) {
 	case err != nil:
 		return nil, fmt.Errorf("look for the database: %w; run this as the worker's user", err)
 	}
-	err = s.openReaders(ctx)
+	err = s.openReaders(ctx, dsn(path, queryOnly))
 	if unwritable(err) && journalIsEmpty(path) {
 		_ = s.read.Close() // it has read nothing
 		if s.frozen, err = os.Stat(path); err == nil {
-			err = s.openReaders(ctx)
+			err = s.openReaders(ctx, dsn(path, queryOnly+s.immutable()))
 		}
 	}
 	if err != nil {

@@ -179,6 +179,42 @@ func TestQuery_IsPreparedOnce(t *testing.T) {
 	}
 }
 
+// TestOpenScratch_FoldNeedsNoDroppedIndex names the statements that use an index
+// which a scratch database does not have. No statement of the fold may be one: it
+// would read a whole table each time.
+func TestOpenScratch_FoldNeedsNoDroppedIndex(t *testing.T) {
+	s, err := Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	scratch, err := OpenScratch(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scratch.Close()
+	fresh, err := sql.Open("sqlite3", uri(scratch.path)) // a connection that has not read the schema before
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fresh.Close()
+	var got []string
+	for name, query := range statements(t) {
+		if explained(t, s.read, query) != explained(t, fresh, query) {
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	want := []string{ // all of them read for the relay, the REST API or a command
+		"AskedBefore", "Backlog", "ClaimedMails", "DueEvents", "DueMails", "DueMailsAgain", "ListDocuments", "MailsInDoubt", "NewerDocuments", "NewerOfEmail",
+		"NewerOfEmailAndStatus", "NewerOfStatus", "NextDueEvent", "NextDueMail", "OlderDocuments", "OlderOfEmail", "OlderOfEmailAndStatus",
+		"OlderOfStatus", "OpenClaims",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("other statements (+) than these (-) need the indexes:\n%s", diff)
+	}
+}
+
 // statements are those of query.sql by name, with '1' for each argument.
 func statements(t *testing.T) map[string]string {
 	t.Helper()

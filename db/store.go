@@ -105,7 +105,7 @@ func OpenTelling(ctx context.Context, dir string, tell func(Lock)) (s *Store, er
 // deleted rows, but not stale copies left in a page when rows were moved to
 // another page; Sweep removes these.
 func dsn(path, extra string) string {
-	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_cache_size=-65536&_secure_delete=on" + extra
+	return uri(path) + "?_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_secure_delete=on" + extra
 }
 
 // uri names a file for SQLite, whatever characters its path has. Every path that
@@ -116,7 +116,7 @@ func uri(path string) string {
 }
 
 func (s *Store) open(ctx context.Context) (err error) {
-	if s.write, err = sql.Open("sqlite3", dsn(s.path, fmt.Sprintf("&_txlock=immediate&_busy_timeout=%d", busyTimeout.Milliseconds()))); err != nil {
+	if s.write, err = sql.Open("sqlite3", dsn(s.path, fmt.Sprintf("&_cache_size=-%d&_txlock=immediate&_busy_timeout=%d", writerCache, busyTimeout.Milliseconds()))); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
@@ -125,6 +125,15 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if _, err := s.write.ExecContext(ctx, "PRAGMA wal_autocheckpoint = 16384"); err != nil {
 		return err
 	}
+	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {
+		return err
+	}
+	return s.prepare(ctx, dsn(s.path, queryOnly))
+}
+
+// prepare brings the tables up to date, and prepares to write, and to read through
+// connections that are opened by the name readers.
+func (s *Store) prepare(ctx context.Context, readers string) (err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
@@ -137,10 +146,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.opened, err = os.Stat(s.path); err != nil {
 		return err
 	}
-	if s.marker, err = openMarker(filepath.Join(filepath.Dir(s.path), FoldingName)); err != nil {
-		return err
-	}
-	if err := s.openReaders(ctx); err != nil {
+	if err := s.openReaders(ctx, readers); err != nil {
 		return err
 	}
 	if s.position.Rules > workflow.RulesVersion() {
@@ -183,8 +189,19 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	return nil
 }
 
-func (s *Store) openReaders(ctx context.Context) (err error) {
-	if s.read, err = sql.Open("sqlite3", dsn(s.path, "&_query_only=on"+s.immutable())); err != nil {
+// How many KiB of pages a connection keeps, beside what the system keeps of the
+// file. The writer looks for places all over the tables. A reader begins with an
+// empty cache after each batch that the writer has committed.
+const (
+	writerCache = 16 << 10
+	readerCache = 2 << 10
+)
+
+// queryOnly is what the name of a connection says that reads.
+var queryOnly = fmt.Sprintf("&_cache_size=-%d&_query_only=on", readerCache)
+
+func (s *Store) openReaders(ctx context.Context, name string) (err error) {
+	if s.read, err = sql.Open("sqlite3", name); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(max(4, runtime.NumCPU()))

@@ -56,8 +56,10 @@ type Fold interface {
 	Rewind(ctx context.Context, last uint64, matches func(seq uint64, at time.Time, source, id string) (bool, error)) (Position, error)
 }
 
+// What is read ahead while a batch is being applied is the next batch, and what the
+// server has sent of a pull. All of it is in memory, so it bounds what a backlog costs.
 const (
-	maxBatch      = 4096
+	maxBatch      = 2048
 	maxBatchBytes = 8 << 20 // of payload; a batch of large messages is short
 	maxPull       = 2 * maxBatch
 	maxPullBytes  = 16 << 20 // must hold the largest message

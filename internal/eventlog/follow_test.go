@@ -95,6 +95,31 @@ func TestLogFollow_LargeMessagesMakeShortBatches(t *testing.T) {
 	}
 }
 
+func TestLogFollow_ReadsOneBatchAhead(t *testing.T) {
+	log := eventstest.Log(t)
+	const n = 6000
+	for from := 0; from < n; from += 500 {
+		if _, err := log.AppendOnce(t.Context(), dueEvents(from, from+500)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Applying takes longer than reading.
+	f := fold{onApply: func() (err error) {
+		for range 500 {
+			_, err = log.Tail(t.Context())
+		}
+		return err
+	}}
+	stop := follow(t, log, &f)
+	eventstest.Wait(t, "all entries applied", func() bool { return f.sequence() == n })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if f.largest > 2048 {
+		t.Errorf("a batch had %d entries, want 2,048 at most", f.largest)
+	}
+}
+
 func TestLogFollow_SkipsPurgedEntries(t *testing.T) {
 	nc := eventstest.Connect(t, eventstest.Server(t))
 	log := eventstest.Open(t, nc, 1)

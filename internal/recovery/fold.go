@@ -80,16 +80,26 @@ func fold(ctx context.Context, s *session.Session, dir string, target uint64, fr
 			s.Notes.Linef("starting from snapshot %s", x.Name)
 		}
 	}
-	store, err := db.Open(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
 	bar := terminal.NewProgress(s.Notes, int(target), "folded", "entries")
 	defer bar.Done()
-	if err := FoldTo(ctx, s.Log, store, target, bar); err != nil {
-		return nil, errors.Join(err, store.Close())
+	if err := Make(ctx, s.Log, dir, target, bar); err != nil {
+		return nil, err
 	}
-	return store, nil
+	return db.Open(ctx, dir)
+}
+
+// Make makes the database in dir, which may be a snapshot, and is not there
+// otherwise: it applies the log up to and including the entry target. It fails as
+// FoldTo does; then what is in dir must be removed. bar may be nil.
+func Make(ctx context.Context, log *eventlog.Log, dir string, target uint64, bar terminal.Progress) error {
+	scratch, err := db.OpenScratch(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if err := FoldTo(ctx, log, scratch.Store, target, bar); err != nil {
+		return errors.Join(err, scratch.Close())
+	}
+	return scratch.Finish(ctx)
 }
 
 // Current makes a database in dir that has applied the log to its end, and
