@@ -52,26 +52,25 @@ func (p Position) Active() bool {
 
 // Store is the database: one connection that writes, and a pool that reads.
 type Store struct {
-	path         string
-	write, read  *sql.DB
-	conn         *sql.Conn // the one of write
-	wq, rq       *sqlc.Queries
-	begin        *sql.Stmt                        // of a transaction on conn
-	commit       *sql.Stmt                        // of the same
-	unswept      atomic.Bool                      // see Unswept
-	applying     sync.Mutex                       // held while a batch is applied
-	lately       map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
-	mu           sync.Mutex                       // guards what is below
-	position     Position
-	changed      chan struct{} // closed when a batch has been applied
-	mailsChanged chan struct{} // see MailsChanged; nil if nobody waits
-	owingChanged chan struct{} // see EventsChanged; nil if nobody waits
-	duplicates   uint64
-	appliedCount uint64
-	opened       fs.FileInfo // of the file when it was opened to be written; nil in memory
-	frozen       fs.FileInfo // of the file when it was opened as one that nobody writes to; else nil
-	marker       *marker     // of what is being folded; nil in a store that is only read
-	tell         func(Lock)  // may be nil
+	path          string
+	write, read   *sql.DB
+	conn          *sql.Conn // the one of write
+	wq, rq        *sqlc.Queries
+	begin, commit *sql.Stmt                        // of a transaction on conn
+	unswept       atomic.Bool                      // see Unswept
+	applying      sync.Mutex                       // held while a batch is applied
+	lately        map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
+	mu            sync.Mutex                       // guards what is below
+	position      Position
+	changed       chan struct{} // closed when a batch has been applied
+	mailsChanged  chan struct{} // see MailsChanged; nil if nobody waits
+	owingChanged  chan struct{} // see EventsChanged; nil if nobody waits
+	duplicates    uint64
+	appliedCount  uint64
+	opened        fs.FileInfo // of the file when it was opened to be written; nil in memory
+	frozen        fs.FileInfo // of the file when it was opened as one that nobody writes to; else nil
+	marker        *marker     // of what is being folded; nil in a store that is only read
+	tell          func(Lock)  // may be nil
 }
 
 // Open opens the store in the directory dir, which must exist, and brings its

@@ -132,12 +132,11 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 		return false, err
 	}
 	read, cancel := context.WithCancel(ctx)
-	slot, ended := make(chan batch, 1), make(chan error, 1)
+	slot, over := make(chan batch, 1), make(chan error, 2)
 	var reader sync.WaitGroup
 	created := stream.CachedInfo().Created
-	changed := make(chan error, 1)
-	reader.Go(func() { ended <- l.read(read, msgs, after, slot) })
-	reader.Go(func() { changed <- l.watch(read, created) })
+	reader.Go(func() { over <- fmt.Errorf("read the log: %w", l.read(read, msgs, after, slot)) })
+	reader.Go(func() { over <- l.watch(read, created) })
 	defer func() {
 		cancel()
 		msgs.Stop()
@@ -145,27 +144,34 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	}()
 
 	for ctx.Err() == nil {
+		var b batch
 		select {
 		case <-ctx.Done():
+			return applied, nil
 		case <-lost:
 			return applied, errReconnected
-		case err := <-changed:
+		case err := <-over:
 			return applied, err
-		case err := <-ended:
-			return applied, fmt.Errorf("read the log: %w", err)
-		case b := <-slot:
-			b.Stream = created
-			if l.broker.Conn.Stats().Reconnects != connection {
-				return applied, errReconnected
-			}
-			failpoint.Hit("batch-received")
-			first, last := b.Entries[0], b.Entries[len(b.Entries)-1]
-			if err := f.Apply(ctx, b.Batch); err != nil {
-				return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
-			}
-			applied = true
-			gather(ctx, len(b.Entries), last.Sequence, l.last.Load)
+		case b = <-slot:
 		}
+		// The run may have ended while gather waited. Then its last batch is left, so
+		// that chance does not decide: select takes any channel that is ready.
+		select {
+		case err := <-over:
+			return applied, err
+		default:
+		}
+		if l.broker.Conn.Stats().Reconnects != connection {
+			return applied, errReconnected
+		}
+		b.Stream = created
+		failpoint.Hit("batch-received")
+		first, last := b.Entries[0], b.Entries[len(b.Entries)-1]
+		if err := f.Apply(ctx, b.Batch); err != nil {
+			return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
+		}
+		applied = true
+		gather(ctx, len(b.Entries), last.Sequence, l.last.Load)
 	}
 	return applied, nil
 }
