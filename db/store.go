@@ -57,6 +57,7 @@ type Store struct {
 	conn          *sql.Conn // the one of write
 	wq, rq        *sqlc.Queries
 	begin, commit *sql.Stmt                        // of a transaction on conn
+	beside        atomic.Bool                      // whether there may be orders or addresses with events of their own
 	unswept       atomic.Bool                      // see Unswept
 	applying      sync.Mutex                       // held while a batch is applied
 	lately        map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
@@ -182,6 +183,11 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.commit, err = s.conn.PrepareContext(ctx, "COMMIT"); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
+	known, err := s.wq.OrdersKnown(ctx)
+	if err != nil {
+		return fmt.Errorf("look for orders: %w", err)
+	}
+	s.beside.Store(known != 0)
 	if err := s.name(ctx, worker); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}

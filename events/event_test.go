@@ -41,6 +41,7 @@ func whole() []events.Event {
 		RemindAfter: new(int64(3600)), RemindEvery: new(int64(0)), RemindMost: new(1), ExpireAfter: new(int64(86400)), FreshFor: new(int64(172800)),
 	}
 	doc := workflow.Document{
+		WaitsFor: workflow.LetterParts, SubscriberFrom: ad, ServiceAddressFrom: ad,
 		SID: px, AccountSID: ac, Status: workflow.Canceled, Round: 2, Hold: true, AddressSID: ad,
 		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
 		Locale: "es-MX", Subscriber: "Bayview Law", ServiceAddress: serviceAddress,
@@ -59,6 +60,20 @@ func whole() []events.Event {
 		return eventlog.FromPending(workflow.PendingEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
 	}
 	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email", Order: hr1, Document: px, Until: at}}
+	orderUpdate := workflow.OrderUpdated{
+		PhoneNumber: new("+14155550101"), CurrentCarrier: new("P"), FriendlyName: new("f"), UniqueName: new("u"), AddressSID: new(workflow.SID(ad)), Email: new(""),
+		CCEmails: new([]string{}), ContactTitle: new("t"), ContactPhoneNumber: new(""), Capabilities: new(workflow.Capabilities{Voice: true, SMS: true, MMS: true, Fax: true}),
+		IncomingPhoneNumberSID: new(workflow.SID("")), SMSApplicationSID: new(workflow.SID("AP" + hr1[2:])), SMSURL: new(""), SMSMethod: new(""), SMSFallbackURL: new("http://x"),
+		SMSFallbackMethod: new("GET"), StatusCallbackURL: new("https://x/y"), StatusCallbackMethod: new("POST"), VerificationType: new(workflow.VerifyByBill),
+		VerificationDocumentSID: new(workflow.SID("RI" + hr1[2:])), Extension: new("1w#*2"), CallDelay: new(0),
+	}
+	order := orderUpdate.Apply(workflow.OrderContent{})
+	order.Email, order.CCEmails, order.ContactPhoneNumber, order.IncomingPhoneNumberSID = "owner@example.com", []string{"ops@example.com"}, "+14155550100", workflow.SID("PN"+hr1[2:])
+	order.SMSURL, order.SMSMethod, order.CallDelay = "https://x.example.com/a?b=c", "POST", 60
+	address := workflow.AddressContent{
+		CustomerName: "Bayview Law", Street: "1 Main", StreetSecondary: "Suite 5", City: "C", Region: "CA", PostalCode: "94105", ISOCountry: "US",
+		FriendlyName: "Office", EmergencyEnabled: true, AutoCorrect: true,
+	}
 	return []events.Event{
 		events.Created("/orders", "e1", ac, px, workflow.Created{
 			AddressSID: ad, Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner",
@@ -74,6 +89,22 @@ func whole() []events.Event {
 			Status: workflow.Canceled, Reason: "moved\nhouse", CanceledBy: "signer", EndedBy: workflow.EndedWrongPerson, Evidence: json.RawMessage(`{"name":"O","html":"<b>&"}`), LetterDigest: digest, LetterKept: true, Round: 2,
 		}),
 		events.OrderStatusChanged("/carrier", "e4", ac, px, hr1, workflow.OrderStatusChanged{Status: workflow.OrderFailed, PhoneNumber: "+442079460000", FailureReason: "no such number", LetterTooOld: true}),
+		events.OrderReported("/carrier", "o4", ac, hr1, workflow.OrderStatusChanged{Status: workflow.OrderTesting, PhoneNumber: "+442079460000", FailureReason: "x", LetterTooOld: true}),
+		events.OrderCreated("/orders", "o1", ac, hr1, workflow.OrderCreated{OrderContent: order}),
+		events.OrderUpdated("/orders", "o2", ac, hr1, orderUpdate),
+		events.OrderDeleted("/orders", "o3", ac, hr1, workflow.OrderDeleted{Reason: "moved\nhouse"}),
+		events.Verify("/portal", "v1", ac, hr1, workflow.Verify{Method: workflow.VerifyByCall, Code: "123456", CallDelay: 60, Extension: "w1"}),
+		events.VerificationReported("/phone", "v2", ac, hr1, workflow.VerificationReported{Code: "123456", Result: "failed", CallSID: "CA" + hr1[2:]}),
+		eventlog.FromPending(workflow.PendingEvent{Account: ac, Document: "_", What: "order." + hr1 + ".verification.7", At: at, Body: workflow.Verification{
+			OrderSID: hr1, AccountSID: ac, Sequence: 7, PhoneNumber: "+14155550101", Method: workflow.VerifyByCall, Code: "123456", CallDelay: 1, Extension: "1",
+			DocumentSID: workflow.SID("RI" + hr1[2:]), Until: at,
+		}}),
+		events.AddressCreated("/orders", "a1", ac, ad, workflow.AddressCreated{AddressContent: address}),
+		events.AddressUpdated("/orders", "a2", ac, ad, workflow.AddressUpdated{
+			CustomerName: new("B"), Street: new("1 Main"), StreetSecondary: new(""), City: new("C"), Region: new("CA"), PostalCode: new("9"), ISOCountry: new("US"),
+			FriendlyName: new("f"), EmergencyEnabled: new(false), AutoCorrect: new(true),
+		}),
+		events.AddressDeleted("/orders", "a3", ac, ad, workflow.AddressDeleted{Reason: "moved\nhouse"}),
 		events.Resend("/ops", "e5", ac, px, workflow.Resend{Round: 2}),
 		events.Bounced("/mx", "e6", ac, workflow.Bounced{Mail: px + ".1.signature.0", Action: workflow.ActionFailed, Status: "5.1.1", Diagnostic: "550 <…>\nunknown", Candidates: []workflow.MailID{px + ".1.signature.7"}}),
 		events.Bounced("/mx", "e7", "", workflow.Bounced{Mail: px + ".1.sent.3", Action: workflow.ActionDelayed, Status: "4.4.1", Diagnostic: "x", Candidates: []workflow.MailID{px + ".1.sent.2", px + ".1.signature.0"}}),
@@ -88,17 +119,18 @@ func whole() []events.Event {
 		owed(px, "due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		owed(px, "due.expiry-17.1", workflow.TimerDue{Timer: "expiry-17", Round: 1, DueAt: at}),
 		owed(px, "stale.2", workflow.LetterStale{Reason: "age", Round: 2, DateSigned: at, OrderSIDs: sids}),
+		owed(px, "incomplete.2", workflow.Incomplete{Round: 2, WaitsFor: workflow.LetterParts, Since: at}),
 		eventlog.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
 		eventlog.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
 			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
 		}}),
 		eventlog.Erased(at, workflow.Erased{
-			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1},
+			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1}, Completed: []workflow.SID{hr1},
 			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
 			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1, Code: workflow.CodeNumberTaken}},
 		}),
 		eventlog.RulesActivated("r1", at, workflow.RulesActivated{
-			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},
+			Version: 1, ParkingLimitSeconds: 86400, LetterRequires: workflow.LetterParts, NotifyCC: []workflow.Status{workflow.Failed},
 			Timers:     &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
 			MailLimits: &workflow.MailLimits{Interval: 6, PerDay: 7},
 		}),
@@ -124,6 +156,11 @@ func TestEventMessage_DecodesToSameEvent(t *testing.T) {
 			}
 			got := events.Decode(events.Message{Sequence: 3, Time: at, Subject: msg.Subject, Header: msg.Header, Data: msg.Data})
 			want := workflow.Entry{Sequence: 3, Time: at, Subject: msg.Subject, Account: e.Account, Document: e.Document, ID: e.ID, Source: e.Source, Body: e.Body}
+			if tokens := strings.Split(e.What, "."); tokens[0] == "order" {
+				want.Order = workflow.SID(tokens[1])
+			} else if tokens[0] == "address" {
+				want.Address = workflow.SID(tokens[1])
+			}
 			if want.Account == "_" {
 				want.Account = ""
 			}

@@ -17,7 +17,9 @@ func (Resend) Type() string { return TypeResend }
 
 // out reports whether the document has been sent to the signer, or is being
 // sent.
-func (d *Document) out() bool { return d.Status == Signing || d.Status == Opened && !d.Hold }
+func (d *Document) out() bool {
+	return d.Status == Signing || d.Status == Opened && !d.Hold && !d.waiting()
+}
 
 // resend makes the signature email of the round pending once more, with the
 // sequence of the entry as its number. If one is pending already, there is no
@@ -28,6 +30,9 @@ func (d *decider) resend(e Entry, _ Resend) *Problem {
 		stand := standing(doc.Status)
 		if doc.Hold {
 			stand = "held"
+		}
+		if doc.waiting() {
+			stand = "waiting for what its letter must name"
 		}
 		return problem(CodeStatus, "", "document %s is %s; it has no signature mail that could be sent again", doc.SID, stand)
 	}

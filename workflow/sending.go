@@ -31,7 +31,10 @@ func (d *decider) advance() {
 		}
 		to := recipientKey(m.Recipient)
 		if m.State == MailWaiting && !busy[to] {
-			m.State, m.Due = MailPending, d.now
+			m.State = MailPending
+			if m.Due.Before(d.now) {
+				m.Due = d.now
+			}
 			d.touched = append(d.touched, m.ID)
 		}
 		busy[to] = true
