@@ -13,12 +13,19 @@ import (
 
 // makeRequires chooses what letters must name.
 func (w *world) makeRequires() {
+	if !w.besides() {
+		return
+	}
 	if w.chance(2) {
 		w.plan.requires = [][]workflow.LetterPart{
 			{workflow.PartNumber}, {workflow.PartNumber, workflow.PartSubscriber}, {workflow.PartAddress},
 		}[w.rng.IntN(3)]
 	}
 }
+
+// besides reports whether the schedule has events of orders and addresses. If the
+// order of emails is broken, what the letter waits for would decide it by chance.
+func (w *world) besides() bool { return w.broken != noMailOrder }
 
 // beside says something of the document's orders and address on their own
 // subjects. It may reach the log before the document, between its events or

@@ -117,7 +117,7 @@ func (w *world) life(d int) []*nats.Msg {
 	for range w.rng.IntN(5) {
 		a.says(orders[0])
 	}
-	if beside := w.rng.IntN(3) * len(orders); len(w.plan.requires) > 0 || w.chance(3) {
+	if beside := w.rng.IntN(3) * len(orders); w.besides() && (len(w.plan.requires) > 0 || w.chance(3)) {
 		for range 2 + beside {
 			a.beside(orders)
 		}
