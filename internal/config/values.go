@@ -213,15 +213,11 @@ func secondsOr(word string, field *time.Duration) value {
 func parts(field *[]workflow.LetterPart) value {
 	some := words(field, workflow.LetterParts)
 	parse := some.set
-	some.set = func(s string) error {
-		if s == "none" {
-			*field = nil
-			return nil
+	some.set = func(s string) (err error) {
+		if *field = nil; s != "none" {
+			err = parse(s)
 		}
-		if err := parse(s); err != nil {
-			return fmt.Errorf("%w; or none", err)
-		}
-		return nil
+		return err
 	}
 	return some
 }
