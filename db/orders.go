@@ -13,6 +13,17 @@ import (
 	"countersign/workflow"
 )
 
+// lookBeside finds out whether the store has orders or addresses with events of
+// their own. As long as it has none, no batch looks for them.
+func (s *Store) lookBeside(ctx context.Context) error {
+	known, err := s.wq.OrdersKnown(ctx)
+	if err != nil {
+		return fmt.Errorf("look for orders: %w", err)
+	}
+	s.beside.Store(known != 0)
+	return nil
+}
+
 // loadApart reads which documents the entries are about that name none: the
 // live documents that list their orders, and those that wait for their
 // addresses.

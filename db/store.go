@@ -183,15 +183,10 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.commit, err = s.conn.PrepareContext(ctx, "COMMIT"); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
-	known, err := s.wq.OrdersKnown(ctx)
-	if err != nil {
-		return fmt.Errorf("look for orders: %w", err)
-	}
-	s.beside.Store(known != 0)
 	if err := s.name(ctx, worker); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}
-	return nil
+	return s.lookBeside(ctx)
 }
 
 // How many KiB of pages a connection keeps, beside what the system keeps of the
