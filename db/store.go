@@ -177,10 +177,10 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
-	if s.begin, err = s.conn.PrepareContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("prepare statements: %w", err)
+	if s.begin, err = s.conn.PrepareContext(ctx, "BEGIN IMMEDIATE"); err == nil {
+		s.commit, err = s.conn.PrepareContext(ctx, "COMMIT")
 	}
-	if s.commit, err = s.conn.PrepareContext(ctx, "COMMIT"); err != nil {
+	if err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
 	if err := s.name(ctx, worker); err != nil {
