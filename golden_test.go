@@ -59,6 +59,7 @@ func TestGolden_LogsComeToTheSameState(t *testing.T) {
 		recordGolden(t, filepath.Join(golden, "v1-reports.jsonl"), (*recorder).reports)
 		recordGolden(t, filepath.Join(golden, "v1-timers.jsonl"), (*recorder).timers)
 		recordGolden(t, filepath.Join(golden, "v1-doors.jsonl"), (*recorder).doors)
+		recordGolden(t, filepath.Join(golden, "v1-orders.jsonl"), (*recorder).orders)
 	}
 	logs, err := filepath.Glob(filepath.Join(golden, "*.jsonl"))
 	if err != nil || len(logs) == 0 {
@@ -179,7 +180,7 @@ func TestGolden_LogsHaveEverything(t *testing.T) {
 	for _, word := range []string{
 		"unreadable", "unknown_type", "unknown_version", "invalid", "too_large", "parked_too_long", "crashed", "already_exists",
 		"immutable", "status_conflict", "order_taken", "order_unknown", "wrong_account", "erased",
-		"mail_unknown",
+		"mail_unknown", "address_unknown", "deleted", "verification_used_up", "number_taken",
 	} {
 		if !strings.Contains(dump, `"`+word+`"`) {
 			t.Errorf("nothing was turned down as %s", word)

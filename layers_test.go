@@ -44,7 +44,7 @@ var rooms = map[string]string{
 	"internal/worker":  "db events internal/eventlog internal/accounts internal/admin internal/api internal/config internal/datadir internal/delivery internal/httpd internal/mail internal/natsd internal/private internal/recovery internal/relay internal/signing internal/smtpurl internal/web workflow",
 	"internal/signing": "db internal/config internal/eventlog internal/letter internal/letter/fonts internal/loa internal/private internal/ticket internal/web workflow",
 
-	"internal/dev":      "db internal/catcher internal/config internal/publish internal/show internal/terminal internal/worker workflow",
+	"internal/dev":      "db events internal/catcher internal/config internal/publish internal/show internal/terminal internal/worker workflow",
 	"internal/evidence": "events internal/letter internal/terminal workflow",
 	"internal/operator": "db events internal/config internal/eventlog internal/evidence internal/publish internal/recovery internal/session workflow",
 	"internal/publish":  "db events internal/config internal/eventlog internal/datadir internal/session internal/terminal workflow",

@@ -11,7 +11,7 @@ INSERT INTO position (one, worker) VALUES (1, @worker) ON CONFLICT DO NOTHING;
 -- name: PutPosition :exec
 UPDATE position SET sequence = @sequence, entry_ns = @entry_ns, source = @source, event_id = @event_id,
   stream_ns = @stream_ns, claim = @claim, claim_worker = @claim_worker, rules = @rules, parking_ms = @parking_ms,
-  timers = @timers, notify_cc = @notify_cc, mail_limits = @mail_limits;
+  timers = @timers, letter_requires = @letter_requires, notify_cc = @notify_cc, mail_limits = @mail_limits;
 
 -- name: KnownEvents :many
 SELECT i.account_sid, i.source, i.event_id, i.sequence FROM json_each(CAST(@keys AS TEXT)) AS k
@@ -95,13 +95,50 @@ VALUES (@document_sid, @timer, @number, @due_ms, @every_ms, @more, @early);
 -- name: Holders :many
 SELECT h.* FROM json_each(CAST(@keys AS TEXT)) AS k CROSS JOIN holders AS h WHERE h.key = k.value;
 
+-- name: WaitingFor :many
+SELECT d.sid FROM json_each(CAST(@addresses AS TEXT)) AS a CROSS JOIN documents AS d WHERE d.address_sid = a.value AND d.waits_for <> '';
+
+-- name: OrdersKnown :one
+SELECT CAST(EXISTS (SELECT 1 FROM hosted_number_orders) OR EXISTS (SELECT 1 FROM addresses) AS INTEGER) AS known;
+
+-- name: LoadOrders :many
+SELECT o.data FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN hosted_number_orders AS o WHERE o.sid = s.value;
+
+-- name: GetOrder :one
+SELECT data FROM hosted_number_orders WHERE sid = @sid AND account_sid = @account_sid AND listed = 1;
+
+-- name: PlaceOfOrder :one
+SELECT place FROM hosted_number_orders WHERE sid = @sid AND account_sid = @account_sid;
+
+-- name: PutOrder :exec
+INSERT INTO hosted_number_orders (sid, account_sid, listed, status, phone_number, friendly_name, unique_name, incoming_phone_number_sid, data)
+VALUES (@sid, @account_sid, @listed, @status, @phone_number, @friendly_name, @unique_name, @incoming_phone_number_sid, @data)
+ON CONFLICT (sid) DO UPDATE SET listed = excluded.listed, status = excluded.status, phone_number = excluded.phone_number,
+  friendly_name = excluded.friendly_name, unique_name = excluded.unique_name,
+  incoming_phone_number_sid = excluded.incoming_phone_number_sid, data = excluded.data;
+
+-- name: LoadAddresses :many
+SELECT a.data FROM json_each(CAST(@sids AS TEXT)) AS s CROSS JOIN addresses AS a WHERE a.sid = s.value;
+
+-- name: GetAddress :one
+SELECT data FROM addresses WHERE sid = @sid AND account_sid = @account_sid AND listed = 1;
+
+-- name: PlaceOfAddress :one
+SELECT place FROM addresses WHERE sid = @sid AND account_sid = @account_sid;
+
+-- name: PutAddress :exec
+INSERT INTO addresses (sid, account_sid, listed, customer_name, friendly_name, iso_country, emergency, data)
+VALUES (@sid, @account_sid, @listed, @customer_name, @friendly_name, @iso_country, @emergency, @data)
+ON CONFLICT (sid) DO UPDATE SET listed = excluded.listed, customer_name = excluded.customer_name,
+  friendly_name = excluded.friendly_name, iso_country = excluded.iso_country, emergency = excluded.emergency, data = excluded.data;
+
 -- name: AddDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms, timers, expires_ms, fresh_ms, details)
+  signed_ms, timers, expires_ms, fresh_ms, details, waits_for)
 VALUES (@sid, @account_sid, @status, @round, @hold, @address_sid, @email, @cc_emails, @hosted_number_orders,
   @contact_title, @contact_phone_number, @reason, @canceled_by, @evidence, @letter_digest, @letter_stale,
-  @created_ms, @updated_ms, @signed_ms, @timers, @expires_ms, @fresh_ms, @details);
+  @created_ms, @updated_ms, @signed_ms, @timers, @expires_ms, @fresh_ms, @details, @waits_for);
 
 -- name: UpdateDocument :exec
 -- The columns that no index has: each index of a column that is set is written
@@ -110,7 +147,7 @@ UPDATE documents SET round = @round, hold = @hold, address_sid = @address_sid, c
   hosted_number_orders = @hosted_number_orders, contact_title = @contact_title,
   contact_phone_number = @contact_phone_number, reason = @reason, canceled_by = @canceled_by, evidence = @evidence,
   letter_digest = @letter_digest, letter_stale = @letter_stale, updated_ms = @updated_ms, signed_ms = @signed_ms,
-  timers = @timers, expires_ms = @expires_ms, fresh_ms = @fresh_ms, details = @details WHERE sid = @sid;
+  timers = @timers, expires_ms = @expires_ms, fresh_ms = @fresh_ms, details = @details, waits_for = @waits_for WHERE sid = @sid;
 
 -- name: SetDocumentStatus :exec
 UPDATE documents SET status = @status WHERE sid = @sid;

@@ -52,7 +52,7 @@ func (s *Store) applyMarked(ctx context.Context, stream time.Time, entries []wor
 }
 
 func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
-	b := &batch{pos: s.Position(), states: s.lately}
+	b := &batch{pos: s.Position(), states: s.lately, beside: &s.beside}
 	b.pos.Stream = stream
 	s.lately = nil // whatever becomes of the batch, it changes them
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
@@ -85,7 +85,7 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 // next is the batch after b, in the same transaction.
 func (b *batch) next() *batch {
 	return &batch{
-		q: b.q, pos: b.pos, states: b.states, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
+		q: b.q, pos: b.pos, states: b.states, beside: b.beside, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
 		mailWork:  b.mailWork || slices.ContainsFunc(b.mailOrder.list, func(id workflow.MailID) bool { return b.mails[id].State == workflow.MailPending }),
 		eventWork: b.eventWork || len(b.pending) > 0,
 	}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"countersign/db/internal/sqlc"
@@ -14,7 +15,12 @@ type batch struct {
 	q          *sqlc.Queries
 	pos        Position
 	states     map[workflow.SID]*workflow.State
-	holders    map[string]workflow.Holder  // by order sid or telephone number
+	touched    []workflow.SID                  // the documents that the batch is about
+	beside     *atomic.Bool                    // the store's
+	waiting    map[workflow.SID][]workflow.SID // by an address that the batch is about: documents that may wait for it
+	holders    map[string]workflow.Holder      // by order sid or telephone number
+	orders     map[workflow.SID]workflow.HostedOrder
+	addresses  map[workflow.SID]workflow.Address
 	blocked    map[uint64]workflow.Holding // what had stood in an event's way and is not here any more
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the batches before this one
@@ -28,6 +34,7 @@ type batch struct {
 	verdicts  map[workflow.Identity]string // later results of events parked before this batch
 	documents ordered[workflow.SID]
 	stored    map[workflow.SID]workflow.Document // those of documents as the tables have them
+	ordersNew ordered[workflow.SID]              // orders and addresses that are others now
 	passed    ordered[string]                    // orders and telephone numbers that came to a document or left one
 	timed     ordered[workflow.SID]              // documents whose timers are others now
 	mails     map[workflow.MailID]workflow.Mail
@@ -58,6 +65,7 @@ const (
 	tallyMails     = "mails"
 	tallyRefusals  = "refusals"
 	tallyRegisters = "registers"
+	tallyWaiting   = "waiting"
 )
 
 type meeting struct {
@@ -182,7 +190,8 @@ func (b *batch) decide(e workflow.Entry) error {
 			b.about(sid, e)
 		}
 	default:
-		b.about(e.Document, e)
+		b.about(b.documentOf(e), e)
+		b.tellWaiting(e)
 	}
 	return nil
 }
@@ -199,7 +208,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
 	d := workflow.Decide(*s, e, workflow.Facts{
-		Settings: b.pos.Settings, Holders: b.holders, Blocked: b.blocked, Attempted: b.begun(e.Body),
+		Settings: b.pos.Settings, Orders: b.orders, Addresses: b.addresses, Holders: b.holders, Blocked: b.blocked, Attempted: b.begun(e.Body),
 	})
 	b.keepParked(before.Parked, d.State.Parked)
 	if !slices.Equal(before.Timers, d.State.Timers) {
@@ -228,6 +237,7 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 			b.dropped = append(b.dropped, subject)
 		}
 	}
+	b.keepOrders(d)
 	b.bounces = append(b.bounces, d.Bounces...)
 	for _, n := range d.Notes {
 		b.lines = append(b.lines, line{sid, e.Sequence, b.lineNo[sid], e.Time, n})
@@ -278,6 +288,7 @@ func (b *batch) keepDocument(before, after workflow.Document) {
 		b.count(tally{tallyDocuments, string(before.Status), ""}, -1)
 		b.count(tally{tallyDocuments, string(after.Status), ""}, 1)
 	}
+	b.keepWaiting(before, after)
 	had, has := workflow.HeldKeys(before), workflow.HeldKeys(after)
 	if slices.Equal(had, has) {
 		return

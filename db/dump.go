@@ -40,10 +40,12 @@ func (t dumpedTable) short() int { return 1 + strings.Count(t.columns, ",") }
 // differ between replicas of one log are omitted: the worker's name, and the
 // row order number (place), which is local to a file.
 var dumped = []dumpedTable{
-	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", "timers, notify_cc, mail_limits"},
+	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", "timers, notify_cc, mail_limits, letter_requires"},
 	{"inbox", 2, "source, event_id, sequence, entry_ns, result", "ORDER BY source, event_id", ""},
 	{"documents", 1, "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
-		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "timers, expires_ms, fresh_ms, details"},
+		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "timers, expires_ms, fresh_ms, details, waits_for"},
+	{"hosted_number_orders", 1, "sid, account_sid, listed, status, phone_number, friendly_name, unique_name, incoming_phone_number_sid, data", "ORDER BY sid", ""},
+	{"addresses", 1, "sid, account_sid, listed, customer_name, friendly_name, iso_country, emergency, data", "ORDER BY sid", ""},
 	{"holders", 1, "key, document_sid", "ORDER BY key", ""},
 	{"mails", 1, "id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, " +
 		"code, reply, done_ms, about", "ORDER BY id", ""},

@@ -120,12 +120,40 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 			return nil
 		},
 		func() error {
+			if !met {
+				return nil
+			}
+			return freeOrders(ctx, q, e, body)
+		},
+		func() error {
 			return q.PutErased(ctx, sqlc.PutErasedParams{
 				DocumentSID: sid, AccountSID: e.Account, Status: string(body.Status), Sequence: int64(e.Sequence),
 			})
 		},
 	} {
 		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freeOrders leaves nothing of an erased document in its orders, but that a
+// signed one completed them or not: the events that said so may be off the log.
+func freeOrders(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body workflow.Erased) error {
+	rows, err := q.LoadOrders(ctx, encode(body.OrderSIDs))
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		o, err := hostedOrder(r)
+		if err != nil {
+			return err
+		}
+		if o.AccountSID != e.Account {
+			continue
+		}
+		if err := q.PutOrder(ctx, orderRow(body.Free(o))); err != nil {
 			return err
 		}
 	}

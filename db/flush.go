@@ -20,6 +20,7 @@ func (b *batch) flush(ctx context.Context) error {
 		{"erased documents", b.flushErased},
 		{"inbox", b.flushInbox},
 		{"documents", b.flushDocuments},
+		{"orders and addresses", b.flushOrders},
 		{"holders of orders", b.flushHolders},
 		{"mails", b.flushMails},
 		{"reports on mails", b.flushBounces},
@@ -93,7 +94,7 @@ func (b *batch) putDocument(ctx context.Context, before, after workflow.Document
 		Round: r.Round, Hold: r.Hold, AddressSID: r.AddressSID, CCEmails: r.CCEmails, HostedNumberOrders: r.HostedNumberOrders,
 		ContactTitle: r.ContactTitle, ContactPhoneNumber: r.ContactPhoneNumber, Reason: r.Reason, CanceledBy: r.CanceledBy,
 		Evidence: r.Evidence, LetterDigest: r.LetterDigest, LetterStale: r.LetterStale, UpdatedMS: r.UpdatedMS, SignedMS: r.SignedMS,
-		Timers: r.Timers, ExpiresMS: r.ExpiresMS, FreshMS: r.FreshMS, Details: r.Details, SID: r.SID,
+		Timers: r.Timers, ExpiresMS: r.ExpiresMS, FreshMS: r.FreshMS, Details: r.Details, WaitsFor: r.WaitsFor, SID: r.SID,
 	})
 }
 
@@ -285,7 +286,7 @@ func (b *batch) flushPosition(ctx context.Context) error {
 	return b.q.PutPosition(ctx, sqlc.PutPositionParams{
 		Sequence: int64(p.Sequence), EntryNs: ns(p.Time), Source: p.Source, EventID: p.ID, StreamNs: ns(p.Stream),
 		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.ParkingLimit.Milliseconds(),
-		Timers: encodeAny(p.Timers), MailLimits: encodeAny(p.MailLimits), NotifyCC: encodeAny(p.NotifyCC),
+		Timers: encodeAny(p.Timers), MailLimits: encodeAny(p.MailLimits), NotifyCC: encodeAny(p.NotifyCC), LetterRequires: encodeAny(p.Requires),
 	})
 }
 

@@ -19,7 +19,13 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	b.mailsHad = make(map[workflow.MailID]workflow.Mail)
 	b.pendingAt, b.done = make(map[string]int), make(map[string]uint64)
 	b.stored = make(map[workflow.SID]workflow.Document)
-	sids := slices.DeleteFunc(touched(entries), func(sid workflow.SID) bool { return b.states[sid] != nil })
+	b.holders = make(map[string]workflow.Holder)
+	also, err := b.loadApart(ctx, entries)
+	if err != nil {
+		return err
+	}
+	b.touched = touched(entries, also)
+	sids := slices.DeleteFunc(slices.Clone(b.touched), func(sid workflow.SID) bool { return b.states[sid] != nil })
 	if err := b.loadKnown(ctx, entries); err != nil {
 		return err
 	}
@@ -37,12 +43,19 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	if err := b.loadAttempted(ctx, entries); err != nil {
 		return err
 	}
+	b.waiting = b.whoWaits(entries)
+	if err := b.loadOrders(ctx, entries); err != nil {
+		return err
+	}
 	return b.loadHolders(ctx, entries)
 }
 
-// touched lists the documents that the entries are about.
-func touched(entries []workflow.Entry) []workflow.SID {
+// touched lists the documents that the entries are about, and others.
+func touched(entries []workflow.Entry, others []workflow.SID) []workflow.SID {
 	set := ordered[workflow.SID]{list: []workflow.SID{}}
+	for _, sid := range others {
+		set.add(sid)
+	}
 	for _, e := range entries {
 		switch body := e.Body.(type) {
 		case workflow.Claimed:
@@ -140,23 +153,21 @@ func (b *batch) state(sid workflow.SID) *workflow.State {
 // that the entries, or events parked for their documents, could put on theirs.
 func (b *batch) loadHolders(ctx context.Context, entries []workflow.Entry) error {
 	named := ordered[string]{list: []string{}}
-	add := func(d workflow.Document, body workflow.Body) {
-		for _, key := range workflow.NamedKeys(d, body) {
+	add := func(sid workflow.SID, e workflow.Entry) {
+		for _, key := range workflow.NamedKeys(b.state(sid).Document, e, b.orders) {
 			named.add(key)
 		}
 	}
 	for _, e := range entries {
-		if e.Document != "" {
-			add(b.state(e.Document).Document, e.Body)
+		if sid := b.documentOf(e); sid != "" || e.Order != "" {
+			add(sid, e)
 		}
 	}
-	for _, sid := range touched(entries) {
-		s := b.state(sid)
-		for _, p := range s.Parked {
-			add(s.Document, p.Entry.Body)
+	for _, sid := range b.touched {
+		for _, p := range b.state(sid).Parked {
+			add(sid, p.Entry)
 		}
 	}
-	b.holders = make(map[string]workflow.Holder)
 	if len(named.list) == 0 {
 		return nil
 	}

@@ -132,3 +132,137 @@ func (s *Store) FindSID(ctx context.Context, prefix string) (workflow.SID, error
 	}
 	return "", fmt.Errorf("%w: several documents have a sid that begins with %s, such as %s; give more of it", workflow.ErrConflict, prefix, strings.Join(some, ", "))
 }
+
+// OrderQuery asks for one page of an account's orders. Filters are exact; an
+// empty one matches all.
+type OrderQuery struct {
+	Account      workflow.SID
+	Status       workflow.OrderStatus
+	PhoneNumber  string
+	FriendlyName string
+	UniqueName   string
+	IncomingSID  workflow.SID
+	SMS          *bool        // whether the number is used for text messages; nil matches all
+	After        workflow.SID // the page behind this order; empty for the first page
+	Before       workflow.SID // the page that ends in front of this order; goes before After
+	Limit        int          // maximum number of orders
+}
+
+// Orders lists orders of an account, the newest first, as Page does with
+// documents. It fails with workflow.ErrNotFound if After or Before is not an
+// order of the account.
+func (s *Store) Orders(ctx context.Context, q OrderQuery) ([]workflow.HostedOrder, error) {
+	l := list{table: "hosted_number_orders", account: q.Account, limit: q.Limit}
+	l.where("phone_number", q.PhoneNumber)
+	l.where("unique_name", q.UniqueName)
+	l.where("incoming_phone_number_sid", string(q.IncomingSID))
+	l.where("friendly_name", q.FriendlyName)
+	l.where("status", string(q.Status))
+	if q.SMS != nil {
+		l.residual("coalesce(json_extract(data, '$.capabilities.sms'), 0)", bit(*q.SMS))
+	}
+	rows, err := s.listed(ctx, l, q.After, q.Before, func(ctx context.Context, sid workflow.SID) (int64, error) {
+		return s.rq.PlaceOfOrder(ctx, sqlc.PlaceOfOrderParams{SID: sid, AccountSID: q.Account})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list orders: %w", err)
+	}
+	return each(rows, hostedOrder)
+}
+
+// AddressQuery asks for one page of an account's addresses. Filters are exact;
+// an empty one matches all.
+type AddressQuery struct {
+	Account      workflow.SID
+	CustomerName string
+	FriendlyName string
+	ISOCountry   string
+	Emergency    *bool        // nil matches all
+	After        workflow.SID // the page behind this address; empty for the first page
+	Before       workflow.SID // the page that ends in front of this address; goes before After
+	Limit        int          // maximum number of addresses
+}
+
+// Addresses lists addresses of an account, the newest first, as Page does with
+// documents. It fails with workflow.ErrNotFound if After or Before is not an
+// address of the account.
+func (s *Store) Addresses(ctx context.Context, q AddressQuery) ([]workflow.Address, error) {
+	l := list{table: "addresses", account: q.Account, limit: q.Limit}
+	l.where("customer_name", q.CustomerName)
+	l.where("friendly_name", q.FriendlyName)
+	if q.ISOCountry != "" {
+		l.residual("iso_country", q.ISOCountry)
+	}
+	if q.Emergency != nil {
+		l.residual("emergency", bit(*q.Emergency))
+	}
+	rows, err := s.listed(ctx, l, q.After, q.Before, func(ctx context.Context, sid workflow.SID) (int64, error) {
+		return s.rq.PlaceOfAddress(ctx, sqlc.PlaceOfAddressParams{SID: sid, AccountSID: q.Account})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	return each(rows, address)
+}
+
+// list is a query for one page of a table with the columns account_sid, listed,
+// place and data.
+type list struct {
+	table   string
+	account workflow.SID
+	limit   int
+	filters string
+	args    []any
+}
+
+// where filters by a column that has an index with account_sid and place, unless
+// the value is empty. The first filter is the one whose index is used.
+func (l *list) where(column, value string) {
+	switch {
+	case value == "":
+	case len(l.args) == 0:
+		l.filters, l.args = " AND "+column+" = ?", append(l.args, value)
+	default:
+		l.residual(column, value)
+	}
+}
+
+// residual filters what an index has found. The plus keeps SQLite from choosing
+// an index of the column.
+func (l *list) residual(column string, value any) {
+	l.filters, l.args = l.filters+" AND +"+column+" = ?", append(l.args, value)
+}
+
+// listed reads one page. placeOf returns the place of the row that a page is
+// behind or in front of.
+func (s *Store) listed(ctx context.Context, l list, after, before workflow.SID, placeOf func(context.Context, workflow.SID) (int64, error)) ([]string, error) {
+	place := int64(math.MaxInt64)
+	if anchor := cmp.Or(before, after); anchor != "" {
+		var err error
+		if place, err = placeOf(ctx, anchor); err != nil {
+			return nil, notFound(err, "the row", anchor)
+		}
+	}
+	side := " AND place < ? ORDER BY place DESC LIMIT ?"
+	if before != "" {
+		side = " AND place > ? ORDER BY place ASC LIMIT ?"
+	}
+	query := "SELECT data FROM " + l.table + " WHERE listed = 1 AND account_sid = ?" + l.filters + side
+	rows, err := s.read.QueryContext(ctx, query, append(append([]any{l.account}, l.args...), place, l.limit)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var page []string
+	for rows.Next() {
+		var data string
+		if err := rows.Scan(&data); err != nil {
+			return nil, err
+		}
+		page = append(page, data)
+	}
+	if before != "" {
+		slices.Reverse(page)
+	}
+	return page, rows.Err()
+}

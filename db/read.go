@@ -225,6 +225,7 @@ func each[R, T any](rows []R, f func(R) (T, error)) ([]T, error) {
 type Counts struct {
 	Position        Position
 	Documents       map[workflow.Status]int
+	Waiting         map[workflow.LetterPart]int // documents that are not sent, by what their letters lack
 	Mails           map[workflow.MailKind]map[workflow.MailState]int
 	DeadLetters     int
 	OpenDeadLetters int // dead letters that nobody has sent again or discarded
@@ -248,7 +249,7 @@ func (s *Store) Counts(ctx context.Context, now time.Time) (c Counts, err error)
 		}
 	}()
 	c = Counts{
-		Position: s.Position(), Documents: map[workflow.Status]int{}, Refused: map[workflow.Code]int{},
+		Position: s.Position(), Documents: map[workflow.Status]int{}, Refused: map[workflow.Code]int{}, Waiting: map[workflow.LetterPart]int{},
 		Mails: map[workflow.MailKind]map[workflow.MailState]int{},
 	}
 	s.mu.Lock()
@@ -280,6 +281,8 @@ func (c *Counts) add(t sqlc.Tally) {
 	switch t.What {
 	case tallyDocuments:
 		c.Documents[workflow.Status(t.Kind)] = n
+	case tallyWaiting:
+		c.Waiting[workflow.LetterPart(t.Kind)] = n
 	case tallyRegisters:
 		c.Registers = n
 	case tallyRefusals:

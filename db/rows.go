@@ -79,7 +79,7 @@ func position(p sqlc.Position) (Position, error) {
 		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Worker: p.Worker,
 		Settings: workflow.Settings{Rules: int(p.Rules), ParkingLimit: time.Duration(p.ParkingMS) * time.Millisecond},
 	}
-	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.MailLimits, &out.MailLimits), decodeAny(p.NotifyCC, &out.NotifyCC)); err != nil {
+	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.MailLimits, &out.MailLimits), decodeAny(p.NotifyCC, &out.NotifyCC), decodeAny(p.LetterRequires, &out.Requires)); err != nil {
 		return out, fmt.Errorf("settings of the rules: %w", err)
 	}
 	return out, nil
@@ -91,7 +91,7 @@ func documentRow(d workflow.Document) sqlc.AddDocumentParams {
 		Email: d.Email, CCEmails: encode(d.CCEmails), HostedNumberOrders: encode(d.Orders), ContactTitle: d.ContactTitle,
 		ContactPhoneNumber: d.ContactPhoneNumber, Reason: d.Reason, CanceledBy: d.CanceledBy, Evidence: string(d.Evidence),
 		LetterDigest: d.LetterDigest, LetterStale: d.LetterStale, CreatedMS: ms(d.DateCreated), UpdatedMS: ms(d.DateUpdated),
-		SignedMS: msOr0(d.DateSigned), Timers: encodeAny(d.Timers), ExpiresMS: msOr0(d.ExpiresAt), FreshMS: msOr0(d.FreshUntil),
+		SignedMS: msOr0(d.DateSigned), Timers: encodeAny(d.Timers), ExpiresMS: msOr0(d.ExpiresAt), FreshMS: msOr0(d.FreshUntil), WaitsFor: encodeAny(d.WaitsFor),
 	}
 	if more := detailsOf(d); more != (details{}) {
 		r.Details = encode(more)
@@ -107,10 +107,13 @@ type details struct {
 	AskedBy        workflow.Asked          `json:"asked_by,omitzero"`
 	EndedBy        workflow.Ending         `json:"ended_by,omitempty"`
 	LetterKept     bool                    `json:"letter_kept,omitempty"`
+
+	SubscriberFrom     workflow.SID `json:"subscriber_from,omitempty"`
+	ServiceAddressFrom workflow.SID `json:"service_address_from,omitempty"`
 }
 
 func detailsOf(d workflow.Document) details {
-	return details{d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy, d.EndedBy, d.LetterKept}
+	return details{d.Locale, d.Subscriber, d.ServiceAddress, d.AskedBy, d.EndedBy, d.LetterKept, d.SubscriberFrom, d.ServiceAddressFrom}
 }
 
 // msOr0 is a time that may be missing.
@@ -151,6 +154,10 @@ func document(r sqlc.Document) (workflow.Document, error) {
 		}
 		d.Locale, d.Subscriber, d.ServiceAddress = more.Locale, more.Subscriber, more.ServiceAddress
 		d.AskedBy, d.EndedBy, d.LetterKept = more.AskedBy, more.EndedBy, more.LetterKept
+		d.SubscriberFrom, d.ServiceAddressFrom = more.SubscriberFrom, more.ServiceAddressFrom
+	}
+	if err := decodeAny(r.WaitsFor, &d.WaitsFor); err != nil {
+		return d, fmt.Errorf("what %s waits for: %w", r.SID, err)
 	}
 	var err error
 	if d.CCEmails, err = stringList(r.CCEmails); err != nil {
@@ -263,6 +270,6 @@ func parked(r sqlc.Parked) (workflow.Parked, error) {
 	}
 	return workflow.Parked{Until: fromMS(r.UntilMS), Entry: workflow.Entry{
 		Sequence: uint64(r.Sequence), Time: fromNS(r.EntryNs), Subject: r.Subject, Account: r.AccountSID,
-		Document: r.DocumentSID, ID: r.EventID, Source: r.Source, Actor: r.Actor, Body: body,
+		Document: r.DocumentSID, Order: r.OrderSID, ID: r.EventID, Source: r.Source, Actor: r.Actor, Body: body,
 	}}, nil
 }

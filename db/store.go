@@ -57,6 +57,7 @@ type Store struct {
 	conn          *sql.Conn // the one of write
 	wq, rq        *sqlc.Queries
 	begin, commit *sql.Stmt                        // of a transaction on conn
+	beside        atomic.Bool                      // whether there may be orders or addresses with events of their own
 	unswept       atomic.Bool                      // see Unswept
 	applying      sync.Mutex                       // held while a batch is applied
 	lately        map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
@@ -176,16 +177,16 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if s.wq, err = sqlc.Prepare(ctx, s.conn); err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
-	if s.begin, err = s.conn.PrepareContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("prepare statements: %w", err)
+	if s.begin, err = s.conn.PrepareContext(ctx, "BEGIN IMMEDIATE"); err == nil {
+		s.commit, err = s.conn.PrepareContext(ctx, "COMMIT")
 	}
-	if s.commit, err = s.conn.PrepareContext(ctx, "COMMIT"); err != nil {
+	if err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
 	if err := s.name(ctx, worker); err != nil {
 		return fmt.Errorf("name the worker: %w", err)
 	}
-	return nil
+	return s.lookBeside(ctx)
 }
 
 // How many KiB of pages a connection keeps, beside what the system keeps of the

@@ -41,8 +41,8 @@ func FromMsg(m jetstream.Msg) (Message, error) {
 
 // Decode reads a message. It never fails: if the message cannot be read, or
 // breaks a rule of the contract, the entry has the Body workflow.Invalid.
-// Account and Document are set if the subject names them, even for such a
-// message. Every release reads the same bytes in the same way, because replicas
+// Account, Document, Order and Address are set if the subject names them, even
+// for such a message. Every release reads the same bytes in the same way, because replicas
 // of different releases follow one log.
 //
 // The identity of a message that cannot be read is the digest of its bytes: the
@@ -57,7 +57,7 @@ func Decode(m Message) workflow.Entry {
 	r, e, to := &d.r, &d.e, &d.to
 	var ok bool
 	*to, ok = parseSubject(m.Subject)
-	entry := workflow.Entry{Sequence: m.Sequence, Time: m.Time, Subject: m.Subject, Account: to.account, Document: to.document}
+	entry := workflow.Entry{Sequence: m.Sequence, Time: m.Time, Subject: m.Subject, Account: to.account, Document: to.document, Order: to.order, Address: to.address}
 	*e = r.readEnvelope(m, !ok || to.kind.Upstream())
 	if r.problem == nil {
 		r.checkEnvelope(e)

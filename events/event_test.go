@@ -41,6 +41,7 @@ func whole() []events.Event {
 		RemindAfter: new(int64(3600)), RemindEvery: new(int64(0)), RemindMost: new(1), ExpireAfter: new(int64(86400)), FreshFor: new(int64(172800)),
 	}
 	doc := workflow.Document{
+		WaitsFor: workflow.LetterParts, SubscriberFrom: ad, ServiceAddressFrom: ad,
 		SID: px, AccountSID: ac, Status: workflow.Canceled, Round: 2, Hold: true, AddressSID: ad,
 		Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner", ContactPhoneNumber: "+14155550100",
 		Locale: "es-MX", Subscriber: "Bayview Law", ServiceAddress: serviceAddress,
@@ -59,7 +60,7 @@ func whole() []events.Event {
 		return eventlog.FromPending(workflow.PendingEvent{Account: acc, Document: workflow.SID(doc), What: what, Body: b, At: at})
 	}
 	refused := workflow.Refused{Sequence: 7, EventID: "e1", Source: "/orders", Problem: workflow.Problem{Code: workflow.CodeInvalid, Message: "data.email: missing", Field: "data.email", Order: hr1, Document: px, Until: at}}
-	return []events.Event{
+	return append(besides(), []events.Event{
 		events.Created("/orders", "e1", ac, px, workflow.Created{
 			AddressSID: ad, Email: "owner@example.com", CCEmails: []string{"ops@example.com"}, ContactTitle: "Owner",
 			ContactPhoneNumber: "+14155550100", HostedNumberOrderSIDs: sids, HostedNumberOrders: refs, Hold: true, Timers: own,
@@ -88,24 +89,25 @@ func whole() []events.Event {
 		owed(px, "due.expiry.1", workflow.TimerDue{Timer: "expiry", Round: 1, DueAt: at}),
 		owed(px, "due.expiry-17.1", workflow.TimerDue{Timer: "expiry-17", Round: 1, DueAt: at}),
 		owed(px, "stale.2", workflow.LetterStale{Reason: "age", Round: 2, DateSigned: at, OrderSIDs: sids}),
+		owed(px, "incomplete.2", workflow.Incomplete{Round: 2, WaitsFor: workflow.LetterParts, Since: at}),
 		eventlog.Claimed("c1", at, workflow.Claimed{Worker: "w1", Mails: []workflow.MailID{px + ".1.signature.1"}}),
 		eventlog.Settled("s1", at, workflow.Settled{Worker: "w1", Claim: 9, Outcomes: []workflow.MailOutcome{
 			{Mail: px + ".1.signature.1", Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 try again <later>", RetryAfterMs: 1000},
 		}}),
 		eventlog.Erased(at, workflow.Erased{
-			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1},
+			DocumentSID: px, AccountSID: ac, Status: workflow.Signed, Round: 2, OrderSIDs: []workflow.SID{hr1}, Completed: []workflow.SID{hr1},
 			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
 			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1, Code: workflow.CodeNumberTaken}},
 		}),
 		eventlog.RulesActivated("r1", at, workflow.RulesActivated{
-			Version: 1, ParkingLimitSeconds: 86400, NotifyCC: []workflow.Status{workflow.Failed},
+			Version: 1, ParkingLimitSeconds: 86400, LetterRequires: workflow.LetterParts, NotifyCC: []workflow.Status{workflow.Failed},
 			Timers:     &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},
 			MailLimits: &workflow.MailLimits{Interval: 6, PerDay: 7},
 		}),
 		eventlog.Discarded(ac, px, at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		eventlog.Discarded("", "", at, workflow.Discarded{Sequence: 7, Reason: "not needed"}),
 		eventlog.Quarantined(at, workflow.Quarantined{Sequence: 7, Crashes: 2, Worker: "w1"}),
-	}
+	}...)
 }
 
 func TestEventMessage_DecodesToSameEvent(t *testing.T) {
@@ -124,6 +126,11 @@ func TestEventMessage_DecodesToSameEvent(t *testing.T) {
 			}
 			got := events.Decode(events.Message{Sequence: 3, Time: at, Subject: msg.Subject, Header: msg.Header, Data: msg.Data})
 			want := workflow.Entry{Sequence: 3, Time: at, Subject: msg.Subject, Account: e.Account, Document: e.Document, ID: e.ID, Source: e.Source, Body: e.Body}
+			if tokens := strings.Split(e.What, "."); tokens[0] == "order" {
+				want.Order = workflow.SID(tokens[1])
+			} else if tokens[0] == "address" {
+				want.Address = workflow.SID(tokens[1])
+			}
 			if want.Account == "_" {
 				want.Account = ""
 			}

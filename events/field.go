@@ -35,11 +35,15 @@ func (r *reader) address(v value) string {
 }
 
 var (
-	phonePattern  = regexp.MustCompile(PhonePattern)
-	digestPattern = regexp.MustCompile(DigestPattern)
-	localePattern = regexp.MustCompile(LocalePattern)
-	countries     = regexp.MustCompile(CountryPattern)
-	statusPattern = regexp.MustCompile(StatusPattern)
+	phonePattern   = regexp.MustCompile(PhonePattern)
+	digestPattern  = regexp.MustCompile(DigestPattern)
+	localePattern  = regexp.MustCompile(LocalePattern)
+	countries      = regexp.MustCompile(CountryPattern)
+	dialledPattern = regexp.MustCompile(DialledPattern)
+	codePattern    = regexp.MustCompile(CodePattern)
+	callPattern    = regexp.MustCompile(CallPattern)
+	urlPattern     = regexp.MustCompile(URLPattern)
+	statusPattern  = regexp.MustCompile(StatusPattern)
 )
 
 // phone reads a phone number, and returns it in E.164; "" means none.

@@ -12,7 +12,8 @@ const (
 	MaxOrders   = 1000          // orders of a document, over both lists
 	MaxTitle    = 256           // characters of contact_title
 	MaxLocale   = 35            // characters of locale, by RFC 5646, section 4.4.1
-	MaxName     = 256           // characters of subscriber and current_carrier
+	MaxName     = 256           // characters of subscriber, customer_name and current_carrier
+	MaxLabel    = 128           // characters of friendly_name and unique_name
 	MaxStreet   = 256           // characters of the street of a service address
 	MaxPlace    = 128           // characters of its city and region, each
 	MaxPostal   = 32            // characters of its postal code
@@ -21,6 +22,10 @@ const (
 	MaxSeconds  = 315360000     // seconds of a timer: ten years of 365 days
 	MaxReminds  = 100           // reminders of a round
 	MaxPerDay   = 1000          // emails of a document to its signer
+
+	MaxURL     = 2048 // characters of a URL
+	MaxDialled = 64   // characters of the extension of a number
+	MaxDelay   = 60   // seconds before a verification call
 
 	MaxCandidates = 8 // other emails that a report may be about
 )
@@ -50,6 +55,15 @@ const (
 	CountryPattern = "^[A-Z]{2}$"
 	// DigestPattern is the digest of a letter.
 	DigestPattern = "^sha256:[0-9a-f]{64}$"
+	// DialledPattern is what may be dialled after a number: digits, #, * and w,
+	// which waits half a second.
+	DialledPattern = "^[0-9#*w]*$"
+	// CodePattern is a code of verification.
+	CodePattern = "^[0-9]{4,10}$"
+	// CallPattern is the sid of a call.
+	CallPattern = "^CA[0-9a-fA-F]{32}$"
+	// URLPattern is the form of a URL that Countersign can call.
+	URLPattern = `^https?://[^\s/?#]+\S*$`
 	// StatusPattern is a status code of RFC 3463.
 	StatusPattern = `^[245]\.[0-9]{1,3}\.[0-9]{1,3}$`
 )

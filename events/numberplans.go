@@ -24,6 +24,16 @@ func (r *reader) assigned(b workflow.Body) {
 		if b.HostedNumberOrders != nil {
 			r.numbers(*b.HostedNumberOrders)
 		}
+	case workflow.OrderCreated:
+		r.number("data.phone_number", b.PhoneNumber)
+		r.number("data.contact_phone_number", b.ContactPhoneNumber)
+	case workflow.OrderUpdated:
+		if b.PhoneNumber != nil {
+			r.number("data.phone_number", *b.PhoneNumber)
+		}
+		if b.ContactPhoneNumber != nil {
+			r.number("data.contact_phone_number", *b.ContactPhoneNumber)
+		}
 	case workflow.OrderStatusChanged:
 		r.number("data.phone_number", b.PhoneNumber)
 	}

@@ -12,6 +12,12 @@ func (r *reader) register(b workflow.Register, to *topic) {
 	r.agree("data.account_sid", b.AccountSID == to.account)
 }
 
+func (r *reader) verification(b workflow.Verification, to *topic) {
+	r.agree("data.hosted_number_order_sid", b.OrderSID == to.order)
+	r.agree("data.account_sid", b.AccountSID == to.account)
+	r.agree("data.sequence", b.Sequence == to.number)
+}
+
 func (r *reader) became(b workflow.Became, to *topic) {
 	r.agree("data.sid", b.SID == to.document)
 	r.agree("data.account_sid", b.AccountSID == to.account)
@@ -44,6 +50,10 @@ func (r *reader) letterStale(b workflow.LetterStale, to *topic) {
 	r.present("data.reason", b.Reason)
 }
 
+func (r *reader) incomplete(b workflow.Incomplete, to *topic) {
+	r.agreeRound(b.Round, to)
+}
+
 func (r *reader) claimed(b workflow.Claimed, _ *topic) {
 	r.present("data.worker", b.Worker)
 	r.mails("data.mails", b.Mails)
@@ -63,6 +73,11 @@ func (r *reader) rulesActivated(b workflow.RulesActivated, _ *topic) {
 	for _, s := range b.NotifyCC {
 		if !slices.Contains(workflow.Notices, s) {
 			r.fail(workflow.CodeInvalid, "data.notify_cc", "want some of %q, got %s", workflow.Notices, quote(string(s)))
+		}
+	}
+	for _, p := range b.LetterRequires {
+		if !slices.Contains(workflow.LetterParts, p) {
+			r.fail(workflow.CodeInvalid, "data.letter_requires", "want some of %q, got %s", workflow.LetterParts, quote(string(p)))
 		}
 	}
 	var timers workflow.Timers

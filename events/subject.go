@@ -19,6 +19,7 @@ const Nobody = "_"
 // event.
 type topic struct {
 	account, document, order workflow.SID // empty if the subject names none
+	address                  workflow.SID
 	kind                     *workflow.Kind
 	writer                   workflow.Writer // who may write to the subject
 	id                       string          // of an event that is on the log once: the subject without its prefix
@@ -117,6 +118,9 @@ func (t *topic) take(want, token string) bool {
 	case "{order}":
 		t.order = workflow.SID(token)
 		return isSID(token, "HR")
+	case "{address}":
+		t.address = workflow.SID(token)
+		return isSID(token, "AD")
 	case "{status}":
 		t.status = workflow.Status(token)
 		return slices.Contains(workflow.Statuses, t.status)
@@ -164,7 +168,7 @@ func isSID(s, letters string) bool {
 func isTimer(name string) bool {
 	var n uint64
 	switch kind, number, numbered := strings.Cut(name, "-"); kind {
-	case "expiry", "freshness":
+	case "expiry", "freshness", "waiting":
 		return !numbered || parseNumber(number, &n)
 	case "reminder", "parked":
 		return parseNumber(number, &n)

@@ -32,9 +32,11 @@ type Parked struct {
 // Facts is what the rules need to know beyond the document.
 type Facts struct {
 	Settings
-	Holders   map[string]Holder  // the live document that has a key, for every key that the entry or a parked event names (NamedKeys)
-	Blocked   map[uint64]Holding // by the sequence of a refused event: why, if the document that blocked it has been erased since
-	Attempted map[MailID]bool    // which of the emails that a bounced event names a worker has begun to send
+	Orders    map[SID]HostedOrder // what the log knows of the orders that the entry or the document names
+	Addresses map[SID]Address     // what the log knows of the addresses that the entry or the document names
+	Holders   map[string]Holder   // the live document that has a key, for every key that the entry or a parked event names (NamedKeys)
+	Blocked   map[uint64]Holding  // by the sequence of a refused event: why, if the document that blocked it has been erased since
+	Attempted map[MailID]bool     // which of the emails that a bounced event names a worker has begun to send
 }
 
 // Holding says why an event was refused because of another document.
@@ -95,6 +97,8 @@ type Decision struct {
 	Pending   []PendingEvent // to be appended
 	Dropped   []PendingEvent // pending timer events that are no longer needed; only their subjects count
 	Bounces   []Bounce       // reports about emails
+	Orders    []HostedOrder  // those that are new or changed
+	Address   *Address       // the one that is new or changed, nil if none is
 	Notes     []Note         // for the document's history
 	Verdicts  []Verdict      // on the entry, and on parked events that can apply because of it
 	Unchanged bool           // nothing of the document or its mails changed
@@ -119,21 +123,23 @@ func Decide(s State, e Entry, f Facts) Decision {
 	} else {
 		d.take(e)
 		d.unpark()
+		d.mirror(s.Document)
 	}
 	return d.decision()
 }
 
 // decider collects one decision.
 type decider struct {
-	state   *State // out's
-	facts   Facts
-	cause   Entry
-	now     time.Time
-	same    bool // the document is already as the event asks
-	holder  SID  // the document that blocks the event
-	out     Decision
-	touched []MailID
-	changed bool
+	state    *State // out's
+	facts    Facts
+	cause    Entry
+	now      time.Time
+	same     bool // the document is already as the event asks
+	holder   SID  // the document that blocks the event
+	out      Decision
+	touched  []MailID
+	ordersAt map[SID]int // where an order is in out.Orders
+	changed  bool
 }
 
 func (d *decider) decision() Decision {
@@ -170,7 +176,7 @@ func (d *decider) take(e Entry) {
 		p = problem(CodeAccount, "subject", "document %s is not account %s's", e.Document, e.Account)
 	case otherRound(*doc, e.Body):
 		p = problem(CodeRound, "data.round", "document %s is in round %d", doc.SID, doc.Round)
-	case waits(d.facts.Rules, doc.Status, e.Body):
+	case !e.apart() && waits(d.facts.Rules, doc.Status, e.Body):
 		if p = d.park(e); p == nil {
 			result = ResultParked
 		}
@@ -184,6 +190,9 @@ func (d *decider) take(e Entry) {
 		result = ResultUnchanged
 	case result == ResultApplied:
 		d.changed = true
+	}
+	if p == nil && result != ResultParked {
+		d.proceed()
 	}
 	if doc.Status != status || doc.Round != round {
 		d.owe(fmt.Sprintf("became.%s.%d", doc.Status, doc.Round), Became{*doc}, d.now)
@@ -255,7 +264,9 @@ func (d *decider) refuse(e Entry, p *Problem) Result {
 		r.EventID, r.Source, foreign = b.EventID, b.Origin, b.Foreign
 	}
 	account, document := e.Account, e.Document
-	if account == "" || document == "" {
+	if e.apart() {
+		document = "_"
+	} else if account == "" || document == "" {
 		account, document = "_", "_"
 	}
 	d.out.Pending = append(d.out.Pending, PendingEvent{
@@ -289,4 +300,38 @@ func (d *decider) pending(what string, b Body, due time.Time) PendingEvent {
 
 func (d *decider) note(what, detail string) {
 	d.out.Notes = append(d.out.Notes, Note{What: sentence(what), Detail: sentence(detail)})
+}
+
+// MayErase decides whether a document may be erased. It returns nil if nothing
+// more can happen to the document: it is canceled, failed, or signed with all
+// its orders completed or failed; each of its mails has an outcome; and each
+// event that it caused and that was due at the time now is on the log. pending
+// are the events that are not on the log yet; timers that are due after now do
+// not prevent the erasure.
+//
+// Otherwise it returns a Problem with the code CodeStatus that says what is
+// still pending.
+func MayErase(d Document, mails []Mail, pending []PendingEvent, now time.Time) *Problem {
+	left := func(format string, args ...any) *Problem {
+		return problem(CodeStatus, "", "document "+string(d.SID)+" is not finished: "+format, args...)
+	}
+	if !d.Status.Ended() {
+		return left("it is %s", d.Status)
+	}
+	for _, o := range d.Orders {
+		if d.Status == Signed && o.Status != OrderCompleted && o.Status != OrderFailed {
+			return left("order %s is %s", o.SID, o.Status)
+		}
+	}
+	for _, m := range mails {
+		if !m.State.Done() {
+			return left("email %s is %s", m.ID, m.State)
+		}
+	}
+	for _, e := range pending {
+		if !e.Due.After(now) {
+			return left("the event %s is pending", e.What)
+		}
+	}
+	return nil
 }

@@ -83,6 +83,9 @@ type Order struct {
 	FailureReason string      `json:"failure_reason,omitempty"` // in the order service's words
 
 	CurrentCarrier string `json:"current_carrier,omitempty"` // the carrier of the number's voice calls; empty until an event names it
+
+	NumberFromOrder  bool `json:"number_from_order,omitempty"`  // the number is the one of the order's own events; the document names none
+	CarrierFromOrder bool `json:"carrier_from_order,omitempty"` // the same of the carrier
 }
 
 // ServiceAddress is a postal address at which telephone service is provided.
@@ -114,6 +117,7 @@ type Document struct {
 	Status             Status          `json:"status"`                         // its status
 	Round              int             `json:"round"`                          // starts at 1; each recall, and each edit while the signature email is pending, begins the next
 	Hold               bool            `json:"hold"`                           // opened, and not sent until a status event asks for signing
+	WaitsFor           []LetterPart    `json:"waits_for,omitempty"`            // opened, and not sent until these are known: number, subscriber, address, title, phone
 	AddressSID         SID             `json:"address_sid"`                    // where the numbers are used
 	Email              string          `json:"email"`                          // the signer
 	CCEmails           []string        `json:"cc_emails"`                      // who is told when it is sent and signed
@@ -122,6 +126,8 @@ type Document struct {
 	Locale             string          `json:"locale,omitempty"`               // language of page, letter and mails, a BCP 47 tag; empty for the reader's choice
 	Subscriber         string          `json:"subscriber,omitempty"`           // the customer of the carrier, whose numbers they are
 	ServiceAddress     ServiceAddress  `json:"service_address,omitzero"`       // the subscriber's, where the numbers' service is
+	SubscriberFrom     SID             `json:"subscriber_from,omitempty"`      // the address whose customer is the subscriber; left out if the document names one itself
+	ServiceAddressFrom SID             `json:"service_address_from,omitempty"` // the address that is the service address; left out if the document has one itself
 	Orders             []Order         `json:"hosted_number_orders"`           // the orders that it authorizes
 	Reason             string          `json:"reason,omitempty"`               // why it was canceled or failed
 	CanceledBy         string          `json:"canceled_by,omitempty"`          // "signer" or "account"
@@ -172,6 +178,7 @@ func recipients(addresses ...string) []string {
 // What fields point to is never changed, only replaced, so pointers tell.
 func (d Document) Same(o Document) bool {
 	return d.equal(o) && d.SID == o.SID && d.AccountSID == o.AccountSID && d.Status == o.Status && d.Round == o.Round && d.Hold == o.Hold &&
+		slices.Equal(d.WaitsFor, o.WaitsFor) && d.SubscriberFrom == o.SubscriberFrom && d.ServiceAddressFrom == o.ServiceAddressFrom &&
 		d.Reason == o.Reason && d.CanceledBy == o.CanceledBy && d.EndedBy == o.EndedBy && d.AskedBy == o.AskedBy &&
 		bytes.Equal(d.Evidence, o.Evidence) && d.LetterDigest == o.LetterDigest && d.LetterKept == o.LetterKept &&
 		d.LetterStale == o.LetterStale && d.Timers == o.Timers && d.ExpiresAt == o.ExpiresAt &&

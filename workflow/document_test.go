@@ -18,6 +18,8 @@ func TestDocumentSame_NoticesEachField(t *testing.T) {
 			*f = []string{"x"}
 		case *[]workflow.Order:
 			*f = []workflow.Order{{Status: workflow.OrderReceived}}
+		case *[]workflow.LetterPart:
+			*f = []workflow.LetterPart{workflow.PartNumber}
 		case *json.RawMessage:
 			*f = json.RawMessage("{}")
 		case *workflow.ServiceAddress:

@@ -12,6 +12,8 @@ type Entry struct {
 	Subject  string
 	Account  SID    // from the subject; empty if it names none
 	Document SID    // from the subject; empty if it names none
+	Order    SID    // from the subject; empty if it names none
+	Address  SID    // from the subject; empty if it names none
 	ID       string // together with Source and Account the event's identity
 	Source   string
 	Actor    string // sid of the account or API key that the REST API was called with; empty for other writers
@@ -176,11 +178,12 @@ type Settled struct {
 // RulesActivated switches every replica to a version of the rules at the same
 // sequence, and carries the settings that the rules decide by.
 type RulesActivated struct {
-	Version             int         `json:"version"`               // of the rules, starting at 1
-	ParkingLimitSeconds int64       `json:"parking_limit_seconds"` // how long a parked event may wait
-	Timers              *Timers     `json:"timers,omitempty"`      // for documents without their own; left out: no timers
-	MailLimits          *MailLimits `json:"mail_limits,omitempty"` // how often a document may ask its signer by email; left out: no limits
-	NotifyCC            []Status    `json:"notify_cc,omitempty"`   // statuses about which cc is told, besides signing and signed: canceled, failed
+	Version             int          `json:"version"`                   // of the rules, starting at 1
+	ParkingLimitSeconds int64        `json:"parking_limit_seconds"`     // how long a parked event may wait
+	Timers              *Timers      `json:"timers,omitempty"`          // for documents without their own; left out: no timers
+	MailLimits          *MailLimits  `json:"mail_limits,omitempty"`     // how often a document may ask its signer by email; left out: no limits
+	LetterRequires      []LetterPart `json:"letter_requires,omitempty"` // what a letter must name before it is sent; left out: nothing
+	NotifyCC            []Status     `json:"notify_cc,omitempty"`       // statuses about which cc is told, besides signing and signed: canceled, failed
 }
 
 // LetterStale announces that a signed letter is too old for orders that are not
@@ -200,6 +203,7 @@ type Erased struct {
 	Status      Status        `json:"status"`                             // its last status: signed, canceled or failed
 	Round       int           `json:"round"`                              // its last round
 	OrderSIDs   []SID         `json:"hosted_number_order_sids,omitempty"` // the orders that it authorized; a signed one keeps them
+	Completed   []SID         `json:"completed_order_sids,omitempty"`     // those of a signed document's orders that were completed; the others failed
 	Entries     []ErasedEntry `json:"entries"`                            // the entries that are removed from the log
 	Blocked     []Blocked     `json:"blocked,omitempty"`                  // events of other documents that were refused because of it
 }

@@ -15,8 +15,8 @@ type Kind struct {
 
 	// Subjects are the subjects of the kind, without SubjectPrefix and without
 	// the door of a Writer; the usual one first. A word in braces is a
-	// placeholder for one token: account, document, order, status, timer, round
-	// or sequence.
+	// placeholder for one token: account, document, order, address, status,
+	// timer, round or sequence.
 	Subjects []string
 	Writers  []Writer // who may write it
 	Once     bool     // it is on the log at most once: its id is its subject without SubjectPrefix
@@ -31,10 +31,7 @@ type Kind struct {
 // An event that they may write asks for something, and can be refused.
 func (k *Kind) Upstream() bool { return slices.Contains(k.Writers, WriterUpstream) }
 
-var (
-	countersign = []Writer{WriterCountersign}
-	upstream    = []Writer{WriterUpstream}
-)
+var countersign = []Writer{WriterCountersign}
 
 // kinds is the table. docs/schemas and docs/asyncapi.yaml follow its order.
 var kinds = []*Kind{
@@ -51,8 +48,40 @@ var kinds = []*Kind{
 		Writers: []Writer{WriterUpstream, WriterPage, WriterAPI, WriterOperator},
 	}),
 	row((*decider).orderStatus, Kind{
-		Subjects: []string{"{account}.{document}.order.{order}.status"}, Waits: true,
-		Writers: upstream,
+		Subjects: []string{"{account}.{document}.order.{order}.status", "{account}._.order.{order}.status"}, Waits: true,
+		Writers: []Writer{WriterUpstream, WriterAPI},
+	}),
+	row((*decider).createOrder, Kind{
+		Subjects: []string{"{account}._.order.{order}.created"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row((*decider).updateOrder, Kind{
+		Subjects: []string{"{account}._.order.{order}.updated"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row((*decider).deleteOrder, Kind{
+		Subjects: []string{"{account}._.order.{order}.deleted"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row((*decider).verify, Kind{
+		Subjects: []string{"{account}._.order.{order}.verify"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row((*decider).verified, Kind{
+		Subjects: []string{"{account}._.order.{order}.verified"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row(first((*decider).createAddress), Kind{
+		Subjects: []string{"{account}._.address.{address}.created"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row(first((*decider).updateAddress), Kind{
+		Subjects: []string{"{account}._.address.{address}.updated"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
+	}),
+	row(first((*decider).deleteAddress), Kind{
+		Subjects: []string{"{account}._.address.{address}.deleted"},
+		Writers:  []Writer{WriterUpstream, WriterAPI},
 	}),
 	row((*decider).resend, Kind{
 		Subjects: []string{"{account}.{document}.resend"},
@@ -67,12 +96,16 @@ var kinds = []*Kind{
 		Subjects: []string{"{account}.{document}.order.{order}.register"},
 		Writers:  countersign, Once: true, Owed: true,
 	}),
+	row[Verification](nil, Kind{
+		Subjects: []string{"{account}._.order.{order}.verification.{sequence}"},
+		Writers:  countersign, Once: true, Owed: true,
+	}),
 	row[Became](nil, Kind{
 		Subjects: []string{"{account}.{document}.became.{status}.{round}"},
 		Writers:  countersign, Once: true, Owed: true,
 	}),
-	row[Refused](nil, Kind{ // the subject of the refused event may lack an account or a document
-		Subjects: []string{"{account}.{document}.refused.{sequence}", "_._.refused.{sequence}"},
+	row[Refused](nil, Kind{ // the subject of the refused event may lack a document, or an account as well
+		Subjects: []string{"{account}.{document}.refused.{sequence}", "{account}._.refused.{sequence}", "_._.refused.{sequence}"},
 		Writers:  countersign, Once: true, Owed: true,
 	}),
 	row[Erased](nil, Kind{
@@ -89,6 +122,10 @@ var kinds = []*Kind{
 	}),
 	row[LetterStale](nil, Kind{
 		Subjects: []string{"{account}.{document}.stale.{round}"},
+		Writers:  countersign, Once: true, Owed: true,
+	}),
+	row[Incomplete](nil, Kind{
+		Subjects: []string{"{account}.{document}.incomplete.{round}"},
 		Writers:  countersign, Once: true, Owed: true,
 	}),
 	row(always((*decider).claim), Kind{
@@ -129,6 +166,18 @@ func always[B Body](apply func(*decider, Entry, B)) func(*decider, Entry, B) *Pr
 	return func(d *decider, e Entry, b B) *Problem {
 		apply(d, e, b)
 		return nil
+	}
+}
+
+// first makes a rule about an address out of one that is applied before any
+// document is told: for a document there is nothing to do but to look whether it
+// waits for the address.
+func first[B Body](rule func(*decider, Entry, B) *Problem) func(*decider, Entry, B) *Problem {
+	return func(d *decider, e Entry, b B) *Problem {
+		if d.same = d.state.Document.SID != ""; d.same {
+			return nil
+		}
+		return rule(d, e, b)
 	}
 }
 

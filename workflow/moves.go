@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // create opens a document that does not exist yet.
@@ -17,11 +18,12 @@ func (d *decider) create(e Entry, b Created) *Problem {
 		AddressSID: b.AddressSID, Email: b.Email, CCEmails: b.CCEmails,
 		ContactTitle: b.ContactTitle, ContactPhoneNumber: b.ContactPhoneNumber,
 		Locale: b.Locale, Subscriber: b.Subscriber, ServiceAddress: b.ServiceAddress,
-		Orders: list(nil, b.Orders()), Timers: b.Timers.orNil(), DateCreated: d.now, DateUpdated: d.now,
+		Orders: d.list(nil, b.Orders()), Timers: b.Timers.orNil(), DateCreated: d.now, DateUpdated: d.now,
 	}
 	if next.CCEmails == nil {
 		next.CCEmails = []string{}
 	}
+	next = d.filled(next)
 	if p := d.taken(e, next); p != nil {
 		return p
 	}
@@ -42,6 +44,7 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	}
 	next := *doc
 	set(&next.AddressSID, b.AddressSID)
+	next.forgetAddress(b)
 	set(&next.Email, b.Email)
 	set(&next.CCEmails, b.CCEmails)
 	set(&next.ContactTitle, b.ContactTitle)
@@ -50,7 +53,11 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	set(&next.Subscriber, b.Subscriber)
 	set(&next.ServiceAddress, b.ServiceAddress)
 	if refs, listed := b.Orders(); listed {
-		next.Orders = list(doc.Orders, refs)
+		next.Orders = d.list(doc.Orders, refs)
+	}
+	content := !next.equal(*doc)
+	if content {
+		next = d.filled(next)
 	}
 	if p := d.taken(e, next); p != nil {
 		return p
@@ -58,12 +65,12 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	if b.Timers != nil {
 		next.Timers = b.Timers.orNil()
 	}
-	content := !next.equal(*doc)
 	if !content && next.Timers.same(doc.Timers) {
 		d.same = true
 		return nil
 	}
-	if content && !doc.Hold {
+	out := doc.out()
+	if content && out {
 		if p := d.tooMany(true); p != nil {
 			return p
 		}
@@ -71,7 +78,7 @@ func (d *decider) update(e Entry, b Updated) *Problem {
 	d.note(b.Type(), e.by())
 	next.DateUpdated = d.now
 	*doc = next
-	if content && !doc.Hold {
+	if content && out {
 		d.withdraw()
 		doc.Round++
 		d.send()
@@ -138,17 +145,33 @@ func (d *decider) reopen() {
 	doc := &d.state.Document
 	d.withdraw()
 	d.freeze()
-	d.stop(TimerReminder, TimerExpiry)
-	doc.Status, doc.Hold, doc.DateUpdated, doc.ExpiresAt = Opened, true, d.now, nil
+	d.stop(TimerReminder, TimerExpiry, TimerWaiting)
+	doc.Status, doc.Hold, doc.WaitsFor, doc.DateUpdated, doc.ExpiresAt = Opened, true, nil, d.now, nil
 	doc.Round++
-	doc.setOrders(OrderReceived, OrderPendingLOA)
+	d.returnOrders()
 }
 
-// send makes the signature email of the round pending.
+// send makes the signature email of the round pending, unless the letter lacks
+// something that it must name: then the document waits for it.
 func (d *decider) send() {
 	doc := &d.state.Document
+	*doc = d.filled(*doc)
 	doc.Hold, doc.DateUpdated = false, d.now
-	d.mail(MailSignature, 0, doc.Email)
+	if doc.WaitsFor = d.missing(*doc); doc.waiting() {
+		d.note("waiting", doc.lacks())
+		d.start(Timer{Kind: TimerWaiting, Due: d.now.Add(d.facts.ParkingLimit)})
+		return
+	}
+	d.askAt(d.nextAsk(true))
+}
+
+// askAt makes the signature email of the round pending, due at the time if it is
+// not zero.
+func (d *decider) askAt(at time.Time) {
+	d.mail(MailSignature, 0, d.state.Document.Email)
+	if m := &d.state.Mails[len(d.state.Mails)-1]; at.After(m.Due) {
+		m.Due = at
+	}
 }
 
 // sent moves the document to signing, once the mail server has accepted the
@@ -191,9 +214,10 @@ func (d *decider) end(e Entry, b StatusChanged) {
 	}
 	d.note(string(b.Status), detail)
 	d.withdraw()
-	d.stop(TimerReminder, TimerExpiry)
+	d.stop(TimerReminder, TimerExpiry, TimerWaiting)
+	doc.WaitsFor = nil
 	if b.Status != Signed {
-		doc.setOrders(OrderReceived, OrderPendingLOA)
+		d.returnOrders()
 		if slices.Contains(d.facts.NotifyCC, b.Status) {
 			d.tellCC(MailKind(b.Status))
 		}

@@ -48,29 +48,43 @@ func union(sids []SID, refs []OrderRef) []OrderRef {
 }
 
 // NamedKeys lists the keys (order sids and telephone numbers) that an event
-// could put on its document d: Facts must have their holders for Decide.
-func NamedKeys(d Document, b Body) (keys []string) {
+// could put on its document d, or on the document that lists its order: Facts
+// must have their holders for Decide. orders is what the log knows of the orders
+// that the event names.
+func NamedKeys(d Document, e Entry, orders map[SID]HostedOrder) (keys []string) {
+	number := func(n string) {
+		if n != "" {
+			keys = append(keys, n)
+		}
+	}
 	add := func(refs []OrderRef) {
 		for _, ref := range refs {
 			keys = append(keys, string(ref.SID))
-			if ref.PhoneNumber != "" {
-				keys = append(keys, ref.PhoneNumber)
-			}
+			number(ref.PhoneNumber)
+			number(orders[ref.SID].PhoneNumber)
 		}
 	}
-	switch b := b.(type) {
+	if e.apart() && e.Order != "" {
+		keys = append(keys, string(e.Order))
+		number(orders[e.Order].PhoneNumber)
+	}
+	switch b := e.Body.(type) {
+	case OrderCreated:
+		number(b.PhoneNumber)
+	case OrderUpdated:
+		if b.PhoneNumber != nil {
+			number(*b.PhoneNumber)
+		}
 	case Created:
 		add(b.Orders())
 	case Updated:
 		refs, _ := b.Orders()
 		add(refs)
 	case OrderStatusChanged:
-		if b.PhoneNumber != "" {
-			keys = append(keys, b.PhoneNumber)
-		}
+		number(b.PhoneNumber)
 		// An order that failed takes its number again.
-		if i := d.order(b.Order); i >= 0 && d.Orders[i].PhoneNumber != "" {
-			keys = append(keys, d.Orders[i].PhoneNumber)
+		if i := d.order(b.Order); i >= 0 {
+			number(d.Orders[i].PhoneNumber)
 		}
 	}
 	return keys
@@ -161,7 +175,7 @@ func (d *decider) refuseFor(p *Problem, order SID, next Document, h Holder) *Pro
 
 // list makes the orders of a document from references. An order that was on it
 // before keeps its status and, if none is given, its number and carrier.
-func list(before []Order, refs []OrderRef) []Order {
+func (d *decider) list(before []Order, refs []OrderRef) []Order {
 	old := make(map[SID]Order, len(before))
 	for _, o := range before {
 		old[o.SID] = o
@@ -170,13 +184,13 @@ func list(before []Order, refs []OrderRef) []Order {
 	for i, ref := range refs {
 		o, ok := old[ref.SID]
 		if !ok {
-			o = Order{SID: ref.SID, Status: OrderReceived}
+			o = Order{SID: ref.SID, Status: d.ownStatus(ref.SID)}
 		}
 		if ref.PhoneNumber != "" {
-			o.PhoneNumber = ref.PhoneNumber
+			o.PhoneNumber, o.NumberFromOrder = ref.PhoneNumber, false
 		}
 		if ref.CurrentCarrier != "" {
-			o.CurrentCarrier = ref.CurrentCarrier
+			o.CurrentCarrier, o.CarrierFromOrder = ref.CurrentCarrier, false
 		}
 		out[i] = o
 	}
@@ -185,6 +199,9 @@ func list(before []Order, refs []OrderRef) []Order {
 
 // orderStatus applies the order service's report.
 func (d *decider) orderStatus(e Entry, b OrderStatusChanged) *Problem {
+	if e.apart() {
+		return d.reportOrder(e, b)
+	}
 	doc := &d.state.Document
 	i := doc.order(b.Order)
 	switch {
@@ -196,27 +213,35 @@ func (d *decider) orderStatus(e Entry, b OrderStatusChanged) *Problem {
 	o := doc.Orders[i]
 	o.Status, o.FailureReason = b.Status, b.FailureReason
 	if b.PhoneNumber != "" {
-		o.PhoneNumber = b.PhoneNumber
+		o.PhoneNumber, o.NumberFromOrder = b.PhoneNumber, false
 	}
+	changed, p := d.report(e, i, o, b)
+	d.same = !changed
+	return p
+}
+
+// report puts what is reported of an order on the document that lists it at i,
+// and says whether that changes the document.
+func (d *decider) report(e Entry, i int, o Order, b OrderStatusChanged) (changed bool, _ *Problem) {
+	doc := &d.state.Document
 	next := *doc
 	next.Orders = slices.Clone(doc.Orders)
 	next.Orders[i] = o
 	if p := d.taken(e, next); p != nil {
-		return p
+		return false, p
 	}
 	tooOld := b.LetterTooOld && doc.Status == Signed && !doc.LetterStale
 	if o == doc.Orders[i] && !tooOld {
-		d.same = true
-		return nil
+		return false, nil
 	}
-	doc.Orders, doc.DateUpdated = next.Orders, d.now
-	d.note(b.Type(), fmt.Sprintf("%s is %s", b.Order, b.Status))
+	d.note(b.Type(), fmt.Sprintf("%s is %s", o.SID, o.Status))
+	d.relist(i, o)
 	if tooOld {
 		d.stale(StaleByReport)
 	} else if doc.Status == Signed {
 		d.watchFreshness(d.cause.Sequence)
 	}
-	return nil
+	return true, nil
 }
 
 // registered notes that the register event of an order is on the log.
@@ -227,7 +252,7 @@ func (d *decider) registered(_ Entry, b Register) {
 		d.same = true
 		return
 	}
-	if s := doc.Orders[i].Status; s == OrderPendingLOA || s == OrderReceived {
+	if doc.Orders[i].Status.before(OrderCarrierProcessing) {
 		orders := append([]Order(nil), doc.Orders...)
 		orders[i].Status = OrderCarrierProcessing
 		doc.Orders, doc.DateUpdated = orders, d.now

@@ -20,31 +20,34 @@ type Code string
 
 // The codes of refusals and dead letters.
 const (
-	CodeUnreadable     Code = "unreadable"      // dead letter: not an event
-	CodeUnknownType    Code = "unknown_type"    // dead letter: an event of a type that the contract does not have
-	CodeUnknownVersion Code = "unknown_version" // dead letter: an event of an unknown schema version
-	CodeInvalid        Code = "invalid"         // dead letter: a field has an invalid value
-	CodeTooLarge       Code = "too_large"       // dead letter: more bytes or items than allowed
-	CodeParkedTooLong  Code = "parked_too_long" // dead letter: the event that it builds on did not come in time
-	CodeParkedTooMany  Code = "parked_too_many" // dead letter: too many events of the account are parked for the document
-	CodeCrashed        Code = "crashed"         // dead letter: it crashed the program twice
-	CodeExists         Code = "already_exists"  // the document was created before
-	CodeImmutable      Code = "immutable"       // the document is not opened
-	CodeStatus         Code = "status_conflict" // the document cannot move to this status now
-	CodeRound          Code = "round_conflict"  // the document is in another round
-	CodeOrderTaken     Code = "order_taken"     // the order is on another live document
-	CodeNumberTaken    Code = "number_taken"    // the order's telephone number is on another live document
-	CodeOrderUnknown   Code = "order_unknown"   // the order is not on this document
-	CodeMailUnknown    Code = "mail_unknown"    // no such mail has been sent about the document
-	CodeTooManyEmails  Code = "too_many_emails" // too many emails have recently asked the signer for the signature
-	CodeAccount        Code = "wrong_account"   // the document is another account's
-	CodeErased         Code = "erased"          // the document was erased, and cannot be created again
+	CodeUnreadable     Code = "unreadable"           // dead letter: not an event
+	CodeUnknownType    Code = "unknown_type"         // dead letter: an event of a type that the contract does not have
+	CodeUnknownVersion Code = "unknown_version"      // dead letter: an event of an unknown schema version
+	CodeInvalid        Code = "invalid"              // dead letter: a field has an invalid value
+	CodeTooLarge       Code = "too_large"            // dead letter: more bytes or items than allowed
+	CodeParkedTooLong  Code = "parked_too_long"      // dead letter: the event that it builds on did not come in time
+	CodeParkedTooMany  Code = "parked_too_many"      // dead letter: too many events of the account are parked for the document
+	CodeCrashed        Code = "crashed"              // dead letter: it crashed the program twice
+	CodeExists         Code = "already_exists"       // the document was created before
+	CodeImmutable      Code = "immutable"            // the document is not opened
+	CodeStatus         Code = "status_conflict"      // the document cannot move to this status now
+	CodeRound          Code = "round_conflict"       // the document is in another round
+	CodeOrderTaken     Code = "order_taken"          // the order is on another live document
+	CodeNumberTaken    Code = "number_taken"         // the order's telephone number is on another live document
+	CodeOrderUnknown   Code = "order_unknown"        // the order is not on this document, or not created
+	CodeAddressUnknown Code = "address_unknown"      // the address is not created
+	CodeDeleted        Code = "deleted"              // the order or the address was deleted, and cannot be created again
+	CodeVerification   Code = "verification_used_up" // the verification of the order has been tried too often
+	CodeMailUnknown    Code = "mail_unknown"         // no such mail has been sent about the document
+	CodeTooManyEmails  Code = "too_many_emails"      // too many emails have recently asked the signer for the signature
+	CodeAccount        Code = "wrong_account"        // the document is another account's
+	CodeErased         Code = "erased"               // the document was erased, and cannot be created again
 )
 
 // Codes are all codes, those of dead letters first.
 var Codes = []Code{
 	CodeUnreadable, CodeUnknownType, CodeUnknownVersion, CodeInvalid, CodeTooLarge, CodeParkedTooLong, CodeParkedTooMany, CodeCrashed,
-	CodeExists, CodeImmutable, CodeStatus, CodeRound, CodeOrderTaken, CodeNumberTaken, CodeOrderUnknown, CodeMailUnknown, CodeTooManyEmails, CodeAccount, CodeErased,
+	CodeExists, CodeImmutable, CodeStatus, CodeRound, CodeOrderTaken, CodeNumberTaken, CodeOrderUnknown, CodeAddressUnknown, CodeDeleted, CodeVerification, CodeMailUnknown, CodeTooManyEmails, CodeAccount, CodeErased,
 }
 
 // Dead reports whether an event with this code is a dead letter; one with any

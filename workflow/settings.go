@@ -60,6 +60,7 @@ type Settings struct {
 	Timers       Timers        // for documents without their own
 	MailLimits   MailLimits    // how often a document may ask its signer
 	NotifyCC     []Status      // those of Notices about which cc is told
+	Requires     []LetterPart  // what a letter must name before it is sent
 }
 
 // Activate returns the settings after b. It fails with ErrUnavailable if b
@@ -72,7 +73,7 @@ func (s Settings) Activate(b RulesActivated) (Settings, error) {
 	}
 	next := Settings{
 		Rules:        max(s.Rules, b.Version), // a worker that has not read about a newer version does not undo it
-		ParkingLimit: Seconds(b.ParkingLimitSeconds), NotifyCC: b.NotifyCC,
+		ParkingLimit: Seconds(b.ParkingLimitSeconds), NotifyCC: b.NotifyCC, Requires: b.LetterRequires,
 	}
 	if b.Timers != nil {
 		next.Timers = *b.Timers
@@ -85,7 +86,7 @@ func (s Settings) Activate(b RulesActivated) (Settings, error) {
 
 // InForce returns the event that activates the settings.
 func (s Settings) InForce() RulesActivated {
-	b := RulesActivated{Version: s.Rules, ParkingLimitSeconds: int64(s.ParkingLimit / time.Second), NotifyCC: s.NotifyCC}
+	b := RulesActivated{Version: s.Rules, ParkingLimitSeconds: int64(s.ParkingLimit / time.Second), NotifyCC: s.NotifyCC, LetterRequires: s.Requires}
 	if s.Timers != (Timers{}) {
 		b.Timers = &s.Timers
 	}

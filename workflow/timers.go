@@ -16,10 +16,11 @@ const (
 	TimerReminder  TimerKind = "reminder"  // the signer must be reminded
 	TimerExpiry    TimerKind = "expiry"    // the letter expires unsigned
 	TimerFreshness TimerKind = "freshness" // the signed letter gets too old
+	TimerWaiting   TimerKind = "waiting"   // the letter has lacked something for long
 )
 
 // TimerKinds lists every kind.
-var TimerKinds = []TimerKind{TimerReminder, TimerExpiry, TimerFreshness}
+var TimerKinds = []TimerKind{TimerReminder, TimerExpiry, TimerFreshness, TimerWaiting}
 
 // ReasonExpired is the reason of a document that failed because nobody signed
 // it in time.
@@ -165,6 +166,8 @@ func (d *decider) cameDue(t Timer) {
 	case t.Kind == TimerFreshness && doc.Status == Signed && !doc.LetterStale && !doc.through():
 		d.note(TypeTimerDue, "the letter is too old for orders that are not through")
 		d.stale(StaleByAge)
+	case t.Kind == TimerWaiting && doc.waiting():
+		d.incomplete()
 	default:
 		d.same = true
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/events"
 	"countersign/internal/test/certtest"
 	"countersign/internal/test/eventstest"
 	"countersign/internal/test/logtest"
@@ -145,6 +146,11 @@ func TestServe_APICreatesListsAndRecallsADocument(t *testing.T) {
 	w.says("read to its end")
 	u := user(t, x.env(dir), testAccount)
 	u.base = "http://" + w.address("public")
+	lacking := u.call(t, "POST", previewPath, newForm(2), 201)
+	if lacking.body.Status != "opened" { // at once: nothing is on its way
+		t.Errorf("created without a number: %s", lacking.raw)
+	}
+	x.say(events.OrderCreated("/orders", "o1", testAccount, testHR(1), workflow.OrderCreated{OrderContent: workflow.OrderContent{PhoneNumber: "+14152000001"}}))
 	created := u.call(t, "POST", previewPath, newForm(1), 201)
 	if created.body.Status != "signing" {
 		t.Errorf("created: %s", created.raw)

@@ -59,7 +59,7 @@ func event(id, typ, data string) string {
 	return fmt.Sprintf(`{"specversion":"1.0","id":"%s","source":"/orders","type":"authorization_document.%s","data":%s}`, id, typ, data)
 }
 
-const content = `{"address_sid":"AD00000000000000000000000000000001","email":"%s","hosted_number_order_sids":["HR%032x"]}`
+const content = `{"address_sid":"AD00000000000000000000000000000001","email":"%s","hosted_number_orders":[{"sid":"HR%032x","phone_number":"+1415200%04[2]d"}]}`
 
 func on(n int, what string) string { return string(testAccount) + "." + string(testPX(n)) + "." + what }
 

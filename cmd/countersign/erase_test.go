@@ -70,7 +70,7 @@ func (x *town) lives(dir string, middle func()) {
 	named := func(n, order int) events.Event {
 		return events.Created("/test", fmt.Sprint("created-", n), testAccount, testPX(n), workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("private-%d@example.com", n),
-			CCEmails: []string{fmt.Sprintf("cc-%d@example.com", n)}, ContactTitle: "Owner", HostedNumberOrderSIDs: []workflow.SID{testHR(order)},
+			CCEmails: []string{fmt.Sprintf("cc-%d@example.com", n)}, ContactTitle: "Owner", HostedNumberOrders: numbered(testHR(order)),
 			Subscriber: fmt.Sprintf("private-%d@example.com Inc.", n), ServiceAddress: workflow.ServiceAddress{Street: fmt.Sprintf("1 private-%d@example.com Street", n)},
 		})
 	}
@@ -260,7 +260,7 @@ func (x *town) replayErased(dir string) {
 	for i, n := range []int{1, 3} {
 		x.sayAgain(events.Created("/test", fmt.Sprint("created-", n), testAccount, testPX(n), workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("private-%d@example.com", n),
-			HostedNumberOrderSIDs: []workflow.SID{testHR(100 + i)},
+			HostedNumberOrders: numbered(testHR(100 + i)),
 		}), status(n, workflow.Canceled))
 	}
 	x.rest(dir)
@@ -360,7 +360,7 @@ func TestErase_DocumentWithAThousandOrders(t *testing.T) {
 			workflow.OrderStatusChanged{Status: workflow.OrderCompleted}))
 	}
 	x.say(events.Created("/test", "created-1", testAccount, testPX(1), workflow.Created{
-		AddressSID: "AD00000000000000000000000000000001", Email: "private-1@example.com", HostedNumberOrderSIDs: orders,
+		AddressSID: "AD00000000000000000000000000000001", Email: "private-1@example.com", HostedNumberOrders: numbered(orders...),
 	}))
 	x.rest(dir)
 	x.say(status(1, workflow.Signed))

@@ -68,7 +68,7 @@ func (s *siege) honest(first, n int) {
 	for i := first; i < first+n; i++ {
 		say(events.Created("/orders", fmt.Sprint("created-", i), deskAccount, testPX(i), workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("signer-%d@example.com", i),
-			CCEmails: []string{fmt.Sprintf("cc-%d@example.com", i)}, HostedNumberOrderSIDs: []workflow.SID{testHR(2 * i), testHR(2*i + 1)},
+			CCEmails: []string{fmt.Sprintf("cc-%d@example.com", i)}, HostedNumberOrders: numbered(testHR(2*i), testHR(2*i+1)),
 		}))
 	}
 	var signers sync.WaitGroup

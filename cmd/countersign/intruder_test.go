@@ -445,7 +445,7 @@ func (s *siege) openBatches() string {
 	})
 	created := workflow.Created{AddressSID: "AD00000000000000000000000000000001", Email: "many@example.com"}
 	for i := range 20 {
-		created.HostedNumberOrderSIDs = append(created.HostedNumberOrderSIDs, testHR(100+i))
+		created.HostedNumberOrders = append(created.HostedNumberOrders, numbered(testHR(100+i))...)
 	}
 	desk := s.broker.connect(s.t, "loa-desk")
 	upstream(s.t, desk)(events.Created("/desk", "many", deskAccount, testPX(100), created))

@@ -37,7 +37,7 @@ func TestServe_LetterDeliveryByLink(t *testing.T) {
 	w := start(t, x.env(dir, "COUNTERSIGN_LETTER_DELIVERY=link"))
 	w.says("read to its end")
 	x.say(events.Created("/test", "c", testAccount, testPX(1), workflow.Created{
-		AddressSID: "AD00000000000000000000000000000001", Email: "olivia@example.com", CCEmails: []string{"ops@example.com"}, HostedNumberOrderSIDs: []workflow.SID{testHR(1)},
+		AddressSID: "AD00000000000000000000000000000001", Email: "olivia@example.com", CCEmails: []string{"ops@example.com"}, HostedNumberOrders: numbered(testHR(1)),
 	}))
 	s := x.signer(w.address("public"), testPX(1), 1)
 	s.must("POST", "", s.form("sign"), 200)

@@ -182,7 +182,7 @@ func TestServe_DeferredNoticeDelaysNoOtherRecipient(t *testing.T) {
 	}
 	x.say(events.Created("/test", "created", testAccount, doc, workflow.Created{
 		AddressSID: "AD00000000000000000000000000000001", Email: "owner@example.com",
-		CCEmails: []string{"grey@example.com", "ops@example.com"}, HostedNumberOrderSIDs: []workflow.SID{"HR00000000000000000000000000000001"},
+		CCEmails: []string{"grey@example.com", "ops@example.com"}, HostedNumberOrders: numbered("HR00000000000000000000000000000001"),
 	}))
 	got(1, "ops@example.com")
 	for i, s := range []workflow.Status{workflow.Opened, workflow.Signing} {

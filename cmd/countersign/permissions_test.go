@@ -170,7 +170,7 @@ func upstream(t *testing.T, js jetstream.JetStream) func(events.Event) {
 // deskCreates is a document of loa-desk's with one order.
 func deskCreates(n int) events.Event {
 	return events.Created("/desk", string(testPX(n)), deskAccount, testPX(n), workflow.Created{
-		AddressSID: "AD00000000000000000000000000000001", Email: "signer@example.com", HostedNumberOrderSIDs: []workflow.SID{testHR(n)},
+		AddressSID: "AD00000000000000000000000000000001", Email: "signer@example.com", HostedNumberOrders: numbered(testHR(n)),
 	})
 }
 

@@ -138,7 +138,7 @@ func TestRebuild_KilledLeavesTheOldDatabase(t *testing.T) {
 	var many []publish.Line
 	for i := range 1000 {
 		m, err := events.Created("/test", fmt.Sprint("many-", i), testAccount, testPX(10_000+i), workflow.Created{
-			AddressSID: "AD00000000000000000000000000000001", Email: "many@example.com", HostedNumberOrderSIDs: []workflow.SID{testHR(10_000 + i)}, Hold: true,
+			AddressSID: "AD00000000000000000000000000000001", Email: "many@example.com", HostedNumberOrders: numbered(testHR(10_000 + i)), Hold: true,
 		}).Message()
 		if err != nil {
 			t.Fatal(err)

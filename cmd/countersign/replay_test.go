@@ -123,7 +123,7 @@ func TestReplay_MissingEventsArePublishedOnce(t *testing.T) {
 	x.rest(dir)
 	file := filepath.Join(t.TempDir(), "events.jsonl")
 	var lines strings.Builder
-	content := `{"address_sid":"AD00000000000000000000000000000001","email":"third@example.com","hosted_number_order_sids":["` + string(testHR(30)) + `"]}`
+	content := `{"address_sid":"AD00000000000000000000000000000001","email":"third@example.com","hosted_number_orders":[{"sid":"` + string(testHR(30)) + `","phone_number":"+14152000030"}]}`
 	for _, e := range []struct{ id, what, typ, data, px string }{
 		{"created-1", "created", workflow.TypeCreated, content, string(testPX(1))}, // known by its identity, whatever it says
 		{"signed-1", "status", workflow.TypeStatusChanged, `{"status":"signed"}`, string(testPX(1))},

@@ -36,7 +36,7 @@ func (x *town) create(from, n int, signer string) {
 	for i := from; i < from+n; i++ {
 		e := events.Created("/test", fmt.Sprint("created-", i), testAccount, testPX(i), workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf(signer, i),
-			HostedNumberOrderSIDs: []workflow.SID{workflow.SID(fmt.Sprintf("HR%032x", i))},
+			HostedNumberOrders: numbered(workflow.SID(fmt.Sprintf("HR%032x", i))),
 		})
 		if _, err := events.Publish(x.t.Context(), js, e); err != nil {
 			x.t.Fatal(err)

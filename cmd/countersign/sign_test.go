@@ -271,7 +271,7 @@ func TestServe_DeclineNamesTheRightPerson(t *testing.T) {
 	}
 	if _, err := events.Publish(t.Context(), js, events.Created("/orders", "c", testAccount, testPX(1), workflow.Created{
 		AddressSID: "AD00000000000000000000000000000001", Email: "signer-1@example.com", CCEmails: []string{"desk@example.com"},
-		HostedNumberOrderSIDs: []workflow.SID{testHR(1)},
+		HostedNumberOrders: numbered(testHR(1)),
 	})); err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +384,7 @@ func TestServe_RacingAnswersLeaveOneEnd(t *testing.T) {
 	}
 	for i := range races {
 		if _, err := events.Publish(t.Context(), js, events.Created("/orders", fmt.Sprint("created-", i), testAccount, testPX(i), workflow.Created{
-			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("signer-%d@example.com", i), HostedNumberOrderSIDs: raced(i),
+			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("signer-%d@example.com", i), HostedNumberOrders: numbered(raced(i)...),
 		})); err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func TestServe_EachMailServerFaultEndsRight(t *testing.T) {
 		sid := testPX(w.n)
 		w.say(events.Created("/rules", fmt.Sprint("created-", n), testAccount, sid, workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: fmt.Sprintf("rule-%d@example.com", n),
-			CCEmails: []string{"no-such-user@example.com", "cc@example.com"}, HostedNumberOrderSIDs: orders(w.n),
+			CCEmails: []string{"no-such-user@example.com", "cc@example.com"}, HostedNumberOrders: numbered(orders(w.n)...),
 		}))
 		w.say(events.StatusChanged("/rules", fmt.Sprint("signed-", n), testAccount, sid, workflow.StatusChanged{Status: workflow.Signed}))
 	}

@@ -26,7 +26,7 @@ func TestServe_RemindsOfALetterThenExpiresIt(t *testing.T) {
 	}
 	x.say(events.Created("/test", "created", testAccount, testPX(0), workflow.Created{
 		AddressSID: "AD00000000000000000000000000000001", Email: "signer@example.com", CCEmails: []string{"ops@example.com"},
-		HostedNumberOrderSIDs: []workflow.SID{"HR00000000000000000000000000000001"},
+		HostedNumberOrders: numbered("HR00000000000000000000000000000001"),
 	}))
 	x.statuses(dir, workflow.Signing, 1)
 	out = x.must(dir, "documents", "show", string(testPX(0)))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,19 @@ func orders(n int) []workflow.SID {
 	return []workflow.SID{workflow.SID(fmt.Sprintf("HR%031xa", n)), workflow.SID(fmt.Sprintf("HR%031xb", n))}
 }
 
+// numbered gives each order a telephone number of its own, because a letter must
+// name the numbers.
+func numbered(sids ...workflow.SID) (refs []workflow.OrderRef) {
+	for _, sid := range sids {
+		n, err := strconv.ParseUint(string(sid[len(sid)-6:]), 16, 32)
+		if err != nil {
+			panic(err)
+		}
+		refs = append(refs, workflow.OrderRef{SID: sid, PhoneNumber: fmt.Sprintf("+1415%07d", 2_000_000+n%7_000_000)})
+	}
+	return refs
+}
+
 // publish publishes n more documents, however long the broker is away. It may
 // run beside the test.
 func (w *work) publish(n int) {
@@ -62,7 +76,7 @@ func (w *work) publish(n int) {
 		sid := testPX(w.n)
 		w.say(events.Created("/storm", fmt.Sprint("created-", w.n), testAccount, sid, workflow.Created{
 			AddressSID: "AD00000000000000000000000000000001", Email: signer(w.n),
-			CCEmails: []string{fmt.Sprintf("cc-%d@example.com", w.n)}, HostedNumberOrderSIDs: orders(w.n),
+			CCEmails: []string{fmt.Sprintf("cc-%d@example.com", w.n)}, HostedNumberOrders: numbered(orders(w.n)...),
 		}))
 		w.say(events.StatusChanged("/storm", fmt.Sprint("signed-", w.n), testAccount, sid, workflow.StatusChanged{Status: workflow.Signed}))
 	}

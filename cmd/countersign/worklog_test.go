@@ -57,7 +57,7 @@ func TestServe_LogSaysWhatEndsAStep(t *testing.T) {
 	const private = "person@private.example"
 	created := func(n, order int, email string, cc ...string) events.Event {
 		return events.Created("/test", fmt.Sprint("created-", n), testAccount, testPX(n), workflow.Created{
-			AddressSID: "AD00000000000000000000000000000001", Email: email, CCEmails: cc, HostedNumberOrderSIDs: []workflow.SID{testHR(order)},
+			AddressSID: "AD00000000000000000000000000000001", Email: email, CCEmails: cc, HostedNumberOrders: numbered(testHR(order)),
 		})
 	}
 	x.say(

@@ -20,6 +20,7 @@ CREATE TABLE position (
   rules          INTEGER NOT NULL DEFAULT 1, -- version of the rules in force
   parking_ms     INTEGER NOT NULL DEFAULT 86400000, -- how long a parked event may wait
   timers         TEXT    NOT NULL DEFAULT '', -- JSON: those of documents without their own; empty for none
+  letter_requires TEXT   NOT NULL DEFAULT '', -- JSON array of what a letter must name before it is sent; empty for nothing
   notify_cc      TEXT    NOT NULL DEFAULT '', -- JSON array of statuses of which cc is told; empty for none
   mail_limits    TEXT    NOT NULL DEFAULT ''  -- JSON: how often a document may ask its signer by email; empty for no limits
 ) STRICT;
@@ -61,8 +62,12 @@ CREATE TABLE documents (
   timers               TEXT    NOT NULL DEFAULT '', -- JSON: its own, in place of the settings'; empty for none
   expires_ms           INTEGER NOT NULL DEFAULT 0,  -- of the round that is out; 0 if it never does
   fresh_ms             INTEGER NOT NULL DEFAULT 0,  -- until when the signed letter is fresh; 0 for no end
-  details              TEXT    NOT NULL DEFAULT '' -- JSON object of what few documents have: locale, subscriber, service_address, asked_by, ended_by, letter_kept; empty if there is none
+  details              TEXT    NOT NULL DEFAULT '', -- JSON object of what few documents have: locale, subscriber, service_address, asked_by, ended_by, letter_kept, subscriber_from, service_address_from; empty if there is none
+  waits_for            TEXT    NOT NULL DEFAULT '' -- JSON array of what its letter lacks and must name; empty unless it waits
 ) STRICT;
+
+-- Which documents an address may let go.
+CREATE INDEX documents_waiting ON documents (address_sid) WHERE waits_for <> '';
 
 -- Lists: each filter has the index that gives its order.
 CREATE INDEX documents_account ON documents (account_sid, place);
@@ -73,6 +78,46 @@ CREATE INDEX documents_email_status ON documents (account_sid, email, status, pl
 -- What a list shows of a document.
 CREATE VIEW listed AS
 SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM documents;
+
+-- Hosted Number Orders as their own events describe them, with their status on
+-- the live document that lists them. The columns are what lists are filtered by;
+-- data has all.
+CREATE TABLE hosted_number_orders (
+  place                     INTEGER PRIMARY KEY, -- grows in the order in which the log first named them
+  sid                       TEXT    NOT NULL UNIQUE,
+  account_sid               TEXT    NOT NULL,
+  listed                    INTEGER NOT NULL CHECK (listed IN (0, 1)), -- it was created, and not deleted
+  status                    TEXT    NOT NULL,
+  phone_number              TEXT    NOT NULL,
+  friendly_name             TEXT    NOT NULL,
+  unique_name               TEXT    NOT NULL,
+  incoming_phone_number_sid TEXT    NOT NULL,
+  data                      TEXT    NOT NULL -- JSON
+) STRICT;
+
+CREATE INDEX hosted_number_orders_account ON hosted_number_orders (account_sid, place) WHERE listed = 1;
+CREATE INDEX hosted_number_orders_status ON hosted_number_orders (account_sid, status, place) WHERE listed = 1;
+CREATE INDEX hosted_number_orders_number ON hosted_number_orders (account_sid, phone_number, place) WHERE listed = 1;
+CREATE INDEX hosted_number_orders_friendly ON hosted_number_orders (account_sid, friendly_name, place) WHERE listed = 1;
+CREATE INDEX hosted_number_orders_unique ON hosted_number_orders (account_sid, unique_name, place) WHERE listed = 1;
+CREATE INDEX hosted_number_orders_incoming ON hosted_number_orders (account_sid, incoming_phone_number_sid, place) WHERE listed = 1;
+
+-- Addresses, in the same way.
+CREATE TABLE addresses (
+  place         INTEGER PRIMARY KEY,
+  sid           TEXT    NOT NULL UNIQUE,
+  account_sid   TEXT    NOT NULL,
+  listed        INTEGER NOT NULL CHECK (listed IN (0, 1)), -- it was not deleted
+  customer_name TEXT    NOT NULL,
+  friendly_name TEXT    NOT NULL,
+  iso_country   TEXT    NOT NULL,
+  emergency     INTEGER NOT NULL CHECK (emergency IN (0, 1)),
+  data          TEXT    NOT NULL -- JSON
+) STRICT;
+
+CREATE INDEX addresses_account ON addresses (account_sid, place) WHERE listed = 1;
+CREATE INDEX addresses_customer ON addresses (account_sid, customer_name, place) WHERE listed = 1;
+CREATE INDEX addresses_friendly ON addresses (account_sid, friendly_name, place) WHERE listed = 1;
 
 -- Which live document has each Hosted Number Order, and each telephone number of
 -- an order that is under way or completed: one at the most.
@@ -148,7 +193,7 @@ CREATE INDEX parked_document ON parked (document_sid, sequence);
 -- Timers that run for documents. The event of each is among the owed events.
 CREATE TABLE timers (
   document_sid TEXT    NOT NULL,
-  timer        TEXT    NOT NULL CHECK (timer = 'reminder' OR timer = 'expiry' OR timer = 'freshness'),
+  timer        TEXT    NOT NULL CHECK (timer = 'reminder' OR timer = 'expiry' OR timer = 'freshness' OR timer = 'waiting'),
   number       INTEGER NOT NULL, -- of its event
   due_ms       INTEGER NOT NULL,
   every_ms     INTEGER NOT NULL, -- from this reminder to the next; 0 if none follows

@@ -35,8 +35,9 @@ type day struct {
 	lines      []line
 	at         []time.Time // of each line; a repeated line keeps the time in its event
 	documents  map[string]*expectation
-	ids        map[string]int // events of each customer so far
-	numbers    map[string]int // numbers taken so far behind each prefix
+	ids        map[string]int  // events of each customer so far
+	announced  map[string]bool // orders whose numbers are known by their own events
+	numbers    map[string]int  // numbers taken so far behind each prefix
 	duplicates int
 	refused    int
 	dead       int
@@ -88,7 +89,7 @@ type document struct {
 	phone    string
 	cc       []string
 	orders   []order
-	sidsOnly bool // the upstream service does not know the numbers
+	sidsOnly bool // the upstream service names the orders without their numbers
 	held     bool
 	clock    time.Time // when the next event is published
 	after    string    // the subject that the next event waits for
@@ -185,8 +186,29 @@ func (d *document) announce() int {
 	return d.say(desk, "created", "authorization_document.created", d.content())
 }
 
+// announceOrders says what the numbers of the orders are, for a document that
+// names the orders alone.
+func (d *document) announceOrders() {
+	after := d.after
+	d.after = ""
+	for _, o := range d.orders {
+		if d.announced[o.sid] {
+			continue
+		}
+		d.announced[o.sid] = true
+		i := d.say(hosting, "", "hosted_number_order.created", object{
+			"phone_number": o.number, "address_sid": sid("AD", d.customer), "capabilities": object{"sms": true},
+		})
+		d.lines[i].Subject = "authdocs.v1." + sid("AC", d.account.name) + "._.order." + o.sid + ".created"
+	}
+	d.after = after
+}
+
 // create opens the document, and sends it unless it is held.
 func (d *document) create() int {
+	if d.sidsOnly {
+		d.announceOrders()
+	}
 	i := d.announce()
 	d.want = &expectation{Orders: map[string]string{}, Mails: mails{}, Rejected: mails{}}
 	for _, o := range d.orders {

@@ -120,7 +120,7 @@ var script = []struct {
 
 // play plays the script.
 func play() *day {
-	d := &day{documents: map[string]*expectation{}, ids: map[string]int{}, numbers: map[string]int{}}
+	d := &day{documents: map[string]*expectation{}, ids: map[string]int{}, numbers: map[string]int{}, announced: map[string]bool{}}
 	for i, s := range script {
 		at, err := time.Parse(time.DateTime, "2026-11-23 "+s.at+":00")
 		must(err)

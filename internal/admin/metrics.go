@@ -32,6 +32,7 @@ var (
 	lag         = desc("follower_lag_entries", "Entries on the log that are not applied yet.")
 	entries     = desc("entries_applied_total", "Entries applied since the start.")
 	duplicates  = desc("entries_duplicate_total", "Entries since the start whose identity had been applied before.")
+	waitingFor  = desc("documents_waiting", "Documents that are not sent, because their letters lack something that they must name.", "for")
 	documents   = desc("documents", "Documents by status.", "status")
 	mails       = desc("mails", "Emails by kind and state.", "kind", "state")
 	doubt       = desc("mails_in_doubt", "Emails whose outcome was lost at least once.")
@@ -50,7 +51,7 @@ var (
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connected, foreign, takenIDs, reconnects, logLast, applied, lag, entries, duplicates, documents, mails, doubt, depth, oldest,
-		registers, deadLetters, openLetters, refused, parkedNow, offset, active,
+		registers, deadLetters, openLetters, refused, parkedNow, waitingFor, offset, active,
 	} {
 		ch <- d
 	}
@@ -109,6 +110,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(refused, float64(n), string(code))
 	}
 	gauge(parkedNow, float64(c.Parked))
+	for _, p := range workflow.LetterParts {
+		gauge(waitingFor, float64(c.Waiting[p]), string(p))
+	}
 }
 
 // MailServer is the metric of a mail server that keeps all emails waiting.

@@ -170,7 +170,7 @@ func (h *handler) sent(r *request, sid workflow.SID) (workflow.Document, error) 
 			return doc, err
 		}
 		r.sequence = sequence
-		if doc.Status != workflow.Opened || doc.Hold {
+		if doc.Status != workflow.Opened || doc.Hold || doc.Waits() {
 			return doc, nil
 		}
 		select {

@@ -72,20 +72,21 @@ type Config struct {
 	TSAURL         string // time-stamp authority; empty for none
 	LetterDelivery string // Attach, Link or Neither
 
-	LinkLifetime time.Duration
-	ParkingLimit time.Duration // at least a second
-	RemindAfter  time.Duration // whole seconds; 0 is never
-	RemindEvery  time.Duration // whole seconds; 0 is never
-	RemindMost   int
-	ExpireAfter  time.Duration     // whole seconds; 0 is never
-	FreshFor     time.Duration     // whole seconds; 0: no limit
-	NotifyCC     []workflow.Status // of workflow.Notices, in that order
-	PublicURL    string            // an origin, without a slash at the end
-	Listen       string            // host:port
-	AdminListen  string            // host:port
-	AdminHosts   []string          // host names, without ports
-	AccountsFile string
-	KeysFile     string
+	LinkLifetime   time.Duration
+	ParkingLimit   time.Duration // at least a second
+	RemindAfter    time.Duration // whole seconds; 0 is never
+	RemindEvery    time.Duration // whole seconds; 0 is never
+	RemindMost     int
+	ExpireAfter    time.Duration         // whole seconds; 0 is never
+	FreshFor       time.Duration         // whole seconds; 0: no limit
+	NotifyCC       []workflow.Status     // of workflow.Notices, in that order
+	LetterRequires []workflow.LetterPart // of workflow.LetterParts, in that order
+	PublicURL      string                // an origin, without a slash at the end
+	Listen         string                // host:port
+	AdminListen    string                // host:port
+	AdminHosts     []string              // host names, without ports
+	AccountsFile   string
+	KeysFile       string
 
 	MailDocumentInterval time.Duration // between emails of a document to its signer; 0 for no limit
 	MailDocumentDay      int           // maximum number of them in 24 hours; 0 for no limit
@@ -208,7 +209,7 @@ func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 // Rules returns the settings that the rules decide by, in the form of the event
 // on the log, without the version.
 func (c Config) Rules() workflow.RulesActivated {
-	b := workflow.RulesActivated{ParkingLimitSeconds: int64(c.ParkingLimit / oneSecond), NotifyCC: c.NotifyCC}
+	b := workflow.RulesActivated{ParkingLimitSeconds: int64(c.ParkingLimit / oneSecond), NotifyCC: c.NotifyCC, LetterRequires: c.LetterRequires}
 	t := workflow.Timers{
 		RemindAfter: int64(c.RemindAfter / oneSecond), RemindEvery: int64(c.RemindEvery / oneSecond), RemindMost: c.RemindMost,
 		ExpireAfter: int64(c.ExpireAfter / oneSecond), FreshFor: int64(c.FreshFor / oneSecond),

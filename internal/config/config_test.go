@@ -77,7 +77,7 @@ func TestLoad_Defaults(t *testing.T) {
 		SnapshotEvery: 24 * time.Hour, SnapshotKeep: 3, LetterDelivery: config.Attach,
 		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, RemindAfter: 72 * time.Hour,
 		RemindEvery: 72 * time.Hour, RemindMost: 4, ExpireAfter: 720 * time.Hour, FreshFor: 720 * time.Hour,
-		MailRecipientDay: 100, MailDocumentInterval: 10 * time.Second, MailDocumentDay: 30, PublicURL: "http://127.0.0.1:8080",
+		MailRecipientDay: 100, MailDocumentInterval: 10 * time.Second, MailDocumentDay: 30, PublicURL: "http://127.0.0.1:8080", LetterRequires: []workflow.LetterPart{workflow.PartNumber},
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
 		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200,
 	}
@@ -97,7 +97,8 @@ func TestLoad_EverySettingIsRead(t *testing.T) {
 		DKIMDomain: "example.com", DKIMSelector: "loa", DKIMKey: "DIR/key.pem", SnapshotKeep: 7, Provider: "Example Messaging",
 		SealCert: "DIR/key.pem", SealKey: "DIR/key.pem", TSAURL: "http://tsa.example.com/tsr", LetterDelivery: config.Neither, LinkLifetime: time.Hour, ParkingLimit: time.Minute,
 		RemindAfter: time.Hour, RemindMost: 2, ExpireAfter: 24 * time.Hour, NotifyCC: []workflow.Status{workflow.Canceled, workflow.Failed},
-		PublicURL: "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AdminHosts: []string{"countersign.monitoring.svc", "my_admin"}, AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
+		LetterRequires: []workflow.LetterPart{workflow.PartNumber, workflow.PartTitle},
+		PublicURL:      "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AdminHosts: []string{"countersign.monitoring.svc", "my_admin"}, AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
 		NATSInboxPrefix: "_INBOX.loa", LogLevel: slog.LevelWarn, LogFormat: config.LogText,
@@ -150,6 +151,7 @@ fresh-for: off
 mail-document-interval: 1m
 mail-document-day: 9
 notify-cc: failed,canceled
+letter-requires: title,number
 public-url: https://sign.example.com
 listen: :80
 admin-listen: "[::1]:0"

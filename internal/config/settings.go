@@ -115,6 +115,7 @@ func letterSettings(c *Config) []setting {
 func ruleSettings(c *Config) []setting {
 	return []setting{
 		{"parking-limit", "24h", "how long an event may wait for the event that it depends on", duration(&c.ParkingLimit, oneSecond)},
+		{"letter-requires", "number", "what a letter must name before it is sent: number, subscriber, address, title, phone, or several, separated by a comma; none: nothing. A document that lacks something stays opened until it is known", parts(&c.LetterRequires)},
 		{"remind-after", "72h", "time from sending a letter to the first reminder; off: no reminders", secondsOr("off", &c.RemindAfter)},
 		{"remind-every", "72h", "time from one reminder to the next; off: only one reminder", secondsOr("off", &c.RemindEvery)},
 		{"remind-most", "4", "maximum number of reminders each time a letter is sent, 0 to 100", count(&c.RemindMost, 0, 100)},
@@ -122,7 +123,7 @@ func ruleSettings(c *Config) []setting {
 		{"fresh-for", "720h", "how long a signed letter is fresh enough for orders that are not completed; off: without a limit", secondsOr("off", &c.FreshFor)},
 		{"mail-document-interval", "10s", "average time between two emails of a document to its signer: five may be sent within five times as long, and events that ask for more are refused; off: no limit", secondsOr("off", &c.MailDocumentInterval)},
 		{"mail-document-day", "30", "maximum number of emails of a document to its signer in 24 hours; events that ask for more are refused; 0: no limit", count(&c.MailDocumentDay, 0, 1000)},
-		{"notify-cc", "", "endings that cc recipients are told as well: canceled, failed, or both, separated by a comma", statuses(&c.NotifyCC, workflow.Notices)},
+		{"notify-cc", "", "endings that cc recipients are told as well: canceled, failed, or both, separated by a comma", words(&c.NotifyCC, workflow.Notices)},
 	}
 }
 

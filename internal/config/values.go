@@ -209,9 +209,22 @@ func secondsOr(word string, field *time.Duration) value {
 	return v
 }
 
-// statuses is one or more of some statuses, separated by commas.
-func statuses(field *[]workflow.Status, of []workflow.Status) value {
-	return into(field, "statuses", func(s string) (list []workflow.Status, err error) {
+// parts is one or more of the parts of a letter, separated by commas, or none.
+func parts(field *[]workflow.LetterPart) value {
+	some := words(field, workflow.LetterParts)
+	parse := some.set
+	some.set = func(s string) (err error) {
+		if *field = nil; s != "none" {
+			err = parse(s)
+		}
+		return err
+	}
+	return some
+}
+
+// words is one or more of some words, separated by commas.
+func words[T ~string](field *[]T, of []T) value {
+	return into(field, "words", func(s string) (list []T, err error) {
 		given := strings.Split(s, ",")
 		for _, word := range of {
 			if slices.Contains(given, string(word)) {
@@ -225,7 +238,7 @@ func statuses(field *[]workflow.Status, of []workflow.Status) value {
 	})
 }
 
-func join(list []workflow.Status) string {
+func join[T ~string](list []T) string {
 	words := make([]string, len(list))
 	for i, s := range list {
 		words[i] = string(s)

@@ -30,6 +30,7 @@ func TestLoad_BadValues(t *testing.T) {
 		"remind-after":     {"", "0", "0s", "500ms", "1500ms", "never", "-1h", "87601h"},
 		"remind-most":      {"", "-1", "101"},
 		"expire-after":     {"0s", "1d"},
+		"letter-requires":  {"all", "number,none", "number, title", "title,title"},
 		"notify-cc":        {"signed", "canceled,", "canceled, failed", "failed,failed"},
 		"public-url":       {"", "sign.example.com", "https://h/", "https://h/x", "https://h?x", "https://u@h", "ftp://h", "https://", "https://h#x"},
 		"admin-listen":     {"", "h", "h:", "h:http", ":-1"},

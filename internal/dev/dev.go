@@ -70,7 +70,10 @@ func (d *Dev) Run(ctx context.Context, lines []publish.Line) error {
 		worked <- d.Worker.Run(ctx)
 		stop()
 	}()
-	err := d.show(ctx, lines)
+	err := d.answerCalls(ctx)
+	if err == nil {
+		err = d.show(ctx, lines)
+	}
 	switch {
 	case ctx.Err() != nil:
 		err = nil // somebody pressed Ctrl-C, or the worker says why it ended

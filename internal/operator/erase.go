@@ -129,6 +129,9 @@ func (e *eraser) check(ctx context.Context, stand eventlog.Standing) error {
 	e.final = workflow.Erased{DocumentSID: d.SID, AccountSID: d.AccountSID, Status: d.Status, Round: d.Round}
 	for _, o := range d.Orders {
 		e.final.OrderSIDs = append(e.final.OrderSIDs, o.SID)
+		if o.Status == workflow.OrderCompleted {
+			e.final.Completed = append(e.final.Completed, o.SID)
+		}
 	}
 	return nil
 }

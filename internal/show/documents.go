@@ -21,10 +21,17 @@ func Documents(out *terminal.Printer, docs []workflow.Document) error {
 	return t.Flush()
 }
 
-// Status is a document's status, and whether it is held.
+// Status is a document's status, and whether it is held or what it waits for.
 func Status(d workflow.Document) string {
 	if d.Hold {
 		return string(d.Status) + " (held)"
+	}
+	if d.Waits() {
+		parts := make([]string, len(d.WaitsFor))
+		for i, p := range d.WaitsFor {
+			parts[i] = string(p)
+		}
+		return string(d.Status) + " (waits for " + strings.Join(parts, ", ") + ")"
 	}
 	return string(d.Status)
 }

@@ -23,6 +23,10 @@ func Rules(out *terminal.Printer, in workflow.RulesActivated) error {
 	for _, s := range in.NotifyCC {
 		notify = append(notify, string(s))
 	}
+	var requires []string
+	for _, p := range in.LetterRequires {
+		requires = append(requires, string(p))
+	}
 	var err error
 	for _, row := range [][2]any{
 		{"in force", in.Version},
@@ -35,6 +39,7 @@ func Rules(out *terminal.Printer, in workflow.RulesActivated) error {
 		{"fresh-for", orOff(t.FreshFor)},
 		{"mail-document-interval", orOff(l.Interval)},
 		{"mail-document-day", l.PerDay},
+		{"letter-requires", cmp.Or(strings.Join(requires, ","), "none")},
 		{"notify-cc", cmp.Or(strings.Join(notify, ","), "off")},
 	} {
 		err = errors.Join(err, out.Tabs(row[0], row[1]))

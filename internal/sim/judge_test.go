@@ -141,6 +141,7 @@ func (w *world) judgeDocuments(store *db.Store) {
 	holders := make(map[string]workflow.SID)
 	for _, d := range documents {
 		w.judgeHeld(d, holders)
+		w.judgeLetter(store, d)
 		prefix := workflow.SubjectPrefix + string(d.AccountSID) + "." + string(d.SID) + "."
 		if d.Status != workflow.Opened || d.Round > 1 {
 			w.stands(fmt.Sprintf("%sbecame.%s.%d", prefix, d.Status, d.Round))
@@ -151,6 +152,7 @@ func (w *world) judgeDocuments(store *db.Store) {
 			}
 		}
 	}
+	w.judgeOrders(store, documents)
 }
 
 // judgeHeld checks by the documents themselves that an order, and the number of

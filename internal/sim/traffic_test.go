@@ -26,12 +26,13 @@ type plan struct {
 	parking   int64 // seconds
 	timers    workflow.Timers
 	notify    []workflow.Status
+	requires  []workflow.LetterPart
 	retry     relay.Retry
 }
 
 // rules are the settings in force.
 func (p plan) rules() workflow.RulesActivated {
-	b := workflow.RulesActivated{Version: workflow.RulesVersion(), ParkingLimitSeconds: p.parking, NotifyCC: p.notify}
+	b := workflow.RulesActivated{Version: workflow.RulesVersion(), ParkingLimitSeconds: p.parking, NotifyCC: p.notify, LetterRequires: p.requires}
 	if p.timers != (workflow.Timers{}) {
 		b.Timers = &p.timers
 	}
@@ -61,6 +62,7 @@ func (w *world) makePlan() {
 		w.plan.notify = workflow.Notices[:r.IntN(3)]
 	}
 	w.stream.cluster = w.chance(2)
+	w.makeRequires()
 	w.makeTraffic()
 	w.plan.intruding = pick(0, 10, 40)
 	if w.broken == noPlaceCheck || w.broken == noIDCheck {
@@ -114,6 +116,16 @@ func (w *world) life(d int) []*nats.Msg {
 	orders := a.creates()
 	for range w.rng.IntN(5) {
 		a.says(orders[0])
+	}
+	if beside := w.rng.IntN(3) * len(orders); w.besides() && (len(w.plan.requires) > 0 || w.chance(3)) {
+		for range 2 + beside {
+			a.beside(orders)
+		}
+		w.rng.Shuffle(len(a.out), func(i, j int) {
+			if w.chance(2) {
+				a.out[i], a.out[j] = a.out[j], a.out[i]
+			}
+		})
 	}
 	if !w.chance(5) {
 		a.status(workflow.Signed)

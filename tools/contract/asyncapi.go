@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -47,7 +48,7 @@ func asyncAPI(all []schema) ([]byte, error) {
 		operations[k.name] = operationOf(k, s.root.Description)
 		if len(k.doors) > 0 {
 			own := k.name + "ByCountersign"
-			channels[own] = channelOf(k, strings.Replace(k.Subjects[0], "{document}.", "{document}.by.{writer}.", 1))
+			channels[own] = channelOf(k, byDoor(k.Subjects[0]))
 			operations[own] = doorsOf(k, own, s.root.Description)
 		}
 	}
@@ -93,6 +94,12 @@ func channelOf(k *kind, address string) object {
 		c["parameters"] = parameters
 	}
 	return c
+}
+
+// byDoor is the subject on which a door says what others say on address.
+func byDoor(address string) string {
+	tokens := strings.Split(address, ".")
+	return strings.Join(slices.Insert(tokens, 2, "by", "{writer}"), ".")
 }
 
 // operationOf says what Countersign does with the kind: it receives what
@@ -160,13 +167,14 @@ func parameters() object {
 	}
 	return object{
 		"account":  object{"description": `The account, "AC" and 32 hex digits. In a refused or discarded event "_", as the document, where the subject of the message it is about names none. In a bounced event "_" where its publisher does not know whose mail it is.`, "examples": []string{account}},
-		"document": object{"description": `The Authorization Document, "PX" and 32 hex digits.`, "examples": []string{document}},
+		"document": object{"description": `The Authorization Document, "PX" and 32 hex digits. In an order's status "_" where its publisher names no document.`, "examples": []string{document}},
+		"address":  object{"description": `The address, "AD" and 32 hex digits.`, "examples": []string{address}},
 		"order":    object{"description": `The Hosted Number Order, "HR" and 32 hex digits.`, "examples": []string{order1}},
 		"writer":   object{"description": "On whose behalf Countersign says it: the signing page, the REST API, an operator's command, or countersign bounce. Nobody else may publish here.", "enum": doors},
 		"status":   object{"description": "Where the document stands.", "enum": statuses},
 		"round":    object{"description": "The document's round, from 1 on: each recall begins another. Of a parked event the try.", "examples": []string{"1"}},
 		"sequence": object{"description": "The sequence on the log of the message that it is about.", "examples": []string{"42"}},
-		"timer":    object{"description": "What came due: expiry, freshness, reminder-N, or parked-N for the parked event at sequence N.", "examples": []string{"expiry", "reminder-1"}},
+		"timer":    object{"description": "What came due: expiry, freshness, waiting, reminder-N, or parked-N for the parked event at sequence N.", "examples": []string{"expiry", "reminder-1"}},
 	}
 }
 

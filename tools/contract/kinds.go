@@ -46,6 +46,10 @@ func writers(k *workflow.Kind) string {
 	switch k.Type {
 	case workflow.TypeOrderStatusChanged:
 		return "the order service"
+	case workflow.TypeOrderCreated, workflow.TypeOrderUpdated, workflow.TypeOrderDeleted, workflow.TypeVerify, workflow.TypeAddressCreated, workflow.TypeAddressUpdated, workflow.TypeAddressDeleted:
+		return "the service that has the orders and addresses"
+	case workflow.TypeVerified:
+		return "the telephony service"
 	case workflow.TypeBounced:
 		return "a service that receives reports on mails"
 	case workflow.TypeDiscarded:
@@ -112,6 +116,42 @@ var examples = map[string][]events.Event{
 			Status: workflow.OrderFailed, PhoneNumber: "+14155550101", FailureReason: "The carrier does not know the number.",
 		})),
 	},
+	workflow.TypeOrderCreated: {
+		timed(events.OrderCreated("/orders", "77-created", account, order1, workflow.OrderCreated{OrderContent: workflow.OrderContent{
+			PhoneNumber: "+14155550101", CurrentCarrier: "Pacific Voice", FriendlyName: "Front desk", UniqueName: "desk-1",
+			AddressSID: address, Email: "owner@example.com", Capabilities: workflow.Capabilities{SMS: true},
+			StatusCallbackURL: "https://portal.example.com/orders", StatusCallbackMethod: "POST",
+		}})),
+	},
+	workflow.TypeOrderUpdated: {
+		timed(events.OrderUpdated("/orders", "77-updated-2", account, order1, workflow.OrderUpdated{FriendlyName: new("Reception")})),
+	},
+	workflow.TypeOrderDeleted: {
+		timed(events.OrderDeleted("/orders", "77-deleted", account, order1, workflow.OrderDeleted{Reason: "The customer keeps the number where it is."})),
+	},
+	workflow.TypeVerify: {
+		timed(events.Verify("/portal", "77-verify-1", account, order1, workflow.Verify{Method: workflow.VerifyByCall, Code: "480213"})),
+	},
+	workflow.TypeVerified: {
+		timed(events.VerificationReported("/telephony", "77-verified-1", account, order1, workflow.VerificationReported{Code: "480213", CallSID: "CAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})),
+	},
+	workflow.TypeVerification: {
+		eventlog.FromPending(workflow.PendingEvent{Account: account, Document: "_", What: "order." + order1 + ".verification.42", At: at, Body: workflow.Verification{
+			OrderSID: order1, AccountSID: account, Sequence: 42, PhoneNumber: "+14155550101", Method: workflow.VerifyByCall, Code: "480213", Until: at.Add(workflow.CodeLifetime),
+		}}),
+	},
+	workflow.TypeAddressCreated: {
+		timed(events.AddressCreated("/orders", "12-created", account, address, workflow.AddressCreated{AddressContent: workflow.AddressContent{
+			CustomerName: "Bayview Law LLP", Street: "1 Market Street", StreetSecondary: "Suite 5", City: "San Francisco", Region: "CA",
+			PostalCode: "94105", ISOCountry: "US", FriendlyName: "Office",
+		}})),
+	},
+	workflow.TypeAddressUpdated: {
+		timed(events.AddressUpdated("/orders", "12-updated-2", account, address, workflow.AddressUpdated{StreetSecondary: new("Suite 7")})),
+	},
+	workflow.TypeAddressDeleted: {
+		timed(events.AddressDeleted("/orders", "12-deleted", account, address, workflow.AddressDeleted{Reason: "The customer moved."})),
+	},
 	workflow.TypeResend: {
 		timed(events.Resend("/orders", "5f0c7a1e-resend-1", account, document, workflow.Resend{Round: 1})),
 	},
@@ -141,7 +181,7 @@ var examples = map[string][]events.Event{
 	},
 	workflow.TypeErased: {
 		eventlog.Erased(at, workflow.Erased{
-			DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1},
+			DocumentSID: document, AccountSID: account, Status: workflow.Signed, Round: 1, OrderSIDs: []workflow.SID{order1}, Completed: []workflow.SID{order1},
 			Entries: []workflow.ErasedEntry{{Sequence: 17, Type: workflow.TypeCreated, SHA256: digest[len("sha256:"):]}},
 			Blocked: []workflow.Blocked{{Sequence: 23, OrderSID: order1, Code: workflow.CodeOrderTaken}},
 		}),
@@ -154,6 +194,9 @@ var examples = map[string][]events.Event{
 	},
 	workflow.TypeLetterStale: {
 		owed("stale.1", workflow.LetterStale{Reason: workflow.StaleByAge, Round: 1, DateSigned: at, OrderSIDs: []workflow.SID{order2}}),
+	},
+	workflow.TypeIncomplete: {
+		owed("incomplete.1", workflow.Incomplete{Round: 1, WaitsFor: []workflow.LetterPart{workflow.PartNumber}, Since: at.Add(-24 * time.Hour)}),
 	},
 	workflow.TypeMailClaimed: {
 		eventlog.Claimed("worker-1/17", at, workflow.Claimed{Worker: "worker-1", Mails: []workflow.MailID{mailID}}),
@@ -168,7 +211,7 @@ var examples = map[string][]events.Event{
 	},
 	workflow.TypeRulesActivated: {
 		eventlog.RulesActivated("rules-1", at, workflow.RulesActivated{
-			Version: 1, ParkingLimitSeconds: 86_400, NotifyCC: []workflow.Status{workflow.Failed},
+			Version: 1, ParkingLimitSeconds: 86_400, LetterRequires: []workflow.LetterPart{workflow.PartNumber}, NotifyCC: []workflow.Status{workflow.Failed},
 			Timers:     &workflow.Timers{RemindAfter: 259_200, RemindEvery: 259_200, RemindMost: 4, ExpireAfter: 2_592_000, FreshFor: 2_592_000},
 			MailLimits: &workflow.MailLimits{Interval: 10, PerDay: 30},
 		}),

@@ -17,7 +17,7 @@ const (
 	onManyLines = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$`
 	// addressShape is what every address that is taken has; more is asked of it.
 	addressShape = `^[!-?A-~]{1,64}@[^@\s]+$`
-	timerNames   = `^((expiry|freshness)(-[1-9][0-9]*)?|(reminder|parked)-[1-9][0-9]*)$`
+	timerNames   = `^((expiry|freshness|waiting)(-[1-9][0-9]*)?|(reminder|parked)-[1-9][0-9]*)$`
 )
 
 // onOneLine is what workflow.NameFault finds no fault with: no character that is
@@ -100,6 +100,11 @@ var limits = map[string]func(*jsonschema.Schema){
 	"fresh_for_seconds":           upTo(events.MaxSeconds),
 	"interval_seconds":            upTo(events.MaxSeconds),
 	"per_day":                     upTo(events.MaxPerDay),
+	"letter_requires[]":           func(s *jsonschema.Schema) { s.Enum = list(workflow.LetterParts) },
+	"waits_for[]":                 func(s *jsonschema.Schema) { s.Enum = list(workflow.LetterParts) },
+	"completed_order_sids[]":      sid("HR"),
+	"subscriber_from":             sid("AD"),
+	"service_address_from":        sid("AD"),
 	"notify_cc[]":                 func(s *jsonschema.Schema) { s.Enum = list(workflow.Notices) },
 	"outcomes[].retry_after_ms":   atLeast(0),
 	"outcomes[].code":             atLeast(0),
@@ -108,6 +113,28 @@ var limits = map[string]func(*jsonschema.Schema){
 	"mails[]":                     pattern(mailPattern()),
 	"outcomes[].mail":             pattern(mailPattern()),
 	"mail":                        pattern(workflow.MailIDPattern),
+	"friendly_name":               text(events.MaxLabel, onOneLine),
+	"unique_name":                 text(events.MaxLabel, onOneLine),
+	"incoming_phone_number_sid":   orNone("^PN" + events.SIDPattern + "$"),
+	"sms_application_sid":         orNone("^AP" + events.SIDPattern + "$"),
+	"verification_document_sid":   orNone("^RI" + events.SIDPattern + "$"),
+	"sms_url":                     url,
+	"sms_fallback_url":            url,
+	"status_callback_url":         url,
+	"sms_method":                  method,
+	"sms_fallback_method":         method,
+	"status_callback_method":      method,
+	"verification_type":           func(s *jsonschema.Schema) { s.Enum = list(workflow.VerificationTypes) },
+	"call_sid":                    pattern(events.CallPattern),
+	"extension":                   text(events.MaxDialled, events.DialledPattern),
+	"call_delay":                  upTo(events.MaxDelay),
+	"customer_name":               text(events.MaxName, onOneLine),
+	"street":                      text(events.MaxStreet, onOneLine),
+	"street_secondary":            text(events.MaxStreet, onOneLine),
+	"city":                        text(events.MaxPlace, onOneLine),
+	"region":                      text(events.MaxPlace, onOneLine),
+	"postal_code":                 text(events.MaxPostal, onOneLine),
+	"iso_country":                 orNone(events.CountryPattern),
 	"diagnostic":                  text(events.MaxReason, onManyLines),
 }
 
@@ -122,6 +149,13 @@ func pattern(p string) func(*jsonschema.Schema) {
 func text(limit int, p string) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.MaxLength, s.Pattern = new(uint64(limit)), p }
 }
+
+// orNone is a pattern, or "" for no value.
+func orNone(p string) func(*jsonschema.Schema) { return pattern("^$|" + p) }
+
+func url(s *jsonschema.Schema) { text(events.MaxURL, "^$|"+events.URLPattern)(s) }
+
+func method(s *jsonschema.Schema) { s.Enum = list(append([]string{""}, events.Methods...)) }
 
 func atLeast(n int) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Minimum = json.Number(strconv.Itoa(n)) }
@@ -158,6 +192,20 @@ func whole(b workflow.Body, s *jsonschema.Schema) {
 				p.Value.Pattern = "^$|" + p.Value.Pattern
 			}
 		}
+	case workflow.OrderCreated:
+		mayBeEmpty(s)
+	case workflow.OrderUpdated:
+		mayBeEmpty(s)
+		oneOfItsFields(s)
+	case workflow.Verify:
+		digits(s)
+	case workflow.VerificationReported:
+		digits(s)
+		oneOfItsFields(s)
+		result, _ := s.Properties.Get("result")
+		result.Enum = list(workflow.VerificationResults)
+	case workflow.AddressUpdated:
+		oneOfItsFields(s)
 	case workflow.Bounced:
 		status, _ := s.Properties.Get("status")
 		status.Pattern = events.StatusPattern
@@ -169,6 +217,29 @@ func whole(b workflow.Body, s *jsonschema.Schema) {
 		canceled.Set("status", &jsonschema.Schema{Const: workflow.Canceled})
 		s.If = &jsonschema.Schema{Required: []string{"canceled_by"}}
 		s.Then = &jsonschema.Schema{Properties: canceled}
+	}
+}
+
+// mayBeEmpty lets "" stand for no value in an order.
+func mayBeEmpty(s *jsonschema.Schema) {
+	for _, name := range []string{"phone_number", "contact_phone_number", "address_sid", "email"} {
+		p, _ := s.Properties.Get(name)
+		p.Pattern = "^$|" + p.Pattern
+	}
+	email, _ := s.Properties.Get("email")
+	email.Format = "" // "" is no address
+}
+
+// digits says what a code of verification is.
+func digits(s *jsonschema.Schema) {
+	code, _ := s.Properties.Get("code")
+	code.Pattern = events.CodePattern
+}
+
+// oneOfItsFields asks for at least one of a body's fields.
+func oneOfItsFields(s *jsonschema.Schema) {
+	for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+		s.AnyOf = append(s.AnyOf, &jsonschema.Schema{Required: []string{p.Key}})
 	}
 }
 

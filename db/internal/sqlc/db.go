@@ -156,11 +156,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.finishOutboxEventStmt, err = db.PrepareContext(ctx, finishOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query FinishOutboxEvent: %w", err)
 	}
+	if q.getAddressStmt, err = db.PrepareContext(ctx, getAddress); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAddress: %w", err)
+	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
 	}
 	if q.getErasedStmt, err = db.PrepareContext(ctx, getErased); err != nil {
 		return nil, fmt.Errorf("error preparing query GetErased: %w", err)
+	}
+	if q.getOrderStmt, err = db.PrepareContext(ctx, getOrder); err != nil {
+		return nil, fmt.Errorf("error preparing query GetOrder: %w", err)
 	}
 	if q.getPositionStmt, err = db.PrepareContext(ctx, getPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPosition: %w", err)
@@ -186,6 +192,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listRefusalsStmt, err = db.PrepareContext(ctx, listRefusals); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRefusals: %w", err)
 	}
+	if q.loadAddressesStmt, err = db.PrepareContext(ctx, loadAddresses); err != nil {
+		return nil, fmt.Errorf("error preparing query LoadAddresses: %w", err)
+	}
 	if q.loadAskedStmt, err = db.PrepareContext(ctx, loadAsked); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadAsked: %w", err)
 	}
@@ -194,6 +203,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.loadErasedStmt, err = db.PrepareContext(ctx, loadErased); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadErased: %w", err)
+	}
+	if q.loadOrdersStmt, err = db.PrepareContext(ctx, loadOrders); err != nil {
+		return nil, fmt.Errorf("error preparing query LoadOrders: %w", err)
 	}
 	if q.loadParkedStmt, err = db.PrepareContext(ctx, loadParked); err != nil {
 		return nil, fmt.Errorf("error preparing query LoadParked: %w", err)
@@ -276,11 +288,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.openClaimsStmt, err = db.PrepareContext(ctx, openClaims); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenClaims: %w", err)
 	}
+	if q.ordersKnownStmt, err = db.PrepareContext(ctx, ordersKnown); err != nil {
+		return nil, fmt.Errorf("error preparing query OrdersKnown: %w", err)
+	}
 	if q.outboxEventsSinceStmt, err = db.PrepareContext(ctx, outboxEventsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query OutboxEventsSince: %w", err)
 	}
 	if q.placeOfStmt, err = db.PrepareContext(ctx, placeOf); err != nil {
 		return nil, fmt.Errorf("error preparing query PlaceOf: %w", err)
+	}
+	if q.placeOfAddressStmt, err = db.PrepareContext(ctx, placeOfAddress); err != nil {
+		return nil, fmt.Errorf("error preparing query PlaceOfAddress: %w", err)
+	}
+	if q.placeOfOrderStmt, err = db.PrepareContext(ctx, placeOfOrder); err != nil {
+		return nil, fmt.Errorf("error preparing query PlaceOfOrder: %w", err)
+	}
+	if q.putAddressStmt, err = db.PrepareContext(ctx, putAddress); err != nil {
+		return nil, fmt.Errorf("error preparing query PutAddress: %w", err)
 	}
 	if q.putErasedStmt, err = db.PrepareContext(ctx, putErased); err != nil {
 		return nil, fmt.Errorf("error preparing query PutErased: %w", err)
@@ -290,6 +314,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.putMailStmt, err = db.PrepareContext(ctx, putMail); err != nil {
 		return nil, fmt.Errorf("error preparing query PutMail: %w", err)
+	}
+	if q.putOrderStmt, err = db.PrepareContext(ctx, putOrder); err != nil {
+		return nil, fmt.Errorf("error preparing query PutOrder: %w", err)
 	}
 	if q.putPositionStmt, err = db.PrepareContext(ctx, putPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query PutPosition: %w", err)
@@ -341,6 +368,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.updateDocumentStmt, err = db.PrepareContext(ctx, updateDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdateDocument: %w", err)
+	}
+	if q.waitingForStmt, err = db.PrepareContext(ctx, waitingFor); err != nil {
+		return nil, fmt.Errorf("error preparing query WaitingFor: %w", err)
 	}
 	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
 		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
@@ -570,6 +600,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing finishOutboxEventStmt: %w", cerr)
 		}
 	}
+	if q.getAddressStmt != nil {
+		if cerr := q.getAddressStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAddressStmt: %w", cerr)
+		}
+	}
 	if q.getDocumentStmt != nil {
 		if cerr := q.getDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getDocumentStmt: %w", cerr)
@@ -578,6 +613,11 @@ func (q *Queries) Close() error {
 	if q.getErasedStmt != nil {
 		if cerr := q.getErasedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getErasedStmt: %w", cerr)
+		}
+	}
+	if q.getOrderStmt != nil {
+		if cerr := q.getOrderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getOrderStmt: %w", cerr)
 		}
 	}
 	if q.getPositionStmt != nil {
@@ -620,6 +660,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listRefusalsStmt: %w", cerr)
 		}
 	}
+	if q.loadAddressesStmt != nil {
+		if cerr := q.loadAddressesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loadAddressesStmt: %w", cerr)
+		}
+	}
 	if q.loadAskedStmt != nil {
 		if cerr := q.loadAskedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loadAskedStmt: %w", cerr)
@@ -633,6 +678,11 @@ func (q *Queries) Close() error {
 	if q.loadErasedStmt != nil {
 		if cerr := q.loadErasedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing loadErasedStmt: %w", cerr)
+		}
+	}
+	if q.loadOrdersStmt != nil {
+		if cerr := q.loadOrdersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing loadOrdersStmt: %w", cerr)
 		}
 	}
 	if q.loadParkedStmt != nil {
@@ -770,6 +820,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openClaimsStmt: %w", cerr)
 		}
 	}
+	if q.ordersKnownStmt != nil {
+		if cerr := q.ordersKnownStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing ordersKnownStmt: %w", cerr)
+		}
+	}
 	if q.outboxEventsSinceStmt != nil {
 		if cerr := q.outboxEventsSinceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing outboxEventsSinceStmt: %w", cerr)
@@ -778,6 +833,21 @@ func (q *Queries) Close() error {
 	if q.placeOfStmt != nil {
 		if cerr := q.placeOfStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing placeOfStmt: %w", cerr)
+		}
+	}
+	if q.placeOfAddressStmt != nil {
+		if cerr := q.placeOfAddressStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing placeOfAddressStmt: %w", cerr)
+		}
+	}
+	if q.placeOfOrderStmt != nil {
+		if cerr := q.placeOfOrderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing placeOfOrderStmt: %w", cerr)
+		}
+	}
+	if q.putAddressStmt != nil {
+		if cerr := q.putAddressStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putAddressStmt: %w", cerr)
 		}
 	}
 	if q.putErasedStmt != nil {
@@ -793,6 +863,11 @@ func (q *Queries) Close() error {
 	if q.putMailStmt != nil {
 		if cerr := q.putMailStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putMailStmt: %w", cerr)
+		}
+	}
+	if q.putOrderStmt != nil {
+		if cerr := q.putOrderStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putOrderStmt: %w", cerr)
 		}
 	}
 	if q.putPositionStmt != nil {
@@ -878,6 +953,11 @@ func (q *Queries) Close() error {
 	if q.updateDocumentStmt != nil {
 		if cerr := q.updateDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing updateDocumentStmt: %w", cerr)
+		}
+	}
+	if q.waitingForStmt != nil {
+		if cerr := q.waitingForStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing waitingForStmt: %w", cerr)
 		}
 	}
 	if q.whatBecameOfStmt != nil {
@@ -968,8 +1048,10 @@ type Queries struct {
 	dueMailsStmt              *sql.Stmt
 	dueMailsAgainStmt         *sql.Stmt
 	finishOutboxEventStmt     *sql.Stmt
+	getAddressStmt            *sql.Stmt
 	getDocumentStmt           *sql.Stmt
 	getErasedStmt             *sql.Stmt
+	getOrderStmt              *sql.Stmt
 	getPositionStmt           *sql.Stmt
 	holdersStmt               *sql.Stmt
 	keepHolderStmt            *sql.Stmt
@@ -978,9 +1060,11 @@ type Queries struct {
 	linksOutStmt              *sql.Stmt
 	listDocumentsStmt         *sql.Stmt
 	listRefusalsStmt          *sql.Stmt
+	loadAddressesStmt         *sql.Stmt
 	loadAskedStmt             *sql.Stmt
 	loadDocumentsStmt         *sql.Stmt
 	loadErasedStmt            *sql.Stmt
+	loadOrdersStmt            *sql.Stmt
 	loadParkedStmt            *sql.Stmt
 	loadPendingMailsStmt      *sql.Stmt
 	loadTimersStmt            *sql.Stmt
@@ -1008,11 +1092,16 @@ type Queries struct {
 	olderOfEmailAndStatusStmt *sql.Stmt
 	olderOfStatusStmt         *sql.Stmt
 	openClaimsStmt            *sql.Stmt
+	ordersKnownStmt           *sql.Stmt
 	outboxEventsSinceStmt     *sql.Stmt
 	placeOfStmt               *sql.Stmt
+	placeOfAddressStmt        *sql.Stmt
+	placeOfOrderStmt          *sql.Stmt
+	putAddressStmt            *sql.Stmt
 	putErasedStmt             *sql.Stmt
 	putHolderStmt             *sql.Stmt
 	putMailStmt               *sql.Stmt
+	putOrderStmt              *sql.Stmt
 	putPositionStmt           *sql.Stmt
 	refusalAtStmt             *sql.Stmt
 	refusalsSinceStmt         *sql.Stmt
@@ -1030,6 +1119,7 @@ type Queries struct {
 	talliesStmt               *sql.Stmt
 	tracesOfStmt              *sql.Stmt
 	updateDocumentStmt        *sql.Stmt
+	waitingForStmt            *sql.Stmt
 	whatBecameOfStmt          *sql.Stmt
 }
 
@@ -1081,8 +1171,10 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		dueMailsStmt:              q.dueMailsStmt,
 		dueMailsAgainStmt:         q.dueMailsAgainStmt,
 		finishOutboxEventStmt:     q.finishOutboxEventStmt,
+		getAddressStmt:            q.getAddressStmt,
 		getDocumentStmt:           q.getDocumentStmt,
 		getErasedStmt:             q.getErasedStmt,
+		getOrderStmt:              q.getOrderStmt,
 		getPositionStmt:           q.getPositionStmt,
 		holdersStmt:               q.holdersStmt,
 		keepHolderStmt:            q.keepHolderStmt,
@@ -1091,9 +1183,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		linksOutStmt:              q.linksOutStmt,
 		listDocumentsStmt:         q.listDocumentsStmt,
 		listRefusalsStmt:          q.listRefusalsStmt,
+		loadAddressesStmt:         q.loadAddressesStmt,
 		loadAskedStmt:             q.loadAskedStmt,
 		loadDocumentsStmt:         q.loadDocumentsStmt,
 		loadErasedStmt:            q.loadErasedStmt,
+		loadOrdersStmt:            q.loadOrdersStmt,
 		loadParkedStmt:            q.loadParkedStmt,
 		loadPendingMailsStmt:      q.loadPendingMailsStmt,
 		loadTimersStmt:            q.loadTimersStmt,
@@ -1121,11 +1215,16 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		olderOfEmailAndStatusStmt: q.olderOfEmailAndStatusStmt,
 		olderOfStatusStmt:         q.olderOfStatusStmt,
 		openClaimsStmt:            q.openClaimsStmt,
+		ordersKnownStmt:           q.ordersKnownStmt,
 		outboxEventsSinceStmt:     q.outboxEventsSinceStmt,
 		placeOfStmt:               q.placeOfStmt,
+		placeOfAddressStmt:        q.placeOfAddressStmt,
+		placeOfOrderStmt:          q.placeOfOrderStmt,
+		putAddressStmt:            q.putAddressStmt,
 		putErasedStmt:             q.putErasedStmt,
 		putHolderStmt:             q.putHolderStmt,
 		putMailStmt:               q.putMailStmt,
+		putOrderStmt:              q.putOrderStmt,
 		putPositionStmt:           q.putPositionStmt,
 		refusalAtStmt:             q.refusalAtStmt,
 		refusalsSinceStmt:         q.refusalsSinceStmt,
@@ -1143,6 +1242,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		talliesStmt:               q.talliesStmt,
 		tracesOfStmt:              q.tracesOfStmt,
 		updateDocumentStmt:        q.updateDocumentStmt,
+		waitingForStmt:            q.waitingForStmt,
 		whatBecameOfStmt:          q.whatBecameOfStmt,
 	}
 }

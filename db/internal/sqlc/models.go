@@ -8,6 +8,18 @@ import (
 	"countersign/workflow"
 )
 
+type Address struct {
+	Place        int64
+	SID          workflow.SID
+	AccountSID   workflow.SID
+	Listed       bool
+	CustomerName string
+	FriendlyName string
+	IsoCountry   string
+	Emergency    bool
+	Data         string
+}
+
 type Blocked struct {
 	Sequence    int64
 	Code        workflow.Code
@@ -57,6 +69,7 @@ type Document struct {
 	ExpiresMS          int64
 	FreshMS            int64
 	Details            string
+	WaitsFor           string
 }
 
 type Erased struct {
@@ -79,6 +92,19 @@ type Holder struct {
 	Key         string
 	DocumentSID workflow.SID
 	AccountSID  workflow.SID
+}
+
+type HostedNumberOrder struct {
+	Place                  int64
+	SID                    workflow.SID
+	AccountSID             workflow.SID
+	Listed                 bool
+	Status                 workflow.OrderStatus
+	PhoneNumber            string
+	FriendlyName           string
+	UniqueName             string
+	IncomingPhoneNumberSID workflow.SID
+	Data                   string
 }
 
 type Inbox struct {
@@ -152,20 +178,21 @@ type Parked struct {
 }
 
 type Position struct {
-	One         int64
-	Worker      string
-	Sequence    int64
-	EntryNs     int64
-	Source      string
-	EventID     string
-	StreamNs    int64
-	Claim       int64
-	ClaimWorker string
-	Rules       int64
-	ParkingMS   int64
-	Timers      string
-	NotifyCC    string
-	MailLimits  string
+	One            int64
+	Worker         string
+	Sequence       int64
+	EntryNs        int64
+	Source         string
+	EventID        string
+	StreamNs       int64
+	Claim          int64
+	ClaimWorker    string
+	Rules          int64
+	ParkingMS      int64
+	Timers         string
+	LetterRequires string
+	NotifyCC       string
+	MailLimits     string
 }
 
 type Refusal struct {

@@ -114,10 +114,10 @@ func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 const addDocument = `-- name: AddDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
-  signed_ms, timers, expires_ms, fresh_ms, details)
+  signed_ms, timers, expires_ms, fresh_ms, details, waits_for)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
   ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-  ?17, ?18, ?19, ?20, ?21, ?22, ?23)
+  ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)
 `
 
 type AddDocumentParams struct {
@@ -144,6 +144,7 @@ type AddDocumentParams struct {
 	ExpiresMS          int64
 	FreshMS            int64
 	Details            string
+	WaitsFor           string
 }
 
 func (q *Queries) AddDocument(ctx context.Context, arg AddDocumentParams) error {
@@ -171,6 +172,7 @@ func (q *Queries) AddDocument(ctx context.Context, arg AddDocumentParams) error 
 		arg.ExpiresMS,
 		arg.FreshMS,
 		arg.Details,
+		arg.WaitsFor,
 	)
 	return err
 }
@@ -1183,8 +1185,24 @@ func (q *Queries) FinishOutboxEvent(ctx context.Context, arg FinishOutboxEventPa
 	return err
 }
 
+const getAddress = `-- name: GetAddress :one
+SELECT data FROM addresses WHERE sid = ?1 AND account_sid = ?2 AND listed = 1
+`
+
+type GetAddressParams struct {
+	SID        workflow.SID
+	AccountSID workflow.SID
+}
+
+func (q *Queries) GetAddress(ctx context.Context, arg GetAddressParams) (string, error) {
+	row := q.queryRow(ctx, q.getAddressStmt, getAddress, arg.SID, arg.AccountSID)
+	var data string
+	err := row.Scan(&data)
+	return data, err
+}
+
 const getDocument = `-- name: GetDocument :one
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE sid = ?1
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details, waits_for FROM documents WHERE sid = ?1
 `
 
 func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, error) {
@@ -1215,6 +1233,7 @@ func (q *Queries) GetDocument(ctx context.Context, sid workflow.SID) (Document, 
 		&i.ExpiresMS,
 		&i.FreshMS,
 		&i.Details,
+		&i.WaitsFor,
 	)
 	return i, err
 }
@@ -1230,9 +1249,25 @@ func (q *Queries) GetErased(ctx context.Context, documentSid workflow.SID) (int6
 	return sequence, err
 }
 
+const getOrder = `-- name: GetOrder :one
+SELECT data FROM hosted_number_orders WHERE sid = ?1 AND account_sid = ?2 AND listed = 1
+`
+
+type GetOrderParams struct {
+	SID        workflow.SID
+	AccountSID workflow.SID
+}
+
+func (q *Queries) GetOrder(ctx context.Context, arg GetOrderParams) (string, error) {
+	row := q.queryRow(ctx, q.getOrderStmt, getOrder, arg.SID, arg.AccountSID)
+	var data string
+	err := row.Scan(&data)
+	return data, err
+}
+
 const getPosition = `-- name: GetPosition :one
 
-SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, notify_cc, mail_limits FROM position
+SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, letter_requires, notify_cc, mail_limits FROM position
 `
 
 // Lists of keys to read come as JSON: one statement a batch. Rows are written one
@@ -1254,6 +1289,7 @@ func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 		&i.Rules,
 		&i.ParkingMS,
 		&i.Timers,
+		&i.LetterRequires,
 		&i.NotifyCC,
 		&i.MailLimits,
 	)
@@ -1303,7 +1339,7 @@ func (q *Queries) KeepHolder(ctx context.Context, arg KeepHolderParams) error {
 }
 
 const keptLetter = `-- name: KeptLetter :one
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents WHERE status = 'signed' AND CASE WHEN details = '' THEN 0 ELSE json_extract(details, '$.letter_kept') END = 1 ORDER BY place LIMIT 1
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details, waits_for FROM documents WHERE status = 'signed' AND CASE WHEN details = '' THEN 0 ELSE json_extract(details, '$.letter_kept') END = 1 ORDER BY place LIMIT 1
 `
 
 func (q *Queries) KeptLetter(ctx context.Context) (Document, error) {
@@ -1334,6 +1370,7 @@ func (q *Queries) KeptLetter(ctx context.Context) (Document, error) {
 		&i.ExpiresMS,
 		&i.FreshMS,
 		&i.Details,
+		&i.WaitsFor,
 	)
 	return i, err
 }
@@ -1394,7 +1431,7 @@ func (q *Queries) LinksOut(ctx context.Context) (int64, error) {
 }
 
 const listDocuments = `-- name: ListDocuments :many
-SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details FROM documents
+SELECT place, sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms, timers, expires_ms, fresh_ms, details, waits_for FROM documents
 WHERE (CAST(?1 AS TEXT) = '' OR account_sid = CAST(?1 AS TEXT))
   AND (CAST(?2 AS TEXT) = '' OR status = CAST(?2 AS TEXT))
   AND (CAST(?3 AS TEXT) = '' OR email = CAST(?3 AS TEXT))
@@ -1451,6 +1488,7 @@ func (q *Queries) ListDocuments(ctx context.Context, arg ListDocumentsParams) ([
 			&i.ExpiresMS,
 			&i.FreshMS,
 			&i.Details,
+			&i.WaitsFor,
 		); err != nil {
 			return nil, err
 		}
@@ -1553,6 +1591,33 @@ func (q *Queries) ListRefusals(ctx context.Context, arg ListRefusalsParams) ([]L
 	return items, nil
 }
 
+const loadAddresses = `-- name: LoadAddresses :many
+SELECT a.data FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN addresses AS a WHERE a.sid = s.value
+`
+
+func (q *Queries) LoadAddresses(ctx context.Context, sids string) ([]string, error) {
+	rows, err := q.query(ctx, q.loadAddressesStmt, loadAddresses, sids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var data string
+		if err := rows.Scan(&data); err != nil {
+			return nil, err
+		}
+		items = append(items, data)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const loadAsked = `-- name: LoadAsked :many
 SELECT m.id, m.caused_ms FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN mails AS m
 WHERE m.id > CAST(s.value AS TEXT) || '.' AND m.id < CAST(s.value AS TEXT) || '/' AND m.done_ms <> 0
@@ -1589,7 +1654,7 @@ func (q *Queries) LoadAsked(ctx context.Context, sids string) ([]LoadAskedRow, e
 }
 
 const loadDocuments = `-- name: LoadDocuments :many
-SELECT d.place, d.sid, d.account_sid, d.status, d.round, d.hold, d.address_sid, d.email, d.cc_emails, d.hosted_number_orders, d.contact_title, d.contact_phone_number, d.reason, d.canceled_by, d.evidence, d.letter_digest, d.letter_stale, d.created_ms, d.updated_ms, d.signed_ms, d.timers, d.expires_ms, d.fresh_ms, d.details FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN documents AS d WHERE d.sid = s.value
+SELECT d.place, d.sid, d.account_sid, d.status, d.round, d.hold, d.address_sid, d.email, d.cc_emails, d.hosted_number_orders, d.contact_title, d.contact_phone_number, d.reason, d.canceled_by, d.evidence, d.letter_digest, d.letter_stale, d.created_ms, d.updated_ms, d.signed_ms, d.timers, d.expires_ms, d.fresh_ms, d.details, d.waits_for FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN documents AS d WHERE d.sid = s.value
 `
 
 func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, error) {
@@ -1626,6 +1691,7 @@ func (q *Queries) LoadDocuments(ctx context.Context, sids string) ([]Document, e
 			&i.ExpiresMS,
 			&i.FreshMS,
 			&i.Details,
+			&i.WaitsFor,
 		); err != nil {
 			return nil, err
 		}
@@ -1662,6 +1728,33 @@ func (q *Queries) LoadErased(ctx context.Context, sids string) ([]LoadErasedRow,
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const loadOrders = `-- name: LoadOrders :many
+SELECT o.data FROM json_each(CAST(?1 AS TEXT)) AS s CROSS JOIN hosted_number_orders AS o WHERE o.sid = s.value
+`
+
+func (q *Queries) LoadOrders(ctx context.Context, sids string) ([]string, error) {
+	rows, err := q.query(ctx, q.loadOrdersStmt, loadOrders, sids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var data string
+		if err := rows.Scan(&data); err != nil {
+			return nil, err
+		}
+		items = append(items, data)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2470,6 +2563,17 @@ func (q *Queries) OpenClaims(ctx context.Context) ([]int64, error) {
 	return items, nil
 }
 
+const ordersKnown = `-- name: OrdersKnown :one
+SELECT CAST(EXISTS (SELECT 1 FROM hosted_number_orders) OR EXISTS (SELECT 1 FROM addresses) AS INTEGER) AS known
+`
+
+func (q *Queries) OrdersKnown(ctx context.Context) (int64, error) {
+	row := q.queryRow(ctx, q.ordersKnownStmt, ordersKnown)
+	var known int64
+	err := row.Scan(&known)
+	return known, err
+}
+
 const outboxEventsSince = `-- name: OutboxEventsSince :many
 SELECT type, CAST(count(*) AS INTEGER) AS n FROM outbox_events WHERE cause > ?1 GROUP BY type
 `
@@ -2516,6 +2620,70 @@ func (q *Queries) PlaceOf(ctx context.Context, arg PlaceOfParams) (int64, error)
 	var place int64
 	err := row.Scan(&place)
 	return place, err
+}
+
+const placeOfAddress = `-- name: PlaceOfAddress :one
+SELECT place FROM addresses WHERE sid = ?1 AND account_sid = ?2
+`
+
+type PlaceOfAddressParams struct {
+	SID        workflow.SID
+	AccountSID workflow.SID
+}
+
+func (q *Queries) PlaceOfAddress(ctx context.Context, arg PlaceOfAddressParams) (int64, error) {
+	row := q.queryRow(ctx, q.placeOfAddressStmt, placeOfAddress, arg.SID, arg.AccountSID)
+	var place int64
+	err := row.Scan(&place)
+	return place, err
+}
+
+const placeOfOrder = `-- name: PlaceOfOrder :one
+SELECT place FROM hosted_number_orders WHERE sid = ?1 AND account_sid = ?2
+`
+
+type PlaceOfOrderParams struct {
+	SID        workflow.SID
+	AccountSID workflow.SID
+}
+
+func (q *Queries) PlaceOfOrder(ctx context.Context, arg PlaceOfOrderParams) (int64, error) {
+	row := q.queryRow(ctx, q.placeOfOrderStmt, placeOfOrder, arg.SID, arg.AccountSID)
+	var place int64
+	err := row.Scan(&place)
+	return place, err
+}
+
+const putAddress = `-- name: PutAddress :exec
+INSERT INTO addresses (sid, account_sid, listed, customer_name, friendly_name, iso_country, emergency, data)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (sid) DO UPDATE SET listed = excluded.listed, customer_name = excluded.customer_name,
+  friendly_name = excluded.friendly_name, iso_country = excluded.iso_country, emergency = excluded.emergency, data = excluded.data
+`
+
+type PutAddressParams struct {
+	SID          workflow.SID
+	AccountSID   workflow.SID
+	Listed       bool
+	CustomerName string
+	FriendlyName string
+	IsoCountry   string
+	Emergency    bool
+	Data         string
+}
+
+func (q *Queries) PutAddress(ctx context.Context, arg PutAddressParams) error {
+	_, err := q.exec(ctx, q.putAddressStmt, putAddress,
+		arg.SID,
+		arg.AccountSID,
+		arg.Listed,
+		arg.CustomerName,
+		arg.FriendlyName,
+		arg.IsoCountry,
+		arg.Emergency,
+		arg.Data,
+	)
+	return err
 }
 
 const putErased = `-- name: PutErased :exec
@@ -2613,25 +2781,61 @@ func (q *Queries) PutMail(ctx context.Context, arg PutMailParams) error {
 	return err
 }
 
+const putOrder = `-- name: PutOrder :exec
+INSERT INTO hosted_number_orders (sid, account_sid, listed, status, phone_number, friendly_name, unique_name, incoming_phone_number_sid, data)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+ON CONFLICT (sid) DO UPDATE SET listed = excluded.listed, status = excluded.status, phone_number = excluded.phone_number,
+  friendly_name = excluded.friendly_name, unique_name = excluded.unique_name,
+  incoming_phone_number_sid = excluded.incoming_phone_number_sid, data = excluded.data
+`
+
+type PutOrderParams struct {
+	SID                    workflow.SID
+	AccountSID             workflow.SID
+	Listed                 bool
+	Status                 workflow.OrderStatus
+	PhoneNumber            string
+	FriendlyName           string
+	UniqueName             string
+	IncomingPhoneNumberSID workflow.SID
+	Data                   string
+}
+
+func (q *Queries) PutOrder(ctx context.Context, arg PutOrderParams) error {
+	_, err := q.exec(ctx, q.putOrderStmt, putOrder,
+		arg.SID,
+		arg.AccountSID,
+		arg.Listed,
+		arg.Status,
+		arg.PhoneNumber,
+		arg.FriendlyName,
+		arg.UniqueName,
+		arg.IncomingPhoneNumberSID,
+		arg.Data,
+	)
+	return err
+}
+
 const putPosition = `-- name: PutPosition :exec
 UPDATE position SET sequence = ?1, entry_ns = ?2, source = ?3, event_id = ?4,
   stream_ns = ?5, claim = ?6, claim_worker = ?7, rules = ?8, parking_ms = ?9,
-  timers = ?10, notify_cc = ?11, mail_limits = ?12
+  timers = ?10, letter_requires = ?11, notify_cc = ?12, mail_limits = ?13
 `
 
 type PutPositionParams struct {
-	Sequence    int64
-	EntryNs     int64
-	Source      string
-	EventID     string
-	StreamNs    int64
-	Claim       int64
-	ClaimWorker string
-	Rules       int64
-	ParkingMS   int64
-	Timers      string
-	NotifyCC    string
-	MailLimits  string
+	Sequence       int64
+	EntryNs        int64
+	Source         string
+	EventID        string
+	StreamNs       int64
+	Claim          int64
+	ClaimWorker    string
+	Rules          int64
+	ParkingMS      int64
+	Timers         string
+	LetterRequires string
+	NotifyCC       string
+	MailLimits     string
 }
 
 func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error {
@@ -2646,6 +2850,7 @@ func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error 
 		arg.Rules,
 		arg.ParkingMS,
 		arg.Timers,
+		arg.LetterRequires,
 		arg.NotifyCC,
 		arg.MailLimits,
 	)
@@ -2955,7 +3160,7 @@ UPDATE documents SET round = ?1, hold = ?2, address_sid = ?3, cc_emails = ?4,
   hosted_number_orders = ?5, contact_title = ?6,
   contact_phone_number = ?7, reason = ?8, canceled_by = ?9, evidence = ?10,
   letter_digest = ?11, letter_stale = ?12, updated_ms = ?13, signed_ms = ?14,
-  timers = ?15, expires_ms = ?16, fresh_ms = ?17, details = ?18 WHERE sid = ?19
+  timers = ?15, expires_ms = ?16, fresh_ms = ?17, details = ?18, waits_for = ?19 WHERE sid = ?20
 `
 
 type UpdateDocumentParams struct {
@@ -2977,6 +3182,7 @@ type UpdateDocumentParams struct {
 	ExpiresMS          int64
 	FreshMS            int64
 	Details            string
+	WaitsFor           string
 	SID                workflow.SID
 }
 
@@ -3002,9 +3208,37 @@ func (q *Queries) UpdateDocument(ctx context.Context, arg UpdateDocumentParams) 
 		arg.ExpiresMS,
 		arg.FreshMS,
 		arg.Details,
+		arg.WaitsFor,
 		arg.SID,
 	)
 	return err
+}
+
+const waitingFor = `-- name: WaitingFor :many
+SELECT d.sid FROM json_each(CAST(?1 AS TEXT)) AS a CROSS JOIN documents AS d WHERE d.address_sid = a.value AND d.waits_for <> ''
+`
+
+func (q *Queries) WaitingFor(ctx context.Context, addresses string) ([]workflow.SID, error) {
+	rows, err := q.query(ctx, q.waitingForStmt, waitingFor, addresses)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []workflow.SID{}
+	for rows.Next() {
+		var sid workflow.SID
+		if err := rows.Scan(&sid); err != nil {
+			return nil, err
+		}
+		items = append(items, sid)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const whatBecameOf = `-- name: WhatBecameOf :one
