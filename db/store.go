@@ -183,10 +183,7 @@ func (s *Store) prepareWriter(ctx context.Context, worker string) (err error) {
 	if err != nil {
 		return fmt.Errorf("prepare statements: %w", err)
 	}
-	if err := s.name(ctx, worker); err != nil {
-		return fmt.Errorf("name the worker: %w", err)
-	}
-	return s.lookBeside(ctx)
+	return errors.Join(s.name(ctx, worker), s.lookBeside(ctx))
 }
 
 // How many KiB of pages a connection keeps, beside what the system keeps of the
