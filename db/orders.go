@@ -316,7 +316,9 @@ func (s *Store) DependentOrders(ctx context.Context, d workflow.Document) ([]wor
 			o = workflow.HostedOrder{
 				SID: listed.SID, AccountSID: d.AccountSID, Document: d.SID, Status: listed.Status, Reason: listed.FailureReason,
 				DateCreated: d.DateCreated, DateUpdated: d.DateUpdated,
-				OrderContent: workflow.OrderContent{AddressSID: d.AddressSID, Email: d.Email, CCEmails: d.CCEmails},
+				OrderContent: workflow.OrderContent{
+					AddressSID: d.AddressSID, Email: d.Email, CCEmails: d.CCEmails, ContactTitle: d.ContactTitle, ContactPhoneNumber: d.ContactPhoneNumber,
+				},
 			}
 		}
 		o.PhoneNumber, o.CurrentCarrier = cmp.Or(o.PhoneNumber, listed.PhoneNumber), cmp.Or(o.CurrentCarrier, listed.CurrentCarrier)

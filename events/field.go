@@ -55,11 +55,12 @@ func (r *reader) phone(v value) string {
 	if !phonePattern.MatchString(s) {
 		r.fail(workflow.CodeInvalid, v.path(), "must be a phone number like +14155550100, got %s", quote(s))
 	}
-	return ungrouped(s)
+	return Ungrouped(s)
 }
 
-// ungrouped removes the characters that group the digits of a phone number.
-func ungrouped(s string) string {
+// Ungrouped removes the characters that group the digits of a phone number.
+// Numbers on the log have none.
+func Ungrouped(s string) string {
 	if !strings.ContainsAny(s, " .-") {
 		return s
 	}

@@ -51,7 +51,7 @@ func (r *reader) number(field, s string) {
 	}
 	n, err := phonenumbers.Parse(s, "")
 	if err != nil || !phonenumbers.IsPossibleNumber(n) || !phonenumbers.IsValidNumber(n) ||
-		phonenumbers.Format(n, phonenumbers.E164) != ungrouped(s) {
+		phonenumbers.Format(n, phonenumbers.E164) != Ungrouped(s) {
 		r.fail(workflow.CodeInvalid, field, "no phone number of the world's number plans: %s", quote(s))
 	}
 }

@@ -166,9 +166,44 @@ func TestServe_APICreatesListsAndRecallsADocument(t *testing.T) {
 		t.Errorf("recalled: %s", a.raw)
 	}
 	u.call(t, "GET", "/HostedNumbers", nil, 404)
+	u.call(t, "GET", "/2010-04-01", nil, 404)
 	u.call(t, "GET", "/v2//HostedNumber/AuthorizationDocuments", nil, 404)
 	if code, body := get(t, u.base+"/sign/none"); code != 404 || !strings.Contains(body, "<html") {
 		t.Errorf("the signing page: %d %s", code, body)
+	}
+	w.end()
+}
+
+// TestServe_APIAcceptsOnlyKnownOrders makes an address, an order and a document of them
+// at a worker that accepts no document whose orders it does not know.
+func TestServe_APIAcceptsOnlyKnownOrders(t *testing.T) {
+	x := newTown(t)
+	env := x.env(t.TempDir(), "COUNTERSIGN_UNKNOWN_ORDERS=refuse")
+	w := start(t, env)
+	w.says("read to its end")
+	u := user(t, env, testAccount)
+	u.base = "http://" + w.address("public")
+	if a := u.call(t, "POST", v2Path, newForm(1), 400); a.body.Code != 22101 {
+		t.Errorf("an unknown order: %s", a.raw)
+	}
+	address := u.call(t, "POST", "/2010-04-01/Accounts/"+string(testAccount)+"/Addresses.json", url.Values{
+		"CustomerName": {"Bayview Law LLP"}, "Street": {"1 Market Street"}, "City": {"San Francisco"}, "Region": {"CA"}, "PostalCode": {"94105"}, "IsoCountry": {"US"},
+	}, 201)
+	order := u.call(t, "POST", "/v2/HostedNumber/Orders", url.Values{
+		"PhoneNumber": {"+14155550101"}, "ContactPhoneNumber": {"+14155550100"}, "AddressSid": {address.body.SID}, "Email": {"owner@example.com"},
+	}, 201)
+	form := newForm(2)
+	form["HostedNumberOrderSids"] = []string{order.body.SID}
+	if a := u.call(t, "POST", v2Path, form, 400); a.body.Code != 22109 {
+		t.Errorf("an unknown address: %s", a.raw)
+	}
+	form["AddressSid"] = []string{address.body.SID}
+	document := u.call(t, "POST", v2Path, form, 201)
+	if document.body.Status != "signing" {
+		t.Errorf("created: %s", document.raw)
+	}
+	if a := u.call(t, "GET", "/HostedNumbers/HostedNumberOrders/"+order.body.SID, nil, 200); a.body.Status != "pending-loa" {
+		t.Errorf("the order: %s", a.raw)
 	}
 	w.end()
 }

@@ -51,7 +51,7 @@ func TestServe_EveryPublicAnswerAsksForHTTPS(t *testing.T) {
 	w := start(t, x.env(t.TempDir(), "COUNTERSIGN_PUBLIC_URL=https://sign.example.com"))
 	public := "http://" + w.address("public")
 	for _, path := range []string{
-		"/", "/nowhere", "/sign/x", "/sign/x/letter.pdf", "/letter/x", "/sign//x", "/HostedNumbers", "/HostedNumbers/AuthorizationDocuments",
+		"/", "/nowhere", "/sign/x", "/sign/x/letter.pdf", "/letter/x", "/sign//x", "/HostedNumbers", "/2010-04-01", "/2010-04-01/Accounts/AC0/Addresses.json", "/HostedNumbers/AuthorizationDocuments",
 		"/v2/HostedNumber/AuthorizationDocuments", "/v2/x", "/v2/../x",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} {

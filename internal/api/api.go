@@ -1,6 +1,7 @@
-// Package api serves the Authorization Document REST API that Twilio's client
-// libraries speak, in both generations: preview, below /HostedNumbers, and v2,
-// below /v2/HostedNumber.
+// Package api serves the REST API for Authorization Documents and Hosted Number
+// Orders that Twilio's client libraries speak, in both generations: preview, below
+// /HostedNumbers, and v2, below /v2/HostedNumber. It has the addresses of the API
+// of 2010, too, below /2010-04-01/Accounts.
 //
 // A write becomes an event on the log, and is answered from this worker's
 // database once its follower has applied the event. A read costs one indexed
@@ -44,6 +45,30 @@ type Documents interface {
 	Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error)
 }
 
+// Orders reads Hosted Number Orders; *db.Store is one.
+type Orders interface {
+	// Order returns workflow.ErrNotFound if the account has no such order.
+	Order(ctx context.Context, account, sid workflow.SID) (workflow.HostedOrder, error)
+
+	// Orders returns workflow.ErrNotFound if q begins at an order that the account
+	// does not have.
+	Orders(ctx context.Context, q db.OrderQuery) ([]workflow.HostedOrder, error)
+
+	// DependentOrders returns the orders of a document, in the document's sequence.
+	// Of an order that its account has not created, it is what the document says.
+	DependentOrders(ctx context.Context, d workflow.Document) ([]workflow.HostedOrder, error)
+}
+
+// Addresses reads addresses; *db.Store is one.
+type Addresses interface {
+	// Address returns workflow.ErrNotFound if the account has no such address.
+	Address(ctx context.Context, account, sid workflow.SID) (workflow.Address, error)
+
+	// Addresses returns workflow.ErrNotFound if q begins at an address that the
+	// account does not have.
+	Addresses(ctx context.Context, q db.AddressQuery) ([]workflow.Address, error)
+}
+
 // Progress tells how far this worker's database has followed the log; *db.Store
 // implements it.
 type Progress interface {
@@ -78,6 +103,8 @@ type Keys interface {
 // Config is what the API needs. A wait of 0 has the default given with it.
 type Config struct {
 	Documents Documents
+	Orders    Orders
+	Addresses Addresses
 	Progress  Progress
 	Log       Log
 	Accounts  Accounts
@@ -98,6 +125,10 @@ type Config struct {
 
 	AccountRate float64 // requests per second of one account, burst twice as many; 0: no limit
 	AddressRate float64 // requests per second from one address, burst twice as many; 0: no limit
+
+	// OnlyKnown refuses documents whose orders or address the account has not
+	// created. Otherwise events may create them later.
+	OnlyKnown bool
 
 	RecipientDay int // emails in 24 hours by which an account may ask one person to sign; 0: no limit
 }

@@ -22,7 +22,7 @@ func (h *handler) own(r *request, sid workflow.SID) (workflow.Document, error) {
 }
 
 func (h *handler) fetch(r *request) (answer, error) {
-	doc, err := h.own(r, r.document)
+	doc, err := h.own(r, r.sid)
 	if err != nil {
 		return answer{}, err
 	}
@@ -34,25 +34,25 @@ func (h *handler) create(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	sid, id, err := h.identity(r, b)
+	sid, id, err := h.identity(r, "PX", b, func(sid workflow.SID) error {
+		_, err := h.own(r, sid)
+		return err
+	})
 	if err != nil {
 		return answer{}, err
 	}
 	e := events.Created("", id, r.account, sid, b)
 	if _, known := h.own(r, sid); known == nil { // a request with an Idempotency-Key that was sent before
 		err = h.append(r, e)
-	} else {
+	} else if err = h.knows(r, b.HostedNumberOrderSIDs, b.AddressSID); err == nil {
 		err = h.ask(r, b.Email, e)
 	}
 	if err != nil {
 		return answer{}, err
 	}
 	doc, err := h.sent(r, sid)
-	if errors.Is(err, workflow.ErrNotFound) {
-		return answer{}, bad(codeRequest, "The request with this Idempotency-Key was refused before; use a new key to try again")
-	}
 	if err != nil {
-		return answer{}, err
+		return answer{}, keyUsed(err)
 	}
 	return answer{http.StatusCreated, h.document(r.route.generation, doc)}, nil
 }
@@ -60,7 +60,7 @@ func (h *handler) create(r *request) (answer, error) {
 // update changes a document: it appends a recall, then the new content, then the
 // request to send it again. If one is refused, those before it have happened.
 func (h *handler) update(r *request) (answer, error) {
-	before, err := h.own(r, r.document)
+	before, err := h.own(r, r.sid)
 	if err != nil {
 		return answer{}, err
 	}
@@ -68,13 +68,16 @@ func (h *handler) update(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	asked := events.StatusChanged("", "update."+rand.Text(), r.account, r.document, workflow.StatusChanged{Status: status})
+	if err := h.knows(r, value(b.HostedNumberOrderSIDs), value(b.AddressSID)); err != nil {
+		return answer{}, err
+	}
+	asked := events.StatusChanged("", "update."+rand.Text(), r.account, r.sid, workflow.StatusChanged{Status: status})
 	var es []events.Event
 	if status == workflow.Opened {
 		es = append(es, asked)
 	}
 	if b != (workflow.Updated{}) {
-		es = append(es, events.Updated("", "update."+rand.Text(), r.account, r.document, b))
+		es = append(es, events.Updated("", "update."+rand.Text(), r.account, r.sid, b))
 	}
 	if status == workflow.Signing {
 		es = append(es, asked)
@@ -91,7 +94,7 @@ func (h *handler) update(r *request) (answer, error) {
 	if status == workflow.Signing {
 		read = h.sent
 	}
-	doc, err := read(r, r.document)
+	doc, err := read(r, r.sid)
 	if err != nil {
 		return answer{}, err
 	}
@@ -100,10 +103,10 @@ func (h *handler) update(r *request) (answer, error) {
 
 // remove is the DELETE of v2: it cancels the document, which can still be read.
 func (h *handler) remove(r *request) (answer, error) {
-	if _, err := h.own(r, r.document); err != nil {
+	if _, err := h.own(r, r.sid); err != nil {
 		return answer{}, err
 	}
-	err := h.append(r, events.StatusChanged("", "delete."+rand.Text(), r.account, r.document, workflow.StatusChanged{
+	err := h.append(r, events.StatusChanged("", "delete."+rand.Text(), r.account, r.sid, workflow.StatusChanged{
 		Status: workflow.Canceled, CanceledBy: "account", Reason: "canceled through the API",
 	}))
 	return answer{status: http.StatusNoContent}, err
@@ -118,7 +121,7 @@ func (h *handler) append(r *request, es ...events.Event) error {
 		es[i].Actor = string(r.user)
 		var p *workflow.Problem
 		if len(es) > 1 && errors.As(es[i].Validate(), &p) {
-			return invalid(r.params, p)
+			return r.invalid(p)
 		}
 	}
 	for _, e := range es {
@@ -136,10 +139,11 @@ func (h *handler) appendOne(r *request, e events.Event) error {
 	var bad *workflow.Problem
 	switch {
 	case errors.As(err, &bad):
-		return invalid(r.params, bad)
+		return r.invalid(bad)
 	case err != nil:
 		return err
 	}
+	r.appended = sequence
 	applied, done := context.WithTimeout(r.ctx, h.AppendWait/2)
 	defer done()
 	if err := h.Progress.WaitApplied(applied, sequence); err != nil {

@@ -6,7 +6,7 @@ import "strings"
 func Operations() (all []string) {
 	for _, r := range routes {
 		for _, o := range r.operations {
-			all = append(all, strings.ToLower(o.method)+" "+r.generation.documents+r.suffix)
+			all = append(all, strings.ToLower(o.method)+" "+r.path)
 		}
 	}
 	return all

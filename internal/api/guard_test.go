@@ -33,7 +33,7 @@ func TestFault_EveryErrorHasTwiliosBody(t *testing.T) {
 	}{
 		{"GET", "/", 404, 20404, "The requested resource / was not found"},
 		{"GET", "/HostedNumbers", 404, 20404, ""},
-		{"GET", "/HostedNumbers/HostedNumberOrders", 404, 20404, "The requested resource /HostedNumbers/HostedNumberOrders was not found"},
+		{"GET", "/HostedNumbers/Orders", 404, 20404, "The requested resource /HostedNumbers/Orders was not found"},
 		{"GET", previewPath + "/", 404, 20404, ""},
 		{"GET", "/" + previewPath, 404, 20404, ""},
 		{"GET", "/./HostedNumbers/../HostedNumbers/AuthorizationDocuments", 404, 20404, ""},

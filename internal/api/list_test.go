@@ -1,22 +1,16 @@
 package api_test
 
 import (
-	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"countersign/db"
 	"countersign/events"
-	"countersign/internal/api"
 	"countersign/workflow"
 )
 
@@ -302,71 +296,5 @@ func TestDependents_PagedAndFiltered(t *testing.T) {
 				t.Errorf("%s at %s: got %d %s, want code %d", query, base, r.status, r.raw, want[i])
 			}
 		}
-	}
-}
-
-// metered counts what is read from a store.
-type metered struct {
-	*db.Store
-	reads atomic.Int64
-}
-
-func (c *metered) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
-	c.reads.Add(1)
-	return c.Store.Document(ctx, sid)
-}
-
-func (c *metered) Page(ctx context.Context, q db.PageQuery) ([]db.Listed, error) {
-	c.reads.Add(1)
-	return c.Store.Page(ctx, q)
-}
-
-func (c *metered) Refusal(ctx context.Context, of workflow.Identity) (*workflow.Problem, error) {
-	c.reads.Add(1)
-	return c.Store.Refusal(ctx, of)
-}
-
-// TestFetch_IsOneReadAndNoWrite counts what GETs cost: each one read, and
-// nothing is written, neither to the database nor to the log.
-func TestFetch_IsOneReadAndNoWrite(t *testing.T) {
-	s := newSite(t)
-	u := s.user()
-	sids := s.upstream(u, 5, nil)
-	waitFor(t, "rest", func() bool {
-		c, err := s.store.Counts(t.Context(), s.log.Now())
-		return err == nil && c.PendingEvents == 0
-	})
-	store := &metered{Store: s.store}
-	_, u.url = s.serve(s.store, func(c *api.Config) { c.Documents = store })
-	file, err := sql.Open("sqlite3", "file:"+filepath.Join(s.dir, db.FileName)+"?mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	file.SetMaxOpenConns(1) // data_version is a connection's own
-	written := func() (version, entry uint64) {
-		t.Helper()
-		if err := file.QueryRow("PRAGMA data_version").Scan(&version); err != nil {
-			t.Fatal(err)
-		}
-		if entry, err = s.log.Tail(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		return version, entry
-	}
-	version, entry := written()
-	one := previewPath + "/" + string(sids[2])
-	for _, path := range []string{
-		one, one + "/DependentHostedNumberOrders", previewPath, previewPath + "?PageSize=2&Page=1&PageToken=PA" + string(sids[3]),
-		v2Path + "?Email=owner%40example.com&Status=opened", v2Path + "?Status=signed",
-	} {
-		before := store.reads.Load()
-		u.want(u.get(path), 200, 0)
-		if n := store.reads.Load() - before; n != 1 {
-			t.Errorf("%s: %d reads", path, n)
-		}
-	}
-	if v, e := written(); v != version || e != entry {
-		t.Errorf("data version %d was %d, last entry %d was %d", v, version, e, entry)
 	}
 }

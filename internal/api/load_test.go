@@ -105,14 +105,21 @@ func TestCreate_OneIdempotencyKeyAtOnce(t *testing.T) {
 }
 
 // fuzzed is a site that one process's fuzzing shares. Time stands still, so
-// that wrong credentials are soon refused at once.
-func fuzzed(f *testing.F) (*user, workflow.SID) {
+// that wrong credentials are soon refused at once. ones are the paths of what it has:
+// a document, an order and an address.
+func fuzzed(f *testing.F) (u *user, ones []string) {
 	now := time.Now()
 	s := newSite(f, func(c *api.Config) {
 		c.SigningWait, c.SequenceWait, c.Now = time.Millisecond, time.Millisecond, func() time.Time { return now }
 	})
-	u := s.user()
-	return u, u.created().sid()
+	u = s.user()
+	document, order := "/"+string(u.created().sid()), "/"+string(u.ordered().sid())
+	return u, []string{previewPath + document, v2Path + document, previewOrders + order, v2Orders + order, u.addresses(u.addressed().sid())}
+}
+
+// collections are the paths of all lists.
+func (u *user) collections() []string {
+	return []string{previewPath, v2Path, previewOrders, v2Orders, u.addresses()}
 }
 
 // sound checks what holds of an answer to any request whatever. An error is
@@ -153,12 +160,22 @@ func FuzzHandler_Forms(f *testing.F) {
 	}
 	f.Add("{}", "application/json", true)
 	f.Add("", "a/b;;", true)
-	u, sid := fuzzed(f)
+	for _, body := range []string{
+		"PhoneNumber=%2B14155550123&SmsCapability=true", "PhoneNumber=+1&SmsCapability=TRUE&AccountSid=AC", "CallDelay=61&Extension=%23", "CallDelay=-9e9",
+		"VerificationCode=1&VerificationType=phone-bill", "VerificationDocumentSid=RI", "Status=pending-verification&VerificationCallDelay=x",
+		"SmsUrl=http%3A%2F%2F%5B&SmsMethod=", "UniqueName=%00&FriendlyName=", "CustomerName=a&Street=b&City=c&Region=d&PostalCode=e&IsoCountry=us",
+		"IsoCountry=%F0%9F%98%80&EmergencyEnabled=maybe", "Street=%E2%80%AE", "City=" + strings.Repeat("x", 5000),
+	} {
+		f.Add(body, "", false)
+		f.Add(body, "", true)
+	}
+	u, ones := fuzzed(f)
 	f.Fuzz(func(t *testing.T, body, kind string, update bool) {
-		for _, path := range []string{previewPath, v2Path} {
-			if update {
-				path += "/" + string(sid)
-			}
+		paths := u.collections()
+		if update {
+			paths = ones
+		}
+		for _, path := range paths {
 			r, err := u.try("POST", path, body, "Content-Type", kind)
 			sound(t, r, err)
 		}
@@ -178,12 +195,21 @@ func FuzzHandler_Queries(f *testing.F) {
 	f.Add("", "/%2e%2e/x")
 	f.Add("", "//")
 	f.Add("", "/\x00")
-	u, sid := fuzzed(f)
+	for _, query := range []string{
+		"SmsCapability=x", "Status=received&SmsCapability=True", "PageToken=PBHR000102030405060708090a0b0c0d0e0f", "EmergencyEnabled=true&IsoCountry=%C3%9F",
+		"CustomerName=%00&Page=9223372036854775807&PageToken=PAAD000102030405060708090a0b0c0d0e0f", "PageSize=1&Page=9223372036854775806&PageToken=PAAD",
+	} {
+		f.Add(query, "")
+	}
+	f.Add("", ".json")
+	u, ones := fuzzed(f)
 	f.Fuzz(func(t *testing.T, query, suffix string) {
-		for _, path := range []string{previewPath, v2Path} {
-			if suffix != "" {
-				path += "/" + string(sid) + suffix
-			}
+		paths := u.collections()
+		if suffix != "" {
+			paths = ones
+		}
+		for _, path := range paths {
+			path += suffix
 			r, err := u.try("GET", path+"?"+query, "")
 			sound(t, r, err)
 		}
@@ -202,7 +228,7 @@ func FuzzHandler_Headers(f *testing.F) {
 	f.Add("Authorization", "Basic !!!", "", "")
 	f.Add("Content-Encoding", "gzip", "", "")
 	f.Add("Expect", "100-continue", "", "")
-	u, sid := fuzzed(f)
+	u, ones := fuzzed(f)
 	f.Fuzz(func(t *testing.T, name, value, user, secret string) {
 		if strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding") || strings.EqualFold(name, "Host") ||
 			strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Upgrade") {
@@ -213,7 +239,7 @@ func FuzzHandler_Headers(f *testing.F) {
 			v.name, v.secret = user, secret
 		}
 		for _, method := range []string{"GET", "POST"} {
-			r, err := v.try(method, previewPath+"/"+string(sid), "", name, value)
+			r, err := v.try(method, ones[0], "", name, value)
 			sound(t, r, err)
 		}
 	})

@@ -103,7 +103,7 @@ func (s *site) control(u *user) string {
 }
 
 // TestHandler_TwilioNode has the newest client of each generation of the library go
-// through a document's life.
+// through a document's life, and through those of addresses and orders.
 func TestHandler_TwilioNode(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct{ library, generation string }{
@@ -115,16 +115,18 @@ func TestHandler_TwilioNode(t *testing.T) {
 		{"twilio-4", "v2"},
 		{"twilio-3", "preview"}, // which has no v2
 	} {
-		t.Run(c.library+" "+c.generation, func(t *testing.T) {
-			u, other := s.user(), s.user()
-			out, err := node(t, []string{
-				"LIBRARY=" + c.library, "GENERATION=" + c.generation, "COUNTERSIGN_URL=" + s.url, "CONTROL=" + s.control(u),
-				"ACCOUNT_SID=" + u.name, "AUTH_TOKEN=" + u.secret, "OTHER_SID=" + other.name, "OTHER_TOKEN=" + other.secret,
-			}, "node/life.cjs")
-			if err != nil || !strings.Contains(out, "a whole life") {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
+		for script, says := range map[string]string{"life": "a whole life", "hosting": "whole lives"} {
+			t.Run(c.library+" "+c.generation+" "+script, func(t *testing.T) {
+				u, other := s.user(), s.user()
+				out, err := node(t, []string{
+					"LIBRARY=" + c.library, "GENERATION=" + c.generation, "COUNTERSIGN_URL=" + s.url, "CONTROL=" + s.control(u),
+					"ACCOUNT_SID=" + u.name, "AUTH_TOKEN=" + u.secret, "OTHER_SID=" + other.name, "OTHER_TOKEN=" + other.secret,
+				}, "node/"+script+".cjs")
+				if err != nil || !strings.Contains(out, says) {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
 	}
 }
 

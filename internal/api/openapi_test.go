@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,7 +117,11 @@ func (c *contract) check(operation string, r reply) {
 		}
 		return
 	}
-	name := ref["schema"].(map[string]any)["$ref"].(string)
+	name, named := ref["schema"].(map[string]any)["$ref"].(string)
+	if !named {
+		method, path, _ := strings.Cut(operation, " ")
+		name = "#/paths/" + strings.ReplaceAll(path, "/", "~1") + "/" + method + "/responses/" + strconv.Itoa(r.status) + "/content/application~1json/schema"
+	}
 	schema, err := c.compiler.Compile("openapi.json" + name)
 	if err != nil {
 		c.t.Fatal(err)
@@ -147,7 +152,7 @@ func TestOpenAPI_HasWhatIsServed(t *testing.T) {
 func TestOpenAPI_Answers(t *testing.T) {
 	c := readContract(t)
 	s := newSite(t, func(x *api.Config) { x.SequenceWait = time.Millisecond })
-	_, panics := s.serve(s.store, func(x *api.Config) { x.Documents = broken{func() error { panic("on purpose") }} })
+	_, panics := s.serve(s.store, broken{func() error { panic("on purpose") }}.everywhere)
 	now := time.Now()
 	_, full := s.serve(s.store, func(x *api.Config) { x.AccountRate, x.Now = 0.1, func() time.Time { return now } })
 	u := s.user()
@@ -156,32 +161,42 @@ func TestOpenAPI_Answers(t *testing.T) {
 	for _, operation := range c.operations() {
 		method, template, _ := strings.Cut(operation, " ")
 		method = strings.ToUpper(method)
-		doc := u.created()
-		if method == http.MethodPost && strings.Contains(template, "{Sid}") {
-			u.want(u.do("POST", previewPath+"/"+string(doc.sid()), "Status=opened"), 200, 0)
-		}
-		at := func(sid workflow.SID) string { return strings.ReplaceAll(template, "{Sid}", string(sid)) }
-		path, body := at(doc.sid()), ""
-		if method == http.MethodPost {
-			body = form().Encode()
+		change, path := u.resource(template)
+		form := func() string { return change.Encode() }
+		switch one := strings.Contains(template, "{Sid}"); {
+		case method != http.MethodPost:
+			form = func() string { return "" }
+		case one && strings.Contains(template, "Documents"):
+			u.want(u.do("POST", path, "Status=opened"), 200, 0)
+		case one && strings.Contains(template, "Orders"):
+			form = func() string { return "Status=pending-verification" }
+		case !one:
+			form = func() string {
+				another, _ := u.resource(template)
+				return another.Encode()
+			}
 		}
 		wrong := []reply{
 			u.do(method, path+"?%zz", "%zz"),
-			nobody.do(method, path, body),
-			u.do(method, path, body, "Sec-Fetch-Site", "cross-site"),
-			u.do(method, path, body, "X-Min-Log-Sequence", "1000000"),
-			u.do(method, panics+path, form().Encode()),
-			u.do(method, full+path, body),
+			nobody.do(method, path, form()),
+			u.do(method, path, form(), "Sec-Fetch-Site", "cross-site"),
+			u.do(method, path, form(), "X-Min-Log-Sequence", "1000000"),
+			u.do(method, panics+path, form()),
+			u.do(method, full+path, form()),
 		}
-		wrong = append(wrong, u.do(method, full+path, body))
-		if strings.Contains(template, "{Sid}") {
-			wrong = append(wrong, u.do(method, at(newSID("PX")), body))
+		wrong = append(wrong, u.do(method, full+path, form()))
+		switch {
+		case strings.Contains(template, "{Sid}"):
+			sid := regexp.MustCompile("(PX|HR|AD)[0-9a-f]{32}").FindString(path)
+			wrong = append(wrong, u.do(method, strings.Replace(path, sid, string(newSID(sid[:2])), 1), form()))
+		case strings.Contains(template, "{AccountSid}"):
+			wrong = append(wrong, u.do(method, strings.Replace(path, string(u.sid), string(newSID("AC")), 1), form()))
 		}
+		body := form()
 		if method == http.MethodPost {
 			wrong = append(
 				wrong, u.do(method, path, body, "Content-Type", "application/json"), u.do(method, path, strings.Repeat("x", 300<<10)),
 			)
-			body = form().Encode()
 		}
 		now = now.Add(time.Hour) // for the next operation's requests
 		seen := map[string]any{}

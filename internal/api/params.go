@@ -92,6 +92,28 @@ func (p *params) one(name string) (value string, present bool) {
 	}
 }
 
+// optional reads a parameter that changes something only if it is given.
+func (p *params) optional(name string) *string {
+	if value, present := p.one(name); present {
+		return &value
+	}
+	return nil
+}
+
+// boolean reads a parameter that is true or false, in any case; nil if it is not
+// given, or empty.
+func (p *params) boolean(name string, code int) *bool {
+	s, _ := p.one(name)
+	switch {
+	case s == "":
+		return nil
+	case strings.EqualFold(s, "true"), strings.EqualFold(s, "false"):
+		return new(strings.EqualFold(s, "true"))
+	}
+	p.fail(bad(code, "%s is not valid: it must be true or false", name))
+	return nil
+}
+
 // required reads a parameter that must be given.
 func (p *params) required(name string) string {
 	value, present := p.one(name)
@@ -152,7 +174,7 @@ func (p *params) phone(s string) string {
 func (p *params) lostPlus(name string) string {
 	for _, value := range p.values[name] {
 		blank := strings.Contains(strings.TrimSpace(value), " ")
-		if name == "ContactPhoneNumber" {
+		if strings.HasSuffix(name, "PhoneNumber") {
 			blank = strings.HasPrefix(value, " ")
 		}
 		if blank {

@@ -24,8 +24,9 @@ type request struct {
 	operation *operation // nil if the method is not the route's
 	account   workflow.SID
 	user      workflow.SID // the account, or its API key, that the request was authenticated with
-	document  workflow.SID // that the path names
+	sid       workflow.SID // of the document, order or address that the path names
 	params    *params      // of the query or, for a POST, of the form
+	appended  uint64       // the sequence of the last event that the request appended
 	sequence  uint64       // the answer reflects the log up to this entry; 0 before authentication
 }
 
@@ -118,7 +119,8 @@ func (h *handler) answer(r *request) (answer, error) {
 		return answer{}, tooMany("from this address", ratelimit.Seconds(wait))
 	}
 	path := r.http.URL.Path
-	if r.route, r.document = find(path); r.route == nil {
+	var owner workflow.SID
+	if r.route, owner, r.sid = find(path); r.route == nil {
 		return answer{}, notFound(path)
 	}
 	if r.operation = r.route.operation(r.http.Method); r.operation == nil {
@@ -129,6 +131,9 @@ func (h *handler) answer(r *request) (answer, error) {
 	}
 	if err := h.authenticate(r, address); err != nil {
 		return answer{}, err
+	}
+	if owner != "" && owner != r.account {
+		return answer{}, notFound(path)
 	}
 	if wait := h.accounts.Take(string(r.account), h.Now(), 0); wait > 0 {
 		h.Metrics.limited.WithLabelValues("account").Inc()

@@ -136,7 +136,7 @@ func (s *site) serve(store *db.Store, edit ...func(*api.Config)) (api.Config, st
 	s.t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	c := api.Config{
-		Documents: store, Progress: store, Log: s.log, Accounts: s.files, Keys: s.keys, Metrics: api.NewMetrics(),
+		Documents: store, Orders: store, Addresses: store, Progress: store, Log: s.log, Accounts: s.files, Keys: s.keys, Metrics: api.NewMetrics(),
 		PublicURL: "http://" + server.Listener.Addr().String(), Now: time.Now, Random: rand.Reader, Logger: eventstest.Logger(),
 	}
 	for _, f := range edit {

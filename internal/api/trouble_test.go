@@ -113,6 +113,29 @@ func (b broken) Refusal(context.Context, workflow.Identity) (*workflow.Problem, 
 	return nil, b.fail()
 }
 
+func (b broken) Order(context.Context, workflow.SID, workflow.SID) (workflow.HostedOrder, error) {
+	return workflow.HostedOrder{}, b.fail()
+}
+
+func (b broken) Orders(context.Context, db.OrderQuery) ([]workflow.HostedOrder, error) {
+	return nil, b.fail()
+}
+
+func (b broken) DependentOrders(context.Context, workflow.Document) ([]workflow.HostedOrder, error) {
+	return nil, b.fail()
+}
+
+func (b broken) Address(context.Context, workflow.SID, workflow.SID) (workflow.Address, error) {
+	return workflow.Address{}, b.fail()
+}
+
+func (b broken) Addresses(context.Context, db.AddressQuery) ([]workflow.Address, error) {
+	return nil, b.fail()
+}
+
+// everywhere makes each read of the API fail.
+func (b broken) everywhere(c *api.Config) { c.Documents, c.Orders, c.Addresses = b, b, b }
+
 // TestHandler_InternalErrors has a request panic, and one fail for no reason that has
 // a name.
 func TestHandler_InternalErrors(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twilio/twilio-go"
 	restclient "github.com/twilio/twilio-go/client"
+	openapi "github.com/twilio/twilio-go/rest/api/v2010"
 	numbers "github.com/twilio/twilio-go/rest/numbers/v2"
 
 	"countersign/workflow"
@@ -231,4 +232,96 @@ func TestHandler_TwilioGoPreview(t *testing.T) {
 	if seen != 3 {
 		t.Errorf("%d documents over all pages, want 3", seen)
 	}
+}
+
+// TestHandler_TwilioGoAddresses has twilio-go go through an address's life.
+func TestHandler_TwilioGoAddresses(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	api := u.twilioGo().Api
+	place := func() *openapi.CreateAddressParams {
+		return (&openapi.CreateAddressParams{}).SetCustomerName("Bayview Law LLP").SetStreet("1 Market Street").SetCity("San Francisco").SetRegion("CA").
+			SetPostalCode("94105").SetIsoCountry("US").SetEmergencyEnabled(true)
+	}
+	var sids []string
+	for range 3 {
+		a, err := api.CreateAddress(place())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *a.CustomerName != "Bayview Law LLP" || !*a.EmergencyEnabled || *a.AccountSid != u.name || a.StreetSecondary != nil {
+			t.Errorf("created %+v", a)
+		}
+		sids = append(sids, *a.Sid)
+	}
+	if a, err := api.UpdateAddress(sids[0], (&openapi.UpdateAddressParams{}).SetCity("Oakland")); err != nil || *a.City != "Oakland" || *a.Street != "1 Market Street" {
+		t.Errorf("updated %+v, %v", a, err)
+	}
+	slices.Reverse(sids)
+	list, err := api.ListAddress((&openapi.ListAddressParams{}).SetPageSize(1).SetIsoCountry("US"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range list {
+		got = append(got, *a.Sid)
+	}
+	if diff := cmp.Diff(sids, got); diff != "" {
+		t.Errorf("listed in pages of 1: %s", diff)
+	}
+	if err := api.DeleteAddress(sids[0], nil); err != nil {
+		t.Error(err)
+	}
+	_, err = api.FetchAddress(sids[0], nil)
+	wantRestError(t, err, 404, 20404)
+	_, err = api.CreateAddress(place().SetIsoCountry("USA"))
+	wantRestError(t, err, 400, 21628)
+}
+
+// TestHandler_TwilioGoHostedOrders has twilio-go go through an order's life.
+func TestHandler_TwilioGoHostedOrders(t *testing.T) {
+	s := newSite(t)
+	u := s.user()
+	api := u.twilioGo().NumbersV2
+	order := func() *numbers.CreateHostedNumberOrderParams {
+		f := u.orderForm()
+		return (&numbers.CreateHostedNumberOrderParams{}).SetPhoneNumber(f.Get("PhoneNumber")).SetContactPhoneNumber("+14155550100").SetAddressSid(f.Get("AddressSid")).
+			SetEmail("owner@example.com").SetCcEmails([]string{"ops@example.com"}).SetSmsCapability(true).SetFriendlyName("Front desk")
+	}
+	var sids []string
+	for range 3 {
+		o, err := api.CreateHostedNumberOrder(order())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *o.Status != "received" || *o.FriendlyName != "Front desk" || !o.Capabilities.Sms || o.DateCreated.IsZero() || *o.AccountSid != u.name {
+			t.Errorf("created %+v", o)
+		}
+		sids = append(sids, *o.Sid)
+	}
+	slices.Reverse(sids)
+	list, err := api.ListHostedNumberOrder((&numbers.ListHostedNumberOrderParams{}).SetPageSize(1).SetStatus("received").SetSmsCapability(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range list {
+		got = append(got, *o.Sid)
+	}
+	if diff := cmp.Diff(sids, got); diff != "" {
+		t.Errorf("listed in pages of 1: %s", diff)
+	}
+	asked := (&numbers.UpdateHostedNumberOrderParams{}).SetStatus("pending-verification").SetVerificationCallDelay(5).SetVerificationCallExtension("7")
+	if o, err := api.UpdateHostedNumberOrder(sids[0], asked); err != nil || *o.Status != "pending-verification" || o.VerificationCallDelay != 5 {
+		t.Errorf("updated %+v, %v", o, err)
+	}
+	_, err = api.UpdateHostedNumberOrder(sids[0], (&numbers.UpdateHostedNumberOrderParams{}).SetStatus("completed"))
+	wantRestError(t, err, 400, 22112)
+	if err := api.DeleteHostedNumberOrder(sids[0]); err != nil {
+		t.Error(err)
+	}
+	_, err = api.FetchHostedNumberOrder(sids[0])
+	wantRestError(t, err, 404, 20404)
+	_, err = api.CreateHostedNumberOrder(order().SetPhoneNumber("+1999"))
+	wantRestError(t, err, 400, 22102)
 }

@@ -59,76 +59,8 @@ func addresses(list []string) []string {
 	return list
 }
 
-// order is what a dependent order has in both generations. What no event has
-// said is null.
-type order struct {
-	SID                    workflow.SID         `json:"sid"`
-	AccountSID             workflow.SID         `json:"account_sid"`
-	IncomingPhoneNumberSID *string              `json:"incoming_phone_number_sid"`
-	AddressSID             workflow.SID         `json:"address_sid"`
-	SigningDocumentSID     *workflow.SID        `json:"signing_document_sid"`
-	PhoneNumber            *string              `json:"phone_number"`
-	Capabilities           capabilities         `json:"capabilities"`
-	FriendlyName           *string              `json:"friendly_name"`
-	Status                 workflow.OrderStatus `json:"status"`
-	FailureReason          string               `json:"failure_reason"`
-	DateCreated            date                 `json:"date_created"`
-	DateUpdated            date                 `json:"date_updated"`
-	Email                  string               `json:"email"`
-	CCEmails               []string             `json:"cc_emails"`
-}
-
-// capabilities of a hosted number: an order is always for messages.
-type capabilities struct {
-	MMS   bool `json:"mms"`
-	SMS   bool `json:"sms"`
-	Voice bool `json:"voice"`
-	Fax   bool `json:"fax"`
-}
-
-// previewOrder is a dependent order in preview. Verification is not ours, so
-// its fields are those of a new order; clients decode the counts as numbers.
-type previewOrder struct {
-	order
-	UniqueName              *string  `json:"unique_name"`
-	VerificationAttempts    int      `json:"verification_attempts"`
-	VerificationType        string   `json:"verification_type"`
-	VerificationDocumentSID *string  `json:"verification_document_sid"`
-	Extension               *string  `json:"extension"`
-	CallDelay               int      `json:"call_delay"`
-	VerificationCode        *string  `json:"verification_code"`
-	VerificationCallSIDs    []string `json:"verification_call_sids"`
-}
-
-// v2Order is a dependent order in v2.
-type v2Order struct {
-	order
-	BulkHostingRequestSID *string `json:"bulk_hosting_request_sid"`
-	NextStep              *string `json:"next_step"`
-	ContactTitle          *string `json:"contact_title"`
-	ContactPhoneNumber    *string `json:"contact_phone_number"`
-}
-
-func newOrder(d workflow.Document, o workflow.Order) order {
-	v := order{
-		SID: o.SID, AccountSID: d.AccountSID, AddressSID: d.AddressSID, PhoneNumber: orNull(o.PhoneNumber),
-		Capabilities: capabilities{SMS: true}, Status: o.Status, FailureReason: o.FailureReason,
-		DateCreated: date(d.DateCreated), DateUpdated: date(d.DateUpdated), Email: d.Email, CCEmails: addresses(d.CCEmails),
-	}
-	if !d.Status.Released() {
-		v.SigningDocumentSID = &d.SID
-	}
-	return v
-}
-
-func (g *generation) order(d workflow.Document, o workflow.Order) any {
-	if g == v2 {
-		return v2Order{order: newOrder(d, o), ContactTitle: orNull(d.ContactTitle), ContactPhoneNumber: orNull(d.ContactPhoneNumber)}
-	}
-	return previewOrder{order: newOrder(d, o), VerificationType: "phone-call"}
-}
-
-func orNull(s string) *string {
+// orNull is nil for nothing.
+func orNull[T ~string](s T) *T {
 	if s == "" {
 		return nil
 	}

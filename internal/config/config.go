@@ -99,10 +99,17 @@ type Config struct {
 	TrustedProxies []netip.Prefix // may be empty
 	APIAccountRate float64        // requests per second of an account; 0: no limit
 	APIAddressRate float64        // requests per second from an address; 0: no limit
+	UnknownOrders  string         // Accept or Refuse
 
 	LogLevel  slog.Level
 	LogFormat string // LogAuto, LogJSON or LogText
 }
+
+// What to do with a document whose orders or address are not known.
+const (
+	Accept = "accept"
+	Refuse = "refuse"
+)
 
 // What to do with an email whose outcome is not known.
 const (

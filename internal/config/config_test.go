@@ -79,7 +79,7 @@ func TestLoad_Defaults(t *testing.T) {
 		RemindEvery: 72 * time.Hour, RemindMost: 4, ExpireAfter: 720 * time.Hour, FreshFor: 720 * time.Hour,
 		MailRecipientDay: 100, MailDocumentInterval: 10 * time.Second, MailDocumentDay: 30, PublicURL: "http://127.0.0.1:8080", LetterRequires: []workflow.LetterPart{workflow.PartNumber},
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
-		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200,
+		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200, UnknownOrders: config.Accept,
 	}
 	if diff := cmp.Diff(want, given{}.mustLoad(t)); diff != "" {
 		t.Error(diff)
@@ -100,7 +100,7 @@ func TestLoad_EverySettingIsRead(t *testing.T) {
 		LetterRequires: []workflow.LetterPart{workflow.PartNumber, workflow.PartTitle},
 		PublicURL:      "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AdminHosts: []string{"countersign.monitoring.svc", "my_admin"}, AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5, UnknownOrders: config.Refuse,
 		NATSInboxPrefix: "_INBOX.loa", LogLevel: slog.LevelWarn, LogFormat: config.LogText,
 	}
 	got := given{yaml: `
@@ -164,6 +164,7 @@ acme-directory: https://ca.example.com/dir
 trusted-proxies: 127.0.0.1,fd00::1/8
 api-account-rate: 0.5
 api-address-rate: 0
+unknown-orders: refuse
 log-level: warn
 log-format: text
 `}.mustLoad(t)

@@ -139,6 +139,7 @@ func serverSettings(c *Config) []setting {
 		{"trusted-proxies", "", "addresses or networks of proxies whose X-Forwarded-For is believed, such as 127.0.0.1,10.1.0.0/16", prefixes(&c.TrustedProxies)},
 		{"api-account-rate", "100", "REST API rate limit per account and worker, in requests/s; burst is twice that; 0: no limit", rate(&c.APIAccountRate)},
 		{"api-address-rate", "200", "REST API rate limit per client address (IPv6: per /64) and worker, in requests/s; burst is twice that; 0: no limit", rate(&c.APIAddressRate)},
+		{"unknown-orders", Accept, "what the REST API does with a document whose orders or address its account has not created: accept it, because events may announce them later, or refuse it as Twilio does", oneOf(&c.UnknownOrders, Accept, Refuse)},
 		{"admin-listen", "127.0.0.1:8081", "address of /metrics, /healthz and /readyz", address(&c.AdminListen)},
 		{"admin-hosts", "", "additional host names under which admin-listen answers, such as countersign.monitoring.svc; it always answers to localhost, IP addresses and its own host", hostNames(&c.AdminHosts)},
 		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},

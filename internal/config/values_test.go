@@ -41,6 +41,7 @@ func TestLoad_BadValues(t *testing.T) {
 		"mail-return-path": {"x", "{mail}@example.com", "a+{mails}@example.com", "{mail}+{mail}@example.com", "a@{mail}.example.com", "abcdefghijklmnopqrstuvwxyz+{mail}@example.com", "a+{mail@example.com"},
 		"trusted-proxies":  {"h", "::ffff:10.0.0.0/90", "127.0.0.1/33", "127.0.0.1, ::1", ","},
 		"api-account-rate": {"", "-1"},
+		"unknown-orders":   {"", "reject"},
 		"log-format":       {"", "xml"},
 
 		"nats-inbox-prefix":      {"_INBOX.>", "a.*", "a b", "_INBOX.", ".a", "a..b", "$JS.API", "authdocs", "authdocs.v1"},

@@ -19,6 +19,7 @@ import (
 	"countersign/events"
 	"countersign/internal/admin"
 	"countersign/internal/api"
+	"countersign/internal/config"
 	"countersign/internal/httpd"
 	"countersign/internal/signing"
 	"countersign/internal/web"
@@ -101,13 +102,14 @@ func (w *Worker) adminHandler() http.Handler {
 // publicHandler serves the REST API and the signing page.
 func (w *Worker) publicHandler() http.Handler {
 	rest := api.New(api.Config{
-		Documents: known{w.store, w}, Progress: w.store, Log: appender{w}, Accounts: w.accounts, Keys: w.keys.Links,
+		Documents: known{w.store, w}, Orders: known{w.store, w}, Addresses: known{w.store, w}, Progress: w.store, Log: appender{w}, Accounts: w.accounts, Keys: w.keys.Links,
 		PublicURL: w.cfg.PublicURL, Now: w.o.Clock, Random: rand.Reader, Logger: w.logger, Metrics: w.apiMetrics,
-		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate, RecipientDay: w.cfg.MailRecipientDay,
+		Proxies: w.cfg.TrustedProxies, AccountRate: w.cfg.APIAccountRate, AddressRate: w.cfg.APIAddressRate, OnlyKnown: w.cfg.UnknownOrders == config.Refuse, RecipientDay: w.cfg.MailRecipientDay,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/HostedNumbers/", rest)
 	mux.Handle("/v2/", rest)
+	mux.Handle("/2010-04-01/", rest)
 	pages := web.Handler(web.Config{
 		Documents: known{w.store, w}, Keys: w.keys.Links, Log: appender{w}, Letters: w.letters, Provider: signing.Provider(w.cfg), PublicURL: w.cfg.PublicURL,
 		Now: w.Now, Signable: w.signable, Logger: w.logger, Proxies: w.cfg.TrustedProxies,
@@ -131,7 +133,7 @@ func (e exactly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != path.Clean(r.URL.Path)+"/" ||
-		r.URL.Path == "/HostedNumbers" || r.URL.Path == "/v2" {
+		r.URL.Path == "/HostedNumbers" || r.URL.Path == "/v2" || r.URL.Path == "/2010-04-01" {
 		e.rest.ServeHTTP(w, r)
 		return
 	}
@@ -161,10 +163,28 @@ type known struct {
 // have read the document's events yet.
 func (k known) Document(ctx context.Context, sid workflow.SID) (workflow.Document, error) {
 	d, err := k.Store.Document(ctx, sid)
+	return d, k.notYet(err)
+}
+
+// Order implements api.Orders, and fails as Document does.
+func (k known) Order(ctx context.Context, account, sid workflow.SID) (workflow.HostedOrder, error) {
+	o, err := k.Store.Order(ctx, account, sid)
+	return o, k.notYet(err)
+}
+
+// Address implements api.Addresses, and fails as Document does.
+func (k known) Address(ctx context.Context, account, sid workflow.SID) (workflow.Address, error) {
+	a, err := k.Store.Address(ctx, account, sid)
+	return a, k.notYet(err)
+}
+
+// notYet is what it means that something is not found while this worker may not have
+// read its events yet.
+func (k known) notYet(err error) error {
 	if errors.Is(err, workflow.ErrNotFound) && !k.w.upToDate() {
-		err = fmt.Errorf("%w: document %s may be on the log, which has not been read to its end", workflow.ErrUnavailable, sid)
+		return fmt.Errorf("%w: this may be on the log, which has not been read to its end: %s", workflow.ErrUnavailable, err.Error())
 	}
-	return d, err
+	return err
 }
 
 // upToDate reports whether this worker has read the log to its end, and is still
