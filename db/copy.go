@@ -168,10 +168,10 @@ func (s *Scratch) open(ctx context.Context) (err error) {
 }
 
 // dropIndexes drops the indexes of the tables that the fold reads by their keys
-// alone.
+// alone. What the fold looks for in another way is documents_waiting.
 func (s *Scratch) dropIndexes(ctx context.Context) error {
 	rows, err := s.conn.QueryContext(ctx, `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''
-		AND (tbl_name = 'documents' OR tbl_name = 'mails' OR tbl_name = 'outbox_events')`)
+		AND (tbl_name = 'documents' OR tbl_name = 'mails' OR tbl_name = 'outbox_events') AND name <> 'documents_waiting'`)
 	if err != nil {
 		return err
 	}
