@@ -292,28 +292,28 @@ ORDER BY place DESC LIMIT @most;
 SELECT place FROM documents WHERE sid = @sid AND account_sid = @account_sid;
 
 -- name: OlderDocuments :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND place < @place ORDER BY place DESC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND place < @place ORDER BY place DESC LIMIT @most;
 
 -- name: NewerDocuments :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND place > @place ORDER BY place ASC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND place > @place ORDER BY place ASC LIMIT @most;
 
 -- name: OlderOfStatus :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND status = @status AND place < @place ORDER BY place DESC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND status = @status AND place < @place ORDER BY place DESC LIMIT @most;
 
 -- name: NewerOfStatus :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND status = @status AND place > @place ORDER BY place ASC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND status = @status AND place > @place ORDER BY place ASC LIMIT @most;
 
 -- name: OlderOfEmail :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND email = @email AND place < @place ORDER BY place DESC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND email = @email AND place < @place ORDER BY place DESC LIMIT @most;
 
 -- name: NewerOfEmail :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND email = @email AND place > @place ORDER BY place ASC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND email = @email AND place > @place ORDER BY place ASC LIMIT @most;
 
 -- name: OlderOfEmailAndStatus :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND email = @email AND status = @status AND place < @place ORDER BY place DESC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND email = @email AND status = @status AND place < @place ORDER BY place DESC LIMIT @most;
 
 -- name: NewerOfEmailAndStatus :many
-SELECT * FROM listed WHERE account_sid = @account_sid AND email = @email AND status = @status AND place > @place ORDER BY place ASC LIMIT @most;
+SELECT line FROM listed WHERE account_sid = @account_sid AND email = @email AND status = @status AND place > @place ORDER BY place ASC LIMIT @most;
 
 -- name: RefusalAt :one
 SELECT * FROM refusals WHERE sequence = @sequence;

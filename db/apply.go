@@ -78,14 +78,19 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 		s.dropJournal(ctx)
 	}
 	b = b.next() // counts the last batch
-	s.announce(b.pos, b.applied, b.duplicates, b.mailWork, b.eventWork)
+	s.announce(b.pos, b.applied, b.duplicates, b.mailWork, b.eventWork, b.changed)
 	return nil
 }
 
 // next is the batch after b, in the same transaction.
 func (b *batch) next() *batch {
+	changed := append(b.changed, b.documents.list...)
+	for _, e := range b.erased {
+		changed = append(changed, e.Document)
+	}
 	return &batch{
-		q: b.q, pos: b.pos, states: b.states, beside: b.beside, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
+		changed: changed,
+		q:       b.q, pos: b.pos, states: b.states, beside: b.beside, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
 		mailWork:  b.mailWork || slices.ContainsFunc(b.mailOrder.list, func(id workflow.MailID) bool { return b.mails[id].State == workflow.MailPending }),
 		eventWork: b.eventWork || len(b.pending) > 0,
 	}

@@ -25,8 +25,9 @@ type batch struct {
 	known      map[workflow.Identity]int64 // sequence at which an event was met before this batch
 	applied    uint64                      // by the batches before this one
 	duplicates uint64
-	mailWork   bool // a batch before this one made emails pending
-	eventWork  bool // a batch before this one made events pending
+	mailWork   bool           // a batch before this one made emails pending
+	eventWork  bool           // a batch before this one made events pending
+	changed    []workflow.SID // documents that the batches before this one changed or erased; some twice
 
 	met       []meeting // new events, for the inbox
 	metAt     map[workflow.Identity]int

@@ -23,3 +23,10 @@ func (s *Store) Freeze() (err error) {
 
 // Lately is how many documents the store keeps in memory, and how many it may keep.
 func (s *Store) Lately() (n, most int) { return len(s.lately), keepLately }
+
+// Watched returns for how many documents somebody waits.
+func (s *Store) Watched() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.watched)
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,24 +45,40 @@ func (s *Store) Page(ctx context.Context, q PageQuery) ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.page(ctx, q)
+	lines, err := s.page(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("list documents: %w", err)
 	}
-	docs := make([]Listed, len(rows))
-	for i, r := range rows {
-		docs[i] = Listed{
-			SID: r.SID, Status: r.Status, AddressSID: r.AddressSID, Email: r.Email,
-			DateCreated: fromMS(r.CreatedMS), DateUpdated: fromMS(r.UpdatedMS),
-		}
-		if docs[i].CCEmails, err = stringList(r.CCEmails); err != nil {
-			return nil, fmt.Errorf("cc emails of %s: %w", r.SID, err)
+	docs := make([]Listed, len(lines))
+	for i, line := range lines {
+		if docs[i], err = listed(line); err != nil {
+			return nil, fmt.Errorf("list documents: read %s: %w", docs[i].SID, err)
 		}
 	}
 	return docs, nil
 }
 
-func (s *Store) page(ctx context.Context, q PageQuery) ([]sqlc.Listed, error) {
+// listed reads a line of the view listed.
+func listed(line string) (d Listed, err error) {
+	var columns [6]string // those before the cc emails
+	for i := range columns {
+		columns[i], line, _ = strings.Cut(line, "\x1f")
+	}
+	d.SID, d.Status, d.AddressSID, d.Email = workflow.SID(columns[0]), workflow.Status(columns[1]), workflow.SID(columns[2]), columns[3]
+	created, err := strconv.ParseInt(columns[4], 10, 64)
+	if err != nil {
+		return d, err
+	}
+	updated, err := strconv.ParseInt(columns[5], 10, 64)
+	if err != nil {
+		return d, err
+	}
+	d.DateCreated, d.DateUpdated = fromMS(created), fromMS(updated)
+	d.CCEmails, err = stringList(line)
+	return d, err
+}
+
+func (s *Store) page(ctx context.Context, q PageQuery) ([]string, error) {
 	place := int64(math.MaxInt64)
 	if anchor := cmp.Or(q.Before, q.After); anchor != "" {
 		var err error
@@ -81,7 +98,7 @@ func (s *Store) page(ctx context.Context, q PageQuery) ([]sqlc.Listed, error) {
 	return rows, err
 }
 
-func (s *Store) older(ctx context.Context, q PageQuery, place int64) ([]sqlc.Listed, error) {
+func (s *Store) older(ctx context.Context, q PageQuery, place int64) ([]string, error) {
 	most := int64(q.Limit)
 	switch {
 	case q.Email != "" && q.Status != "":
@@ -94,7 +111,7 @@ func (s *Store) older(ctx context.Context, q PageQuery, place int64) ([]sqlc.Lis
 	return s.rq.OlderDocuments(ctx, sqlc.OlderDocumentsParams{AccountSID: q.Account, Place: place, Most: most})
 }
 
-func (s *Store) newer(ctx context.Context, q PageQuery, place int64) ([]sqlc.Listed, error) {
+func (s *Store) newer(ctx context.Context, q PageQuery, place int64) ([]string, error) {
 	most := int64(q.Limit)
 	switch {
 	case q.Email != "" && q.Status != "":

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"countersign/db/internal/sqlc"
@@ -33,6 +34,38 @@ func (s *Store) Document(ctx context.Context, sid workflow.SID) (workflow.Docume
 		return workflow.Document{}, fmt.Errorf("read document %s: %w", sid, err)
 	}
 	return document(r)
+}
+
+// DocumentChanged returns a channel that is closed when the next batch has been
+// applied that changes or erases a document. Call forget when nobody waits for it
+// any more.
+func (s *Store) DocumentChanged(sid workflow.SID) (changed <-chan struct{}, forget func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watched == nil {
+		s.watched = make(map[workflow.SID][]chan struct{})
+	}
+	c := make(chan struct{})
+	s.watched[sid] = append(s.watched[sid], c)
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		rest := slices.DeleteFunc(s.watched[sid], func(other chan struct{}) bool { return other == c })
+		if s.watched[sid] = rest; len(rest) == 0 {
+			delete(s.watched, sid)
+		}
+	}
+}
+
+// wakeDocuments wakes those who wait for documents that were changed. The caller
+// holds s.mu.
+func (s *Store) wakeDocuments(changed []workflow.SID) {
+	for _, sid := range changed {
+		for _, c := range s.watched[sid] {
+			close(c)
+		}
+		delete(s.watched, sid)
+	}
 }
 
 // Filter chooses documents. An empty field matches all.

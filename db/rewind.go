@@ -81,6 +81,6 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 	if err != nil {
 		return p, explain(s.path, fmt.Errorf("rewind to entry %d: %w", r.Sequence, err))
 	}
-	s.announce(p, 0, 0, true, true)
+	s.announce(p, 0, 0, true, true, nil)
 	return p, nil
 }

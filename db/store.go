@@ -63,9 +63,10 @@ type Store struct {
 	lately        map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
 	mu            sync.Mutex                       // guards what is below
 	position      Position
-	changed       chan struct{} // closed when a batch has been applied
-	mailsChanged  chan struct{} // see MailsChanged; nil if nobody waits
-	owingChanged  chan struct{} // see EventsChanged; nil if nobody waits
+	changed       chan struct{}                    // closed when a batch has been applied
+	mailsChanged  chan struct{}                    // see MailsChanged; nil if nobody waits
+	owingChanged  chan struct{}                    // see EventsChanged; nil if nobody waits
+	watched       map[workflow.SID][]chan struct{} // see DocumentChanged
 	duplicates    uint64
 	appliedCount  uint64
 	opened        fs.FileInfo // of the file when it was opened to be written; nil in memory
@@ -375,18 +376,18 @@ func (s *Store) WaitApplied(ctx context.Context, seq uint64) error {
 }
 
 // announce tells those who wait that the store is at p, and whether there may be
-// work now for those who send emails, and for those who append events.
-func (s *Store) announce(p Position, applied, duplicates uint64, mails, events bool) {
+// work now for those who send emails, and for those who append events. documents
+// are those that changed.
+func (s *Store) announce(p Position, applied, duplicates uint64, mails, events bool, documents []workflow.SID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	turn := p.Active() != s.position.Active()
 	wake(&s.mailsChanged, mails || turn || p.Claim != s.position.Claim && p.ClaimWorker != p.Worker)
 	wake(&s.owingChanged, events || turn)
-	s.position = p
-	s.appliedCount += applied
-	s.duplicates += duplicates
+	s.position, s.appliedCount, s.duplicates = p, s.appliedCount+applied, s.duplicates+duplicates
 	close(s.changed)
 	s.changed = make(chan struct{})
+	s.wakeDocuments(documents)
 }
 
 // wake closes the channel of those who wait, if there are any and something changed.

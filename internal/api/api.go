@@ -74,7 +74,10 @@ type Addresses interface {
 type Progress interface {
 	Position() db.Position
 	WaitApplied(ctx context.Context, sequence uint64) error
-	Changed() <-chan struct{} // closed when the next batch has been applied
+
+	// DocumentChanged returns a channel that is closed when the document is next
+	// changed or erased, until forget is called.
+	DocumentChanged(sid workflow.SID) (changed <-chan struct{}, forget func())
 }
 
 // Log appends events; *eventlog.Log is one. Append tries until ctx ends. It fails
@@ -82,6 +85,9 @@ type Progress interface {
 // *workflow.Problem if it is no valid event.
 type Log interface {
 	Append(ctx context.Context, e events.Event) (sequence uint64, err error)
+
+	// Hurry says that a client waits for what the log will show, until done is called.
+	Hurry() (done func())
 }
 
 // Accounts authenticates the users of the API.

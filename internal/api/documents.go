@@ -133,6 +133,7 @@ func (h *handler) append(r *request, es ...events.Event) error {
 }
 
 func (h *handler) appendOne(r *request, e events.Event) error {
+	defer h.Log.Hurry()()
 	ctx, cancel := context.WithTimeout(r.ctx, h.AppendWait)
 	defer cancel()
 	sequence, err := h.Log.Append(ctx, e)
@@ -164,23 +165,34 @@ func (h *handler) appendOne(r *request, e events.Event) error {
 // is sent: Twilio's answers say signing. If that takes too long, the answer says
 // opened.
 func (h *handler) sent(r *request, sid workflow.SID) (workflow.Document, error) {
+	defer h.Log.Hurry()()
 	ctx, cancel := context.WithTimeout(r.ctx, h.SigningWait)
 	defer cancel()
 	for {
-		changed := h.Progress.Changed()
-		sequence := h.Progress.Position().Sequence
-		doc, err := h.own(r, sid)
-		if err != nil {
+		doc, again, err := h.lookSent(ctx, r, sid)
+		if !again {
 			return doc, err
 		}
-		r.sequence = sequence
-		if doc.Status != workflow.Opened || doc.Hold || doc.Waits() {
-			return doc, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return doc, nil
-		}
+	}
+}
+
+// lookSent reads the document, and reports whether it was changed while its email is
+// still pending, before ctx ended.
+func (h *handler) lookSent(ctx context.Context, r *request, sid workflow.SID) (doc workflow.Document, again bool, err error) {
+	changed, forget := h.Progress.DocumentChanged(sid)
+	defer forget()
+	sequence := h.Progress.Position().Sequence
+	if doc, err = h.own(r, sid); err != nil {
+		return doc, false, err
+	}
+	r.sequence = sequence
+	if doc.Status != workflow.Opened || doc.Hold || doc.Waits() {
+		return doc, false, nil
+	}
+	select {
+	case <-changed:
+		return doc, true, nil
+	case <-ctx.Done():
+		return doc, false, nil
 	}
 }

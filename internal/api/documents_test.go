@@ -323,6 +323,8 @@ func (r rotated) MACs(data []byte) [][]byte { return append(r.fresh.MACs(data), 
 // forgetful has the log take each event as if it had never met it.
 type forgetful struct{ js jetstream.JetStream }
 
+func (f forgetful) Hurry() func() { return func() {} }
+
 func (f forgetful) Append(ctx context.Context, e events.Event) (uint64, error) {
 	m, err := e.Message()
 	if err != nil {

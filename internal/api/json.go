@@ -46,7 +46,8 @@ func (d document) appendJSON(b []byte) []byte {
 }
 
 func (d date) appendJSON(b []byte) []byte {
-	return time.Time(d).UTC().AppendFormat(b, `"`+dateLayout+`"`)
+	b = time.Time(d).UTC().AppendFormat(append(b, '"'), dateLayout)
+	return append(b, '"')
 }
 
 func (m meta) appendJSON(b []byte) []byte {

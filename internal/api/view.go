@@ -34,7 +34,9 @@ func (d date) MarshalText() ([]byte, error) {
 	return time.Time(d).UTC().AppendFormat(nil, dateLayout), nil
 }
 
-const dateLayout = "2006-01-02T15:04:05Z"
+// dateLayout, in UTC, is 2006-01-02T15:04:05Z; package time has its own, fast way to
+// write it.
+const dateLayout = time.RFC3339
 
 func (h *handler) document(g *generation, d workflow.Document) document {
 	return h.listed(g, db.Listed{

@@ -171,7 +171,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 			return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
 		}
 		applied = true
-		gather(ctx, len(b.Entries), last.Sequence, l.last.Load)
+		gather(ctx, len(b.Entries), last.Sequence, l.last.Load, l.hurried)
 	}
 	return applied, nil
 }
@@ -188,14 +188,14 @@ const (
 // large transactions of many small ones, for half the processor time. It waits
 // for 20 ms at most, and returns earlier once there are enough entries, or none
 // has come for 4 ms. After a small batch it does not wait, so a quiet log is
-// followed without delay.
-func gather(ctx context.Context, n int, last uint64, newest func() uint64) {
+// followed without delay. Nor does it wait while somebody is hurried.
+func gather(ctx context.Context, n int, last uint64, newest func() uint64, hurried func() bool) {
 	if n < gatherFrom {
 		return
 	}
 	step := time.NewTicker(gatherStep)
 	defer step.Stop()
-	for seen, i := newest(), 0; i < gatherSteps && seen < last+gatherMost; i++ {
+	for seen, i := newest(), 0; i < gatherSteps && seen < last+gatherMost && !hurried(); i++ {
 		select {
 		case <-step.C:
 		case <-ctx.Done():
@@ -208,6 +208,15 @@ func gather(ctx context.Context, n int, last uint64, newest func() uint64) {
 		seen = now
 	}
 }
+
+// Hurry has Follow apply entries as they come, in place of gathering them, until
+// done is called: a client waits for them.
+func (l *Log) Hurry() (done func()) {
+	l.hurries.Add(1)
+	return func() { l.hurries.Add(-1) }
+}
+
+func (l *Log) hurried() bool { return l.hurries.Load() > 0 }
 
 // consume has the server send the entries after a sequence. It works like an
 // ordered consumer of nats.go, with one difference: that consumer restarts

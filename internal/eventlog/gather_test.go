@@ -13,13 +13,15 @@ func TestGather(t *testing.T) {
 		n     int           // entries of the batch before
 		every time.Duration // between entries that come in; 0 if none do
 		many  uint64        // how many come in each time
+		hurry bool          // somebody waits
 		want  time.Duration
 	}{
-		{"small batch does not wait", gatherFrom - 1, time.Millisecond, 1, 0},
-		{"nothing comes", gatherFrom, 0, 0, gatherStep},
-		{"entries keep coming", gatherFrom, time.Millisecond, 1, gatherSteps * gatherStep},
-		{"entries come too seldom", gatherFrom, 5 * gatherStep / 2, 1, gatherStep},
-		{"enough have come", gatherFrom, time.Millisecond, gatherMost, gatherStep},
+		{"small batch does not wait", gatherFrom - 1, time.Millisecond, 1, false, 0},
+		{"nothing comes", gatherFrom, 0, 0, false, gatherStep},
+		{"entries keep coming", gatherFrom, time.Millisecond, 1, false, gatherSteps * gatherStep},
+		{"somebody waits", gatherFrom, time.Millisecond, 1, true, 0},
+		{"entries come too seldom", gatherFrom, 5 * gatherStep / 2, 1, false, gatherStep},
+		{"enough have come", gatherFrom, time.Millisecond, gatherMost, false, gatherStep},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -30,7 +32,7 @@ func TestGather(t *testing.T) {
 						return last
 					}
 					return last + c.many*uint64(time.Since(begun)/c.every)
-				})
+				}, func() bool { return c.hurry })
 				if got := time.Since(begun); got != c.want {
 					t.Errorf("waited %v, want %v", got, c.want)
 				}
@@ -44,7 +46,7 @@ func TestGather_EndsWithTheContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		begun := time.Now()
-		gather(ctx, gatherFrom, 0, func() uint64 { return 0 })
+		gather(ctx, gatherFrom, 0, func() uint64 { return 0 }, func() bool { return false })
 		if got := time.Since(begun); got != 0 {
 			t.Errorf("waited %v after ctx had ended", got)
 		}

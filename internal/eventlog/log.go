@@ -35,6 +35,7 @@ type Log struct {
 	foreign  foreign
 	takenIDs atomic.Uint64 // see Stats
 	appends  appends
+	hurries  atomic.Int64 // how many calls of Hurry are not done
 	together together
 
 	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds; a series of refusals is logged once

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"countersign/events"
 	"countersign/internal/config"
@@ -50,51 +51,57 @@ func Send(ctx context.Context, nc *nats.Conn, lines []Line, o Options) ([]Outcom
 	if err != nil {
 		return nil, err
 	}
-	s := &lineSender{js: js, wait: o.Wait, step: func() {}}
+	s := newSender(js, o)
 	if o.Notes != nil {
 		bar := terminal.NewProgress(o.Notes, len(lines), "published", "events")
 		defer bar.Done()
 		s.step = bar.Step
 	}
+	return s.all(ctx, lines)
+}
+
+// lineSender sends lines in their order.
+type lineSender struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream // the log, once it was found
+	rate   float64          // see Options
+	wait   time.Duration
+	batch  batchFunc
+	window []sentLine // lines that the log has not acknowledged
+	pace   pace
+	floor  uint64    // see flush
+	blind  bool      // this user may not read the log, or it does not answer
+	list   []Outcome // of the lines that the log has acknowledged
+	step   func()    // shows progress
+}
+
+func newSender(js jetstream.JetStream, o Options) *lineSender {
+	return &lineSender{js: js, rate: o.Rate, wait: o.Wait, step: func() {}, batch: func(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.BatchAck, error) {
+		return jetstreamext.PublishMsgBatch(ctx, js, msgs)
+	}}
+}
+
+// all sends lines. See Send.
+func (s *lineSender) all(ctx context.Context, lines []Line) ([]Outcome, error) {
 	start := time.Now()
 	for i, l := range lines {
-		if o.Rate > 0 {
-			next := time.Duration(float64(i) / o.Rate * float64(time.Second))
+		if s.rate > 0 {
+			next := time.Duration(float64(i) / s.rate * float64(time.Second))
 			if err := sleep(ctx, time.Until(start.Add(next))); err != nil {
 				return nil, err
 			}
 		}
 		if err := s.send(ctx, l); err != nil {
-			return nil, fmt.Errorf("line %d: %w", l.Number, err)
+			return nil, err
 		}
 	}
-	err = s.flush(ctx)
+	err := s.flush(ctx)
 	return s.list, err
-}
-
-// lineSender sends lines in their order.
-type lineSender struct {
-	js      jetstream.JetStream
-	stream  jetstream.Stream // the log, once it was found
-	wait    time.Duration
-	pending []sentLine
-	blind   bool      // this user may not read the log, or it does not answer
-	list    []Outcome // of the lines that the log has acknowledged
-	step    func()    // shows progress
-}
-
-// sentLine is a line that the log has not acknowledged yet.
-type sentLine struct {
-	Line
-	ack jetstream.PubAckFuture
 }
 
 // onLog makes the server refuse a subject that another stream takes, such as that of an
 // object store.
 var onLog = jetstream.WithExpectStream(events.StreamName)
-
-// unacked is how many lines may be unacknowledged.
-const unacked = 256
 
 func (s *lineSender) send(ctx context.Context, l Line) error {
 	if l.After != "" {
@@ -102,64 +109,44 @@ func (s *lineSender) send(ctx context.Context, l Line) error {
 			return err
 		}
 		if err := s.await(ctx, l.After); err != nil {
-			return err
+			return fmt.Errorf("line %d: %w", l.Number, err)
 		}
 	}
-	ack, err := s.js.PublishMsgAsync(l.Msg, jetstream.WithStallWait(s.wait), onLog)
-	if err != nil {
-		return err
+	s.window = append(s.window, sentLine{Line: l})
+	if s.rate > 0 {
+		s.sendOne(&s.window[len(s.window)-1])
 	}
-	s.pending = append(s.pending, sentLine{l, ack})
-	if len(s.pending) < unacked {
+	if len(s.window) < s.pace.window() {
 		return nil
 	}
 	return s.flush(ctx)
 }
 
-// flush waits until all that was sent is acknowledged.
-func (s *lineSender) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.wait)
-	defer cancel()
-	for _, p := range s.pending {
-		ack := p.ack
-		select {
-		case got := <-ack.Ok():
-			s.step()
-			if err := s.landed(ctx, p.Line, got); err != nil {
-				return err
-			}
-		case err := <-ack.Err():
-			if errors.Is(err, jetstream.ErrNoStreamResponse) {
-				return fmt.Errorf("no stream takes %s; start a worker, which makes the stream %s, and check that the subject begins with %s", ack.Msg().Subject, events.StreamName, events.Prefix)
-			}
-			return fmt.Errorf("%s was not acknowledged: %w", ack.Msg().Subject, err)
-		case <-ctx.Done():
-			return fmt.Errorf("%s was not acknowledged within %s; check that a worker runs and has made the stream", ack.Msg().Subject, s.wait)
-		}
-	}
-	s.pending = s.pending[:0]
-	return nil
-}
-
 // landed notes a line's place on the log. If the log calls the line a duplicate,
 // landed reads the entry there first: a Nats-Msg-Id is not secret, and somebody
 // else may have used it. If the entry is another event, the line is sent again
-// without the id: a second copy changes nothing.
-func (s *lineSender) landed(ctx context.Context, l Line, ack *jetstream.PubAck) error {
+// without the id: a second copy changes nothing. ours means that a copy on the log is
+// one that this call has sent, in a batch whose answer was lost.
+func (s *lineSender) landed(ctx context.Context, l Line, ack *jetstream.PubAck, ours bool) error {
 	o := newOutcome(l, ack.Sequence)
 	switch {
 	case !ack.Duplicate:
 	case s.holds(ctx, o):
-		o.Result = Duplicate
+		if !ours {
+			o.Result = Duplicate
+		}
 	default:
 		l.Msg.Header.Del(jetstream.MsgIDHeader)
 		again, err := s.js.PublishMsg(ctx, l.Msg, onLog)
 		if err != nil {
-			return fmt.Errorf("%s was not acknowledged: %w", l.Msg.Subject, err)
+			return fmt.Errorf("line %d: %s was not acknowledged: %w", l.Number, l.Msg.Subject, err)
 		}
-		o.Sequence = again.Sequence
+		if !ours {
+			o.Sequence = again.Sequence
+		}
 	}
 	s.list = append(s.list, o)
+	s.step()
 	return nil
 }
 

@@ -138,22 +138,31 @@ func (a *answering) waitForSigning() *view {
 	ctx, cancel := context.WithTimeout(a.r.Context(), a.Wait)
 	defer cancel()
 	for a.doc.Status != workflow.Signing {
-		changed := a.Documents.Changed()
-		visit := a.handler.visit(a.r.WithContext(ctx))
-		switch {
-		case visit.access != signs:
-			return &visit.page
-		case visit.doc.Status == workflow.Signing:
-			a.visit = visit
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return new(a.again(http.StatusServiceUnavailable, a.t.Busy))
+		if v := a.waitForChange(ctx); v != nil {
+			return v
 		}
 	}
 	return nil
+}
+
+// waitForChange waits until the document is signing, or has changed.
+func (a *answering) waitForChange(ctx context.Context) *view {
+	changed, forget := a.Documents.DocumentChanged(a.doc.SID)
+	defer forget()
+	visit := a.handler.visit(a.r.WithContext(ctx))
+	switch {
+	case visit.access != signs:
+		return &visit.page
+	case visit.doc.Status == workflow.Signing:
+		a.visit = visit
+		return nil
+	}
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return new(a.again(http.StatusServiceUnavailable, a.t.Busy))
+	}
 }
 
 // confirm says what will happen if the letter is declined, and asks whether it

@@ -42,7 +42,10 @@ type Documents interface {
 	Document(ctx context.Context, sid workflow.SID) (workflow.Document, error)
 
 	WaitApplied(ctx context.Context, sequence uint64) error
-	Changed() <-chan struct{} // closed when the next batch has been applied
+
+	// DocumentChanged returns a channel that is closed when the document is next
+	// changed or erased, until forget is called.
+	DocumentChanged(sid workflow.SID) (changed <-chan struct{}, forget func())
 }
 
 // Verifier reads the tokens of links.

@@ -235,8 +235,8 @@ func hash(s string) string {
 // still is a store that no log moves.
 type still struct{}
 
-func (still) WaitApplied(context.Context, uint64) error { return nil }
-func (still) Changed() <-chan struct{}                  { return nil }
+func (still) WaitApplied(context.Context, uint64) error              { return nil }
+func (still) DocumentChanged(workflow.SID) (<-chan struct{}, func()) { return nil, func() {} }
 
 type store struct {
 	still

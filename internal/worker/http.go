@@ -152,6 +152,14 @@ func (a appender) Append(ctx context.Context, e events.Event) (uint64, error) {
 	return log.Append(ctx, e)
 }
 
+// Hurry implements api.Log.
+func (a appender) Hurry() (done func()) {
+	if log := a.log.Load(); log != nil {
+		return log.Hurry()
+	}
+	return func() {}
+}
+
 // known reads documents for the page and the REST API.
 type known struct {
 	*db.Store

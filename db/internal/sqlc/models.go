@@ -118,14 +118,10 @@ type Inbox struct {
 
 type Listed struct {
 	Place      int64
-	SID        workflow.SID
 	AccountSID workflow.SID
 	Status     workflow.Status
-	AddressSID workflow.SID
 	Email      string
-	CCEmails   string
-	CreatedMS  int64
-	UpdatedMS  int64
+	Line       string
 }
 
 type Mail struct {

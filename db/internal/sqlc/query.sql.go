@@ -2129,7 +2129,7 @@ func (q *Queries) NewPosition(ctx context.Context, worker string) error {
 }
 
 const newerDocuments = `-- name: NewerDocuments :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
+SELECT line FROM listed WHERE account_sid = ?1 AND place > ?2 ORDER BY place ASC LIMIT ?3
 `
 
 type NewerDocumentsParams struct {
@@ -2138,29 +2138,19 @@ type NewerDocumentsParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) ([]Listed, error) {
+func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) ([]string, error) {
 	rows, err := q.query(ctx, q.newerDocumentsStmt, newerDocuments, arg.AccountSID, arg.Place, arg.Most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2172,7 +2162,7 @@ func (q *Queries) NewerDocuments(ctx context.Context, arg NewerDocumentsParams) 
 }
 
 const newerOfEmail = `-- name: NewerOfEmail :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT line FROM listed WHERE account_sid = ?1 AND email = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfEmailParams struct {
@@ -2182,7 +2172,7 @@ type NewerOfEmailParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]Listed, error) {
+func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]string, error) {
 	rows, err := q.query(ctx, q.newerOfEmailStmt, newerOfEmail,
 		arg.AccountSID,
 		arg.Email,
@@ -2193,23 +2183,13 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]L
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2221,7 +2201,7 @@ func (q *Queries) NewerOfEmail(ctx context.Context, arg NewerOfEmailParams) ([]L
 }
 
 const newerOfEmailAndStatus = `-- name: NewerOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
+SELECT line FROM listed WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place > ?4 ORDER BY place ASC LIMIT ?5
 `
 
 type NewerOfEmailAndStatusParams struct {
@@ -2232,7 +2212,7 @@ type NewerOfEmailAndStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAndStatusParams) ([]Listed, error) {
+func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAndStatusParams) ([]string, error) {
 	rows, err := q.query(ctx, q.newerOfEmailAndStatusStmt, newerOfEmailAndStatus,
 		arg.AccountSID,
 		arg.Email,
@@ -2244,23 +2224,13 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2272,7 +2242,7 @@ func (q *Queries) NewerOfEmailAndStatus(ctx context.Context, arg NewerOfEmailAnd
 }
 
 const newerOfStatus = `-- name: NewerOfStatus :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
+SELECT line FROM listed WHERE account_sid = ?1 AND status = ?2 AND place > ?3 ORDER BY place ASC LIMIT ?4
 `
 
 type NewerOfStatusParams struct {
@@ -2282,7 +2252,7 @@ type NewerOfStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([]Listed, error) {
+func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([]string, error) {
 	rows, err := q.query(ctx, q.newerOfStatusStmt, newerOfStatus,
 		arg.AccountSID,
 		arg.Status,
@@ -2293,23 +2263,13 @@ func (q *Queries) NewerOfStatus(ctx context.Context, arg NewerOfStatusParams) ([
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2345,7 +2305,7 @@ func (q *Queries) NextDueMail(ctx context.Context) (int64, error) {
 }
 
 const olderDocuments = `-- name: OlderDocuments :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
+SELECT line FROM listed WHERE account_sid = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3
 `
 
 type OlderDocumentsParams struct {
@@ -2354,29 +2314,19 @@ type OlderDocumentsParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) ([]Listed, error) {
+func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) ([]string, error) {
 	rows, err := q.query(ctx, q.olderDocumentsStmt, olderDocuments, arg.AccountSID, arg.Place, arg.Most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2388,7 +2338,7 @@ func (q *Queries) OlderDocuments(ctx context.Context, arg OlderDocumentsParams) 
 }
 
 const olderOfEmail = `-- name: OlderOfEmail :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT line FROM listed WHERE account_sid = ?1 AND email = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfEmailParams struct {
@@ -2398,7 +2348,7 @@ type OlderOfEmailParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]Listed, error) {
+func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]string, error) {
 	rows, err := q.query(ctx, q.olderOfEmailStmt, olderOfEmail,
 		arg.AccountSID,
 		arg.Email,
@@ -2409,23 +2359,13 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]L
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2437,7 +2377,7 @@ func (q *Queries) OlderOfEmail(ctx context.Context, arg OlderOfEmailParams) ([]L
 }
 
 const olderOfEmailAndStatus = `-- name: OlderOfEmailAndStatus :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
+SELECT line FROM listed WHERE account_sid = ?1 AND email = ?2 AND status = ?3 AND place < ?4 ORDER BY place DESC LIMIT ?5
 `
 
 type OlderOfEmailAndStatusParams struct {
@@ -2448,7 +2388,7 @@ type OlderOfEmailAndStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAndStatusParams) ([]Listed, error) {
+func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAndStatusParams) ([]string, error) {
 	rows, err := q.query(ctx, q.olderOfEmailAndStatusStmt, olderOfEmailAndStatus,
 		arg.AccountSID,
 		arg.Email,
@@ -2460,23 +2400,13 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -2488,7 +2418,7 @@ func (q *Queries) OlderOfEmailAndStatus(ctx context.Context, arg OlderOfEmailAnd
 }
 
 const olderOfStatus = `-- name: OlderOfStatus :many
-SELECT place, sid, account_sid, status, address_sid, email, cc_emails, created_ms, updated_ms FROM listed WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
+SELECT line FROM listed WHERE account_sid = ?1 AND status = ?2 AND place < ?3 ORDER BY place DESC LIMIT ?4
 `
 
 type OlderOfStatusParams struct {
@@ -2498,7 +2428,7 @@ type OlderOfStatusParams struct {
 	Most       int64
 }
 
-func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([]Listed, error) {
+func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([]string, error) {
 	rows, err := q.query(ctx, q.olderOfStatusStmt, olderOfStatus,
 		arg.AccountSID,
 		arg.Status,
@@ -2509,23 +2439,13 @@ func (q *Queries) OlderOfStatus(ctx context.Context, arg OlderOfStatusParams) ([
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Listed{}
+	items := []string{}
 	for rows.Next() {
-		var i Listed
-		if err := rows.Scan(
-			&i.Place,
-			&i.SID,
-			&i.AccountSID,
-			&i.Status,
-			&i.AddressSID,
-			&i.Email,
-			&i.CCEmails,
-			&i.CreatedMS,
-			&i.UpdatedMS,
-		); err != nil {
+		var line string
+		if err := rows.Scan(&line); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, line)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
