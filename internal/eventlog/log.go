@@ -36,6 +36,7 @@ type Log struct {
 	takenIDs atomic.Uint64 // see Stats
 	appends  appends
 	together together
+	once     costs // of AppendOnce
 
 	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds; a series of refusals is logged once
 
