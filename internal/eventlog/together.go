@@ -26,6 +26,8 @@ const (
 // costs is how long the server has taken lately for an event beside others, and for
 // a batch. The zero value is ready.
 type costs struct {
+	guess int // 0: the constant
+
 	mu      sync.Mutex
 	single  time.Duration
 	batch   time.Duration // 0 if it is not known
@@ -38,7 +40,7 @@ func (c *costs) worth(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.batch == 0 || time.Since(c.batched) > forget {
-		return n >= guess
+		return n >= cmp.Or(c.guess, guess)
 	}
 	return time.Duration(n)*c.single > c.batch*3/2
 }
