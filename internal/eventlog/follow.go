@@ -134,7 +134,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	read, cancel := context.WithCancel(ctx)
 	slot, over := make(chan batch, 1), make(chan error, 2)
 	var reader sync.WaitGroup
-	created := stream.CachedInfo().Created
+	created, together := stream.CachedInfo().Created, gatherer{from: after, since: time.Now()}
 	reader.Go(func() { over <- fmt.Errorf("read the log: %w", l.read(read, msgs, after, slot)) })
 	reader.Go(func() { over <- l.watch(read, created) })
 	defer func() {
@@ -143,7 +143,6 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 		reader.Wait()
 	}()
 
-	together := gatherer{from: after, since: time.Now()}
 	for ctx.Err() == nil {
 		var b batch
 		select {
