@@ -71,6 +71,10 @@ func (s *Store) NextDueMail(ctx context.Context) (time.Time, error) {
 // ClaimedMails lists the mails that the claim at seq holds, with what
 // they are about.
 func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, error) {
+	ctx, err := short(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.rq.ClaimedMails(ctx, int64(seq))
 	if err != nil {
 		return nil, fmt.Errorf("read the mails of claim %d: %w", seq, err)
@@ -82,21 +86,48 @@ func (s *Store) ClaimedMails(ctx context.Context, seq uint64) ([]workflow.Mail, 
 	if err != nil {
 		return nil, err
 	}
-	documents := make(map[workflow.SID]*workflow.Document) // several mails may be about one
+	about, err := s.documents(ctx, mails)
+	if err != nil {
+		return nil, err
+	}
 	for i := range mails {
 		m := &mails[i]
-		if m.About == nil && documents[m.Document] == nil {
-			d, err := s.Document(ctx, m.Document)
-			if err != nil {
-				return nil, err
-			}
-			documents[m.Document] = &d
+		if m.About != nil {
+			continue
 		}
-		if m.About == nil {
-			m.About = documents[m.Document]
+		if m.About = about[m.Document]; m.About == nil {
+			return nil, fmt.Errorf("%w: document %s of mail %s", workflow.ErrNotFound, m.Document, m.ID)
 		}
 	}
 	return mails, nil
+}
+
+// documents reads the documents of the mails that keep no copy of theirs, in one
+// query. Several mails may be about one document.
+func (s *Store) documents(ctx context.Context, mails []workflow.Mail) (map[workflow.SID]*workflow.Document, error) {
+	found := make(map[workflow.SID]*workflow.Document)
+	var sids []workflow.SID
+	for _, m := range mails {
+		if _, met := found[m.Document]; m.About == nil && !met {
+			found[m.Document] = nil
+			sids = append(sids, m.Document)
+		}
+	}
+	if len(sids) == 0 {
+		return found, nil
+	}
+	rows, err := s.rq.LoadDocuments(ctx, encode(sids))
+	if err != nil {
+		return nil, fmt.Errorf("read the documents of claimed mails: %w", err)
+	}
+	for _, r := range rows {
+		d, err := document(r)
+		if err != nil {
+			return nil, err
+		}
+		found[d.SID] = &d
+	}
+	return found, nil
 }
 
 // OpenClaims lists the claims that have mails without an outcome, oldest first.

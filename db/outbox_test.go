@@ -1,6 +1,9 @@
 package db_test
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +82,29 @@ func TestStoreDueMails_OneEmailToEachRecipientOfADocument(t *testing.T) {
 		if m.About == nil || m.About.SID != px(1) || m.About.Status != workflow.Signed {
 			t.Errorf("%s is about %+v", m.ID, m.About)
 		}
+	}
+}
+
+// TestStoreClaimedMails_EachIsAboutItsDocument claims emails of several documents at once.
+func TestStoreClaimedMails_EachIsAboutItsDocument(t *testing.T) {
+	s := open(t, t.TempDir())
+	w := &writer{}
+	want := map[workflow.MailID]string{}
+	for n := range 3 {
+		w.created(n)
+		want[mailID(n, 1, workflow.MailSignature, 0)] = fmt.Sprintf("s%d@example.com", n)
+	}
+	claim := w.add("", "_.mail.claimed", workflow.Claimed{Worker: "w", Mails: slices.Collect(maps.Keys(want))})
+	apply(t, s, w.entries...)
+	mails, err := s.ClaimedMails(t.Context(), claim.Sequence)
+	got := map[workflow.MailID]string{}
+	for _, m := range mails {
+		if m.About != nil {
+			got[m.ID] = m.About.Email
+		}
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("emails and the signer whom their document names, %v:\n%s", err, diff)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 )
 
 const (
-	few            = 4       // maximum number of messages that are faster one by one than in a batch
 	maxAtomic      = 500     // messages in an atomic batch; the server takes 1,000
 	maxAtomicBytes = 4 << 20 // payload in an atomic batch
 	inFlight       = 64      // messages in flight at a time, one by one
@@ -102,17 +101,19 @@ func atomicSize(msgs []*nats.Msg) int {
 }
 
 func (l *Log) appendChunk(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
-	if len(msgs) <= few {
+	if n := len(msgs); n == 1 || !l.once.worth(n) {
 		return l.appendEach(ctx, msgs)
 	}
 	trouble, attempt := nag{log: l.log, grace: muteAfter}, l.appends.begin()
 	answered := false
 	defer func() { l.appends.end(attempt, answered) }()
 	for again := (pause{}); ; {
+		start := time.Now()
 		ack, err := l.tryBatch(ctx, msgs)
 		var refusal *jetstream.APIError
 		switch {
 		case err == nil:
+			l.once.tookBatch(time.Since(start))
 			answered = true
 			return ack.Sequence, nil
 		case errors.As(err, &refusal):
@@ -161,6 +162,7 @@ func (l *Log) tryBatch(ctx context.Context, msgs []*nats.Msg) (*jetstreamext.Bat
 // appendEach appends messages one by one, several of them in flight at a time.
 // It tries all of them, and returns every error.
 func (l *Log) appendEach(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
+	start := time.Now()
 	sequences, errs := make([]uint64, len(msgs)), make([]error, len(msgs))
 	var group errgroup.Group
 	group.SetLimit(inFlight)
@@ -173,7 +175,10 @@ func (l *Log) appendEach(ctx context.Context, msgs []*nats.Msg) (last uint64, er
 		})
 	}
 	_ = group.Wait() // the errors are kept beside it, all of them
-	return slices.Max(sequences), errors.Join(errs...)
+	if err = errors.Join(errs...); err == nil && len(msgs) > 1 {
+		l.once.tookSingle(time.Since(start), len(msgs))
+	}
+	return slices.Max(sequences), err
 }
 
 // appendOne appends a message unless the same event is on its subject, and

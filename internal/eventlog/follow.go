@@ -134,7 +134,7 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 	read, cancel := context.WithCancel(ctx)
 	slot, over := make(chan batch, 1), make(chan error, 2)
 	var reader sync.WaitGroup
-	created := stream.CachedInfo().Created
+	created, together := stream.CachedInfo().Created, gatherer{from: after, since: time.Now()}
 	reader.Go(func() { over <- fmt.Errorf("read the log: %w", l.read(read, msgs, after, slot)) })
 	reader.Go(func() { over <- l.watch(read, created) })
 	defer func() {
@@ -171,26 +171,39 @@ func (l *Log) follow(ctx context.Context, f Fold) (applied bool, err error) {
 			return applied, unlessEnded(ctx, fmt.Errorf("apply entries %d to %d: %w", first.Sequence, last.Sequence, err))
 		}
 		applied = true
-		gather(ctx, len(b.Entries), last.Sequence, l.last.Load, l.hurried)
+		together.gather(ctx, last.Sequence, l.last.Load, l.hurried)
 	}
 	return applied, nil
 }
 
 const (
-	gatherFrom  = 4                    // entries of a batch after which gather waits
-	gatherMost  = 256                  // entries that are enough for the next batch
-	gatherStep  = 4 * time.Millisecond // in which another entry must come
+	gatherRate  = 500                    // entries a second from which on gather waits
+	gatherSpan  = 100 * time.Millisecond // over which they are counted, or longer
+	gatherMost  = 256                    // entries that are enough for the next batch
+	gatherStep  = 4 * time.Millisecond   // in which another entry must come
 	gatherSteps = 5
 )
 
-// gather lets entries for the next batch come in, after a batch of n that ended
-// at last; newest tells the last entry that is known. Under load that makes few
-// large transactions of many small ones, for half the processor time. It waits
-// for 20 ms at most, and returns earlier once there are enough entries, or none
-// has come for 4 ms. After a small batch it does not wait, so a quiet log is
-// followed without delay. Nor does it wait while somebody is hurried.
-func gather(ctx context.Context, n int, last uint64, newest func() uint64, hurried func() bool) {
-	if n < gatherFrom {
+// gatherer lets entries for the next batch come in. Under load that makes few
+// large transactions of many small ones, for half the processor time. A log on
+// which little happens is followed without delay, however many entries one
+// document has at a time.
+type gatherer struct {
+	from  uint64    // the last entry when the count began
+	since time.Time // when that was
+	busy  bool      // the last count was over gatherRate
+}
+
+// gather waits after a batch that ended at last, if entries come fast; newest
+// tells the last entry that is known. It waits for 20 ms at most, and returns
+// earlier once there are enough entries, or none has come for 4 ms. It does not
+// wait while hurried reports that a client waits.
+func (g *gatherer) gather(ctx context.Context, last uint64, newest func() uint64, hurried func() bool) {
+	if span := time.Since(g.since); span >= gatherSpan {
+		g.busy = float64(last-g.from) >= gatherRate*span.Seconds()
+		g.from, g.since = last, time.Now()
+	}
+	if !g.busy {
 		return
 	}
 	step := time.NewTicker(gatherStep)

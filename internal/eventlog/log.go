@@ -37,6 +37,7 @@ type Log struct {
 	appends  appends
 	hurries  atomic.Int64 // how many calls of Hurry are not done
 	together together
+	once     costs // of AppendOnce
 
 	saidBatch atomic.Int64 // when a batch was last refused, Unix seconds; a series of refusals is logged once
 
@@ -70,7 +71,9 @@ func Open(ctx context.Context, nc *nats.Conn, replicas int, log *slog.Logger) (*
 
 // OpenOn opens the log on a broker, as Open does.
 func OpenOn(ctx context.Context, broker Broker, replicas int, log *slog.Logger) (*Log, error) {
-	return open(ctx, &Log{broker: broker, replicas: replicas, log: log}, (*Log).create)
+	l := &Log{broker: broker, replicas: replicas, log: log}
+	l.once.guess, l.together.took.guess = broker.Guess, broker.Guess
+	return open(ctx, l, (*Log).create)
 }
 
 // Reopen opens the log as Open does, for a fold that has applied entries up to
@@ -324,6 +327,10 @@ type Broker struct {
 	// NewID makes a Nats-Msg-Id that nobody can predict for a message; nil for
 	// a random one.
 	NewID func(m *nats.Msg) string
+
+	// Guess is how many events go in one batch while it is not known what a
+	// batch takes; 0 for 16. The simulation has few events at a time.
+	Guess int
 }
 
 // Conn tells the state of the connection. *nats.Conn implements it.

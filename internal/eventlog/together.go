@@ -23,17 +23,60 @@ const (
 	largeSize = 64 << 10               // bytes of an event that goes alone: for it, a batch saves nothing
 )
 
+// costs is how long the server has taken lately for an event beside others, and for
+// a batch. The zero value is ready.
+type costs struct {
+	guess int // 0: the constant
+
+	mu      sync.Mutex
+	single  time.Duration
+	batch   time.Duration // 0 if it is not known
+	batched time.Time     // when a batch was last measured
+}
+
+// worth reports whether a batch of n events pays: whether it takes at most two
+// thirds of the time, because times vary.
+func (c *costs) worth(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.batch == 0 || time.Since(c.batched) > forget {
+		return n >= cmp.Or(c.guess, guess)
+	}
+	return time.Duration(n)*c.single > c.batch*3/2
+}
+
+// tookSingle notes how long an event took that went alone, beside others.
+func (c *costs) tookSingle(d time.Duration, beside int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d /= time.Duration(beside); c.single == 0 {
+		c.single = d
+	}
+	c.single += (d - c.single) / 16
+}
+
+// tookBatch notes how long a batch took.
+func (c *costs) tookBatch(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.batched) > forget {
+		c.batch = 0
+	}
+	if c.batch > 0 {
+		d = (c.batch + d) / 2
+	}
+	c.batch, c.batched = d, time.Now()
+}
+
 // together has events that are appended at the same time go in one atomic batch.
 // The zero value is ready.
 type together struct {
 	patience time.Duration // 0: the constant
+	took     costs
 
 	mu      sync.Mutex
 	flying  int      // events whose first attempt is in flight
 	waiting []*place // events that go when none is in flight
-	single  time.Duration
-	batch   time.Duration // like single, how long one has taken lately; 0 if it is not known
-	batched time.Time     // when a batch was last measured
 }
 
 // place is that of an event among those that wait.
@@ -44,21 +87,12 @@ type place struct {
 	ack   *jetstream.PubAck
 }
 
-// worth reports whether a batch of n events pays: whether it takes at most two
-// thirds of the time, because times vary.
-func (t *together) worth(n int) bool {
-	if t.batch == 0 || time.Since(t.batched) > forget {
-		return n >= guess
-	}
-	return time.Duration(n)*t.single > t.batch*3/2
-}
-
 // enter counts an event as in flight and returns how many are, or it returns the
 // event's place among those that wait.
 func (t *together) enter(m *nats.Msg) (*place, int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if m.Size() > largeSize || t.flying == 0 || len(t.waiting) == 0 && !t.worth(t.flying+1) {
+	if m.Size() > largeSize || t.flying == 0 || len(t.waiting) == 0 && !t.took.worth(t.flying+1) {
 		t.flying++
 		return nil, t.flying
 	}
@@ -78,29 +112,6 @@ func (t *together) leave(p *place) bool {
 	return i >= 0
 }
 
-// tookSingle notes how long an event took that went alone, beside others.
-func (t *together) tookSingle(d time.Duration, beside int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if d /= time.Duration(beside); t.single == 0 {
-		t.single = d
-	}
-	t.single += (d - t.single) / 16
-}
-
-// tookBatch notes how long a batch took.
-func (t *together) tookBatch(d time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if time.Since(t.batched) > forget {
-		t.batch = 0
-	}
-	if t.batch > 0 {
-		d = (t.batch + d) / 2
-	}
-	t.batch, t.batched = d, time.Now()
-}
-
 // done counts n events as no longer in flight. If that were the last, those that
 // wait may go; done returns them if they go in one batch.
 func (t *together) done(n int) (batch []*place) {
@@ -116,7 +127,7 @@ func (t *together) done(n int) (batch []*place) {
 	n = atomicSize(msgs)
 	going := t.waiting[:n:n]
 	t.waiting, t.flying = t.waiting[n:], n
-	share := t.worth(n)
+	share := t.took.worth(n)
 	for _, p := range going {
 		if share {
 			p.batch = make(chan struct{})
@@ -172,7 +183,7 @@ func (l *Log) tryCounted(ctx context.Context, m *nats.Msg, beside int) (*jetstre
 	start := time.Now()
 	ack, err := l.try(ctx, m)
 	if err == nil && beside > 0 {
-		l.together.tookSingle(time.Since(start), beside)
+		l.together.took.tookSingle(time.Since(start), beside)
 	}
 	l.landed(1)
 	return ack, err
@@ -195,7 +206,7 @@ func (l *Log) sendBatch(places []*place) {
 	}
 	start := time.Now()
 	ack, err := l.tryBatch(context.Background(), msgs)
-	l.together.tookBatch(time.Since(start))
+	l.together.took.tookBatch(time.Since(start))
 	if err != nil {
 		l.sayBatch(len(msgs), err)
 	}

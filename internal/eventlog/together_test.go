@@ -310,3 +310,18 @@ func TestLogAppend_BatchWithoutBroker(t *testing.T) {
 		t.Errorf("on the log: %q, want %s alone", subjects, want)
 	}
 }
+
+// TestLogAppendOnce_FewEventsGoOneByOne: until it is known what a batch takes, few
+// events do not go in one, because a server that seldom syncs takes it slowly.
+func TestLogAppendOnce_FewEventsGoOneByOne(t *testing.T) {
+	g, log := newGate(t, eventstest.Server(t))
+	close(g.open)
+	for _, c := range []struct{ from, n, batches int }{{0, 15, 0}, {100, 16, 1}} {
+		if _, err := log.AppendOnce(t.Context(), dueEvents(c.from, c.from+c.n)); err != nil {
+			t.Fatal(err)
+		}
+		if len(g.batches) != c.batches {
+			t.Errorf("%d events: the batches are of %v events, want %d batches", c.n, g.batches, c.batches)
+		}
+	}
+}

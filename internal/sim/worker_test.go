@@ -127,7 +127,7 @@ func (r *run) kill() {
 func (r *run) work() error {
 	logger := slog.New(slog.DiscardHandler)
 	c := client{run: r}
-	log, err := eventlog.OpenOn(r.ctx, eventlog.Broker{Conn: connection{r}, JS: c, Batch: c.batch, NewID: r.newID}, 1, logger)
+	log, err := eventlog.OpenOn(r.ctx, eventlog.Broker{Conn: connection{r}, JS: c, Batch: c.batch, NewID: r.newID, Guess: 5}, 1, logger)
 	if err != nil {
 		return quiet(r.ctx, err)
 	}
