@@ -37,11 +37,20 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 		if _, err := all.find(sid); err == nil {
 			return fmt.Errorf("%w: account %s exists: countersign accounts rotate gives it a new token", workflow.ErrConflict, sid)
 		}
-		now := f.now().UTC()
-		all.Accounts = append(all.Accounts, &account{SID: sid, Created: now, Tokens: []hashed{newHashed(token, now)}})
-		return nil
+		h, err := f.newToken(sid, token)
+		all.Accounts = append(all.Accounts, &account{SID: sid, Created: f.now().UTC(), Tokens: []hashed{h}})
+		return err
 	})
 	return token, err
+}
+
+// newToken is a token as it is kept.
+func (f *File) newToken(sid workflow.SID, token string) (h hashed, err error) {
+	h = newHashed(token, f.now())
+	if f.Seal != nil && !f.DryRun {
+		h.Sealed, err = f.Seal(sid, token)
+	}
+	return h, err
 }
 
 // Rotate gives an account a new token and returns it. The token before it
@@ -54,9 +63,10 @@ func (f *File) Rotate(sid workflow.SID) (token string, err error) {
 		if err != nil {
 			return err
 		}
-		a.Tokens = append([]hashed{newHashed(token, f.now())}, a.Tokens...)
+		h, err := f.newToken(sid, token)
+		a.Tokens = append([]hashed{h}, a.Tokens...)
 		a.Tokens = a.Tokens[:min(len(a.Tokens), maxTokens)]
-		return nil
+		return err
 	})
 	return token, err
 }

@@ -28,7 +28,7 @@ func (w *Worker) mailPool() (*mail.Pool, error) {
 		Hold:      w.cfg.MailInDoubt == config.Hold,
 		TokenFile: w.cfg.SMTPTokenFile, TokenCommand: string(w.cfg.SMTPTokenCommand),
 	}
-	if c.TLS, err = mailTLS(w.cfg.SMTPCA); err != nil {
+	if c.TLS, err = authorities(w.cfg.SMTPCA); err != nil {
 		return nil, fmt.Errorf("--smtp-ca: %w", err)
 	}
 	if w.cfg.DKIMDomain != "" {
@@ -37,9 +37,9 @@ func (w *Worker) mailPool() (*mail.Pool, error) {
 	return mail.New(c)
 }
 
-// mailTLS returns settings that trust the authorities in a PEM file; nil, which trusts
+// authorities returns settings that trust the authorities in a PEM file; nil, which trusts
 // those of the system, if there is no file.
-func mailTLS(file string) (*tls.Config, error) {
+func authorities(file string) (*tls.Config, error) {
 	if file == "" {
 		return nil, nil
 	}
