@@ -1,0 +1,412 @@
+package worker
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/db"
+	"countersign/events"
+	"countersign/internal/eventlog"
+	"countersign/internal/relay"
+	"countersign/internal/test/eventstest"
+	"countersign/internal/webhook"
+	"countersign/workflow"
+)
+
+const hookAccount = workflow.SID("ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+
+func hookSID(letters string, n int) workflow.SID {
+	return workflow.SID(fmt.Sprintf("%s%032x", letters, n))
+}
+
+// hookWorker is a worker that does nothing but follow the log and deliver.
+type hookWorker struct {
+	store *db.Store
+	stop  func() // of the deliveries; the follower goes on
+}
+
+// hookSite is a log with workers that deliver.
+type hookSite struct {
+	t   *testing.T
+	log *eventlog.Log
+	key *webhook.Key
+
+	receivers relay.Receivers
+	deadline  time.Duration
+	events    int
+}
+
+func newHookSite(t *testing.T) *hookSite {
+	t.Helper()
+	key := webhook.OpenKey(filepath.Join(t.TempDir(), "webhook-key"), time.Now, eventstest.Logger())
+	if err := key.Make(); err != nil {
+		t.Fatal(err)
+	}
+	return &hookSite{t: t, log: eventstest.Log(t), key: key, deadline: time.Minute, receivers: webhook.New(webhook.Options{
+		Key: key, Now: time.Now, Allow: webhook.Allow{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+	})}
+}
+
+// worker starts a worker with an empty disk.
+func (s *hookSite) worker() *hookWorker {
+	s.t.Helper()
+	store, err := db.Open(s.t.Context(), s.t.TempDir())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	following, unfollow := context.WithCancel(context.Background())
+	delivering, stop := context.WithCancel(following)
+	var follower, deliverer sync.WaitGroup
+	follower.Go(func() { s.log.Follow(following, relay.Fold{Store: store, Logger: eventstest.Logger()}) })
+	r := &relay.Deliveries{Store: store, Log: s.log, Receivers: s.receivers, Each: 2, Deadline: s.deadline, Logger: eventstest.Logger()}
+	deliverer.Go(func() { r.Run(delivering) })
+	w := &hookWorker{store: store, stop: func() { stop(); deliverer.Wait() }}
+	s.t.Cleanup(func() {
+		w.stop()
+		unfollow()
+		follower.Wait()
+		store.Close()
+	})
+	return w
+}
+
+func (s *hookSite) append(e events.Event) uint64 {
+	s.t.Helper()
+	seq, err := s.log.Append(s.t.Context(), e)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return seq
+}
+
+// webhook sets a webhook of the account.
+func (s *hookSite) webhook(n int, url string, secrets ...int) workflow.WebhookSet {
+	s.t.Helper()
+	s.events++
+	b := workflow.WebhookSet{SID: hookSID("WH", n), AccountSID: hookAccount, URL: url, Status: workflow.WebhookEnabled, Secrets: secrets}
+	s.append(eventlog.WebhookSet(fmt.Sprintf("set.%d", s.events), s.log.Now(), b))
+	return b
+}
+
+// document makes a document that becomes opened, is canceled, and so tells each
+// webhook twice.
+func (s *hookSite) document(n int) {
+	s.t.Helper()
+	sid := hookSID("PX", n)
+	s.append(events.Created("/test", fmt.Sprintf("%s.created", sid), hookAccount, sid, workflow.Created{
+		AddressSID: hookSID("AD", 1), Email: "owner@example.com", HostedNumberOrderSIDs: []workflow.SID{hookSID("HR", n)}, Hold: true,
+	}))
+	s.append(events.StatusChanged("/test", fmt.Sprintf("%s.canceled", sid), hookAccount, sid, workflow.StatusChanged{Status: workflow.Canceled}))
+}
+
+// received is a request that a receiver got.
+type received struct {
+	id, signature, at string
+	body              []byte
+	notice            struct {
+		Type string
+		Data struct {
+			SID    workflow.SID
+			Status string
+		}
+	}
+}
+
+// receiver is an HTTP server that keeps what it gets, and answers what answer says.
+type receiver struct {
+	*httptest.Server
+	mu  sync.Mutex
+	got []received
+}
+
+func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter)) *receiver {
+	t.Helper()
+	r := &receiver{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		x := received{id: q.Header.Get("webhook-id"), signature: q.Header.Get("webhook-signature"), at: q.Header.Get("webhook-timestamp"), body: body}
+		if err := json.Unmarshal(body, &x.notice); err != nil {
+			t.Errorf("a body that is not JSON: %v", err)
+		}
+		r.mu.Lock()
+		r.got = append(r.got, x)
+		n := len(r.got)
+		r.mu.Unlock()
+		if answer != nil {
+			answer(n, w)
+		}
+	}))
+	t.Cleanup(r.Server.Close)
+	return r
+}
+
+func (r *receiver) all() []received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}
+
+// documents lists what it was told of a document, in order.
+func (r *receiver) documents(sid workflow.SID) (statuses []string) {
+	for _, x := range r.all() {
+		if x.notice.Data.SID == sid {
+			statuses = append(statuses, x.notice.Data.Status)
+		}
+	}
+	return statuses
+}
+
+func (w *hookWorker) undelivered(t *testing.T) (pending, dead int) {
+	t.Helper()
+	counts, err := w.store.CountDeliveries(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range counts {
+		pending, dead = pending+c.Pending, dead+c.Dead
+	}
+	return pending, dead
+}
+
+// settled waits until nothing is pending.
+func (w *hookWorker) settled(t *testing.T, log *eventlog.Log) {
+	t.Helper()
+	eventstest.Wait(t, "nothing is pending", func() bool {
+		tail, err := log.Tail(context.Background())
+		pending, _ := w.undelivered(t)
+		return err == nil && w.store.Position().Sequence >= tail && pending == 0
+	})
+}
+
+// TestDeliveries_TellEachWebhookOnceInOrder has two workers, many documents, and a
+// webhook whose secrets rotate. The signature is computed here by hand.
+func TestDeliveries_TellEachWebhookOnceInOrder(t *testing.T) {
+	s := newHookSite(t)
+	r := newReceiver(t, nil)
+	hook := s.webhook(1, r.URL, 2, 1)
+	one, two := s.worker(), s.worker()
+	const n = 30
+	for i := range n {
+		s.document(i)
+	}
+	one.settled(t, s.log)
+	two.settled(t, s.log)
+	ids := map[string]bool{}
+	for _, x := range r.all() {
+		if ids[x.id] || strings.Contains(x.id, ".") {
+			t.Errorf("id %q came twice, or has a full stop", x.id)
+		}
+		ids[x.id] = true
+		for i, version := range hook.Secrets {
+			secret, err := s.key.Secret(hook.SID, version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+			if err != nil || len(key) != 32 {
+				t.Fatalf("secret of %d bytes: %v", len(key), err)
+			}
+			mac := hmac.New(sha256.New, key)
+			mac.Write([]byte(x.id + "." + x.at + "." + string(x.body)))
+			if got := strings.Fields(x.signature); len(got) != 2 || got[i] != "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)) {
+				t.Errorf("version %d signs %q", version, x.signature)
+			}
+		}
+	}
+	for i := range n {
+		if got := r.documents(hookSID("PX", i)); !slices.Equal(got, []string{"opened", "canceled"}) {
+			t.Errorf("document %d: told %q", i, got)
+		}
+		if got := r.documents(hookSID("HR", i)); !slices.Equal(got, []string{"received"}) {
+			t.Errorf("order %d: told %q", i, got)
+		}
+	}
+	if same(t, one.store) != same(t, two.store) {
+		t.Error("the two workers' databases differ")
+	}
+}
+
+func same(t *testing.T, s *db.Store) string {
+	t.Helper()
+	hash, err := s.StateHash(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+// TestDeliveries_SlowReceiverDelaysNoOther has a receiver that answers nothing
+// while another one gets everything.
+func TestDeliveries_SlowReceiverDelaysNoOther(t *testing.T) {
+	s := newHookSite(t)
+	release := make(chan struct{})
+	slow := newReceiver(t, func(int, http.ResponseWriter) { <-release })
+	fast := newReceiver(t, nil)
+	s.webhook(1, slow.URL, 1)
+	s.webhook(2, fast.URL, 1)
+	w := s.worker()
+	const n = 20
+	for i := range n {
+		s.document(i)
+	}
+	eventstest.Wait(t, "the fast receiver has everything", func() bool { return len(fast.all()) == 3*n })
+	if got := len(slow.all()); got > 2 {
+		t.Errorf("%d requests to the slow one are in flight, and it has 2 places", got)
+	}
+	close(release)
+	w.settled(t, s.log)
+	for i := range n {
+		if got := slow.documents(hookSID("PX", i)); !slices.Equal(got, []string{"opened", "canceled"}) {
+			t.Errorf("document %d: told %q", i, got)
+		}
+	}
+}
+
+// TestDeliveries_FailedOneIsTriedAgainBeforeTheNext answers the first request of a
+// document with 500.
+func TestDeliveries_FailedOneIsTriedAgainBeforeTheNext(t *testing.T) {
+	s := newHookSite(t)
+	r := newReceiver(t, nil)
+	first := true
+	r.Config.Handler = failing(r.Config.Handler, func(x string) bool {
+		failed := first && strings.Contains(x, "PX")
+		first = first && !failed
+		return failed
+	})
+	s.webhook(1, r.URL, 1)
+	w := s.worker()
+	s.document(1)
+	eventstest.WaitFor(t, time.Minute, "everything is told", func() bool { return len(r.all()) >= 4 })
+	w.settled(t, s.log)
+	if got := r.documents(hookSID("PX", 1)); !slices.Equal(got, []string{"opened", "opened", "canceled"}) {
+		t.Errorf("told %q", got)
+	}
+	var ids []string
+	for _, x := range r.all() {
+		if x.notice.Data.Status == "opened" {
+			ids = append(ids, x.id)
+		}
+	}
+	if ids[0] != ids[1] {
+		t.Errorf("the second try has another id: %q", ids)
+	}
+	history, err := w.store.History(t.Context(), hookSID("PX", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(history); !strings.Contains(text, "500 Internal Server Error") || strings.Count(text, "webhook delivered") != 3 {
+		t.Errorf("the history: %s", text)
+	}
+}
+
+// failing answers 500 to requests whose id fails says so of.
+func failing(h http.Handler, fails func(id string) bool) http.Handler {
+	var mu sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		mu.Lock()
+		bad := fails(q.Header.Get("webhook-id"))
+		mu.Unlock()
+		if !bad {
+			h.ServeHTTP(w, q)
+			return
+		}
+		h.ServeHTTP(httptest.NewRecorder(), q)
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+}
+
+// TestDeliveries_GoneDisablesTheWebhook answers 410, enables the webhook again, and
+// redrives what became a dead letter.
+func TestDeliveries_GoneDisablesTheWebhook(t *testing.T) {
+	s := newHookSite(t)
+	gone := newReceiver(t, func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusGone) })
+	s.webhook(1, gone.URL, 1)
+	w := s.worker()
+	s.document(1)
+	hook := func() workflow.Webhook {
+		all, err := w.store.Webhooks(t.Context(), hookAccount)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("webhooks %v, %v", all, err)
+		}
+		return all[0]
+	}
+	eventstest.Wait(t, "the webhook is disabled", func() bool { return hook().Status == workflow.WebhookDisabled })
+	w.settled(t, s.log)
+	if _, dead := w.undelivered(t); dead != 3 {
+		t.Fatalf("%d dead letters, want 3", dead)
+	}
+	s.document(2) // tells nobody
+	r := newReceiver(t, nil)
+	s.webhook(1, r.URL, 1)
+	letters, err := w.store.Deliveries(t.Context(), hookAccount, workflow.DeliveryDead, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []workflow.DeliveryID
+	for _, x := range letters {
+		ids = append(ids, x.ID)
+	}
+	s.append(eventlog.DeliveriesRedriven("redriven", s.log.Now(), workflow.DeliveriesRedriven{Deliveries: ids}))
+	w.settled(t, s.log)
+	if _, dead := w.undelivered(t); dead != 0 || len(r.all()) != 3 {
+		t.Errorf("%d dead letters, %d requests after they were redriven", dead, len(r.all()))
+	}
+	if got := r.documents(hookSID("PX", 1)); !slices.Equal(got, []string{"opened", "canceled"}) {
+		t.Errorf("told %q", got)
+	}
+}
+
+// stuck is a worker's receivers, which never return in time.
+type stuck struct {
+	relay.Receivers
+	release chan struct{}
+}
+
+func (s stuck) Deliver(ctx context.Context, x workflow.Delivery, w workflow.Webhook) workflow.DeliveryOutcome {
+	<-s.release
+	return workflow.DeliveryOutcome{Delivery: x.ID, Result: workflow.DeliveryFailed, Reply: "late"}
+}
+
+// TestDeliveries_ClaimWithoutOutcomeIsTakenOver has a worker that claims and hangs.
+// The outcome that it reports late does not count.
+func TestDeliveries_ClaimWithoutOutcomeIsTakenOver(t *testing.T) {
+	s := newHookSite(t)
+	s.deadline = 2 * time.Second
+	r := newReceiver(t, nil)
+	s.webhook(1, r.URL, 1)
+	good := s.receivers
+	hangs := stuck{good, make(chan struct{})}
+	s.receivers = hangs
+	first := s.worker()
+	s.document(1)
+	eventstest.Wait(t, "the first worker has claimed", func() bool {
+		claims, err := first.store.OpenDeliveryClaims(context.Background())
+		return err == nil && len(claims) > 0
+	})
+	s.receivers = good
+	second := s.worker()
+	eventstest.Wait(t, "the second worker delivers", func() bool { return len(r.all()) == 3 })
+	close(hangs.release)
+	second.settled(t, s.log)
+	first.settled(t, s.log)
+	if pending, dead := first.undelivered(t); pending+dead != 0 {
+		t.Errorf("%d pending, %d dead", pending, dead)
+	}
+	if same(t, first.store) != same(t, second.store) {
+		t.Error("the two workers' databases differ")
+	}
+}
