@@ -7,7 +7,7 @@ import (
 )
 
 func (r *reader) webhookSet(b workflow.WebhookSet, to *topic) {
-	r.agree("data.sid", b.SID == to.webhook)
+	r.agree("data.webhook_sid", b.SID == to.webhook)
 	r.agree("data.account_sid", b.AccountSID == to.account)
 	if !slices.Contains(workflow.WebhookStatuses, b.Status) {
 		r.fail(workflow.CodeInvalid, "data.status", "want one of %q, got %s", workflow.WebhookStatuses, quote(string(b.Status)))

@@ -35,7 +35,7 @@ var WebhookStatuses = []WebhookStatus{WebhookEnabled, WebhookDisabled, WebhookDe
 // WebhookSet says what a webhook is from this entry on. The last one on its
 // subject counts.
 type WebhookSet struct {
-	SID        SID           `json:"sid"`                       // the webhook: WH and 32 hex digits
+	SID        SID           `json:"webhook_sid"`               // the webhook: WH and 32 hex digits
 	AccountSID SID           `json:"account_sid"`               // whose documents it is told about
 	URL        string        `json:"url,omitempty"`             // where deliveries are posted; left out if it is deleted
 	Status     WebhookStatus `json:"status"`                    // enabled, disabled or deleted
