@@ -2,8 +2,10 @@ package workflow
 
 import (
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -227,6 +229,27 @@ func (d *decider) notifyOrders(e Entry, before []Order) {
 			continue
 		}
 		d.notify(o.SID, deliveryKey(string(o.Status), e.Sequence), TypeOrderStatusChanged, OrderNotice{o, doc.AccountSID, doc.SID})
+	}
+}
+
+// OrderCallback is the delivery of an order's status to the order's own callback URL,
+// as Twilio makes it (Hosted Number Order resource, StatusCallbackUrl): a form with
+// Status, HostedNumberOrderSid and PhoneNumber, by POST unless method is GET.
+// document is the one that lists the order, empty if there is none; sequence and at
+// are those of the entry that changed the status.
+func OrderCallback(account, document SID, o Order, target, method string, sequence uint64, at time.Time) Delivery {
+	if method != "GET" {
+		method = "POST"
+	}
+	host := ""
+	if u, err := url.Parse(target); err == nil {
+		host = strings.ToLower(u.Host)
+	}
+	form := url.Values{"Status": {string(o.Status)}, "HostedNumberOrderSid": {string(o.SID)}, "PhoneNumber": {o.PhoneNumber}}
+	return Delivery{
+		ID: DeliveryID(string(o.SID) + "_" + deliveryKey(string(o.Status), sequence)), Account: account, Receiver: string(account) + " " + host,
+		About: o.SID, Document: document, Type: TypeOrderStatusChanged, Method: method, URL: target, Body: form.Encode(),
+		State: DeliveryWaiting, CausedAt: at, Due: at,
 	}
 }
 
