@@ -504,8 +504,7 @@ DELETE FROM deliveries WHERE id = @id;
 
 -- name: AdvanceDeliveries :exec
 -- The oldest unfinished delivery to a receiver about one thing may go.
-UPDATE deliveries SET state = 'pending', due_ms = @now_ms
-WHERE state = 'waiting' AND place = (SELECT o.place FROM deliveries AS o
+UPDATE deliveries SET state = 'pending' WHERE state = 'waiting' AND place = (SELECT o.place FROM deliveries AS o
   WHERE o.receiver = @receiver AND o.about = @about AND o.state <> 'dead' ORDER BY o.place LIMIT 1);
 
 -- name: StopDeliveries :exec
@@ -516,6 +515,9 @@ DELETE FROM deliveries WHERE receiver = @receiver;
 
 -- name: DeleteDocumentDeliveries :exec
 DELETE FROM deliveries WHERE document_sid = @document_sid AND document_sid <> '';
+
+-- name: OrdersToldOf :many
+SELECT DISTINCT receiver, about FROM deliveries WHERE document_sid = @document_sid AND document_sid <> '' AND about <> document_sid;
 
 -- name: DueReceivers :many
 SELECT receiver, CAST(MIN(due_ms) AS INTEGER) AS due_ms FROM deliveries WHERE state = 'pending' GROUP BY receiver;

@@ -204,7 +204,7 @@ CREATE TABLE deliveries (
   body         TEXT    NOT NULL,
   state        TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'pending' OR state = 'claimed' OR state = 'dead'),
   caused_ms    INTEGER NOT NULL,
-  due_ms       INTEGER NOT NULL,
+  due_ms       INTEGER NOT NULL, -- when it may be claimed, if it is pending
   failures     INTEGER NOT NULL,
   claim        INTEGER NOT NULL, -- sequence of the last claim, 0 before the first
   code         INTEGER NOT NULL, -- HTTP status of the last reply, 0 for none

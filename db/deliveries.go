@@ -94,9 +94,9 @@ func (b *batch) flushDeliveries(ctx context.Context) error {
 				if x.State != workflow.DeliveryDead {
 					return nil
 				}
-				x.State, x.Failures = workflow.DeliveryWaiting, 0
+				x.State, x.Failures, x.Due = workflow.DeliveryWaiting, 0, c.entry.Time
 				b.noteDelivery(c.entry, x, "webhook redriven", "")
-				return errors.Join(b.setDelivery(ctx, x), b.advanceDeliveries(ctx, c.entry, x))
+				return errors.Join(b.setDelivery(ctx, x), b.advanceDeliveries(ctx, x))
 			})
 		}
 		if err != nil {
@@ -134,10 +134,10 @@ func (b *batch) settleDelivery(ctx context.Context, e workflow.Entry, x workflow
 		return nil
 	case delivered:
 		b.noteDelivery(e, after, "webhook delivered", strconv.Itoa(after.Code))
-		return errors.Join(b.q.DeleteDelivery(ctx, x.ID), b.advanceDeliveries(ctx, e, x))
+		return errors.Join(b.q.DeleteDelivery(ctx, x.ID), b.advanceDeliveries(ctx, x))
 	case after.State == workflow.DeliveryDead:
 		b.noteDelivery(e, after, "webhook given up", after.Reply)
-		return errors.Join(b.setDelivery(ctx, after), b.advanceDeliveries(ctx, e, x))
+		return errors.Join(b.setDelivery(ctx, after), b.advanceDeliveries(ctx, x))
 	case o.Result == workflow.DeliveryFailed:
 		b.noteDelivery(e, after, "webhook failed", after.Reply)
 	}
@@ -155,8 +155,21 @@ func (b *batch) wanted(ctx context.Context, x workflow.Delivery) (bool, error) {
 	return n > 0, err
 }
 
-func (b *batch) advanceDeliveries(ctx context.Context, e workflow.Entry, x workflow.Delivery) error {
-	return b.q.AdvanceDeliveries(ctx, sqlc.AdvanceDeliveriesParams{NowMS: ms(e.Time), Receiver: x.Receiver, About: x.About})
+func (b *batch) advanceDeliveries(ctx context.Context, x workflow.Delivery) error {
+	return b.q.AdvanceDeliveries(ctx, sqlc.AdvanceDeliveriesParams{Receiver: x.Receiver, About: x.About})
+}
+
+// eraseDeliveries removes a document's deliveries. Those of other documents that
+// waited behind them, because an order was on both, may go then.
+func eraseDeliveries(ctx context.Context, q *sqlc.Queries, document workflow.SID) error {
+	orders, err := q.OrdersToldOf(ctx, document)
+	if err == nil {
+		err = q.DeleteDocumentDeliveries(ctx, document)
+	}
+	for _, o := range orders {
+		err = errors.Join(err, q.AdvanceDeliveries(ctx, sqlc.AdvanceDeliveriesParams{Receiver: o.Receiver, About: o.About}))
+	}
+	return err
 }
 
 func (b *batch) setDelivery(ctx context.Context, x workflow.Delivery) error {

@@ -248,6 +248,7 @@ func TestOpen_QueriesNeedNoEphemeralTable(t *testing.T) {
 		"ListDocuments": "an operator's command",
 
 		"StopDeliveries": "a webhook is disabled",
+		"OrdersToldOf":   "an erasure",
 
 		"AppliedBefore": "a log that has lost its tail",
 		"DueEvents":     "it sorts",

@@ -333,6 +333,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.ordersKnownStmt, err = db.PrepareContext(ctx, ordersKnown); err != nil {
 		return nil, fmt.Errorf("error preparing query OrdersKnown: %w", err)
 	}
+	if q.ordersToldOfStmt, err = db.PrepareContext(ctx, ordersToldOf); err != nil {
+		return nil, fmt.Errorf("error preparing query OrdersToldOf: %w", err)
+	}
 	if q.outboxEventsSinceStmt, err = db.PrepareContext(ctx, outboxEventsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query OutboxEventsSince: %w", err)
 	}
@@ -949,6 +952,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing ordersKnownStmt: %w", cerr)
 		}
 	}
+	if q.ordersToldOfStmt != nil {
+		if cerr := q.ordersToldOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing ordersToldOfStmt: %w", cerr)
+		}
+	}
 	if q.outboxEventsSinceStmt != nil {
 		if cerr := q.outboxEventsSinceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing outboxEventsSinceStmt: %w", cerr)
@@ -1251,6 +1259,7 @@ type Queries struct {
 	openClaimsStmt               *sql.Stmt
 	openDeliveryClaimsStmt       *sql.Stmt
 	ordersKnownStmt              *sql.Stmt
+	ordersToldOfStmt             *sql.Stmt
 	outboxEventsSinceStmt        *sql.Stmt
 	placeOfStmt                  *sql.Stmt
 	placeOfAddressStmt           *sql.Stmt
@@ -1392,6 +1401,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		openClaimsStmt:               q.openClaimsStmt,
 		openDeliveryClaimsStmt:       q.openDeliveryClaimsStmt,
 		ordersKnownStmt:              q.ordersKnownStmt,
+		ordersToldOfStmt:             q.ordersToldOfStmt,
 		outboxEventsSinceStmt:        q.outboxEventsSinceStmt,
 		placeOfStmt:                  q.placeOfStmt,
 		placeOfAddressStmt:           q.placeOfAddressStmt,

@@ -435,20 +435,18 @@ func (q *Queries) AddToInbox(ctx context.Context, arg AddToInboxParams) error {
 }
 
 const advanceDeliveries = `-- name: AdvanceDeliveries :exec
-UPDATE deliveries SET state = 'pending', due_ms = ?1
-WHERE state = 'waiting' AND place = (SELECT o.place FROM deliveries AS o
-  WHERE o.receiver = ?2 AND o.about = ?3 AND o.state <> 'dead' ORDER BY o.place LIMIT 1)
+UPDATE deliveries SET state = 'pending' WHERE state = 'waiting' AND place = (SELECT o.place FROM deliveries AS o
+  WHERE o.receiver = ?1 AND o.about = ?2 AND o.state <> 'dead' ORDER BY o.place LIMIT 1)
 `
 
 type AdvanceDeliveriesParams struct {
-	NowMS    int64
 	Receiver string
 	About    workflow.SID
 }
 
 // The oldest unfinished delivery to a receiver about one thing may go.
 func (q *Queries) AdvanceDeliveries(ctx context.Context, arg AdvanceDeliveriesParams) error {
-	_, err := q.exec(ctx, q.advanceDeliveriesStmt, advanceDeliveries, arg.NowMS, arg.Receiver, arg.About)
+	_, err := q.exec(ctx, q.advanceDeliveriesStmt, advanceDeliveries, arg.Receiver, arg.About)
 	return err
 }
 
@@ -2882,6 +2880,38 @@ func (q *Queries) OrdersKnown(ctx context.Context) (int64, error) {
 	var known int64
 	err := row.Scan(&known)
 	return known, err
+}
+
+const ordersToldOf = `-- name: OrdersToldOf :many
+SELECT DISTINCT receiver, about FROM deliveries WHERE document_sid = ?1 AND document_sid <> '' AND about <> document_sid
+`
+
+type OrdersToldOfRow struct {
+	Receiver string
+	About    workflow.SID
+}
+
+func (q *Queries) OrdersToldOf(ctx context.Context, documentSid workflow.SID) ([]OrdersToldOfRow, error) {
+	rows, err := q.query(ctx, q.ordersToldOfStmt, ordersToldOf, documentSid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OrdersToldOfRow{}
+	for rows.Next() {
+		var i OrdersToldOfRow
+		if err := rows.Scan(&i.Receiver, &i.About); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const outboxEventsSince = `-- name: OutboxEventsSince :many
