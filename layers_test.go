@@ -48,7 +48,7 @@ var rooms = map[string]string{
 
 	"internal/dev":      "db events internal/catcher internal/config internal/publish internal/show internal/terminal internal/worker workflow",
 	"internal/evidence": "events internal/letter internal/terminal workflow",
-	"internal/operator": "db events internal/config internal/eventlog internal/evidence internal/publish internal/recovery internal/session workflow",
+	"internal/operator": "db events internal/config internal/eventlog internal/evidence internal/publish internal/recovery internal/session internal/webhook workflow",
 	"internal/publish":  "db events internal/config internal/eventlog internal/datadir internal/session internal/terminal workflow",
 	"internal/recovery": "db events internal/config internal/eventlog internal/datadir internal/publish internal/relay internal/session internal/terminal workflow",
 	"internal/show":     "db events internal/accounts internal/eventlog internal/evidence internal/mail/report internal/operator internal/publish internal/recovery internal/terminal internal/ticket workflow",

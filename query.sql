@@ -532,7 +532,7 @@ SELECT * FROM deliveries WHERE state = 'claimed' AND claim = @claim ORDER BY pla
 SELECT DISTINCT claim FROM deliveries WHERE state = 'claimed' ORDER BY claim;
 
 -- name: ListDeliveries :many
-SELECT * FROM deliveries WHERE (CAST(@of AS TEXT) = '' OR account_sid = CAST(@of AS TEXT)) AND (CAST(@only AS TEXT) = '' OR state = CAST(@only AS TEXT))
+SELECT * FROM deliveries WHERE (CAST(@of AS TEXT) = '' OR receiver = CAST(@of AS TEXT)) AND (CAST(@only AS TEXT) = '' OR state = CAST(@only AS TEXT))
 ORDER BY place LIMIT @most;
 
 -- name: CountDeliveries :many

@@ -70,10 +70,10 @@ func (s *Store) OpenDeliveryClaims(ctx context.Context) ([]uint64, error) {
 }
 
 // Deliveries lists at most most deliveries in the order in which they became
-// pending: of an account and in a state, or of all accounts and in every state
-// if these are empty.
-func (s *Store) Deliveries(ctx context.Context, account workflow.SID, state workflow.DeliveryState, most int) ([]workflow.Delivery, error) {
-	rows, err := s.rq.ListDeliveries(ctx, sqlc.ListDeliveriesParams{Of: string(account), Only: string(state), Most: int64(most)})
+// pending: those to a receiver and in a state, or to all receivers and in every
+// state if these are empty.
+func (s *Store) Deliveries(ctx context.Context, receiver string, state workflow.DeliveryState, most int) ([]workflow.Delivery, error) {
+	rows, err := s.rq.ListDeliveries(ctx, sqlc.ListDeliveriesParams{Of: receiver, Only: string(state), Most: int64(most)})
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries: %w", err)
 	}

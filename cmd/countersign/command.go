@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,16 +117,6 @@ func accountFilter(sid string) error {
 	return nil
 }
 
-// readFile reads a file, or standard input if the name is "-".
-func readFile(name string) ([]byte, error) {
-	f, err := terminal.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
-}
-
 // parent makes a command that only holds others.
 func parent(use, short, long string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs, RunE: group}
@@ -201,58 +189,10 @@ func leveled(to *terminal.Printer, cfg config.Config, level slog.Leveler) *slog.
 	return slog.New(terminal.JSONLog(to, level))
 }
 
-// Settings that commands have as flags.
-var (
-	forLogging  = []string{"config", "log-level", "log-format"}
-	forDatabase = slices.Concat(forLogging, []string{"data-dir"})
-	forLog      = slices.Concat(forDatabase, []string{
-		"nats-url", "nats-creds", "nats-context", "nats-ca", "nats-cert", "nats-key", "nats-inbox-prefix", "nats-listen", "nats-token-file",
-	})
-	forFold = slices.Concat(forLog, []string{"nats-sync", "replicas"}) // a session, which may start the embedded server
-	forKeys = slices.Concat(forDatabase, []string{"keys-file"})
-)
-
-// settingsOf names the settings that each command has as flags. serve and dev
-// have all of them. The environment and the file may have every setting for
-// every command.
-var settingsOf = map[string][]string{
-	"serve":            nil,
-	"dev":              nil,
-	"publish":          forLog,
-	"bounce":           forLog,
-	"bounces unread":   forLog,
-	"documents list":   forDatabase,
-	"documents show":   forDatabase,
-	"documents resend": forLog,
-	"documents recall": forLog,
-	"documents cancel": forLog,
-	"dead list":        forDatabase,
-	"dead show":        forLog,
-	"dead redrive":     forLog,
-	"dead discard":     forLog,
-	"rules show":       forDatabase,
-	"rules activate":   forLog,
-	"accounts":         slices.Concat(forDatabase, []string{"accounts-file"}),
-	"keys list":        slices.Concat(forKeys, []string{"link-lifetime", "expire-after", "mail-give-up-after"}),
-	"keys rotate":      forKeys,
-	"keys prune":       slices.Concat(forKeys, []string{"link-lifetime", "expire-after", "mail-give-up-after"}),
-	"snapshot take":    slices.Concat(forFold, []string{"snapshot-keep"}),
-	"snapshot list":    forFold,
-	"rebuild":          forFold,
-	"new-log":          forFold,
-	"verify":           forFold,
-	"dump":             forDatabase,
-	"replay":           forFold,
-	"erase":            slices.Concat(forFold, []string{"snapshot-keep"}),
-	"evidence":         slices.Concat(forFold, []string{"keys-file", "seal-cert", "seal-key"}),
-	"evidence verify":  {},
-	"version":          {},
-}
-
-// addSettings gives a command and those below it the flags that settingsOf
+// addSettings gives a command and those below it the flags that config.CommandSettings
 // names; a command without a row has those of the command above it.
 func addSettings(c *cobra.Command, above []string) {
-	settings, ok := settingsOf[strings.TrimPrefix(c.CommandPath(), "countersign ")]
+	settings, ok := config.CommandSettings[strings.TrimPrefix(c.CommandPath(), "countersign ")]
 	switch {
 	case !ok:
 		settings = above

@@ -97,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.bounces(), a.dead(), a.rules(), a.accounts(), a.keys(), a.snapshot(), a.rebuild(), a.newLog(), a.verify(), a.dump(),
+	root.AddCommand(a.serve(), a.dev(), a.publish(), a.documents(), a.bounce(), a.bounces(), a.dead(), a.rules(), a.accounts(), a.webhooks(), a.keys(), a.snapshot(), a.rebuild(), a.newLog(), a.verify(), a.dump(),
 		a.erase(), a.evidence(), a.replay(), a.version())
 	for _, c := range root.Commands() {
 		checkArgs(c)

@@ -67,11 +67,8 @@ type apiKey struct {
 type File struct {
 	DryRun bool // changes are checked and not written
 
-	// Seal encrypts a new token, so that it can sign callbacks (CallbackToken). If
-	// it is nil, new tokens cannot.
-	Seal func(account workflow.SID, token string) ([]byte, error)
-
 	path  string
+	seal  func(workflow.SID, string) ([]byte, error) // see Sealing; may be nil
 	now   func() time.Time
 	users *private.Watched[map[string]user] // by user name
 }
@@ -99,6 +96,13 @@ func Open(path string, now func() time.Time, logger *slog.Logger) *File {
 	return &File{path: path, now: now, users: private.Watch(now, load, failed, path)}
 }
 
+// Sealing lets the file encrypt new tokens by seal, so that they can sign callbacks
+// (SealedToken), and returns the file. Without it they cannot.
+func (f *File) Sealing(seal func(account workflow.SID, token string) ([]byte, error)) *File {
+	f.seal = seal
+	return f
+}
+
 // Authenticate returns the account that a user name and a secret belong to: an
 // account's sid with one of its tokens, or an API key's sid with its secret. It
 // fails with workflow.ErrNotFound if they belong to none, or to an account
@@ -113,9 +117,9 @@ func (f *File) Authenticate(name, secret string) (workflow.SID, error) {
 	return u.account, nil
 }
 
-// SealedToken returns the newest token of an account as Seal encrypted it. It
+// SealedToken returns the newest token of an account as it was sealed. It
 // fails with workflow.ErrNotFound if the account is unknown or disabled, or if its
-// token was made without Seal.
+// token was made without Sealing.
 func (f *File) SealedToken(sid workflow.SID) ([]byte, error) {
 	u, ok := f.users.Get()[string(sid)]
 	if !ok || len(u.secrets) == 0 {

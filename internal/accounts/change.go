@@ -47,8 +47,8 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 // newToken is a token as it is kept.
 func (f *File) newToken(sid workflow.SID, token string) (h hashed, err error) {
 	h = newHashed(token, f.now())
-	if f.Seal != nil && !f.DryRun {
-		h.Sealed, err = f.Seal(sid, token)
+	if f.seal != nil && !f.DryRun {
+		h.Sealed, err = f.seal(sid, token)
 	}
 	return h, err
 }

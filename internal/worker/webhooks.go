@@ -18,7 +18,7 @@ const deliveryPlaces = 8
 const deliveryDeadline = time.Minute
 
 func (w *Worker) newReceivers() (*webhook.Sender, error) {
-	tls, err := authorities(w.cfg.WebhookCA)
+	tls, err := webhook.Authorities(w.cfg.WebhookCA)
 	if err != nil {
 		return nil, fmt.Errorf("--webhook-ca: %w", err)
 	}

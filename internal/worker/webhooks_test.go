@@ -259,6 +259,8 @@ func TestDeliveries_SlowReceiverDelaysNoOther(t *testing.T) {
 	s.webhook(1, slow.URL, 1)
 	s.webhook(2, fast.URL, 1)
 	w := s.worker()
+	answer := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answer) // before the worker and the receiver end
 	const n = 20
 	for i := range n {
 		s.document(i)
@@ -267,7 +269,7 @@ func TestDeliveries_SlowReceiverDelaysNoOther(t *testing.T) {
 	if got := len(slow.all()); got > 2 {
 		t.Errorf("%d requests to the slow one are in flight, and it has 2 places", got)
 	}
-	close(release)
+	answer()
 	w.settled(t, s.log)
 	for i := range n {
 		if got := slow.documents(hookSID("PX", i)); !slices.Equal(got, []string{"opened", "canceled"}) {
@@ -352,7 +354,7 @@ func TestDeliveries_GoneDisablesTheWebhook(t *testing.T) {
 	s.document(2) // tells nobody
 	r := newReceiver(t, nil)
 	s.webhook(1, r.URL, 1)
-	letters, err := w.store.Deliveries(t.Context(), hookAccount, workflow.DeliveryDead, 10)
+	letters, err := w.store.Deliveries(t.Context(), string(hookSID("WH", 1)), workflow.DeliveryDead, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,6 +394,8 @@ func TestDeliveries_ClaimWithoutOutcomeIsTakenOver(t *testing.T) {
 	hangs := stuck{good, make(chan struct{})}
 	s.receivers = hangs
 	first := s.worker()
+	answer := sync.OnceFunc(func() { close(hangs.release) })
+	t.Cleanup(answer)
 	s.document(1)
 	eventstest.Wait(t, "the first worker has claimed", func() bool {
 		claims, err := first.store.OpenDeliveryClaims(context.Background())
@@ -400,7 +404,7 @@ func TestDeliveries_ClaimWithoutOutcomeIsTakenOver(t *testing.T) {
 	s.receivers = good
 	second := s.worker()
 	eventstest.Wait(t, "the second worker delivers", func() bool { return len(r.all()) == 3 })
-	close(hangs.release)
+	answer()
 	second.settled(t, s.log)
 	first.settled(t, s.log)
 	if pending, dead := first.undelivered(t); pending+dead != 0 {

@@ -91,7 +91,7 @@ func New(ctx context.Context, o Options) (_ *Worker, err error) {
 		accounts: accounts.Open(cfg.AccountsFile, o.Clock, o.Logger), apiMetrics: api.NewMetrics(), delivered: admin.NewDeliveries(),
 	}
 	w.webhookKey = webhook.OpenKey(cfg.WebhookKey, o.Clock, o.Logger)
-	w.accounts.Seal = w.webhookKey.Seal
+	w.accounts.Sealing(w.webhookKey.Seal)
 	w.checks = w.newChecks()
 	defer func() {
 		if err != nil {

@@ -1740,7 +1740,7 @@ func (q *Queries) LinksOut(ctx context.Context) (int64, error) {
 }
 
 const listDeliveries = `-- name: ListDeliveries :many
-SELECT place, id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply FROM deliveries WHERE (CAST(?1 AS TEXT) = '' OR account_sid = CAST(?1 AS TEXT)) AND (CAST(?2 AS TEXT) = '' OR state = CAST(?2 AS TEXT))
+SELECT place, id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply FROM deliveries WHERE (CAST(?1 AS TEXT) = '' OR receiver = CAST(?1 AS TEXT)) AND (CAST(?2 AS TEXT) = '' OR state = CAST(?2 AS TEXT))
 ORDER BY place LIMIT ?3
 `
 
