@@ -52,12 +52,6 @@ func (p Position) Active() bool {
 	return p.Claim == 0 || p.ClaimWorker == "" || p.ClaimWorker == p.Worker
 }
 
-// Delivers reports whether this worker made the last claim of deliveries, or nobody
-// has.
-func (p Position) Delivers() bool {
-	return p.HookClaim == 0 || p.HookWorker == "" || p.HookWorker == p.Worker
-}
-
 // Store is the database: one connection that writes, and a pool that reads.
 type Store struct {
 	path          string

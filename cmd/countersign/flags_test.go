@@ -44,7 +44,7 @@ func settingFlags(c *cobra.Command) (list []string) {
 	return list
 }
 
-func TestSettingsOf_EachCommandHasWhatItUses(t *testing.T) {
+func TestAddSettings_EachCommandHasWhatItUses(t *testing.T) {
 	all := leaves()
 	for path, c := range all {
 		_, own := config.CommandSettings[path]

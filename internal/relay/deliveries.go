@@ -161,27 +161,6 @@ func (r *Deliveries) due(ctx context.Context, now time.Time) (ids []workflow.Del
 	return ids, wait, err
 }
 
-func (r *Deliveries) inFlight() (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, k := range r.flying {
-		n += k
-	}
-	return n
-}
-
-// places is how many more deliveries to a receiver may be begun. A receiver that
-// fails has one place.
-func (r *Deliveries) places(receiver string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	most := r.Each
-	if r.failing[receiver] {
-		most = 1
-	}
-	return most - r.flying[receiver]
-}
-
 // abandoned lists the deliveries of claims that have had no outcome for the
 // deadline: they are claimed again. It returns how long to wait for the next.
 func (r *Deliveries) abandoned(ctx context.Context) ([]workflow.DeliveryID, time.Duration, error) {
@@ -216,13 +195,6 @@ func (r *Deliveries) abandoned(ctx context.Context) ([]workflow.DeliveryID, time
 	}
 	r.seen = seen
 	return ids[:min(len(ids), claimMost)], wait, nil
-}
-
-// ours reports whether deliveries of a claim are in flight here.
-func (r *Deliveries) ours(claim uint64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.open[claim] > 0
 }
 
 // claim appends a claim of the deliveries, if no worker has claimed since known,
@@ -308,37 +280,6 @@ func (r *Deliveries) webhooks(ctx context.Context) (map[string]workflow.Webhook,
 		by[string(w.SID)] = w
 	}
 	return by, err
-}
-
-func (r *Deliveries) begin(receiver string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.flying[receiver]++
-}
-
-func (r *Deliveries) end(receiver string, failed bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.flying[receiver]--; r.flying[receiver] == 0 {
-		delete(r.flying, receiver)
-	}
-	delete(r.failing, receiver)
-	if failed {
-		r.failing[receiver] = true
-	}
-}
-
-// land notes that n deliveries of a claim have their outcome.
-func (r *Deliveries) land(claim uint64, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.open[claim] -= n; r.open[claim] <= 0 {
-		delete(r.open, claim)
-	}
-	select {
-	case r.freed <- struct{}{}:
-	default:
-	}
 }
 
 // lost finds out which claim is the last one.
