@@ -36,7 +36,7 @@ var rooms = map[string]string{
 	"internal/mail":     "events/emailaddr internal/delivery internal/failpoint internal/inert internal/loa internal/mail/mailid internal/phone internal/private internal/ratelimit internal/redact internal/smtpurl workflow",
 	"internal/letter":   "internal/letter/fonts internal/loa internal/phone workflow",
 
-	"internal/webhook":  "internal/private workflow",
+	"internal/webhook": "internal/private workflow",
 
 	"internal/letter/fonts": "",
 	"internal/mail/mailid":  "workflow",

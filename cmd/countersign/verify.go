@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"countersign/db"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
 	"countersign/internal/show"
@@ -39,19 +38,4 @@ on another worker's machine. The worker may be running. The exit code is 1 if th
 		})
 	}
 	return c
-}
-
-func (a *app) dump() *cobra.Command {
-	return &cobra.Command{
-		Use:   "dump",
-		Short: "Write the database as text that is the same for every worker",
-		Long: `Writes the database of a worker on this machine, running or not, as JSON Lines: each line is an array of a table's name and a
-row. The position comes first. Two workers at the same position write the same bytes; see verify --against.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withStore(c, func(ctx context.Context, store *db.Store) error {
-				return recovery.Dump(ctx, store, a.out.Device())
-			})
-		},
-	}
 }
