@@ -375,3 +375,22 @@ func TestWords_HoldNoURL(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestSignTwilio_AsTwiliosClientsForNodeSign compares with what the npm package twilio
+// 6.2.0, 5.13.1, 4.23.0 and 3.84.1 all return from getExpectedTwilioSignature.
+func TestSignTwilio_AsTwiliosClientsForNodeSign(t *testing.T) {
+	const target = "https://example.com/callback?tenant=a%20b&x=1"
+	x := workflow.OrderCallback(account, "", workflow.Order{
+		SID: "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Status: workflow.OrderCompleted, PhoneNumber: "+14155550101",
+	}, target, http.MethodPost, 7, time.Now())
+	form, err := url.ParseQuery(x.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := SignTwilio(token, target, form); got != "V91Oax8RpnELcYKnJ3Sw0AgEWsw=" {
+		t.Errorf("POST: %s", got)
+	}
+	if got := SignTwilio(token, target+"&"+x.Body, nil); got != "QkY7dDwe4fPcHkwT8a1yXxlHQYM=" {
+		t.Errorf("GET: %s", got)
+	}
+}
