@@ -249,6 +249,7 @@ func TestOpen_QueriesNeedNoEphemeralTable(t *testing.T) {
 
 		"StopDeliveries": "a webhook is disabled",
 		"OrdersToldOf":   "an erasure",
+		"DueReceivers":   "the look for due deliveries, outside the fold",
 
 		"AppliedBefore": "a log that has lost its tail",
 		"DueEvents":     "it sorts",

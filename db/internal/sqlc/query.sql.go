@@ -1418,7 +1418,14 @@ func (q *Queries) DueMailsAgain(ctx context.Context, arg DueMailsAgainParams) ([
 }
 
 const dueReceivers = `-- name: DueReceivers :many
-SELECT receiver, CAST(MIN(due_ms) AS INTEGER) AS due_ms FROM deliveries WHERE state = 'pending' GROUP BY receiver
+WITH RECURSIVE r (receiver) AS (
+  SELECT (SELECT MIN(d.receiver) FROM deliveries AS d WHERE d.state = 'pending')
+  UNION ALL
+  SELECT (SELECT MIN(d.receiver) FROM deliveries AS d WHERE d.state = 'pending' AND d.receiver > r.receiver) FROM r WHERE r.receiver IS NOT NULL
+)
+SELECT CAST(r.receiver AS TEXT) AS receiver,
+  CAST((SELECT MIN(d.due_ms) FROM deliveries AS d WHERE d.state = 'pending' AND d.receiver = r.receiver) AS INTEGER) AS due_ms
+FROM r WHERE r.receiver IS NOT NULL
 `
 
 type DueReceiversRow struct {
@@ -1426,6 +1433,7 @@ type DueReceiversRow struct {
 	DueMS    int64
 }
 
+// It skips from receiver to receiver in the index and does not read what waits for each.
 func (q *Queries) DueReceivers(ctx context.Context) ([]DueReceiversRow, error) {
 	rows, err := q.query(ctx, q.dueReceiversStmt, dueReceivers)
 	if err != nil {
