@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"countersign/db"
 	"countersign/internal/eventlog"
-	"countersign/internal/failpoint"
 	"countersign/workflow"
 )
 
@@ -205,7 +206,6 @@ func (r *Deliveries) claim(ctx context.Context, ids []workflow.DeliveryID, known
 	wall := start.Round(0)
 	live, cancel := outlive(ctx, r.Deadline)
 	defer cancel()
-	failpoint.Hit("hook-claim")
 	body := workflow.DeliveriesClaimed{Worker: r.Store.Position().Worker, Deliveries: ids}
 	seq, err := r.Log.Claim(live, eventlog.DeliveriesClaimed(fmt.Sprintf("%s.deliveries.%d", r.name, r.claims), r.Log.Now(), body), known)
 	if errors.Is(err, workflow.ErrConflict) {
@@ -214,7 +214,6 @@ func (r *Deliveries) claim(ctx context.Context, ids []workflow.DeliveryID, known
 	if err != nil {
 		return err
 	}
-	failpoint.Hit("hook-claimed")
 	r.last = seq
 	r.land(seq, -1) // the claim is ours until its deliveries are known
 	defer r.land(seq, 1)
@@ -312,7 +311,8 @@ func (r *Deliveries) settle(ctx context.Context) {
 				more = false
 			}
 		}
-		for claim, some := range outcomes {
+		for _, claim := range slices.Sorted(maps.Keys(outcomes)) {
+			some := outcomes[claim]
 			seq := r.append(ctx, claim, some)
 			applying.Go(func() {
 				// Until the entry is applied, these deliveries are claimed in the
@@ -333,9 +333,7 @@ func (r *Deliveries) append(ctx context.Context, claim uint64, outcomes []workfl
 	defer cancel()
 	r.settles++
 	body := workflow.DeliveriesSettled{Worker: r.Store.Position().Worker, Claim: claim, Outcomes: outcomes}
-	failpoint.Hit("hook-settle")
 	seq, err := r.Log.Append(live, eventlog.DeliveriesSettled(fmt.Sprintf("%s.delivered.%d", r.name, r.settles), r.Log.Now(), body))
-	failpoint.Hit("hook-settled")
 	if err != nil {
 		r.Logger.Error("the outcomes of deliveries could not be recorded: they may be delivered twice", "claim", claim, "deliveries", len(outcomes), "err", err)
 	}
