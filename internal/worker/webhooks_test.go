@@ -168,14 +168,13 @@ func TestDeliveries_GoneDisablesTheWebhook(t *testing.T) {
 	s.webhook(1, gone.URL, 1)
 	w := s.worker()
 	s.document(1)
-	hook := func() workflow.Webhook {
+	eventstest.Wait(t, "the webhook is disabled", func() bool {
 		all, err := w.store.Webhooks(t.Context(), hookAccount)
-		if err != nil || len(all) != 1 {
-			t.Fatalf("webhooks %v, %v", all, err)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return all[0]
-	}
-	eventstest.Wait(t, "the webhook is disabled", func() bool { return hook().Status == workflow.WebhookDisabled })
+		return len(all) == 1 && all[0].Status == workflow.WebhookDisabled
+	})
 	w.settled(t, s.log)
 	if _, dead := w.undelivered(t); dead != 3 {
 		t.Fatalf("%d dead letters, want 3", dead)
