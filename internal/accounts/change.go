@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -29,7 +28,7 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 		return "", fmt.Errorf("%w: %w", workflow.ErrInvalid, err)
 	}
 	if !f.DryRun {
-		if err := makeDir(filepath.Dir(f.path)); err != nil {
+		if err := private.MakeDir(filepath.Dir(f.path)); err != nil {
 			return "", fmt.Errorf("make the directory of the accounts file: %w", err)
 		}
 	}
@@ -152,30 +151,4 @@ func (f *File) change(edit func(*file) error) (err error) {
 	}
 	_, err = f.users.Reload()
 	return err
-}
-
-// makeDir makes a directory, for its user alone, and those above it. One that
-// root makes belongs to the owner of the directory that it is in.
-func makeDir(dir string) error {
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := makeDir(filepath.Dir(dir)); err != nil {
-		return err
-	}
-	above, err := os.Stat(filepath.Dir(dir))
-	if err == nil {
-		err = os.Mkdir(dir, 0o700)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil // another process was faster
-	}
-	if err != nil {
-		return err
-	}
-	made, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(private.Own(made, above), made.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -70,6 +71,9 @@ func readKey(path string) ([]byte, error) {
 // Make creates the file with a fresh key unless it exists. Only its owner can
 // read it.
 func (k *Key) Make() error {
+	if err := private.MakeDir(filepath.Dir(k.path)); err != nil {
+		return fmt.Errorf("make the directory of the webhook key: %w", err)
+	}
 	unlock, err := private.Lock(k.path + ".lock") // a file of its own, because the key file is replaced
 	if err != nil {
 		return fmt.Errorf("make the webhook key %s: %w", k.path, err)

@@ -183,7 +183,10 @@ func (w *hookWorker) settled(t *testing.T, log *eventlog.Log) {
 	t.Helper()
 	eventstest.Wait(t, "nothing is pending", func() bool {
 		tail, err := log.Tail(context.Background())
+		if err != nil || w.store.Position().Sequence < tail {
+			return false
+		}
 		pending, _ := w.undelivered(t)
-		return err == nil && w.store.Position().Sequence >= tail && pending == 0
+		return pending == 0
 	})
 }
