@@ -139,3 +139,30 @@ func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
 	_, _ = s.conn.ExecContext(ctx, "ROLLBACK")
 	return err
 }
+
+// work says for whom there may be work now: those who send emails, who append
+// events, and who carry out deliveries.
+type work struct{ mails, events, deliveries bool }
+
+// announce tells those who wait that the store is at p, and that there may be
+// work. documents are those that changed.
+func (s *Store) announce(p Position, applied, duplicates uint64, w work, documents []workflow.SID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	turn := p.Active() != s.position.Active()
+	wake(&s.mailsChanged, w.mails || turn || p.Claim != s.position.Claim && p.ClaimWorker != p.Worker)
+	wake(&s.owingChanged, w.events || turn)
+	wake(&s.hooksChanged, w.deliveries || p.Delivers() != s.position.Delivers() || p.HookClaim != s.position.HookClaim)
+	s.position, s.appliedCount, s.duplicates = p, s.appliedCount+applied, s.duplicates+duplicates
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.wakeDocuments(documents)
+}
+
+// wake closes the channel of those who wait, if there are any and something changed.
+func wake(waiting *chan struct{}, changed bool) {
+	if changed && *waiting != nil {
+		close(*waiting)
+		*waiting = nil
+	}
+}
