@@ -169,6 +169,7 @@ func (d *decider) decision() Decision {
 func (d *decider) take(e Entry) {
 	doc := &d.state.Document
 	status, round, orders := doc.Status, doc.Round, doc.Orders
+	order, _ := d.order(e.Order)
 	d.same, d.holder = false, ""
 	result, p := ResultApplied, (*Problem)(nil)
 	switch {
@@ -198,9 +199,13 @@ func (d *decider) take(e Entry) {
 	}
 	if doc.Status != status || doc.Round != round {
 		d.owe(fmt.Sprintf("became.%s.%d", doc.Status, doc.Round), Became{*doc}, d.now)
-		d.notify(doc.SID, deliveryKey(string(doc.Status), uint64(doc.Round)), TypeBecame, doc)
+		d.notify(doc.SID, doc.SID, deliveryKey(string(doc.Status), uint64(doc.Round)), TypeBecame, doc)
 	}
-	d.notifyOrders(e, orders)
+	if e.apart() {
+		d.notifyOwn(e, order)
+	} else {
+		d.notifyOrders(e, orders)
+	}
 	d.advance()
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p, Holder: d.holder})
 }

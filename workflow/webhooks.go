@@ -197,9 +197,10 @@ type OrderNotice struct {
 	DocumentSID SID `json:"authorization_document_sid,omitempty"` // the document that lists it; left out if there is none
 }
 
-// notify makes a delivery to each webhook of the account pending. key says what it
-// follows from: together with the webhook it is the delivery's id.
-func (d *decider) notify(about SID, key, typ string, data any) {
+// notify makes a delivery to each webhook of the account pending. document is the one
+// with which it is erased, empty for none. key says what it follows from: together
+// with the webhook it is the delivery's id.
+func (d *decider) notify(document, about SID, key, typ string, data any) {
 	if len(d.facts.Webhooks) == 0 {
 		return
 	}
@@ -210,17 +211,17 @@ func (d *decider) notify(about SID, key, typ string, data any) {
 	for _, w := range d.facts.Webhooks {
 		d.out.Deliveries = append(d.out.Deliveries, Delivery{
 			ID: DeliveryID(string(w.SID) + "_" + string(about) + "_" + key), Account: w.AccountSID, Receiver: string(w.SID),
-			About: about, Document: d.state.Document.SID, Type: typ, Method: "POST", Body: string(body),
+			About: about, Document: document, Type: typ, Method: "POST", Body: string(body),
 			State: DeliveryWaiting, CausedAt: d.now, Due: d.now,
 		})
 	}
 }
 
-// notifyOrders tells the webhooks about the orders whose status is not the one that
-// they had before the entry.
+// notifyOrders tells about the document's orders whose status is not the one that they
+// had before the entry.
 func (d *decider) notifyOrders(e Entry, before []Order) {
 	doc := &d.state.Document
-	if len(d.facts.Webhooks) == 0 {
+	if slices.Equal(before, doc.Orders) {
 		return
 	}
 	for _, o := range doc.Orders {
@@ -228,7 +229,32 @@ func (d *decider) notifyOrders(e Entry, before []Order) {
 		if i >= 0 && before[i].Status == o.Status && before[i].FailureReason == o.FailureReason {
 			continue
 		}
-		d.notify(o.SID, deliveryKey(string(o.Status), e.Sequence), TypeOrderStatusChanged, OrderNotice{o, doc.AccountSID, doc.SID})
+		if i < 0 && d.facts.Orders[o.SID].Status == o.Status {
+			continue // it comes to the document as it is
+		}
+		h, _ := d.order(o.SID)
+		d.notifyOrder(e, doc.SID, o, doc.AccountSID, h)
+	}
+}
+
+// notifyOwn tells about an order whose own events have given it another status. It says
+// nothing of a document: a document can be erased, and then a database that never
+// saw it must tell the same.
+func (d *decider) notifyOwn(e Entry, before HostedOrder) {
+	h, known := d.order(e.Order)
+	if !known || h.Deleted || h.Own == "" || h.Own == before.Own && h.OwnReason == before.OwnReason {
+		return
+	}
+	o := Order{SID: h.SID, PhoneNumber: h.PhoneNumber, Status: h.Own, FailureReason: h.OwnReason, CurrentCarrier: h.CurrentCarrier}
+	d.notifyOrder(e, "", o, h.AccountSID, h)
+}
+
+// notifyOrder tells the account's webhooks and the order's own callback URL about the
+// status of an order.
+func (d *decider) notifyOrder(e Entry, document SID, o Order, account SID, h HostedOrder) {
+	d.notify(document, o.SID, deliveryKey(string(o.Status), e.Sequence), TypeOrderStatusChanged, OrderNotice{o, account, document})
+	if h.StatusCallbackURL != "" && h.AccountSID == account {
+		d.out.Deliveries = append(d.out.Deliveries, OrderCallback(account, document, o, h.StatusCallbackURL, h.StatusCallbackMethod, e.Sequence, d.now))
 	}
 }
 

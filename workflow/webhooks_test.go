@@ -163,3 +163,57 @@ func TestOrderCallback_FormAndReceiver(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// TestDecide_OrderWithACallbackIsTold lets an order be created, reported, and moved by
+// the document that lists it. Nobody else is told.
+func TestDecide_OrderWithACallbackIsTold(t *testing.T) {
+	const (
+		account  = SID("ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+		document = SID("PXaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+		order    = SID("HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+	)
+	f, state, seq := Facts{Orders: map[SID]HostedOrder{}}, State{}, uint64(0)
+	told := func(e Entry) (got []string) {
+		t.Helper()
+		seq++
+		e.Sequence, e.Time, e.Account, e.ID, e.Source = seq, time.Unix(1000, 0), account, fmt.Sprint(seq), "/test"
+		s := State{}
+		if e.Document != "" {
+			s = state
+		}
+		d := Decide(s, e, f)
+		if e.Document != "" {
+			state = d.State
+		}
+		for _, o := range d.Orders {
+			f.Orders[o.SID] = o
+		}
+		for _, x := range d.Deliveries {
+			got = append(got, fmt.Sprint(x.ID, " ", x.Method, " ", x.URL, " ", x.Document))
+		}
+		return got
+	}
+	const url = "https://hooks.example.com/status"
+	for _, tt := range []struct {
+		entry Entry
+		want  string
+	}{
+		{Entry{Order: order, Body: OrderCreated{OrderContent{PhoneNumber: "+14155550101", StatusCallbackURL: url, StatusCallbackMethod: "GET"}}}, "_received_1 GET " + url + " "},
+		{Entry{Order: order, Body: OrderUpdated{FriendlyName: new("x")}}, ""},
+		{Entry{Order: order, Body: OrderStatusChanged{Order: order, Status: OrderVerified}}, "_verified_3 GET " + url + " "},
+		{Entry{Order: order, Body: OrderStatusChanged{Order: order, Status: OrderVerified}}, ""},
+		{Entry{Document: document, Body: Created{
+			AddressSID: "ADaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Email: "owner@example.com", Hold: true, HostedNumberOrderSIDs: []SID{order},
+		}}, ""},
+		{Entry{Document: document, Order: order, Body: OrderStatusChanged{Order: order, Status: OrderActionRequired}}, "_action-required_6 GET " + url + " " + string(document)},
+		{Entry{Order: order, Body: OrderDeleted{}}, ""},
+	} {
+		want := []string(nil)
+		if tt.want != "" {
+			want = []string{string(order) + tt.want}
+		}
+		if got := told(tt.entry); !slices.Equal(got, want) {
+			t.Errorf("entry %d, %s: told %q, want %q", seq, tt.entry.Body.Type(), got, want)
+		}
+	}
+}
