@@ -60,6 +60,7 @@ func TestGolden_LogsComeToTheSameState(t *testing.T) {
 		recordGolden(t, filepath.Join(golden, "v1-timers.jsonl"), (*recorder).timers)
 		recordGolden(t, filepath.Join(golden, "v1-doors.jsonl"), (*recorder).doors)
 		recordGolden(t, filepath.Join(golden, "v1-orders.jsonl"), (*recorder).orders)
+		recordGolden(t, filepath.Join(golden, "v1-webhooks.jsonl"), (*recorder).webhooks)
 	}
 	logs, err := filepath.Glob(filepath.Join(golden, "*.jsonl"))
 	if err != nil || len(logs) == 0 {

@@ -36,17 +36,19 @@ var rooms = map[string]string{
 	"internal/mail":     "events/emailaddr internal/delivery internal/failpoint internal/inert internal/loa internal/mail/mailid internal/phone internal/private internal/ratelimit internal/redact internal/smtpurl workflow",
 	"internal/letter":   "internal/letter/fonts internal/loa internal/phone workflow",
 
+	"internal/webhook": "internal/private workflow",
+
 	"internal/letter/fonts": "",
 	"internal/mail/mailid":  "workflow",
 	"internal/mail/report":  "internal/mail/mailid internal/redact workflow",
 
 	// Above the adapters, which meet in these two. Nothing but cmd and dev imports worker.
-	"internal/worker":  "db events internal/eventlog internal/accounts internal/admin internal/api internal/config internal/datadir internal/delivery internal/httpd internal/mail internal/natsd internal/private internal/recovery internal/relay internal/signing internal/smtpurl internal/web workflow",
+	"internal/worker":  "db events internal/eventlog internal/accounts internal/admin internal/api internal/config internal/datadir internal/delivery internal/httpd internal/mail internal/natsd internal/private internal/recovery internal/relay internal/signing internal/smtpurl internal/web internal/webhook workflow",
 	"internal/signing": "db internal/config internal/eventlog internal/letter internal/letter/fonts internal/loa internal/private internal/ticket internal/web workflow",
 
 	"internal/dev":      "db events internal/catcher internal/config internal/publish internal/show internal/terminal internal/worker workflow",
 	"internal/evidence": "events internal/letter internal/terminal workflow",
-	"internal/operator": "db events internal/config internal/eventlog internal/evidence internal/publish internal/recovery internal/session workflow",
+	"internal/operator": "db events internal/config internal/eventlog internal/evidence internal/publish internal/recovery internal/session internal/webhook workflow",
 	"internal/publish":  "db events internal/config internal/eventlog internal/datadir internal/session internal/terminal workflow",
 	"internal/recovery": "db events internal/config internal/eventlog internal/datadir internal/publish internal/relay internal/session internal/terminal workflow",
 	"internal/show":     "db events internal/accounts internal/eventlog internal/evidence internal/mail/report internal/operator internal/publish internal/recovery internal/terminal internal/ticket workflow",

@@ -11,7 +11,7 @@ INSERT INTO position (one, worker) VALUES (1, @worker) ON CONFLICT DO NOTHING;
 -- name: PutPosition :exec
 UPDATE position SET sequence = @sequence, entry_ns = @entry_ns, source = @source, event_id = @event_id,
   stream_ns = @stream_ns, claim = @claim, claim_worker = @claim_worker, rules = @rules, parking_ms = @parking_ms,
-  timers = @timers, letter_requires = @letter_requires, notify_cc = @notify_cc, mail_limits = @mail_limits;
+  timers = @timers, letter_requires = @letter_requires, notify_cc = @notify_cc, mail_limits = @mail_limits, hook_claim = @hook_claim, hook_worker = @hook_worker;
 
 -- name: KnownEvents :many
 SELECT i.account_sid, i.source, i.event_id, i.sequence FROM json_each(CAST(@keys AS TEXT)) AS k
@@ -472,3 +472,79 @@ WHERE d.status = 'signing' OR d.status = 'opened' AND EXISTS (
 
 -- name: KeptLetter :one
 SELECT * FROM documents WHERE status = 'signed' AND CASE WHEN details = '' THEN 0 ELSE json_extract(details, '$.letter_kept') END = 1 ORDER BY place LIMIT 1;
+
+-- name: AllWebhooks :many
+SELECT * FROM webhooks ORDER BY created_ms, sid;
+
+-- name: PutWebhook :exec
+INSERT INTO webhooks (sid, account_sid, url, status, reason, secrets, sequence, created_ms, updated_ms)
+VALUES (@sid, @account_sid, @url, @status, @reason, @secrets, @sequence, @created_ms, @updated_ms)
+ON CONFLICT (sid) DO UPDATE SET url = excluded.url, status = excluded.status, reason = excluded.reason,
+  secrets = excluded.secrets, sequence = excluded.sequence, updated_ms = excluded.updated_ms;
+
+-- name: DeleteWebhook :exec
+DELETE FROM webhooks WHERE sid = @sid;
+
+-- name: AddDelivery :exec
+INSERT INTO deliveries (id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply)
+VALUES (@id, @account_sid, @receiver, @about, @document_sid, @type, @method, @url, @body,
+  CASE WHEN EXISTS (SELECT 1 FROM deliveries AS o WHERE o.receiver = @receiver AND o.about = @about AND o.state <> 'dead')
+    THEN 'waiting' ELSE 'pending' END,
+  @caused_ms, @due_ms, 0, 0, 0, '')
+ON CONFLICT DO NOTHING;
+
+-- name: GetDelivery :one
+SELECT * FROM deliveries WHERE id = @id;
+
+-- name: SetDelivery :exec
+UPDATE deliveries SET state = @state, due_ms = @due_ms, failures = @failures, claim = @claim, code = @code, reply = @reply WHERE id = @id;
+
+-- name: DeleteDelivery :exec
+DELETE FROM deliveries WHERE id = @id;
+
+-- name: AdvanceDeliveries :exec
+-- The oldest unfinished delivery to a receiver about one thing may go.
+UPDATE deliveries SET state = 'pending' WHERE state = 'waiting' AND place = (SELECT o.place FROM deliveries AS o
+  WHERE o.receiver = @receiver AND o.about = @about AND o.state <> 'dead' ORDER BY o.place LIMIT 1);
+
+-- name: StopDeliveries :exec
+UPDATE deliveries SET state = 'dead', reply = @reply WHERE receiver = @receiver AND state <> 'dead';
+
+-- name: DeleteDeliveries :exec
+DELETE FROM deliveries WHERE receiver = @receiver;
+
+-- name: DeleteDocumentDeliveries :exec
+DELETE FROM deliveries WHERE document_sid = @document_sid AND document_sid <> '';
+
+-- name: OrdersToldOf :many
+SELECT DISTINCT receiver, about FROM deliveries WHERE document_sid = @document_sid AND document_sid <> '' AND about <> document_sid;
+
+-- name: DueReceivers :many
+-- It skips from receiver to receiver in the index and does not read what waits for each.
+WITH RECURSIVE r (receiver) AS (
+  SELECT (SELECT MIN(d.receiver) FROM deliveries AS d WHERE d.state = 'pending')
+  UNION ALL
+  SELECT (SELECT MIN(d.receiver) FROM deliveries AS d WHERE d.state = 'pending' AND d.receiver > r.receiver) FROM r WHERE r.receiver IS NOT NULL
+)
+SELECT CAST(r.receiver AS TEXT) AS receiver,
+  CAST((SELECT MIN(d.due_ms) FROM deliveries AS d WHERE d.state = 'pending' AND d.receiver = r.receiver) AS INTEGER) AS due_ms
+FROM r WHERE r.receiver IS NOT NULL;
+
+-- name: DueDeliveries :many
+SELECT id FROM deliveries WHERE receiver = @receiver AND state = 'pending' AND due_ms <= @now_ms ORDER BY due_ms, place LIMIT @most;
+
+-- name: ClaimedDeliveries :many
+SELECT * FROM deliveries WHERE state = 'claimed' AND claim = @claim ORDER BY place;
+
+-- name: OpenDeliveryClaims :many
+SELECT DISTINCT claim FROM deliveries WHERE state = 'claimed' ORDER BY claim;
+
+-- name: ListDeliveries :many
+SELECT * FROM deliveries WHERE (CAST(@of AS TEXT) = '' OR receiver = CAST(@of AS TEXT)) AND (CAST(@only AS TEXT) = '' OR state = CAST(@only AS TEXT))
+ORDER BY place LIMIT @most;
+
+-- name: CountDeliveries :many
+SELECT receiver, state, CAST(COUNT(*) AS INTEGER) AS n, CAST(MIN(caused_ms) AS INTEGER) AS oldest_ms FROM deliveries GROUP BY receiver, state;
+
+-- name: WebhookEnabled :one
+SELECT CAST(COUNT(*) AS INTEGER) AS n FROM webhooks WHERE sid = @sid AND status = 'enabled';

@@ -20,6 +20,8 @@ CREATE TABLE position (
   timers         TEXT    NOT NULL DEFAULT '', -- JSON: those of documents without their own; empty for none
   letter_requires TEXT   NOT NULL DEFAULT '', -- JSON array of what a letter must name before it is sent; empty for nothing
   notify_cc      TEXT    NOT NULL DEFAULT '', -- JSON array of statuses of which cc is told; empty for none
+  hook_claim     INTEGER NOT NULL DEFAULT 0, -- sequence of the last claim of deliveries on the log
+  hook_worker    TEXT    NOT NULL DEFAULT '',
   mail_limits    TEXT    NOT NULL DEFAULT ''  -- JSON: how often a document may ask its signer by email; empty for no limits
 ) STRICT;
 
@@ -172,6 +174,47 @@ CREATE TABLE outbox_events (
 ) STRICT;
 
 CREATE INDEX outbox_events_due ON outbox_events (due_ms, place) WHERE done_seq = 0;
+
+-- Whom accounts want to be told by HTTP. The secrets are not here: they follow from
+-- the webhook key, the sid and the version.
+CREATE TABLE webhooks (
+  sid         TEXT    PRIMARY KEY, -- WH and 32 hex digits
+  account_sid TEXT    NOT NULL,
+  url         TEXT    NOT NULL,
+  status      TEXT    NOT NULL CHECK (status = 'enabled' OR status = 'disabled'),
+  reason      TEXT    NOT NULL, -- why it is disabled
+  secrets     TEXT    NOT NULL, -- JSON array: versions of the secret that sign, the newest first
+  sequence    INTEGER NOT NULL, -- of the entry that says so
+  created_ms  INTEGER NOT NULL,
+  updated_ms  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The outbox's channel of deliveries: what receivers must be told by HTTP. One
+-- that was delivered is removed.
+CREATE TABLE deliveries (
+  place        INTEGER PRIMARY KEY, -- grows in the order in which they became pending
+  id           TEXT    NOT NULL UNIQUE, -- receiver, what it is about, and what it follows from
+  account_sid  TEXT    NOT NULL,
+  receiver     TEXT    NOT NULL, -- a webhook's sid; of a callback the account and the host
+  about        TEXT    NOT NULL, -- sid of the document or the order: to one receiver, those about one are delivered in order
+  document_sid TEXT    NOT NULL, -- with which it is erased; empty for none
+  type         TEXT    NOT NULL,
+  method       TEXT    NOT NULL,
+  url          TEXT    NOT NULL, -- of a callback; empty if the webhook says it
+  body         TEXT    NOT NULL,
+  state        TEXT    NOT NULL CHECK (state = 'waiting' OR state = 'pending' OR state = 'claimed' OR state = 'dead'),
+  caused_ms    INTEGER NOT NULL,
+  due_ms       INTEGER NOT NULL, -- when it may be claimed, if it is pending
+  failures     INTEGER NOT NULL,
+  claim        INTEGER NOT NULL, -- sequence of the last claim, 0 before the first
+  code         INTEGER NOT NULL, -- HTTP status of the last reply, 0 for none
+  reply        TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX deliveries_due ON deliveries (receiver, due_ms, place) WHERE state = 'pending';
+CREATE INDEX deliveries_order ON deliveries (receiver, about, place) WHERE state <> 'dead';
+CREATE INDEX deliveries_claim ON deliveries (claim) WHERE state = 'claimed';
+CREATE INDEX deliveries_document ON deliveries (document_sid) WHERE document_sid <> '';
 
 -- Events that wait for the one they build on.
 CREATE TABLE parked (

@@ -52,9 +52,9 @@ func (s *Store) applyMarked(ctx context.Context, stream time.Time, entries []wor
 }
 
 func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflow.Entry) error {
-	b := &batch{pos: s.Position(), states: s.lately, beside: &s.beside}
+	b := &batch{pos: s.Position(), states: s.lately, beside: &s.beside, webhooks: s.webhooks}
 	b.pos.Stream = stream
-	s.lately = nil // whatever becomes of the batch, it changes them
+	s.lately, s.webhooks = nil, nil // whatever becomes of the batch, it changes them
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		b.q = q
 		for _, entries := range batches(entries) {
@@ -74,11 +74,12 @@ func (s *Store) applyTx(ctx context.Context, stream time.Time, entries []workflo
 	if len(b.states) <= keepLately {
 		s.lately = b.states
 	}
+	s.webhooks = b.webhooks
 	if slices.ContainsFunc(entries, erases) {
 		s.dropJournal(ctx)
 	}
 	b = b.next() // counts the last batch
-	s.announce(b.pos, b.applied, b.duplicates, b.mailWork, b.eventWork, b.changed)
+	s.announce(b.pos, b.applied, b.duplicates, work{b.mailWork, b.eventWork, b.hookWork}, b.changed)
 	return nil
 }
 
@@ -90,9 +91,10 @@ func (b *batch) next() *batch {
 	}
 	return &batch{
 		changed: changed,
-		q:       b.q, pos: b.pos, states: b.states, beside: b.beside, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces,
+		q:       b.q, pos: b.pos, states: b.states, beside: b.beside, applied: b.applied + uint64(len(b.met)), duplicates: b.duplicates, traces: b.traces, webhooks: b.webhooks,
 		mailWork:  b.mailWork || slices.ContainsFunc(b.mailOrder.list, func(id workflow.MailID) bool { return b.mails[id].State == workflow.MailPending }),
 		eventWork: b.eventWork || len(b.pending) > 0,
+		hookWork:  b.hookWork || len(b.delivered) > 0,
 	}
 }
 
@@ -136,4 +138,31 @@ func (s *Store) tx(ctx context.Context, f func(*sqlc.Queries) error) error {
 	// SQLite has rolled back by itself after some errors, and says so here.
 	_, _ = s.conn.ExecContext(ctx, "ROLLBACK")
 	return err
+}
+
+// work says for whom there may be work now: those who send emails, who append
+// events, and who carry out deliveries.
+type work struct{ mails, events, deliveries bool }
+
+// announce tells those who wait that the store is at p, and that there may be
+// work. documents are those that changed.
+func (s *Store) announce(p Position, applied, duplicates uint64, w work, documents []workflow.SID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	turn := p.Active() != s.position.Active()
+	wake(&s.mailsChanged, w.mails || turn || p.Claim != s.position.Claim && p.ClaimWorker != p.Worker)
+	wake(&s.owingChanged, w.events || turn)
+	wake(&s.hooksChanged, w.deliveries || p.Delivers() != s.position.Delivers() || p.HookClaim != s.position.HookClaim)
+	s.position, s.appliedCount, s.duplicates = p, s.appliedCount+applied, s.duplicates+duplicates
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.wakeDocuments(documents)
+}
+
+// wake closes the channel of those who wait, if there are any and something changed.
+func wake(waiting *chan struct{}, changed bool) {
+	if changed && *waiting != nil {
+		close(*waiting)
+		*waiting = nil
+	}
 }

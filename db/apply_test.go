@@ -118,6 +118,8 @@ func mailID(n, round int, kind workflow.MailKind, i int) workflow.MailID {
 // day is a log with everything in it.
 func day() []workflow.Entry {
 	w := &writer{}
+	w.webhook(1, workflow.WebhookEnabled)
+	w.webhook(2, workflow.WebhookEnabled)
 	for n := range 20 {
 		w.created(n)
 	}
@@ -145,6 +147,7 @@ func day() []workflow.Entry {
 	w.status(6, workflow.Signing)
 	w.add(px(30), "x", workflow.OrderStatusChanged{Order: hr(99), Status: workflow.OrderFailed})
 	w.reports()
+	w.deliveries()
 	w.add("", "_.rules.activated", workflow.RulesActivated{Version: 1, ParkingLimitSeconds: 3600})
 	return w.entries
 }
@@ -158,7 +161,7 @@ func TestStoreApply_AnyBatchesGiveTheSameState(t *testing.T) {
 	want := dump(t, whole)
 	for _, line := range []string{
 		`"canceled"`, `"order_taken"`, `"dead_letter"`, `"withdrawn"`, `"parked"`, `completed`, `"rejected"`, `"mail_unknown"`,
-		`["bounces",`, "the signature mail came back: 5.7.1",
+		`["bounces",`, `["webhooks",`, `"waiting"`, `"dead"`, `"webhook delivered"`, `"webhook failed"`, `"webhook redriven"`, "the signature mail came back: 5.7.1",
 	} {
 		if !strings.Contains(want, line) {
 			t.Errorf("the day has no %s", line)

@@ -50,7 +50,10 @@ type batch struct {
 	refusals  []refusal
 	closings  []closing
 	bounces   []workflow.Bounce
-	attempted map[workflow.MailID]bool // of the mails that bounced events name: begun before this batch
+	attempted map[workflow.MailID]bool            // of the mails that bounced events name: begun before this batch
+	webhooks  map[workflow.SID][]workflow.Webhook // by account; nil until they are read
+	delivered []deliveryChange
+	hookWork  bool // this batch, or one before it, changed deliveries
 	lines     []line
 	lineNo    map[workflow.SID]int // lines written for the entry that is being decided
 	tallies   map[tally]int
@@ -141,10 +144,16 @@ func (b *batch) apply(e workflow.Entry) error {
 // claims' subject. Somebody else's entry there is no claim, but whoever claims
 // next must know its sequence.
 func (b *batch) finish(e workflow.Entry) {
-	if e.Subject == workflow.ClaimsSubject {
+	switch e.Subject {
+	case workflow.ClaimsSubject:
 		b.pos.Claim = e.Sequence
 		if c, ok := e.Body.(workflow.Claimed); ok {
 			b.pos.ClaimWorker = c.Worker
+		}
+	case workflow.WebhookClaimsSubject:
+		b.pos.HookClaim = e.Sequence
+		if c, ok := e.Body.(workflow.DeliveriesClaimed); ok {
+			b.pos.HookWorker = c.Worker
 		}
 	}
 	if k := workflow.KindOf(e.Body.Type()); k != nil && k.Owed {
@@ -190,6 +199,12 @@ func (b *batch) decide(e workflow.Entry) error {
 			e.Body = workflow.Settled{Worker: body.Worker, Claim: body.Claim, Outcomes: outcomes[sid]}
 			b.about(sid, e)
 		}
+	case workflow.WebhookSet:
+		b.result(e, workflow.ResultApplied)
+		b.setWebhook(e, body)
+	case workflow.DeliveriesClaimed, workflow.DeliveriesSettled, workflow.DeliveriesRedriven:
+		b.result(e, workflow.ResultApplied)
+		b.delivered = append(b.delivered, deliveryChange{entry: e})
 	default:
 		b.about(b.documentOf(e), e)
 		b.tellWaiting(e)
@@ -209,8 +224,11 @@ func (b *batch) about(sid workflow.SID, e workflow.Entry) {
 	s := b.state(sid)
 	before := *s
 	d := workflow.Decide(*s, e, workflow.Facts{
-		Settings: b.pos.Settings, Orders: b.orders, Addresses: b.addresses, Holders: b.holders, Blocked: b.blocked, Attempted: b.begun(e.Body),
+		Settings: b.pos.Settings, Orders: b.orders, Addresses: b.addresses, Holders: b.holders, Blocked: b.blocked, Attempted: b.begun(e.Body), Webhooks: b.toldOf(s, e),
 	})
+	for _, x := range d.Deliveries {
+		b.delivered = append(b.delivered, deliveryChange{made: &x})
+	}
 	b.keepParked(before.Parked, d.State.Parked)
 	if !slices.Equal(before.Timers, d.State.Timers) {
 		b.timed.add(sid)

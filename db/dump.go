@@ -40,7 +40,7 @@ func (t dumpedTable) short() int { return 1 + strings.Count(t.columns, ",") }
 // differ between replicas of one log are omitted: the worker's name, and the
 // row order number (place), which is local to a file.
 var dumped = []dumpedTable{
-	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", "timers, notify_cc, mail_limits, letter_requires"},
+	{"position", 0, "sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms", "ORDER BY one", "timers, notify_cc, mail_limits, letter_requires, hook_claim, hook_worker"},
 	{"inbox", 2, "source, event_id, sequence, entry_ns, result", "ORDER BY source, event_id", ""},
 	{"documents", 1, "sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title, " +
 		"contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms, signed_ms", "ORDER BY place", "timers, expires_ms, fresh_ms, details, waits_for"},
@@ -50,6 +50,8 @@ var dumped = []dumpedTable{
 	{"mails", 1, "id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, " +
 		"code, reply, done_ms, about", "ORDER BY id", ""},
 	{"outbox_events", 1, "subject, type, body, cause, at_ms, due_ms, done_seq", "ORDER BY subject", "answers"},
+	{"webhooks", 1, "sid, account_sid, url, status, reason, secrets, sequence, created_ms, updated_ms", "ORDER BY sid", ""},
+	{"deliveries", 1, "id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply", "ORDER BY id", ""},
 	{"parked", 1, "sequence, document_sid, account_sid, source, event_id, subject, type, order_sid, body, entry_ns, until_ms", "ORDER BY sequence", ""},
 	{"timers", 2, "document_sid, timer, number, due_ms, every_ms, more", "ORDER BY document_sid, timer", "early"},
 	{"refusals", 1, "sequence, dead, subject, account_sid, document_sid, source, event_id, code, message, field, at_ms", "ORDER BY sequence", "order_sid, holder_sid, until_ms"},

@@ -107,6 +107,7 @@ func eraseDocument(ctx context.Context, q *sqlc.Queries, e workflow.Entry, body 
 		func() error { return q.TakeMails(ctx, string(sid)) },
 		func() error { return q.DeleteMails(ctx, string(sid)) },
 		func() error { return q.DeleteBounces(ctx, string(sid)) },
+		func() error { return eraseDeliveries(ctx, q, sid) },
 		func() error { return deleteHolders(ctx, q, sid, body.OrderSIDs) },
 		func() error {
 			if !met {

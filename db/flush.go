@@ -25,6 +25,7 @@ func (b *batch) flush(ctx context.Context) error {
 		{"mails", b.flushMails},
 		{"reports on mails", b.flushBounces},
 		{"owed events", b.flushOutbox},
+		{"deliveries", b.flushDeliveries},
 		{"parked events", b.flushParked},
 		{"timers", b.flushTimers},
 		{"events that are done with", b.flushClosings},
@@ -287,6 +288,7 @@ func (b *batch) flushPosition(ctx context.Context) error {
 		Sequence: int64(p.Sequence), EntryNs: ns(p.Time), Source: p.Source, EventID: p.ID, StreamNs: ns(p.Stream),
 		Claim: int64(p.Claim), ClaimWorker: p.ClaimWorker, Rules: int64(p.Rules), ParkingMS: p.ParkingLimit.Milliseconds(),
 		Timers: encodeAny(p.Timers), MailLimits: encodeAny(p.MailLimits), NotifyCC: encodeAny(p.NotifyCC), LetterRequires: encodeAny(p.Requires),
+		HookClaim: int64(p.HookClaim), HookWorker: p.HookWorker,
 	})
 }
 

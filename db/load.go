@@ -40,6 +40,9 @@ func (b *batch) load(ctx context.Context, entries []workflow.Entry) error {
 	if err := b.loadBlocked(ctx); err != nil {
 		return err
 	}
+	if err := b.loadWebhooks(ctx); err != nil {
+		return err
+	}
 	if err := b.loadAttempted(ctx, entries); err != nil {
 		return err
 	}

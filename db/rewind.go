@@ -60,7 +60,7 @@ func (s *Store) rewind(ctx context.Context, below uint64, matches func(seq uint6
 func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position, error) {
 	p := s.Position()
 	p.Sequence, p.Time, p.Source, p.ID = uint64(r.Sequence), fromNS(r.EntryNs), r.Source, r.EventID
-	p.Claim = 0 // read back from the log
+	p.Claim, p.HookClaim = 0, 0 // read back from the log
 	err := s.tx(ctx, func(q *sqlc.Queries) error {
 		for _, forget := range []func(context.Context, int64) error{
 			q.TakeRefusalsAfter, q.LoseRefusalsAfter, q.LoseClosedAfter, q.LoseParkedAfter, q.LoseAnswersAfter, q.LoseIdleInboxAfter,
@@ -81,6 +81,6 @@ func (s *Store) rewindTo(ctx context.Context, r sqlc.AppliedBeforeRow) (Position
 	if err != nil {
 		return p, explain(s.path, fmt.Errorf("rewind to entry %d: %w", r.Sequence, err))
 	}
-	s.announce(p, 0, 0, true, true, nil)
+	s.announce(p, 0, 0, work{true, true, true}, nil)
 	return p, nil
 }

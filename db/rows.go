@@ -77,6 +77,7 @@ func position(p sqlc.Position) (Position, error) {
 	out := Position{
 		Sequence: uint64(p.Sequence), Time: fromNS(p.EntryNs), ID: p.EventID, Source: p.Source, Stream: fromNS(p.StreamNs),
 		Claim: uint64(p.Claim), ClaimWorker: p.ClaimWorker, Worker: p.Worker,
+		HookClaim: uint64(p.HookClaim), HookWorker: p.HookWorker,
 		Settings: workflow.Settings{Rules: int(p.Rules), ParkingLimit: time.Duration(p.ParkingMS) * time.Millisecond},
 	}
 	if err := errors.Join(decodeAny(p.Timers, &out.Timers), decodeAny(p.MailLimits, &out.MailLimits), decodeAny(p.NotifyCC, &out.NotifyCC), decodeAny(p.LetterRequires, &out.Requires)); err != nil {

@@ -246,6 +246,11 @@ func TestOpen_QueriesNeedNoEphemeralTable(t *testing.T) {
 		"DeleteInbox":   "an erasure, and it reads the whole inbox",
 		"TakeRegisters": "an erasure, and it reads the whole inbox",
 		"ListDocuments": "an operator's command",
+
+		"StopDeliveries": "a webhook is disabled",
+		"OrdersToldOf":   "an erasure",
+		"DueReceivers":   "the look for due deliveries, outside the fold",
+
 		"AppliedBefore": "a log that has lost its tail",
 		"DueEvents":     "it sorts",
 		"DueMails":      "its lists are seldom there",

@@ -41,6 +41,8 @@ type Position struct {
 	Stream      time.Time // when the stream was created; zero before the first entry
 	Claim       uint64    // sequence of the last entry on the claims' subject, 0 before the first; it may be somebody else's
 	ClaimWorker string    // who made the last claim
+	HookClaim   uint64    // sequence of the last entry on the subject of the claims of deliveries, 0 before the first
+	HookWorker  string    // who made the last of these claims
 	Worker      string    // this file's own name on the log
 	workflow.Settings
 }
@@ -56,16 +58,18 @@ type Store struct {
 	write, read   *sql.DB
 	conn          *sql.Conn // the one of write
 	wq, rq        *sqlc.Queries
-	begin, commit *sql.Stmt                        // of a transaction on conn
-	beside        atomic.Bool                      // whether there may be orders or addresses with events of their own
-	unswept       atomic.Bool                      // see Unswept
-	applying      sync.Mutex                       // held while a batch is applied
-	lately        map[workflow.SID]*workflow.State // of documents that the last batches touched, as the tables have them; guarded by applying
-	mu            sync.Mutex                       // guards what is below
+	begin, commit *sql.Stmt                           // of a transaction on conn
+	beside        atomic.Bool                         // whether there may be orders or addresses with events of their own
+	unswept       atomic.Bool                         // see Unswept
+	applying      sync.Mutex                          // held while a batch is applied
+	lately        map[workflow.SID]*workflow.State    // of documents that the last batches touched, as the tables have them; guarded by applying
+	webhooks      map[workflow.SID][]workflow.Webhook // by account, as the table has them; nil if they must be read; guarded by applying
+	mu            sync.Mutex                          // guards what is below
 	position      Position
 	changed       chan struct{}                    // closed when a batch has been applied
 	mailsChanged  chan struct{}                    // see MailsChanged; nil if nobody waits
 	owingChanged  chan struct{}                    // see EventsChanged; nil if nobody waits
+	hooksChanged  chan struct{}                    // see DeliveriesChanged; nil if nobody waits
 	watched       map[workflow.SID][]chan struct{} // see DocumentChanged
 	duplicates    uint64
 	appliedCount  uint64
@@ -347,6 +351,10 @@ func (s *Store) MailsChanged() <-chan struct{} { return s.wait(&s.mailsChanged) 
 // EventsChanged is the same for DueEvents and Position.Active.
 func (s *Store) EventsChanged() <-chan struct{} { return s.wait(&s.owingChanged) }
 
+// DeliveriesChanged is the same for DueDeliveries, OpenDeliveryClaims and
+// Position.Delivers.
+func (s *Store) DeliveriesChanged() <-chan struct{} { return s.wait(&s.hooksChanged) }
+
 func (s *Store) wait(on *chan struct{}) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -372,28 +380,5 @@ func (s *Store) WaitApplied(ctx context.Context, seq uint64) error {
 		case <-changed:
 		case <-ctx.Done():
 		}
-	}
-}
-
-// announce tells those who wait that the store is at p, and whether there may be
-// work now for those who send emails, and for those who append events. documents
-// are those that changed.
-func (s *Store) announce(p Position, applied, duplicates uint64, mails, events bool, documents []workflow.SID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	turn := p.Active() != s.position.Active()
-	wake(&s.mailsChanged, mails || turn || p.Claim != s.position.Claim && p.ClaimWorker != p.Worker)
-	wake(&s.owingChanged, events || turn)
-	s.position, s.appliedCount, s.duplicates = p, s.appliedCount+applied, s.duplicates+duplicates
-	close(s.changed)
-	s.changed = make(chan struct{})
-	s.wakeDocuments(documents)
-}
-
-// wake closes the channel of those who wait, if there are any and something changed.
-func wake(waiting *chan struct{}, changed bool) {
-	if changed && *waiting != nil {
-		close(*waiting)
-		*waiting = nil
 	}
 }

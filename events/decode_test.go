@@ -19,6 +19,7 @@ const (
 	px   = "PXaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	hr1  = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	hr2  = "HRbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	wh   = "WHaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	ad   = "ADaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	mine = events.Prefix + ac + "." + px + "."
 )
@@ -52,6 +53,11 @@ var subjects = map[string]string{
 	workflow.TypeRulesActivated:     events.Prefix + "_.rules.activated",
 	workflow.TypeDiscarded:          mine + "discarded.7",
 	workflow.TypeQuarantined:        events.Prefix + "_.quarantined.7",
+
+	workflow.TypeWebhookSet:      events.Prefix + ac + "._.webhook." + wh + ".set",
+	workflow.TypeWebhookClaimed:  events.Prefix + "_.webhook.claimed",
+	workflow.TypeWebhookSettled:  events.Prefix + "_.webhook.settled",
+	workflow.TypeWebhookRedriven: events.Prefix + "_.webhook.redriven",
 }
 
 // TestDecode_EveryKindHasReader: a kind that has a row in workflow and no reader
@@ -242,6 +248,13 @@ var faults = []struct {
 	{"outcome of no mail of ours", workflow.TypeMailSettled, `{"worker":"w","claim":1,"outcomes":[{"mail":"` + hr1 + `.1.sent.2","outcome":"held"}]}`, "data.outcomes", `must be the id of an email, got "` + hr1 + `.1.sent.2"`, "", true},
 	{"erased another document", workflow.TypeErased, `{"authorization_document_sid":"PX1"}`, "data.authorization_document_sid", "does not agree with the subject", "", false},
 	{"erased another account's", workflow.TypeErased, `{"authorization_document_sid":"` + px + `","account_sid":"AC1"}`, "data.account_sid", "does not agree with the subject", "", false},
+	{"another webhook", workflow.TypeWebhookSet, `{"webhook_sid":"` + hr1 + `","account_sid":"` + ac + `","url":"https://h","status":"disabled"}`, "data.webhook_sid", "does not agree with the subject", "", true},
+	{"a webhook of another account", workflow.TypeWebhookSet, `{"webhook_sid":"` + wh + `","account_sid":"` + hr1 + `","url":"https://h","status":"disabled"}`, "data.account_sid", "does not agree with the subject", "", true},
+	{"a webhook of unknown status", workflow.TypeWebhookSet, `{"webhook_sid":"` + wh + `","account_sid":"` + ac + `","url":"https://h","status":"on"}`, "data.status", `want one of ["enabled" "disabled" "deleted"], got "on"`, "", true},
+	{"a webhook without a URL", workflow.TypeWebhookSet, `{"webhook_sid":"` + wh + `","account_sid":"` + ac + `","status":"disabled"}`, "data.url", "missing", "", false},
+	{"a webhook without a secret", workflow.TypeWebhookSet, `{"webhook_sid":"` + wh + `","account_sid":"` + ac + `","url":"https://h","status":"enabled"}`, "data.secret_versions", "missing", "", false},
+	{"a claim of no delivery", workflow.TypeWebhookClaimed, `{"worker":"w","deliveries":["` + wh + `"]}`, "data.deliveries", `must be the id of a delivery, got "` + wh + `"`, "", true},
+	{"unknown result of a delivery", workflow.TypeWebhookSettled, `{"worker":"w","claim":1,"outcomes":[{"delivery":"` + wh + `_x","result":"lost"}]}`, "data.outcomes", `want one of ["delivered" "failed" "released"], got "lost"`, "", true},
 	{"no rules version", workflow.TypeRulesActivated, `{"version":0,"parking_limit_seconds":1}`, "data.version", "0 is no version", "", true},
 	{"stale in another round", workflow.TypeLetterStale, `{"reason":"age","round":1,"date_signed":"2026-11-23T15:04:05Z","hosted_number_order_sids":[]}`, "data.round", "does not agree with the subject", "", false},
 	{"stale without a reason", workflow.TypeLetterStale, `{"round":2,"date_signed":"2026-11-23T15:04:05Z","hosted_number_order_sids":[]}`, "data.reason", "missing", "", true},

@@ -99,6 +99,14 @@ func whole() []events.Event {
 			Entries: []workflow.ErasedEntry{{Sequence: 3, Type: workflow.TypeCreated, SHA256: strings.Repeat("0", 64)}, {Sequence: 4, SHA256: strings.Repeat("1", 64)}},
 			Blocked: []workflow.Blocked{{Sequence: 5, OrderSID: hr1, Code: workflow.CodeNumberTaken}},
 		}),
+		eventlog.WebhookSet("wh1", at, workflow.WebhookSet{
+			SID: wh, AccountSID: ac, URL: "https://example.com/hook", Status: workflow.WebhookDisabled, Reason: "410", Secrets: []int{2, 1},
+		}),
+		eventlog.DeliveriesClaimed("dc1", at, workflow.DeliveriesClaimed{Worker: "w1", Deliveries: []workflow.DeliveryID{wh + "_" + px + "_signed_1"}}),
+		eventlog.DeliveriesSettled("ds1", at, workflow.DeliveriesSettled{Worker: "w1", Claim: 7, Outcomes: []workflow.DeliveryOutcome{
+			{Delivery: wh + "_" + px + "_signed_1", Result: workflow.DeliveryFailed, Code: 503, Reply: "503", RetryAfterMs: 1000},
+		}}),
+		eventlog.DeliveriesRedriven("dr1", at, workflow.DeliveriesRedriven{Deliveries: []workflow.DeliveryID{wh + "_" + px + "_signed_1"}}),
 		eventlog.RulesActivated("r1", at, workflow.RulesActivated{
 			Version: 1, ParkingLimitSeconds: 86400, LetterRequires: workflow.LetterParts, NotifyCC: []workflow.Status{workflow.Failed},
 			Timers:     &workflow.Timers{RemindAfter: 1, RemindEvery: 2, RemindMost: 3, ExpireAfter: 4, FreshFor: 5},

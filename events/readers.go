@@ -46,6 +46,11 @@ var readers = map[string]bodies{
 	workflow.TypeMailSettled:    own((*reader).settled),
 	workflow.TypeRulesActivated: own((*reader).rulesActivated),
 	workflow.TypeQuarantined:    own((*reader).quarantined),
+
+	workflow.TypeWebhookSet:      own((*reader).webhookSet),
+	workflow.TypeWebhookClaimed:  own((*reader).deliveriesClaimed),
+	workflow.TypeWebhookSettled:  own((*reader).deliveriesSettled),
+	workflow.TypeWebhookRedriven: own((*reader).deliveriesRedriven),
 }
 
 // strict reads events that others than Countersign may write: value by value,

@@ -20,6 +20,7 @@ const Nobody = "_"
 type topic struct {
 	account, document, order workflow.SID // empty if the subject names none
 	address                  workflow.SID
+	webhook                  workflow.SID // the same
 	kind                     *workflow.Kind
 	writer                   workflow.Writer // who may write to the subject
 	id                       string          // of an event that is on the log once: the subject without its prefix
@@ -121,6 +122,9 @@ func (t *topic) take(want, token string) bool {
 	case "{address}":
 		t.address = workflow.SID(token)
 		return isSID(token, "AD")
+	case "{webhook}":
+		t.webhook = workflow.SID(token)
+		return isSID(token, "WH")
 	case "{status}":
 		t.status = workflow.Status(token)
 		return slices.Contains(workflow.Statuses, t.status)

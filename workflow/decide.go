@@ -36,6 +36,7 @@ type Facts struct {
 	Addresses map[SID]Address     // what the log knows of the addresses that the entry or the document names
 	Holders   map[string]Holder   // the live document that has a key, for every key that the entry or a parked event names (NamedKeys)
 	Blocked   map[uint64]Holding  // by the sequence of a refused event: why, if the document that blocked it has been erased since
+	Webhooks  []Webhook           // the enabled ones of the document's account
 	Attempted map[MailID]bool     // which of the emails that a bounced event names a worker has begun to send
 }
 
@@ -92,16 +93,17 @@ type Verdict struct {
 
 // Decision is the result of Decide for one entry.
 type Decision struct {
-	State     State          // from now on
-	Mails     []Mail         // the emails that are new or changed, finished ones included
-	Pending   []PendingEvent // to be appended
-	Dropped   []PendingEvent // pending timer events that are no longer needed; only their subjects count
-	Bounces   []Bounce       // reports about emails
-	Orders    []HostedOrder  // those that are new or changed
-	Address   *Address       // the one that is new or changed, nil if none is
-	Notes     []Note         // for the document's history
-	Verdicts  []Verdict      // on the entry, and on parked events that can apply because of it
-	Unchanged bool           // nothing of the document or its mails changed
+	State      State          // from now on
+	Mails      []Mail         // the emails that are new or changed, finished ones included
+	Pending    []PendingEvent // to be appended
+	Dropped    []PendingEvent // pending timer events that are no longer needed; only their subjects count
+	Bounces    []Bounce       // reports about emails
+	Orders     []HostedOrder  // those that are new or changed
+	Address    *Address       // the one that is new or changed, nil if none is
+	Deliveries []Delivery     // new ones to webhooks and callbacks, to be carried out in this order for each receiver
+	Notes      []Note         // for the document's history
+	Verdicts   []Verdict      // on the entry, and on parked events that can apply because of it
+	Unchanged  bool           // nothing of the document or its mails changed
 }
 
 // Decide applies one entry to one document. It cannot fail: if the event asks
@@ -166,7 +168,8 @@ func (d *decider) decision() Decision {
 // take decides one event: the entry itself, or a parked one.
 func (d *decider) take(e Entry) {
 	doc := &d.state.Document
-	status, round := doc.Status, doc.Round
+	status, round, orders := doc.Status, doc.Round, doc.Orders
+	order, _ := d.order(e.Order)
 	d.same, d.holder = false, ""
 	result, p := ResultApplied, (*Problem)(nil)
 	switch {
@@ -196,6 +199,12 @@ func (d *decider) take(e Entry) {
 	}
 	if doc.Status != status || doc.Round != round {
 		d.owe(fmt.Sprintf("became.%s.%d", doc.Status, doc.Round), Became{*doc}, d.now)
+		d.notify(doc.SID, doc.SID, deliveryKey(string(doc.Status), uint64(doc.Round)), TypeBecame, doc)
+	}
+	if e.apart() {
+		d.notifyOwn(e, order)
+	} else {
+		d.notifyOrders(e, orders)
 	}
 	d.advance()
 	d.out.Verdicts = append(d.out.Verdicts, Verdict{Entry: e, Result: result, Problem: p, Holder: d.holder})

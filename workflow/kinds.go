@@ -15,8 +15,8 @@ type Kind struct {
 
 	// Subjects are the subjects of the kind, without SubjectPrefix and without
 	// the door of a Writer; the usual one first. A word in braces is a
-	// placeholder for one token: account, document, order, address, status,
-	// timer, round or sequence.
+	// placeholder for one token: account, document, order, address, webhook,
+	// status, timer, round or sequence.
 	Subjects []string
 	Writers  []Writer // who may write it
 	Once     bool     // it is on the log at most once: its id is its subject without SubjectPrefix
@@ -134,6 +134,22 @@ var kinds = []*Kind{
 	}),
 	row(always((*decider).settle), Kind{
 		Subjects: []string{"_.mail.settled"},
+		Writers:  countersign,
+	}),
+	row[WebhookSet](nil, Kind{
+		Subjects: []string{"{account}._.webhook.{webhook}.set"},
+		Writers:  countersign,
+	}),
+	row[DeliveriesClaimed](nil, Kind{
+		Subjects: []string{"_.webhook.claimed"},
+		Writers:  countersign,
+	}),
+	row[DeliveriesSettled](nil, Kind{
+		Subjects: []string{"_.webhook.settled"},
+		Writers:  countersign,
+	}),
+	row[DeliveriesRedriven](nil, Kind{
+		Subjects: []string{"_.webhook.redriven"},
 		Writers:  countersign,
 	}),
 	row[RulesActivated](nil, Kind{

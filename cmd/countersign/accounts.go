@@ -7,13 +7,14 @@ import (
 
 	"countersign/internal/accounts"
 	"countersign/internal/show"
+	"countersign/internal/webhook"
 	"countersign/workflow"
 )
 
 func (a *app) accounts() *cobra.Command {
 	return parent("accounts", "Say who may use the REST API",
 		`Changes the accounts file; see --accounts-file. A running worker reads the change within a second.
-Tokens and secrets are printed once and kept hashed.`,
+Tokens and secrets are printed once and kept hashed; tokens are also kept encrypted by the webhook key, because they sign callbacks.`,
 		a.accountsAdd(), a.accountsList(),
 		a.change("rotate", "Give an account a new token; the one before it stays good until the next rotation", "given a new token",
 			func(f *accounts.File, sid workflow.SID) (string, error) { return f.Rotate(sid) }),
@@ -75,7 +76,7 @@ func (a *app) accountsFile(c *cobra.Command) (*accounts.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return accounts.Open(cfg.AccountsFile, time.Now, logger(a.err, cfg)), nil
+	return accounts.Open(cfg.AccountsFile, time.Now, logger(a.err, cfg)).Sealing(webhook.OpenKey(cfg.WebhookKey, time.Now, logger(a.err, cfg)).Seal), nil
 }
 
 func (a *app) accountsList() *cobra.Command {

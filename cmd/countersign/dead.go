@@ -12,8 +12,10 @@ import (
 
 	"countersign/db"
 	"countersign/events"
+	"countersign/internal/config"
 	"countersign/internal/operator"
 	"countersign/internal/show"
+	"countersign/internal/terminal"
 	"countersign/workflow"
 )
 
@@ -50,7 +52,9 @@ func (f deadFlags) filter(now time.Time) (out db.RefusalFilter, err error) {
 	if err := accountFilter(f.account); err != nil {
 		return out, err
 	}
-	out.Since, err = sinceFlag(f.since, now)
+	if out.Since, err = config.Since(f.since, now); err != nil {
+		err = usagef("--since %w", err)
+	}
 	return out, err
 }
 
@@ -97,20 +101,6 @@ func (a *app) deadList() *cobra.Command {
 		})
 	}
 	return c
-}
-
-func sinceFlag(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, usagef("--since must be a time such as 2026-11-23T15:04:05Z or a duration such as 36h; got %q", text)
-	}
-	return at, nil
 }
 
 func (a *app) deadShow() *cobra.Command {
@@ -161,7 +151,7 @@ apply it. Redriving an entry twice changes nothing. If the event is refused agai
 			return err
 		}
 		if file != "" {
-			if how.Event, err = readFile(file); err != nil {
+			if how.Event, err = terminal.ReadFile(file); err != nil {
 				return err
 			}
 		}

@@ -46,7 +46,7 @@ The catcher rejects emails to no-such-user@â€¦, and defers emails to greylistedâ
 func devSettings(c *cobra.Command, environ []string, smtp, dir string) []string {
 	for name, value := range map[string]string{
 		"smtp-url": "smtp://" + smtp + "?tls=none", "mail-from": "Countersign <loa@countersign.example>",
-		"mail-retry-first": "2s", "log-level": "warn", "data-dir": dir, "nats-token-file": natsd.Off,
+		"mail-retry-first": "2s", "log-level": "warn", "data-dir": dir, "nats-token-file": natsd.Off, "webhook-allow": "127.0.0.0/8,::1",
 	} {
 		env := "COUNTERSIGN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		given := func(e string) bool { return strings.HasPrefix(e, env+"=") || strings.HasPrefix(e, env+"_FILE=") }

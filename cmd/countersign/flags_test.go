@@ -44,17 +44,17 @@ func settingFlags(c *cobra.Command) (list []string) {
 	return list
 }
 
-func TestSettingsOf_EachCommandHasWhatItUses(t *testing.T) {
+func TestAddSettings_EachCommandHasWhatItUses(t *testing.T) {
 	all := leaves()
 	for path, c := range all {
-		_, own := settingsOf[path]
-		_, above := settingsOf[strings.TrimPrefix(c.Parent().CommandPath(), "countersign ")]
+		_, own := config.CommandSettings[path]
+		_, above := config.CommandSettings[strings.TrimPrefix(c.Parent().CommandPath(), "countersign ")]
 		if !own && !above {
 			t.Errorf("%s has no row", path)
 		}
 	}
-	for path := range settingsOf {
-		if path != "accounts" && all[path] == nil {
+	for path := range config.CommandSettings {
+		if path != "accounts" && path != "webhooks" && all[path] == nil {
 			t.Errorf("there is no command %s", path)
 		}
 	}
@@ -65,9 +65,9 @@ func TestSettingsOf_EachCommandHasWhatItUses(t *testing.T) {
 	for path, want := range map[string][]string{
 		"version":          nil,
 		"evidence verify":  nil,
-		"accounts add":     {"accounts-file", "config", "data-dir", "log-format", "log-level"},
+		"accounts add":     {"accounts-file", "config", "data-dir", "log-format", "log-level", "webhook-key"},
 		"documents list":   {"config", "data-dir", "log-format", "log-level"},
-		"accounts add-key": {"accounts-file", "config", "data-dir", "log-format", "log-level"},
+		"accounts add-key": {"accounts-file", "config", "data-dir", "log-format", "log-level", "webhook-key"},
 	} {
 		if got := settingFlags(all[path]); !slices.Equal(got, want) {
 			t.Errorf("%s has the settings %q, want %q", path, got, want)
@@ -115,7 +115,8 @@ func TestDryRunFlag_IsTheSameForEveryCommand(t *testing.T) {
 	want := []string{
 		"accounts add", "accounts add-key", "accounts disable", "accounts enable", "accounts remove-key", "accounts rotate", "bounce", "bounces unread discard",
 		"dead discard", "dead redrive", "documents cancel", "documents recall", "documents resend", "erase", "keys prune", "keys rotate", "new-log", "publish",
-		"rebuild", "replay", "rules activate", "snapshot take",
+		"rebuild", "replay", "rules activate", "snapshot take", "webhooks add",
+		"webhooks disable", "webhooks enable", "webhooks redrive", "webhooks remove", "webhooks rotate", "webhooks test",
 	}
 	if !slices.Equal(have, want) {
 		t.Errorf("these have it: %q, want %q", have, want)

@@ -36,10 +36,13 @@ func TestAccountsAdd_WorksBeforeTheFirstStart(t *testing.T) {
 // TestAccountsAdd_FileElsewhereMakesItsDirectory adds an account to a file outside the
 // data directory: the directory of the file is made.
 func TestAccountsAdd_FileElsewhereMakesItsDirectory(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "etc", "accounts.json")
-	do(t, nil, exitOK, "accounts", "add", "--sid", string(testAccount), "--accounts-file", file)
-	if _, err := os.Stat(file); err != nil {
-		t.Error(err)
+	dir := t.TempDir()
+	file, key := filepath.Join(dir, "etc", "accounts.json"), filepath.Join(dir, "keys", "webhook-key")
+	do(t, nil, exitOK, "accounts", "add", "--sid", string(testAccount), "--accounts-file", file, "--webhook-key", key)
+	for _, made := range []string{file, key} {
+		if _, err := os.Stat(made); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"countersign/db"
 	"countersign/internal/recovery"
 	"countersign/internal/session"
+	"countersign/internal/show"
 )
 
 func (a *app) rebuild() *cobra.Command {
@@ -29,11 +30,7 @@ may be running on the data directory. With --dry-run the new database is made an
 			if err != nil {
 				return err
 			}
-			before := ""
-			if kept != "" {
-				before = "; the one before is kept as " + kept
-			}
-			return a.out.Linef("%s %s rebuilt up to entry %d%s", filepath.Join(s.Config.DataDir, db.FileName), isOrWouldBe(*dryRun), to, before)
+			return a.out.Linef("%s", show.Rebuilt(filepath.Join(s.Config.DataDir, db.FileName), show.IsOrWouldBe(*dryRun), to, kept))
 		})
 	}
 	return c

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"countersign/internal/config"
+	"countersign/internal/show"
 	"countersign/internal/worker"
 )
 
@@ -70,5 +71,5 @@ var wallClock = time.Now
 
 // workerOptions are what serve and dev give a worker alike.
 func workerOptions(cfg config.Config, logger *slog.Logger) worker.Options {
-	return worker.Options{Config: cfg, Version: versionName(), Clock: wallClock, Logger: logger}
+	return worker.Options{Config: cfg, Version: show.Release(), Clock: wallClock, Logger: logger}
 }

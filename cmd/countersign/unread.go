@@ -89,7 +89,7 @@ func (a *app) unreadDiscard() *cobra.Command {
 				if err := eventlog.DiscardUnread(ctx, nc, sequence, *dryRun); err != nil {
 					return err
 				}
-				a.out.Linef("report %d %s discarded", sequence, isOrWouldBe(*dryRun))
+				a.out.Linef("report %d %s discarded", sequence, show.IsOrWouldBe(*dryRun))
 			}
 			return nil
 		})

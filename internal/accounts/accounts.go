@@ -1,8 +1,8 @@
 // Package accounts keeps the users of the REST API: accounts with their tokens
 // and API keys, in one file that only its owner can read.
 //
-// Secrets are shown once, when they are made; the file holds their hashes. In a
-// running worker, File notices within a second if another process has changed
+// Secrets are shown once, when they are made; the file holds their hashes, and
+// tokens sealed with the webhook key, because they sign callbacks. In a running worker, File notices within a second if another process has changed
 // the file.
 package accounts
 
@@ -68,6 +68,7 @@ type File struct {
 	DryRun bool // changes are checked and not written
 
 	path  string
+	seal  func(workflow.SID, string) ([]byte, error) // see Sealing; may be nil
 	now   func() time.Time
 	users *private.Watched[map[string]user] // by user name
 }
@@ -95,6 +96,13 @@ func Open(path string, now func() time.Time, logger *slog.Logger) *File {
 	return &File{path: path, now: now, users: private.Watch(now, load, failed, path)}
 }
 
+// Sealing lets the file encrypt new tokens by seal, so that they can sign callbacks
+// (SealedToken), and returns the file. Without it they cannot.
+func (f *File) Sealing(seal func(account workflow.SID, token string) ([]byte, error)) *File {
+	f.seal = seal
+	return f
+}
+
 // Authenticate returns the account that a user name and a secret belong to: an
 // account's sid with one of its tokens, or an API key's sid with its secret. It
 // fails with workflow.ErrNotFound if they belong to none, or to an account
@@ -107,6 +115,20 @@ func (f *File) Authenticate(name, secret string) (workflow.SID, error) {
 		return "", fmt.Errorf("%w: no account has these credentials", workflow.ErrNotFound)
 	}
 	return u.account, nil
+}
+
+// SealedToken returns the newest token of an account as it was sealed. It
+// fails with workflow.ErrNotFound if the account is unknown or disabled, or if its
+// token was made without Sealing.
+func (f *File) SealedToken(sid workflow.SID) ([]byte, error) {
+	u, ok := f.users.Get()[string(sid)]
+	if !ok || len(u.secrets) == 0 {
+		return nil, fmt.Errorf("%w: account %s is unknown or disabled", workflow.ErrNotFound, sid)
+	}
+	if len(u.secrets[0].Sealed) == 0 {
+		return nil, fmt.Errorf("%w: the token of account %s is only kept as a hash and cannot sign: countersign accounts rotate gives it one that can", workflow.ErrNotFound, sid)
+	}
+	return u.secrets[0].Sealed, nil
 }
 
 // Reload reads the file now instead of at the next use. It fails if the file

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -29,7 +28,7 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 		return "", fmt.Errorf("%w: %w", workflow.ErrInvalid, err)
 	}
 	if !f.DryRun {
-		if err := makeDir(filepath.Dir(f.path)); err != nil {
+		if err := private.MakeDir(filepath.Dir(f.path)); err != nil {
 			return "", fmt.Errorf("make the directory of the accounts file: %w", err)
 		}
 	}
@@ -37,11 +36,20 @@ func (f *File) Add(sid workflow.SID, token string) (string, error) {
 		if _, err := all.find(sid); err == nil {
 			return fmt.Errorf("%w: account %s exists: countersign accounts rotate gives it a new token", workflow.ErrConflict, sid)
 		}
-		now := f.now().UTC()
-		all.Accounts = append(all.Accounts, &account{SID: sid, Created: now, Tokens: []hashed{newHashed(token, now)}})
-		return nil
+		h, err := f.newToken(sid, token)
+		all.Accounts = append(all.Accounts, &account{SID: sid, Created: f.now().UTC(), Tokens: []hashed{h}})
+		return err
 	})
 	return token, err
+}
+
+// newToken is a token as it is kept.
+func (f *File) newToken(sid workflow.SID, token string) (h hashed, err error) {
+	h = newHashed(token, f.now())
+	if f.seal != nil && !f.DryRun {
+		h.Sealed, err = f.seal(sid, token)
+	}
+	return h, err
 }
 
 // Rotate gives an account a new token and returns it. The token before it
@@ -54,9 +62,10 @@ func (f *File) Rotate(sid workflow.SID) (token string, err error) {
 		if err != nil {
 			return err
 		}
-		a.Tokens = append([]hashed{newHashed(token, f.now())}, a.Tokens...)
+		h, err := f.newToken(sid, token)
+		a.Tokens = append([]hashed{h}, a.Tokens...)
 		a.Tokens = a.Tokens[:min(len(a.Tokens), maxTokens)]
-		return nil
+		return err
 	})
 	return token, err
 }
@@ -142,30 +151,4 @@ func (f *File) change(edit func(*file) error) (err error) {
 	}
 	_, err = f.users.Reload()
 	return err
-}
-
-// makeDir makes a directory, for its user alone, and those above it. One that
-// root makes belongs to the owner of the directory that it is in.
-func makeDir(dir string) error {
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := makeDir(filepath.Dir(dir)); err != nil {
-		return err
-	}
-	above, err := os.Stat(filepath.Dir(dir))
-	if err == nil {
-		err = os.Mkdir(dir, 0o700)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil // another process was faster
-	}
-	if err != nil {
-		return err
-	}
-	made, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(private.Own(made, above), made.Close())
 }

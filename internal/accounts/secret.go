@@ -27,6 +27,7 @@ const (
 type hashed struct {
 	Salt    []byte    `json:"salt"` // base64, as is the hash (RFC 4648, section 4)
 	Hash    []byte    `json:"hash"`
+	Sealed  []byte    `json:"sealed,omitempty"` // of a token: encrypted, see File.Sealing
 	Created time.Time `json:"created"`
 }
 

@@ -22,6 +22,7 @@ import (
 // Store has the numbers; *db.Store is one.
 type Store interface {
 	Counts(ctx context.Context, now time.Time) (db.Counts, error)
+	CountDeliveries(ctx context.Context) (map[string]db.DeliveryCount, error)
 }
 
 // LogState is the state of the log and of the connection to it.

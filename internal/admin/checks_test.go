@@ -129,6 +129,8 @@ type none struct{}
 
 func (none) Counts(context.Context, time.Time) (db.Counts, error) { return db.Counts{}, nil }
 
+func (none) CountDeliveries(context.Context) (map[string]db.DeliveryCount, error) { return nil, nil }
+
 // TestHandler_ReadyzListsEachCheck asks for text and JSON of a worker that is
 // ready with a warning, and of one that is not.
 func TestHandler_ReadyzListsEachCheck(t *testing.T) {

@@ -36,14 +36,16 @@ var (
 	documents   = desc("documents", "Documents by status.", "status")
 	mails       = desc("mails", "Emails by kind and state.", "kind", "state")
 	doubt       = desc("mails_in_doubt", "Emails whose outcome was lost at least once.")
-	depth       = desc("outbox_depth", "Pending emails and events, by channel (mail, event).", "channel")
-	oldest      = desc("outbox_oldest_seconds", "Age of the oldest pending email or event, by channel; 0 if none is pending.", "channel")
+	depth       = desc("outbox_depth", "Pending emails, events and deliveries, by channel (mail, event, delivery).", "channel")
+	oldest      = desc("outbox_oldest_seconds", "Age of the oldest pending email, event or delivery, by channel; 0 if none is pending.", "channel")
 	registers   = desc("register_events", "Register events on the log.")
 	deadLetters = desc("dead_letters", "Events kept as dead letters.")
 	openLetters = desc("dead_letters_open", "Dead letters that nobody has sent again or discarded.")
 	refused     = desc("refused_events", "Events that were refused, by code.", "code")
 	parkedNow   = desc("parked_events", "Events that wait for the event that they depend on.")
 	offset      = desc("clock_offset_seconds", "How far this machine's clock is ahead of the log's, negative if it is behind; missing until the log has been heard.")
+	deadHooks   = desc("deliveries_dead", "Deliveries that were given up, and that nobody has redriven, by receiver.", "receiver")
+	hooks       = desc("deliveries_pending", "Pending deliveries, by receiver: the webhook, or account and host of a callback.", "receiver")
 	active      = desc("active", "1 if this worker made the last claim, or nobody has.")
 )
 
@@ -51,7 +53,7 @@ var (
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		connected, foreign, takenIDs, reconnects, logLast, applied, lag, entries, duplicates, documents, mails, doubt, depth, oldest,
-		registers, deadLetters, openLetters, refused, parkedNow, waitingFor, offset, active,
+		registers, deadLetters, openLetters, refused, parkedNow, waitingFor, offset, active, hooks, deadHooks,
 	} {
 		ch <- d
 	}
@@ -113,6 +115,44 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range workflow.LetterParts {
 		gauge(waitingFor, float64(c.Waiting[p]), string(p))
 	}
+	m.collectDeliveries(ctx, gauge, l.Now)
+}
+
+// collectDeliveries collects what is not delivered. What receivers there are is
+// known from the database only.
+func (m *metrics) collectDeliveries(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string), now time.Time) {
+	counts, err := m.store.CountDeliveries(ctx)
+	if err != nil {
+		m.logger.Error("metrics of deliveries are missing from this scrape", "err", err)
+		return
+	}
+	pending, first := 0, time.Time{}
+	for receiver, c := range counts {
+		gauge(hooks, float64(c.Pending), receiver)
+		gauge(deadHooks, float64(c.Dead), receiver)
+		pending += c.Pending
+		if !c.Oldest.IsZero() && (first.IsZero() || c.Oldest.Before(first)) {
+			first = c.Oldest
+		}
+	}
+	gauge(depth, float64(pending), "delivery")
+	gauge(oldest, age(now, first), "delivery")
+}
+
+// Deliveries counts the outcomes of deliveries by receiver, since the start.
+type Deliveries struct{ *prometheus.CounterVec }
+
+// NewDeliveries makes the counter.
+func NewDeliveries() *Deliveries {
+	return &Deliveries{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_deliveries_total",
+		Help: "Tries of deliveries since the start, by receiver (the webhook, or account and host of a callback) and result (delivered, failed).",
+	}, []string{"receiver", "result"})}
+}
+
+// Count counts the result of one try.
+func (d *Deliveries) Count(receiver string, r workflow.DeliveryResult) {
+	d.WithLabelValues(receiver, string(r)).Inc()
 }
 
 // MailServer is the metric of a mail server that keeps all emails waiting.

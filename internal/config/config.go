@@ -88,6 +88,11 @@ type Config struct {
 	AccountsFile   string
 	KeysFile       string
 
+	WebhookKey      string         // file; created when an account gets a token or a webhook
+	WebhookNetworks []netip.Prefix // inside, and allowed
+	WebhookHosts    []string       // the same, by name
+	WebhookCA       string         // PEM file; empty: the system's authorities
+
 	MailDocumentInterval time.Duration // between emails of a document to its signer; 0 for no limit
 	MailDocumentDay      int           // maximum number of them in 24 hours; 0 for no limit
 	MailRecipientDay     int           // maximum number of emails by which an account asks one person to sign in 24 hours; 0 for no limit
@@ -209,6 +214,9 @@ func Load(fs *pflag.FlagSet, environ []string, need ...string) (Config, error) {
 	}
 	if c.KeysFile == keysInDataDir {
 		c.KeysFile = filepath.Join(c.DataDir, "keys")
+	}
+	if c.WebhookKey == webhookKeyInDataDir {
+		c.WebhookKey = filepath.Join(c.DataDir, "webhook-key")
 	}
 	return c, errors.Join(append(faults, c.clashes(given)...)...)
 }

@@ -78,7 +78,7 @@ func TestLoad_Defaults(t *testing.T) {
 		LinkLifetime: 720 * time.Hour, ParkingLimit: 24 * time.Hour, RemindAfter: 72 * time.Hour,
 		RemindEvery: 72 * time.Hour, RemindMost: 4, ExpireAfter: 720 * time.Hour, FreshFor: 720 * time.Hour,
 		MailRecipientDay: 100, MailDocumentInterval: 10 * time.Second, MailDocumentDay: 30, PublicURL: "http://127.0.0.1:8080", LetterRequires: []workflow.LetterPart{workflow.PartNumber},
-		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", LogFormat: config.LogAuto,
+		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8081", AccountsFile: "data/accounts", KeysFile: "data/keys", WebhookKey: "data/webhook-key", LogFormat: config.LogAuto,
 		ACMEDirectory: autocert.DefaultACMEDirectory, APIAccountRate: 100, APIAddressRate: 200, UnknownOrders: config.Accept,
 	}
 	if diff := cmp.Diff(want, given{}.mustLoad(t)); diff != "" {
@@ -99,6 +99,7 @@ func TestLoad_EverySettingIsRead(t *testing.T) {
 		RemindAfter: time.Hour, RemindMost: 2, ExpireAfter: 24 * time.Hour, NotifyCC: []workflow.Status{workflow.Canceled, workflow.Failed},
 		LetterRequires: []workflow.LetterPart{workflow.PartNumber, workflow.PartTitle},
 		PublicURL:      "https://sign.example.com", Listen: ":80", AdminListen: "[::1]:0", AdminHosts: []string{"countersign.monitoring.svc", "my_admin"}, AccountsFile: "/var/lib/countersign/accounts", KeysFile: "/k",
+		WebhookKey: "/w", WebhookCA: "DIR/key.pem", WebhookNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}, WebhookHosts: []string{"hooks.internal"},
 		TLSCert: "DIR/key.pem", TLSKey: "DIR/key.pem", ACMEDirectory: "https://ca.example.com/dir",
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("fd00::/8")}, APIAccountRate: 0.5, UnknownOrders: config.Refuse,
 		NATSInboxPrefix: "_INBOX.loa", LogLevel: slog.LevelWarn, LogFormat: config.LogText,
@@ -157,6 +158,9 @@ listen: :80
 admin-listen: "[::1]:0"
 admin-hosts: countersign.monitoring.svc,my_admin
 keys-file: /k
+webhook-key: /w
+webhook-allow: 10.1.0.0/16,Hooks.internal,::1
+webhook-ca: DIR/key.pem
 tls-cert: DIR/key.pem
 tls-key: DIR/key.pem
 autocert: off
@@ -169,7 +173,7 @@ log-level: warn
 log-format: text
 `}.mustLoad(t)
 	dir := filepath.Dir(got.File)
-	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey, &got.SMTPCA, &got.SMTPTokenFile, &got.TLSCert, &got.TLSKey, &got.SealCert, &got.SealKey} {
+	for _, field := range []*string{&got.File, &got.NATSCreds, &got.NATSCA, &got.NATSCert, &got.NATSKey, &got.DKIMKey, &got.SMTPCA, &got.SMTPTokenFile, &got.TLSCert, &got.TLSKey, &got.SealCert, &got.SealKey, &got.WebhookCA} {
 		*field = strings.Replace(*field, dir, "DIR", 1)
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {

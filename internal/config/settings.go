@@ -24,6 +24,8 @@ const (
 	keysInDataDir     = "<data-dir>/keys"
 	tokenInDataDir    = "<data-dir>/nats-token"
 	accountsInDataDir = "<data-dir>/accounts"
+
+	webhookKeyInDataDir = "<data-dir>/webhook-key"
 )
 
 // PublicURL is the default origin of links.
@@ -36,7 +38,7 @@ const configFile = "config"
 func table(c *Config) []setting {
 	return slices.Concat(
 		generalSettings(c), natsSettings(c), mailSettings(c), snapshotSettings(c),
-		letterSettings(c), ruleSettings(c), serverSettings(c), loggingSettings(c),
+		letterSettings(c), ruleSettings(c), serverSettings(c), webhookSettings(c), loggingSettings(c),
 	)
 }
 
@@ -142,8 +144,17 @@ func serverSettings(c *Config) []setting {
 		{"unknown-orders", Accept, "what the REST API does with a document whose orders or address its account has not created: accept it, because events may announce them later, or refuse it as Twilio does", oneOf(&c.UnknownOrders, Accept, Refuse)},
 		{"admin-listen", "127.0.0.1:8081", "address of /metrics, /healthz and /readyz", address(&c.AdminListen)},
 		{"admin-hosts", "", "additional host names under which admin-listen answers, such as countersign.monitoring.svc; it always answers to localhost, IP addresses and its own host", hostNames(&c.AdminHosts)},
-		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed; read again when it changes", path(&c.AccountsFile)},
+		{"accounts-file", accountsInDataDir, "accounts and API keys of the REST API, hashed, and tokens sealed by webhook-key; read again when it changes", path(&c.AccountsFile)},
 		{"keys-file", keysInDataDir, "keys of the signing links and of the seal on letters; created if missing, read again when it changes", path(&c.KeysFile)},
+	}
+}
+
+// webhookSettings say how webhooks and callbacks are reached and signed.
+func webhookSettings(c *Config) []setting {
+	return []setting{
+		{"webhook-key", webhookKeyInDataDir, "key from which the secrets of webhooks follow and which seals account tokens for callbacks; created by webhooks add and accounts add; workers on one log need the same", path(&c.WebhookKey)},
+		{"webhook-allow", "", "networks, addresses or host names inside that webhooks and callbacks may reach, also by http, such as 10.1.0.0/16,hooks.internal; default: only public addresses, by https", receivers(&c.WebhookNetworks, &c.WebhookHosts)},
+		{"webhook-ca", "", "certificates (PEM) of the authorities to trust for webhooks and callbacks, instead of the system's", readable(&c.WebhookCA)},
 	}
 }
 

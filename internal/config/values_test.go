@@ -39,6 +39,8 @@ func TestLoad_BadValues(t *testing.T) {
 		"acme-directory":   {"", "http://h", "h", "https://u@h"},
 		"tsa-url":          {"tsa.example.com", "ftp://h", "http://u:p@h"},
 		"mail-return-path": {"x", "{mail}@example.com", "a+{mails}@example.com", "{mail}+{mail}@example.com", "a@{mail}.example.com", "abcdefghijklmnopqrstuvwxyz+{mail}@example.com", "a+{mail@example.com"},
+		"webhook-ca":       {"/none.pem"},
+		"webhook-allow":    {"10.0.0.0/33", "a, b", "http://h", ",", "h:80", "*.internal"},
 		"trusted-proxies":  {"h", "::ffff:10.0.0.0/90", "127.0.0.1/33", "127.0.0.1, ::1", ","},
 		"api-account-rate": {"", "-1"},
 		"unknown-orders":   {"", "reject"},

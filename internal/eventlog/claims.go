@@ -17,11 +17,20 @@ import (
 // there is none. The entry need not be a claim: somebody else may have had
 // something stored there.
 func (l *Log) LastClaim(ctx context.Context) (uint64, error) {
+	return l.lastClaim(ctx, workflow.ClaimsSubject)
+}
+
+// LastDeliveryClaim is LastClaim for the claims of deliveries.
+func (l *Log) LastDeliveryClaim(ctx context.Context) (uint64, error) {
+	return l.lastClaim(ctx, workflow.WebhookClaimsSubject)
+}
+
+func (l *Log) lastClaim(ctx context.Context, subject string) (uint64, error) {
 	stream, err := l.stream(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read the last claim: %w", err)
 	}
-	m, err := lastOn(ctx, stream, workflow.ClaimsSubject)
+	m, err := lastOn(ctx, stream, subject)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, nil

@@ -139,3 +139,29 @@ func SyncDir(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// MakeDir makes a directory, for its user alone, and those above it. One that
+// root makes belongs to the owner of the directory that it is in.
+func MakeDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := MakeDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	above, err := os.Stat(filepath.Dir(dir))
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	}
+	if err != nil {
+		return err
+	}
+	made, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(Own(made, above), made.Close())
+}

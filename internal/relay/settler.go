@@ -142,7 +142,11 @@ func (s *settler) release(ctx context.Context, seq uint64, ids []workflow.MailID
 
 // outlive returns a context that ends a deadline after ctx does.
 func (r *Mails) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	return outlive(ctx, r.Deadline)
+}
+
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	live, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.Deadline, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
 	return live, func() { stop(); cancel() }
 }

@@ -45,6 +45,24 @@ func Lost(c db.Counts) string {
 		c.Position.Sequence, byStatus(c), c.PendingMails, c.PendingEvents)
 }
 
+// IsOrWouldBe says whether something was done, or would be without --dry-run.
+func IsOrWouldBe(dryRun bool) string {
+	if dryRun {
+		return "would be"
+	}
+	return "is"
+}
+
+// Rebuilt says that a database was made again up to an entry, or would be; kept is
+// the file that it replaced, empty if there was none.
+func Rebuilt(database, isOrWouldBe string, to uint64, kept string) string {
+	line := fmt.Sprintf("%s %s rebuilt up to entry %d", database, isOrWouldBe, to)
+	if kept != "" {
+		line += "; the one before is kept as " + kept
+	}
+	return line
+}
+
 // short is enough of a sid to find it again.
 func short(sid workflow.SID) string { return string(sid[:10]) + "…" }
 

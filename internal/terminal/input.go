@@ -13,3 +13,14 @@ func Open(name string) (io.ReadCloser, error) {
 	}
 	return os.Open(name)
 }
+
+// ReadFile reads a file, or standard input if the name is "-". It fails as Open and
+// reading do.
+func ReadFile(name string) ([]byte, error) {
+	f, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}

@@ -82,7 +82,7 @@ func (w *Worker) adminHandler() http.Handler {
 		return l
 	}
 	extra := admin.Extra{
-		Collectors: []prometheus.Collector{w.apiMetrics, &w.replicas, &w.unread, admin.MailServer(func() time.Duration {
+		Collectors: []prometheus.Collector{w.apiMetrics, w.delivered, &w.replicas, &w.unread, admin.MailServer(func() time.Duration {
 			if trouble, is := w.mailTrouble(); is {
 				return time.Since(trouble.Since)
 			}

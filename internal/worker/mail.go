@@ -2,10 +2,7 @@ package worker
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 
 	"countersign/internal/config"
 	"countersign/internal/delivery"
@@ -13,6 +10,7 @@ import (
 	"countersign/internal/relay"
 	"countersign/internal/signing"
 	"countersign/internal/smtpurl"
+	"countersign/internal/webhook"
 	"countersign/workflow"
 )
 
@@ -28,30 +26,13 @@ func (w *Worker) mailPool() (*mail.Pool, error) {
 		Hold:      w.cfg.MailInDoubt == config.Hold,
 		TokenFile: w.cfg.SMTPTokenFile, TokenCommand: string(w.cfg.SMTPTokenCommand),
 	}
-	if c.TLS, err = mailTLS(w.cfg.SMTPCA); err != nil {
+	if c.TLS, err = webhook.Authorities(w.cfg.SMTPCA); err != nil {
 		return nil, fmt.Errorf("--smtp-ca: %w", err)
 	}
 	if w.cfg.DKIMDomain != "" {
 		c.DKIM = &mail.DKIM{Domain: w.cfg.DKIMDomain, Selector: w.cfg.DKIMSelector, KeyFile: w.cfg.DKIMKey}
 	}
 	return mail.New(c)
-}
-
-// mailTLS returns settings that trust the authorities in a PEM file; nil, which trusts
-// those of the system, if there is no file.
-func mailTLS(file string) (*tls.Config, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s must hold at least one certificate (PEM)", file)
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 // mailTrouble returns what keeps all emails of this worker waiting, if anything does.

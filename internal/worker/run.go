@@ -97,6 +97,7 @@ func (w *Worker) relays(ctx context.Context, log *eventlog.Log) error {
 	mails := w.mails(log)
 	w.sending.Store(mails)
 	group.Go(func() { mails.Run(ctx) })
+	group.Go(func() { w.deliveries(log).Run(ctx) })
 	group.Go(func() { (&relay.Sweeps{Store: w.store, Logger: w.logger}).Run(ctx) })
 	group.Go(func() {
 		(&recovery.Replicas{Snapshots: w.snapshots, Store: w.store, Log: log, Every: w.cfg.SnapshotEvery, Meters: &w.replicas}).Run(ctx)

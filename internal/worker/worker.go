@@ -27,6 +27,7 @@ import (
 	"countersign/internal/relay"
 	"countersign/internal/signing"
 	"countersign/internal/smtpurl"
+	"countersign/internal/webhook"
 )
 
 // Options say how a worker runs.
@@ -63,6 +64,9 @@ type Worker struct {
 	letters *signing.Letters
 
 	accounts   *accounts.File
+	webhookKey *webhook.Key
+	receivers  *webhook.Sender
+	delivered  *admin.Deliveries
 	apiMetrics *api.Metrics
 
 	pool       *mail.Pool
@@ -84,8 +88,10 @@ func New(ctx context.Context, o Options) (_ *Worker, err error) {
 	cfg := o.Config
 	w := &Worker{
 		cfg: cfg, o: o, logger: o.Logger, caught: make(chan struct{}), began: time.Now(),
-		accounts: accounts.Open(cfg.AccountsFile, o.Clock, o.Logger), apiMetrics: api.NewMetrics(),
+		accounts: accounts.Open(cfg.AccountsFile, o.Clock, o.Logger), apiMetrics: api.NewMetrics(), delivered: admin.NewDeliveries(),
 	}
+	w.webhookKey = webhook.OpenKey(cfg.WebhookKey, o.Clock, o.Logger)
+	w.accounts.Sealing(w.webhookKey.Seal)
 	w.checks = w.newChecks()
 	defer func() {
 		if err != nil {
@@ -109,6 +115,9 @@ func New(ctx context.Context, o Options) (_ *Worker, err error) {
 	}
 	w.links = w.newLinks()
 	if w.pool, err = w.mailPool(); err != nil {
+		return nil, err
+	}
+	if w.receivers, err = w.newReceivers(); err != nil {
 		return nil, err
 	}
 	if err = w.connect(ctx); err != nil {

@@ -174,6 +174,7 @@ func parameters() object {
 		"status":   object{"description": "Where the document stands.", "enum": statuses},
 		"round":    object{"description": "The document's round, from 1 on: each recall begins another. Of a parked event the try.", "examples": []string{"1"}},
 		"sequence": object{"description": "The sequence on the log of the message that it is about.", "examples": []string{"42"}},
+		"webhook":  object{"description": `The webhook, "WH" and 32 hex digits.`, "examples": []string{webhook}},
 		"timer":    object{"description": "What came due: expiry, freshness, waiting, reminder-N, or parked-N for the parked event at sequence N.", "examples": []string{"expiry", "reminder-1"}},
 	}
 }

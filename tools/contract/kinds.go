@@ -70,6 +70,8 @@ const (
 	order1   = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1"
 	order2   = "HRaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2"
 	address  = "ADaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	webhook  = "WHaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	delivery = webhook + "_" + document + "_signed_1"
 	mailID   = document + ".1.signature.1"
 	digest   = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 )
@@ -208,6 +210,22 @@ var examples = map[string][]events.Event{
 		eventlog.Settled("worker-1/19", at, workflow.Settled{Worker: "worker-1", Claim: 17, Outcomes: []workflow.MailOutcome{
 			{Mail: mailID, Outcome: workflow.Deferred, Code: 451, Reply: "4.7.1 Greylisted", RetryAfterMs: 60_000},
 		}}),
+	},
+	workflow.TypeWebhookSet: {
+		eventlog.WebhookSet(webhook+".set.1", at, workflow.WebhookSet{
+			SID: webhook, AccountSID: account, URL: "https://example.com/countersign", Status: workflow.WebhookEnabled, Secrets: []int{1},
+		}),
+	},
+	workflow.TypeWebhookClaimed: {
+		eventlog.DeliveriesClaimed("worker-1.deliveries.7", at, workflow.DeliveriesClaimed{Worker: "worker-1", Deliveries: []workflow.DeliveryID{delivery}}),
+	},
+	workflow.TypeWebhookSettled: {
+		eventlog.DeliveriesSettled("worker-1.delivered.7", at, workflow.DeliveriesSettled{Worker: "worker-1", Claim: 50, Outcomes: []workflow.DeliveryOutcome{
+			{Delivery: delivery, Result: workflow.DeliveryFailed, Code: 503, Reply: "503 Service Unavailable", RetryAfterMs: 60_000},
+		}}),
+	},
+	workflow.TypeWebhookRedriven: {
+		eventlog.DeliveriesRedriven("redriven-1", at, workflow.DeliveriesRedriven{Deliveries: []workflow.DeliveryID{delivery}}),
 	},
 	workflow.TypeRulesActivated: {
 		eventlog.RulesActivated("rules-1", at, workflow.RulesActivated{

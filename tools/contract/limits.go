@@ -17,6 +17,7 @@ const (
 	onManyLines = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$`
 	// addressShape is what every address that is taken has; more is asked of it.
 	addressShape = `^[!-?A-~]{1,64}@[^@\s]+$`
+	deliveryIDs  = `^[A-Z]{2}[0-9a-fA-F]{32}_` // it begins with a sid
 	timerNames   = `^((expiry|freshness|waiting)(-[1-9][0-9]*)?|(reminder|parked)-[1-9][0-9]*)$`
 )
 
@@ -63,6 +64,9 @@ var limits = map[string]func(*jsonschema.Schema){
 	"address_sid":                 sid("AD"),
 	"authorization_document_sid":  sid("PX"),
 	"sid":                         sid("PX"),
+	"webhook_sid":                 sid("WH"),
+	"deliveries[]":                pattern(deliveryIDs),
+	"outcomes[].delivery":         pattern(deliveryIDs),
 	"hosted_number_orders[].sid":  sid("HR"),
 	"hosted_number_order_sid":     sid("HR"),
 	"hosted_number_order_sids":    func(s *jsonschema.Schema) { s.MaxItems, s.UniqueItems = new(uint64(events.MaxOrders)), true },

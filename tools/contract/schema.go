@@ -84,6 +84,10 @@ func words(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Enum: list(workflow.Actions)}
 	case reflect.TypeFor[workflow.Outcome]():
 		return &jsonschema.Schema{Type: "string", Enum: list(workflow.Outcomes)}
+	case reflect.TypeFor[workflow.WebhookStatus]():
+		return &jsonschema.Schema{Type: "string", Enum: list(workflow.WebhookStatuses)}
+	case reflect.TypeFor[workflow.DeliveryResult]():
+		return &jsonschema.Schema{Type: "string", Enum: list(workflow.DeliveryResults)}
 	case reflect.TypeFor[json.RawMessage]():
 		return &jsonschema.Schema{Type: "object"}
 	}

@@ -36,6 +36,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addClosedStmt, err = db.PrepareContext(ctx, addClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query AddClosed: %w", err)
 	}
+	if q.addDeliveryStmt, err = db.PrepareContext(ctx, addDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query AddDelivery: %w", err)
+	}
 	if q.addDocumentStmt, err = db.PrepareContext(ctx, addDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query AddDocument: %w", err)
 	}
@@ -60,8 +63,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addToInboxStmt, err = db.PrepareContext(ctx, addToInbox); err != nil {
 		return nil, fmt.Errorf("error preparing query AddToInbox: %w", err)
 	}
+	if q.advanceDeliveriesStmt, err = db.PrepareContext(ctx, advanceDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query AdvanceDeliveries: %w", err)
+	}
 	if q.allBlockedStmt, err = db.PrepareContext(ctx, allBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query AllBlocked: %w", err)
+	}
+	if q.allWebhooksStmt, err = db.PrepareContext(ctx, allWebhooks); err != nil {
+		return nil, fmt.Errorf("error preparing query AllWebhooks: %w", err)
 	}
 	if q.appliedBeforeStmt, err = db.PrepareContext(ctx, appliedBefore); err != nil {
 		return nil, fmt.Errorf("error preparing query AppliedBefore: %w", err)
@@ -75,11 +84,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.backlogStmt, err = db.PrepareContext(ctx, backlog); err != nil {
 		return nil, fmt.Errorf("error preparing query Backlog: %w", err)
 	}
+	if q.claimedDeliveriesStmt, err = db.PrepareContext(ctx, claimedDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query ClaimedDeliveries: %w", err)
+	}
 	if q.claimedMailsStmt, err = db.PrepareContext(ctx, claimedMails); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimedMails: %w", err)
 	}
 	if q.countClosedDeadStmt, err = db.PrepareContext(ctx, countClosedDead); err != nil {
 		return nil, fmt.Errorf("error preparing query CountClosedDead: %w", err)
+	}
+	if q.countDeliveriesStmt, err = db.PrepareContext(ctx, countDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query CountDeliveries: %w", err)
 	}
 	if q.deleteBlockedStmt, err = db.PrepareContext(ctx, deleteBlocked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteBlocked: %w", err)
@@ -90,8 +105,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteClosedStmt, err = db.PrepareContext(ctx, deleteClosed); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteClosed: %w", err)
 	}
+	if q.deleteDeliveriesStmt, err = db.PrepareContext(ctx, deleteDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteDeliveries: %w", err)
+	}
+	if q.deleteDeliveryStmt, err = db.PrepareContext(ctx, deleteDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteDelivery: %w", err)
+	}
 	if q.deleteDocumentStmt, err = db.PrepareContext(ctx, deleteDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteDocument: %w", err)
+	}
+	if q.deleteDocumentDeliveriesStmt, err = db.PrepareContext(ctx, deleteDocumentDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteDocumentDeliveries: %w", err)
 	}
 	if q.deleteDocumentParkedStmt, err = db.PrepareContext(ctx, deleteDocumentParked); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteDocumentParked: %w", err)
@@ -126,6 +150,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteTimersStmt, err = db.PrepareContext(ctx, deleteTimers); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteTimers: %w", err)
 	}
+	if q.deleteWebhookStmt, err = db.PrepareContext(ctx, deleteWebhook); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteWebhook: %w", err)
+	}
 	if q.documentBouncesStmt, err = db.PrepareContext(ctx, documentBounces); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentBounces: %w", err)
 	}
@@ -144,6 +171,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.documentRefusalsStmt, err = db.PrepareContext(ctx, documentRefusals); err != nil {
 		return nil, fmt.Errorf("error preparing query DocumentRefusals: %w", err)
 	}
+	if q.dueDeliveriesStmt, err = db.PrepareContext(ctx, dueDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query DueDeliveries: %w", err)
+	}
 	if q.dueEventsStmt, err = db.PrepareContext(ctx, dueEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query DueEvents: %w", err)
 	}
@@ -153,11 +183,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.dueMailsAgainStmt, err = db.PrepareContext(ctx, dueMailsAgain); err != nil {
 		return nil, fmt.Errorf("error preparing query DueMailsAgain: %w", err)
 	}
+	if q.dueReceiversStmt, err = db.PrepareContext(ctx, dueReceivers); err != nil {
+		return nil, fmt.Errorf("error preparing query DueReceivers: %w", err)
+	}
 	if q.finishOutboxEventStmt, err = db.PrepareContext(ctx, finishOutboxEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query FinishOutboxEvent: %w", err)
 	}
 	if q.getAddressStmt, err = db.PrepareContext(ctx, getAddress); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAddress: %w", err)
+	}
+	if q.getDeliveryStmt, err = db.PrepareContext(ctx, getDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query GetDelivery: %w", err)
 	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
@@ -185,6 +221,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.linksOutStmt, err = db.PrepareContext(ctx, linksOut); err != nil {
 		return nil, fmt.Errorf("error preparing query LinksOut: %w", err)
+	}
+	if q.listDeliveriesStmt, err = db.PrepareContext(ctx, listDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query ListDeliveries: %w", err)
 	}
 	if q.listDocumentsStmt, err = db.PrepareContext(ctx, listDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query ListDocuments: %w", err)
@@ -288,8 +327,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.openClaimsStmt, err = db.PrepareContext(ctx, openClaims); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenClaims: %w", err)
 	}
+	if q.openDeliveryClaimsStmt, err = db.PrepareContext(ctx, openDeliveryClaims); err != nil {
+		return nil, fmt.Errorf("error preparing query OpenDeliveryClaims: %w", err)
+	}
 	if q.ordersKnownStmt, err = db.PrepareContext(ctx, ordersKnown); err != nil {
 		return nil, fmt.Errorf("error preparing query OrdersKnown: %w", err)
+	}
+	if q.ordersToldOfStmt, err = db.PrepareContext(ctx, ordersToldOf); err != nil {
+		return nil, fmt.Errorf("error preparing query OrdersToldOf: %w", err)
 	}
 	if q.outboxEventsSinceStmt, err = db.PrepareContext(ctx, outboxEventsSince); err != nil {
 		return nil, fmt.Errorf("error preparing query OutboxEventsSince: %w", err)
@@ -321,6 +366,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putPositionStmt, err = db.PrepareContext(ctx, putPosition); err != nil {
 		return nil, fmt.Errorf("error preparing query PutPosition: %w", err)
 	}
+	if q.putWebhookStmt, err = db.PrepareContext(ctx, putWebhook); err != nil {
+		return nil, fmt.Errorf("error preparing query PutWebhook: %w", err)
+	}
 	if q.refusalAtStmt, err = db.PrepareContext(ctx, refusalAt); err != nil {
 		return nil, fmt.Errorf("error preparing query RefusalAt: %w", err)
 	}
@@ -336,6 +384,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.sIDsBetweenStmt, err = db.PrepareContext(ctx, sIDsBetween); err != nil {
 		return nil, fmt.Errorf("error preparing query SIDsBetween: %w", err)
 	}
+	if q.setDeliveryStmt, err = db.PrepareContext(ctx, setDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query SetDelivery: %w", err)
+	}
 	if q.setDocumentEmailStmt, err = db.PrepareContext(ctx, setDocumentEmail); err != nil {
 		return nil, fmt.Errorf("error preparing query SetDocumentEmail: %w", err)
 	}
@@ -344,6 +395,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setInboxResultStmt, err = db.PrepareContext(ctx, setInboxResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetInboxResult: %w", err)
+	}
+	if q.stopDeliveriesStmt, err = db.PrepareContext(ctx, stopDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query StopDeliveries: %w", err)
 	}
 	if q.takeDocumentStmt, err = db.PrepareContext(ctx, takeDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeDocument: %w", err)
@@ -372,6 +426,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.waitingForStmt, err = db.PrepareContext(ctx, waitingFor); err != nil {
 		return nil, fmt.Errorf("error preparing query WaitingFor: %w", err)
 	}
+	if q.webhookEnabledStmt, err = db.PrepareContext(ctx, webhookEnabled); err != nil {
+		return nil, fmt.Errorf("error preparing query WebhookEnabled: %w", err)
+	}
 	if q.whatBecameOfStmt, err = db.PrepareContext(ctx, whatBecameOf); err != nil {
 		return nil, fmt.Errorf("error preparing query WhatBecameOf: %w", err)
 	}
@@ -398,6 +455,11 @@ func (q *Queries) Close() error {
 	if q.addClosedStmt != nil {
 		if cerr := q.addClosedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addClosedStmt: %w", cerr)
+		}
+	}
+	if q.addDeliveryStmt != nil {
+		if cerr := q.addDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addDeliveryStmt: %w", cerr)
 		}
 	}
 	if q.addDocumentStmt != nil {
@@ -440,9 +502,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addToInboxStmt: %w", cerr)
 		}
 	}
+	if q.advanceDeliveriesStmt != nil {
+		if cerr := q.advanceDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing advanceDeliveriesStmt: %w", cerr)
+		}
+	}
 	if q.allBlockedStmt != nil {
 		if cerr := q.allBlockedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing allBlockedStmt: %w", cerr)
+		}
+	}
+	if q.allWebhooksStmt != nil {
+		if cerr := q.allWebhooksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing allWebhooksStmt: %w", cerr)
 		}
 	}
 	if q.appliedBeforeStmt != nil {
@@ -465,6 +537,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing backlogStmt: %w", cerr)
 		}
 	}
+	if q.claimedDeliveriesStmt != nil {
+		if cerr := q.claimedDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing claimedDeliveriesStmt: %w", cerr)
+		}
+	}
 	if q.claimedMailsStmt != nil {
 		if cerr := q.claimedMailsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing claimedMailsStmt: %w", cerr)
@@ -473,6 +550,11 @@ func (q *Queries) Close() error {
 	if q.countClosedDeadStmt != nil {
 		if cerr := q.countClosedDeadStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countClosedDeadStmt: %w", cerr)
+		}
+	}
+	if q.countDeliveriesStmt != nil {
+		if cerr := q.countDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countDeliveriesStmt: %w", cerr)
 		}
 	}
 	if q.deleteBlockedStmt != nil {
@@ -490,9 +572,24 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteClosedStmt: %w", cerr)
 		}
 	}
+	if q.deleteDeliveriesStmt != nil {
+		if cerr := q.deleteDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteDeliveriesStmt: %w", cerr)
+		}
+	}
+	if q.deleteDeliveryStmt != nil {
+		if cerr := q.deleteDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteDeliveryStmt: %w", cerr)
+		}
+	}
 	if q.deleteDocumentStmt != nil {
 		if cerr := q.deleteDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteDocumentStmt: %w", cerr)
+		}
+	}
+	if q.deleteDocumentDeliveriesStmt != nil {
+		if cerr := q.deleteDocumentDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteDocumentDeliveriesStmt: %w", cerr)
 		}
 	}
 	if q.deleteDocumentParkedStmt != nil {
@@ -550,6 +647,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteTimersStmt: %w", cerr)
 		}
 	}
+	if q.deleteWebhookStmt != nil {
+		if cerr := q.deleteWebhookStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteWebhookStmt: %w", cerr)
+		}
+	}
 	if q.documentBouncesStmt != nil {
 		if cerr := q.documentBouncesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing documentBouncesStmt: %w", cerr)
@@ -580,6 +682,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing documentRefusalsStmt: %w", cerr)
 		}
 	}
+	if q.dueDeliveriesStmt != nil {
+		if cerr := q.dueDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing dueDeliveriesStmt: %w", cerr)
+		}
+	}
 	if q.dueEventsStmt != nil {
 		if cerr := q.dueEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing dueEventsStmt: %w", cerr)
@@ -595,6 +702,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing dueMailsAgainStmt: %w", cerr)
 		}
 	}
+	if q.dueReceiversStmt != nil {
+		if cerr := q.dueReceiversStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing dueReceiversStmt: %w", cerr)
+		}
+	}
 	if q.finishOutboxEventStmt != nil {
 		if cerr := q.finishOutboxEventStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing finishOutboxEventStmt: %w", cerr)
@@ -603,6 +715,11 @@ func (q *Queries) Close() error {
 	if q.getAddressStmt != nil {
 		if cerr := q.getAddressStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getAddressStmt: %w", cerr)
+		}
+	}
+	if q.getDeliveryStmt != nil {
+		if cerr := q.getDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getDeliveryStmt: %w", cerr)
 		}
 	}
 	if q.getDocumentStmt != nil {
@@ -648,6 +765,11 @@ func (q *Queries) Close() error {
 	if q.linksOutStmt != nil {
 		if cerr := q.linksOutStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing linksOutStmt: %w", cerr)
+		}
+	}
+	if q.listDeliveriesStmt != nil {
+		if cerr := q.listDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listDeliveriesStmt: %w", cerr)
 		}
 	}
 	if q.listDocumentsStmt != nil {
@@ -820,9 +942,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openClaimsStmt: %w", cerr)
 		}
 	}
+	if q.openDeliveryClaimsStmt != nil {
+		if cerr := q.openDeliveryClaimsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing openDeliveryClaimsStmt: %w", cerr)
+		}
+	}
 	if q.ordersKnownStmt != nil {
 		if cerr := q.ordersKnownStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing ordersKnownStmt: %w", cerr)
+		}
+	}
+	if q.ordersToldOfStmt != nil {
+		if cerr := q.ordersToldOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing ordersToldOfStmt: %w", cerr)
 		}
 	}
 	if q.outboxEventsSinceStmt != nil {
@@ -875,6 +1007,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putPositionStmt: %w", cerr)
 		}
 	}
+	if q.putWebhookStmt != nil {
+		if cerr := q.putWebhookStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putWebhookStmt: %w", cerr)
+		}
+	}
 	if q.refusalAtStmt != nil {
 		if cerr := q.refusalAtStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing refusalAtStmt: %w", cerr)
@@ -900,6 +1037,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing sIDsBetweenStmt: %w", cerr)
 		}
 	}
+	if q.setDeliveryStmt != nil {
+		if cerr := q.setDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setDeliveryStmt: %w", cerr)
+		}
+	}
 	if q.setDocumentEmailStmt != nil {
 		if cerr := q.setDocumentEmailStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setDocumentEmailStmt: %w", cerr)
@@ -913,6 +1055,11 @@ func (q *Queries) Close() error {
 	if q.setInboxResultStmt != nil {
 		if cerr := q.setInboxResultStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setInboxResultStmt: %w", cerr)
+		}
+	}
+	if q.stopDeliveriesStmt != nil {
+		if cerr := q.stopDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing stopDeliveriesStmt: %w", cerr)
 		}
 	}
 	if q.takeDocumentStmt != nil {
@@ -960,6 +1107,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing waitingForStmt: %w", cerr)
 		}
 	}
+	if q.webhookEnabledStmt != nil {
+		if cerr := q.webhookEnabledStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing webhookEnabledStmt: %w", cerr)
+		}
+	}
 	if q.whatBecameOfStmt != nil {
 		if cerr := q.whatBecameOfStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing whatBecameOfStmt: %w", cerr)
@@ -1002,247 +1154,285 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                        DBTX
-	tx                        *sql.Tx
-	accountsNamingStmt        *sql.Stmt
-	addBlockedStmt            *sql.Stmt
-	addBounceStmt             *sql.Stmt
-	addClosedStmt             *sql.Stmt
-	addDocumentStmt           *sql.Stmt
-	addOutboxEventStmt        *sql.Stmt
-	addParkedStmt             *sql.Stmt
-	addRefusalStmt            *sql.Stmt
-	addTallyStmt              *sql.Stmt
-	addTimerStmt              *sql.Stmt
-	addToHistoryStmt          *sql.Stmt
-	addToInboxStmt            *sql.Stmt
-	allBlockedStmt            *sql.Stmt
-	appliedBeforeStmt         *sql.Stmt
-	askedBeforeStmt           *sql.Stmt
-	attemptedMailsStmt        *sql.Stmt
-	backlogStmt               *sql.Stmt
-	claimedMailsStmt          *sql.Stmt
-	countClosedDeadStmt       *sql.Stmt
-	deleteBlockedStmt         *sql.Stmt
-	deleteBouncesStmt         *sql.Stmt
-	deleteClosedStmt          *sql.Stmt
-	deleteDocumentStmt        *sql.Stmt
-	deleteDocumentParkedStmt  *sql.Stmt
-	deleteHistoryStmt         *sql.Stmt
-	deleteHolderStmt          *sql.Stmt
-	deleteHolderOfStmt        *sql.Stmt
-	deleteInboxStmt           *sql.Stmt
-	deleteMailsStmt           *sql.Stmt
-	deleteOutboxEventsStmt    *sql.Stmt
-	deleteOutboxSubjectStmt   *sql.Stmt
-	deleteParkedStmt          *sql.Stmt
-	deleteRefusalsStmt        *sql.Stmt
-	deleteTimersStmt          *sql.Stmt
-	documentBouncesStmt       *sql.Stmt
-	documentHistoryStmt       *sql.Stmt
-	documentMailsStmt         *sql.Stmt
-	documentOutboxEventsStmt  *sql.Stmt
-	documentParkedStmt        *sql.Stmt
-	documentRefusalsStmt      *sql.Stmt
-	dueEventsStmt             *sql.Stmt
-	dueMailsStmt              *sql.Stmt
-	dueMailsAgainStmt         *sql.Stmt
-	finishOutboxEventStmt     *sql.Stmt
-	getAddressStmt            *sql.Stmt
-	getDocumentStmt           *sql.Stmt
-	getErasedStmt             *sql.Stmt
-	getOrderStmt              *sql.Stmt
-	getPositionStmt           *sql.Stmt
-	holdersStmt               *sql.Stmt
-	keepHolderStmt            *sql.Stmt
-	keptLetterStmt            *sql.Stmt
-	knownEventsStmt           *sql.Stmt
-	linksOutStmt              *sql.Stmt
-	listDocumentsStmt         *sql.Stmt
-	listRefusalsStmt          *sql.Stmt
-	loadAddressesStmt         *sql.Stmt
-	loadAskedStmt             *sql.Stmt
-	loadDocumentsStmt         *sql.Stmt
-	loadErasedStmt            *sql.Stmt
-	loadOrdersStmt            *sql.Stmt
-	loadParkedStmt            *sql.Stmt
-	loadPendingMailsStmt      *sql.Stmt
-	loadTimersStmt            *sql.Stmt
-	loseAnswersAfterStmt      *sql.Stmt
-	loseClosedAfterStmt       *sql.Stmt
-	loseIdleInboxAfterStmt    *sql.Stmt
-	loseInboxAfterStmt        *sql.Stmt
-	loseOutboxEventsAfterStmt *sql.Stmt
-	loseParkedAfterStmt       *sql.Stmt
-	loseRefusalsAfterStmt     *sql.Stmt
-	mailsInDoubtStmt          *sql.Stmt
-	mailsSinceStmt            *sql.Stmt
-	metAgainStmt              *sql.Stmt
-	moveMailStmt              *sql.Stmt
-	nameWorkerStmt            *sql.Stmt
-	newPositionStmt           *sql.Stmt
-	newerDocumentsStmt        *sql.Stmt
-	newerOfEmailStmt          *sql.Stmt
-	newerOfEmailAndStatusStmt *sql.Stmt
-	newerOfStatusStmt         *sql.Stmt
-	nextDueEventStmt          *sql.Stmt
-	nextDueMailStmt           *sql.Stmt
-	olderDocumentsStmt        *sql.Stmt
-	olderOfEmailStmt          *sql.Stmt
-	olderOfEmailAndStatusStmt *sql.Stmt
-	olderOfStatusStmt         *sql.Stmt
-	openClaimsStmt            *sql.Stmt
-	ordersKnownStmt           *sql.Stmt
-	outboxEventsSinceStmt     *sql.Stmt
-	placeOfStmt               *sql.Stmt
-	placeOfAddressStmt        *sql.Stmt
-	placeOfOrderStmt          *sql.Stmt
-	putAddressStmt            *sql.Stmt
-	putErasedStmt             *sql.Stmt
-	putHolderStmt             *sql.Stmt
-	putMailStmt               *sql.Stmt
-	putOrderStmt              *sql.Stmt
-	putPositionStmt           *sql.Stmt
-	refusalAtStmt             *sql.Stmt
-	refusalsSinceStmt         *sql.Stmt
-	refusedForStmt            *sql.Stmt
-	resultAtStmt              *sql.Stmt
-	sIDsBetweenStmt           *sql.Stmt
-	setDocumentEmailStmt      *sql.Stmt
-	setDocumentStatusStmt     *sql.Stmt
-	setInboxResultStmt        *sql.Stmt
-	takeDocumentStmt          *sql.Stmt
-	takeMailsStmt             *sql.Stmt
-	takeRefusalsStmt          *sql.Stmt
-	takeRefusalsAfterStmt     *sql.Stmt
-	takeRegistersStmt         *sql.Stmt
-	talliesStmt               *sql.Stmt
-	tracesOfStmt              *sql.Stmt
-	updateDocumentStmt        *sql.Stmt
-	waitingForStmt            *sql.Stmt
-	whatBecameOfStmt          *sql.Stmt
+	db                           DBTX
+	tx                           *sql.Tx
+	accountsNamingStmt           *sql.Stmt
+	addBlockedStmt               *sql.Stmt
+	addBounceStmt                *sql.Stmt
+	addClosedStmt                *sql.Stmt
+	addDeliveryStmt              *sql.Stmt
+	addDocumentStmt              *sql.Stmt
+	addOutboxEventStmt           *sql.Stmt
+	addParkedStmt                *sql.Stmt
+	addRefusalStmt               *sql.Stmt
+	addTallyStmt                 *sql.Stmt
+	addTimerStmt                 *sql.Stmt
+	addToHistoryStmt             *sql.Stmt
+	addToInboxStmt               *sql.Stmt
+	advanceDeliveriesStmt        *sql.Stmt
+	allBlockedStmt               *sql.Stmt
+	allWebhooksStmt              *sql.Stmt
+	appliedBeforeStmt            *sql.Stmt
+	askedBeforeStmt              *sql.Stmt
+	attemptedMailsStmt           *sql.Stmt
+	backlogStmt                  *sql.Stmt
+	claimedDeliveriesStmt        *sql.Stmt
+	claimedMailsStmt             *sql.Stmt
+	countClosedDeadStmt          *sql.Stmt
+	countDeliveriesStmt          *sql.Stmt
+	deleteBlockedStmt            *sql.Stmt
+	deleteBouncesStmt            *sql.Stmt
+	deleteClosedStmt             *sql.Stmt
+	deleteDeliveriesStmt         *sql.Stmt
+	deleteDeliveryStmt           *sql.Stmt
+	deleteDocumentStmt           *sql.Stmt
+	deleteDocumentDeliveriesStmt *sql.Stmt
+	deleteDocumentParkedStmt     *sql.Stmt
+	deleteHistoryStmt            *sql.Stmt
+	deleteHolderStmt             *sql.Stmt
+	deleteHolderOfStmt           *sql.Stmt
+	deleteInboxStmt              *sql.Stmt
+	deleteMailsStmt              *sql.Stmt
+	deleteOutboxEventsStmt       *sql.Stmt
+	deleteOutboxSubjectStmt      *sql.Stmt
+	deleteParkedStmt             *sql.Stmt
+	deleteRefusalsStmt           *sql.Stmt
+	deleteTimersStmt             *sql.Stmt
+	deleteWebhookStmt            *sql.Stmt
+	documentBouncesStmt          *sql.Stmt
+	documentHistoryStmt          *sql.Stmt
+	documentMailsStmt            *sql.Stmt
+	documentOutboxEventsStmt     *sql.Stmt
+	documentParkedStmt           *sql.Stmt
+	documentRefusalsStmt         *sql.Stmt
+	dueDeliveriesStmt            *sql.Stmt
+	dueEventsStmt                *sql.Stmt
+	dueMailsStmt                 *sql.Stmt
+	dueMailsAgainStmt            *sql.Stmt
+	dueReceiversStmt             *sql.Stmt
+	finishOutboxEventStmt        *sql.Stmt
+	getAddressStmt               *sql.Stmt
+	getDeliveryStmt              *sql.Stmt
+	getDocumentStmt              *sql.Stmt
+	getErasedStmt                *sql.Stmt
+	getOrderStmt                 *sql.Stmt
+	getPositionStmt              *sql.Stmt
+	holdersStmt                  *sql.Stmt
+	keepHolderStmt               *sql.Stmt
+	keptLetterStmt               *sql.Stmt
+	knownEventsStmt              *sql.Stmt
+	linksOutStmt                 *sql.Stmt
+	listDeliveriesStmt           *sql.Stmt
+	listDocumentsStmt            *sql.Stmt
+	listRefusalsStmt             *sql.Stmt
+	loadAddressesStmt            *sql.Stmt
+	loadAskedStmt                *sql.Stmt
+	loadDocumentsStmt            *sql.Stmt
+	loadErasedStmt               *sql.Stmt
+	loadOrdersStmt               *sql.Stmt
+	loadParkedStmt               *sql.Stmt
+	loadPendingMailsStmt         *sql.Stmt
+	loadTimersStmt               *sql.Stmt
+	loseAnswersAfterStmt         *sql.Stmt
+	loseClosedAfterStmt          *sql.Stmt
+	loseIdleInboxAfterStmt       *sql.Stmt
+	loseInboxAfterStmt           *sql.Stmt
+	loseOutboxEventsAfterStmt    *sql.Stmt
+	loseParkedAfterStmt          *sql.Stmt
+	loseRefusalsAfterStmt        *sql.Stmt
+	mailsInDoubtStmt             *sql.Stmt
+	mailsSinceStmt               *sql.Stmt
+	metAgainStmt                 *sql.Stmt
+	moveMailStmt                 *sql.Stmt
+	nameWorkerStmt               *sql.Stmt
+	newPositionStmt              *sql.Stmt
+	newerDocumentsStmt           *sql.Stmt
+	newerOfEmailStmt             *sql.Stmt
+	newerOfEmailAndStatusStmt    *sql.Stmt
+	newerOfStatusStmt            *sql.Stmt
+	nextDueEventStmt             *sql.Stmt
+	nextDueMailStmt              *sql.Stmt
+	olderDocumentsStmt           *sql.Stmt
+	olderOfEmailStmt             *sql.Stmt
+	olderOfEmailAndStatusStmt    *sql.Stmt
+	olderOfStatusStmt            *sql.Stmt
+	openClaimsStmt               *sql.Stmt
+	openDeliveryClaimsStmt       *sql.Stmt
+	ordersKnownStmt              *sql.Stmt
+	ordersToldOfStmt             *sql.Stmt
+	outboxEventsSinceStmt        *sql.Stmt
+	placeOfStmt                  *sql.Stmt
+	placeOfAddressStmt           *sql.Stmt
+	placeOfOrderStmt             *sql.Stmt
+	putAddressStmt               *sql.Stmt
+	putErasedStmt                *sql.Stmt
+	putHolderStmt                *sql.Stmt
+	putMailStmt                  *sql.Stmt
+	putOrderStmt                 *sql.Stmt
+	putPositionStmt              *sql.Stmt
+	putWebhookStmt               *sql.Stmt
+	refusalAtStmt                *sql.Stmt
+	refusalsSinceStmt            *sql.Stmt
+	refusedForStmt               *sql.Stmt
+	resultAtStmt                 *sql.Stmt
+	sIDsBetweenStmt              *sql.Stmt
+	setDeliveryStmt              *sql.Stmt
+	setDocumentEmailStmt         *sql.Stmt
+	setDocumentStatusStmt        *sql.Stmt
+	setInboxResultStmt           *sql.Stmt
+	stopDeliveriesStmt           *sql.Stmt
+	takeDocumentStmt             *sql.Stmt
+	takeMailsStmt                *sql.Stmt
+	takeRefusalsStmt             *sql.Stmt
+	takeRefusalsAfterStmt        *sql.Stmt
+	takeRegistersStmt            *sql.Stmt
+	talliesStmt                  *sql.Stmt
+	tracesOfStmt                 *sql.Stmt
+	updateDocumentStmt           *sql.Stmt
+	waitingForStmt               *sql.Stmt
+	webhookEnabledStmt           *sql.Stmt
+	whatBecameOfStmt             *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                        tx,
-		tx:                        tx,
-		accountsNamingStmt:        q.accountsNamingStmt,
-		addBlockedStmt:            q.addBlockedStmt,
-		addBounceStmt:             q.addBounceStmt,
-		addClosedStmt:             q.addClosedStmt,
-		addDocumentStmt:           q.addDocumentStmt,
-		addOutboxEventStmt:        q.addOutboxEventStmt,
-		addParkedStmt:             q.addParkedStmt,
-		addRefusalStmt:            q.addRefusalStmt,
-		addTallyStmt:              q.addTallyStmt,
-		addTimerStmt:              q.addTimerStmt,
-		addToHistoryStmt:          q.addToHistoryStmt,
-		addToInboxStmt:            q.addToInboxStmt,
-		allBlockedStmt:            q.allBlockedStmt,
-		appliedBeforeStmt:         q.appliedBeforeStmt,
-		askedBeforeStmt:           q.askedBeforeStmt,
-		attemptedMailsStmt:        q.attemptedMailsStmt,
-		backlogStmt:               q.backlogStmt,
-		claimedMailsStmt:          q.claimedMailsStmt,
-		countClosedDeadStmt:       q.countClosedDeadStmt,
-		deleteBlockedStmt:         q.deleteBlockedStmt,
-		deleteBouncesStmt:         q.deleteBouncesStmt,
-		deleteClosedStmt:          q.deleteClosedStmt,
-		deleteDocumentStmt:        q.deleteDocumentStmt,
-		deleteDocumentParkedStmt:  q.deleteDocumentParkedStmt,
-		deleteHistoryStmt:         q.deleteHistoryStmt,
-		deleteHolderStmt:          q.deleteHolderStmt,
-		deleteHolderOfStmt:        q.deleteHolderOfStmt,
-		deleteInboxStmt:           q.deleteInboxStmt,
-		deleteMailsStmt:           q.deleteMailsStmt,
-		deleteOutboxEventsStmt:    q.deleteOutboxEventsStmt,
-		deleteOutboxSubjectStmt:   q.deleteOutboxSubjectStmt,
-		deleteParkedStmt:          q.deleteParkedStmt,
-		deleteRefusalsStmt:        q.deleteRefusalsStmt,
-		deleteTimersStmt:          q.deleteTimersStmt,
-		documentBouncesStmt:       q.documentBouncesStmt,
-		documentHistoryStmt:       q.documentHistoryStmt,
-		documentMailsStmt:         q.documentMailsStmt,
-		documentOutboxEventsStmt:  q.documentOutboxEventsStmt,
-		documentParkedStmt:        q.documentParkedStmt,
-		documentRefusalsStmt:      q.documentRefusalsStmt,
-		dueEventsStmt:             q.dueEventsStmt,
-		dueMailsStmt:              q.dueMailsStmt,
-		dueMailsAgainStmt:         q.dueMailsAgainStmt,
-		finishOutboxEventStmt:     q.finishOutboxEventStmt,
-		getAddressStmt:            q.getAddressStmt,
-		getDocumentStmt:           q.getDocumentStmt,
-		getErasedStmt:             q.getErasedStmt,
-		getOrderStmt:              q.getOrderStmt,
-		getPositionStmt:           q.getPositionStmt,
-		holdersStmt:               q.holdersStmt,
-		keepHolderStmt:            q.keepHolderStmt,
-		keptLetterStmt:            q.keptLetterStmt,
-		knownEventsStmt:           q.knownEventsStmt,
-		linksOutStmt:              q.linksOutStmt,
-		listDocumentsStmt:         q.listDocumentsStmt,
-		listRefusalsStmt:          q.listRefusalsStmt,
-		loadAddressesStmt:         q.loadAddressesStmt,
-		loadAskedStmt:             q.loadAskedStmt,
-		loadDocumentsStmt:         q.loadDocumentsStmt,
-		loadErasedStmt:            q.loadErasedStmt,
-		loadOrdersStmt:            q.loadOrdersStmt,
-		loadParkedStmt:            q.loadParkedStmt,
-		loadPendingMailsStmt:      q.loadPendingMailsStmt,
-		loadTimersStmt:            q.loadTimersStmt,
-		loseAnswersAfterStmt:      q.loseAnswersAfterStmt,
-		loseClosedAfterStmt:       q.loseClosedAfterStmt,
-		loseIdleInboxAfterStmt:    q.loseIdleInboxAfterStmt,
-		loseInboxAfterStmt:        q.loseInboxAfterStmt,
-		loseOutboxEventsAfterStmt: q.loseOutboxEventsAfterStmt,
-		loseParkedAfterStmt:       q.loseParkedAfterStmt,
-		loseRefusalsAfterStmt:     q.loseRefusalsAfterStmt,
-		mailsInDoubtStmt:          q.mailsInDoubtStmt,
-		mailsSinceStmt:            q.mailsSinceStmt,
-		metAgainStmt:              q.metAgainStmt,
-		moveMailStmt:              q.moveMailStmt,
-		nameWorkerStmt:            q.nameWorkerStmt,
-		newPositionStmt:           q.newPositionStmt,
-		newerDocumentsStmt:        q.newerDocumentsStmt,
-		newerOfEmailStmt:          q.newerOfEmailStmt,
-		newerOfEmailAndStatusStmt: q.newerOfEmailAndStatusStmt,
-		newerOfStatusStmt:         q.newerOfStatusStmt,
-		nextDueEventStmt:          q.nextDueEventStmt,
-		nextDueMailStmt:           q.nextDueMailStmt,
-		olderDocumentsStmt:        q.olderDocumentsStmt,
-		olderOfEmailStmt:          q.olderOfEmailStmt,
-		olderOfEmailAndStatusStmt: q.olderOfEmailAndStatusStmt,
-		olderOfStatusStmt:         q.olderOfStatusStmt,
-		openClaimsStmt:            q.openClaimsStmt,
-		ordersKnownStmt:           q.ordersKnownStmt,
-		outboxEventsSinceStmt:     q.outboxEventsSinceStmt,
-		placeOfStmt:               q.placeOfStmt,
-		placeOfAddressStmt:        q.placeOfAddressStmt,
-		placeOfOrderStmt:          q.placeOfOrderStmt,
-		putAddressStmt:            q.putAddressStmt,
-		putErasedStmt:             q.putErasedStmt,
-		putHolderStmt:             q.putHolderStmt,
-		putMailStmt:               q.putMailStmt,
-		putOrderStmt:              q.putOrderStmt,
-		putPositionStmt:           q.putPositionStmt,
-		refusalAtStmt:             q.refusalAtStmt,
-		refusalsSinceStmt:         q.refusalsSinceStmt,
-		refusedForStmt:            q.refusedForStmt,
-		resultAtStmt:              q.resultAtStmt,
-		sIDsBetweenStmt:           q.sIDsBetweenStmt,
-		setDocumentEmailStmt:      q.setDocumentEmailStmt,
-		setDocumentStatusStmt:     q.setDocumentStatusStmt,
-		setInboxResultStmt:        q.setInboxResultStmt,
-		takeDocumentStmt:          q.takeDocumentStmt,
-		takeMailsStmt:             q.takeMailsStmt,
-		takeRefusalsStmt:          q.takeRefusalsStmt,
-		takeRefusalsAfterStmt:     q.takeRefusalsAfterStmt,
-		takeRegistersStmt:         q.takeRegistersStmt,
-		talliesStmt:               q.talliesStmt,
-		tracesOfStmt:              q.tracesOfStmt,
-		updateDocumentStmt:        q.updateDocumentStmt,
-		waitingForStmt:            q.waitingForStmt,
-		whatBecameOfStmt:          q.whatBecameOfStmt,
+		db:                           tx,
+		tx:                           tx,
+		accountsNamingStmt:           q.accountsNamingStmt,
+		addBlockedStmt:               q.addBlockedStmt,
+		addBounceStmt:                q.addBounceStmt,
+		addClosedStmt:                q.addClosedStmt,
+		addDeliveryStmt:              q.addDeliveryStmt,
+		addDocumentStmt:              q.addDocumentStmt,
+		addOutboxEventStmt:           q.addOutboxEventStmt,
+		addParkedStmt:                q.addParkedStmt,
+		addRefusalStmt:               q.addRefusalStmt,
+		addTallyStmt:                 q.addTallyStmt,
+		addTimerStmt:                 q.addTimerStmt,
+		addToHistoryStmt:             q.addToHistoryStmt,
+		addToInboxStmt:               q.addToInboxStmt,
+		advanceDeliveriesStmt:        q.advanceDeliveriesStmt,
+		allBlockedStmt:               q.allBlockedStmt,
+		allWebhooksStmt:              q.allWebhooksStmt,
+		appliedBeforeStmt:            q.appliedBeforeStmt,
+		askedBeforeStmt:              q.askedBeforeStmt,
+		attemptedMailsStmt:           q.attemptedMailsStmt,
+		backlogStmt:                  q.backlogStmt,
+		claimedDeliveriesStmt:        q.claimedDeliveriesStmt,
+		claimedMailsStmt:             q.claimedMailsStmt,
+		countClosedDeadStmt:          q.countClosedDeadStmt,
+		countDeliveriesStmt:          q.countDeliveriesStmt,
+		deleteBlockedStmt:            q.deleteBlockedStmt,
+		deleteBouncesStmt:            q.deleteBouncesStmt,
+		deleteClosedStmt:             q.deleteClosedStmt,
+		deleteDeliveriesStmt:         q.deleteDeliveriesStmt,
+		deleteDeliveryStmt:           q.deleteDeliveryStmt,
+		deleteDocumentStmt:           q.deleteDocumentStmt,
+		deleteDocumentDeliveriesStmt: q.deleteDocumentDeliveriesStmt,
+		deleteDocumentParkedStmt:     q.deleteDocumentParkedStmt,
+		deleteHistoryStmt:            q.deleteHistoryStmt,
+		deleteHolderStmt:             q.deleteHolderStmt,
+		deleteHolderOfStmt:           q.deleteHolderOfStmt,
+		deleteInboxStmt:              q.deleteInboxStmt,
+		deleteMailsStmt:              q.deleteMailsStmt,
+		deleteOutboxEventsStmt:       q.deleteOutboxEventsStmt,
+		deleteOutboxSubjectStmt:      q.deleteOutboxSubjectStmt,
+		deleteParkedStmt:             q.deleteParkedStmt,
+		deleteRefusalsStmt:           q.deleteRefusalsStmt,
+		deleteTimersStmt:             q.deleteTimersStmt,
+		deleteWebhookStmt:            q.deleteWebhookStmt,
+		documentBouncesStmt:          q.documentBouncesStmt,
+		documentHistoryStmt:          q.documentHistoryStmt,
+		documentMailsStmt:            q.documentMailsStmt,
+		documentOutboxEventsStmt:     q.documentOutboxEventsStmt,
+		documentParkedStmt:           q.documentParkedStmt,
+		documentRefusalsStmt:         q.documentRefusalsStmt,
+		dueDeliveriesStmt:            q.dueDeliveriesStmt,
+		dueEventsStmt:                q.dueEventsStmt,
+		dueMailsStmt:                 q.dueMailsStmt,
+		dueMailsAgainStmt:            q.dueMailsAgainStmt,
+		dueReceiversStmt:             q.dueReceiversStmt,
+		finishOutboxEventStmt:        q.finishOutboxEventStmt,
+		getAddressStmt:               q.getAddressStmt,
+		getDeliveryStmt:              q.getDeliveryStmt,
+		getDocumentStmt:              q.getDocumentStmt,
+		getErasedStmt:                q.getErasedStmt,
+		getOrderStmt:                 q.getOrderStmt,
+		getPositionStmt:              q.getPositionStmt,
+		holdersStmt:                  q.holdersStmt,
+		keepHolderStmt:               q.keepHolderStmt,
+		keptLetterStmt:               q.keptLetterStmt,
+		knownEventsStmt:              q.knownEventsStmt,
+		linksOutStmt:                 q.linksOutStmt,
+		listDeliveriesStmt:           q.listDeliveriesStmt,
+		listDocumentsStmt:            q.listDocumentsStmt,
+		listRefusalsStmt:             q.listRefusalsStmt,
+		loadAddressesStmt:            q.loadAddressesStmt,
+		loadAskedStmt:                q.loadAskedStmt,
+		loadDocumentsStmt:            q.loadDocumentsStmt,
+		loadErasedStmt:               q.loadErasedStmt,
+		loadOrdersStmt:               q.loadOrdersStmt,
+		loadParkedStmt:               q.loadParkedStmt,
+		loadPendingMailsStmt:         q.loadPendingMailsStmt,
+		loadTimersStmt:               q.loadTimersStmt,
+		loseAnswersAfterStmt:         q.loseAnswersAfterStmt,
+		loseClosedAfterStmt:          q.loseClosedAfterStmt,
+		loseIdleInboxAfterStmt:       q.loseIdleInboxAfterStmt,
+		loseInboxAfterStmt:           q.loseInboxAfterStmt,
+		loseOutboxEventsAfterStmt:    q.loseOutboxEventsAfterStmt,
+		loseParkedAfterStmt:          q.loseParkedAfterStmt,
+		loseRefusalsAfterStmt:        q.loseRefusalsAfterStmt,
+		mailsInDoubtStmt:             q.mailsInDoubtStmt,
+		mailsSinceStmt:               q.mailsSinceStmt,
+		metAgainStmt:                 q.metAgainStmt,
+		moveMailStmt:                 q.moveMailStmt,
+		nameWorkerStmt:               q.nameWorkerStmt,
+		newPositionStmt:              q.newPositionStmt,
+		newerDocumentsStmt:           q.newerDocumentsStmt,
+		newerOfEmailStmt:             q.newerOfEmailStmt,
+		newerOfEmailAndStatusStmt:    q.newerOfEmailAndStatusStmt,
+		newerOfStatusStmt:            q.newerOfStatusStmt,
+		nextDueEventStmt:             q.nextDueEventStmt,
+		nextDueMailStmt:              q.nextDueMailStmt,
+		olderDocumentsStmt:           q.olderDocumentsStmt,
+		olderOfEmailStmt:             q.olderOfEmailStmt,
+		olderOfEmailAndStatusStmt:    q.olderOfEmailAndStatusStmt,
+		olderOfStatusStmt:            q.olderOfStatusStmt,
+		openClaimsStmt:               q.openClaimsStmt,
+		openDeliveryClaimsStmt:       q.openDeliveryClaimsStmt,
+		ordersKnownStmt:              q.ordersKnownStmt,
+		ordersToldOfStmt:             q.ordersToldOfStmt,
+		outboxEventsSinceStmt:        q.outboxEventsSinceStmt,
+		placeOfStmt:                  q.placeOfStmt,
+		placeOfAddressStmt:           q.placeOfAddressStmt,
+		placeOfOrderStmt:             q.placeOfOrderStmt,
+		putAddressStmt:               q.putAddressStmt,
+		putErasedStmt:                q.putErasedStmt,
+		putHolderStmt:                q.putHolderStmt,
+		putMailStmt:                  q.putMailStmt,
+		putOrderStmt:                 q.putOrderStmt,
+		putPositionStmt:              q.putPositionStmt,
+		putWebhookStmt:               q.putWebhookStmt,
+		refusalAtStmt:                q.refusalAtStmt,
+		refusalsSinceStmt:            q.refusalsSinceStmt,
+		refusedForStmt:               q.refusedForStmt,
+		resultAtStmt:                 q.resultAtStmt,
+		sIDsBetweenStmt:              q.sIDsBetweenStmt,
+		setDeliveryStmt:              q.setDeliveryStmt,
+		setDocumentEmailStmt:         q.setDocumentEmailStmt,
+		setDocumentStatusStmt:        q.setDocumentStatusStmt,
+		setInboxResultStmt:           q.setInboxResultStmt,
+		stopDeliveriesStmt:           q.stopDeliveriesStmt,
+		takeDocumentStmt:             q.takeDocumentStmt,
+		takeMailsStmt:                q.takeMailsStmt,
+		takeRefusalsStmt:             q.takeRefusalsStmt,
+		takeRefusalsAfterStmt:        q.takeRefusalsAfterStmt,
+		takeRegistersStmt:            q.takeRegistersStmt,
+		talliesStmt:                  q.talliesStmt,
+		tracesOfStmt:                 q.tracesOfStmt,
+		updateDocumentStmt:           q.updateDocumentStmt,
+		waitingForStmt:               q.waitingForStmt,
+		webhookEnabledStmt:           q.webhookEnabledStmt,
+		whatBecameOfStmt:             q.whatBecameOfStmt,
 	}
 }

@@ -44,6 +44,26 @@ type Closed struct {
 	AtMS       int64
 }
 
+type Delivery struct {
+	Place       int64
+	ID          workflow.DeliveryID
+	AccountSID  workflow.SID
+	Receiver    string
+	About       workflow.SID
+	DocumentSID workflow.SID
+	Type        string
+	Method      string
+	URL         string
+	Body        string
+	State       workflow.DeliveryState
+	CausedMS    int64
+	DueMS       int64
+	Failures    int64
+	Claim       int64
+	Code        int64
+	Reply       string
+}
+
 type Document struct {
 	Place              int64
 	SID                workflow.SID
@@ -188,6 +208,8 @@ type Position struct {
 	Timers         string
 	LetterRequires string
 	NotifyCC       string
+	HookClaim      int64
+	HookWorker     string
 	MailLimits     string
 }
 
@@ -224,4 +246,16 @@ type Timer struct {
 	EveryMS     int64
 	More        int64
 	Early       int64
+}
+
+type Webhook struct {
+	SID        workflow.SID
+	AccountSID workflow.SID
+	URL        string
+	Status     workflow.WebhookStatus
+	Reason     string
+	Secrets    string
+	Sequence   int64
+	CreatedMS  int64
+	UpdatedMS  int64
 }

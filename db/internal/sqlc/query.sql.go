@@ -111,6 +111,46 @@ func (q *Queries) AddClosed(ctx context.Context, arg AddClosedParams) error {
 	return err
 }
 
+const addDelivery = `-- name: AddDelivery :exec
+INSERT INTO deliveries (id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+  CASE WHEN EXISTS (SELECT 1 FROM deliveries AS o WHERE o.receiver = ?3 AND o.about = ?4 AND o.state <> 'dead')
+    THEN 'waiting' ELSE 'pending' END,
+  ?10, ?11, 0, 0, 0, '')
+ON CONFLICT DO NOTHING
+`
+
+type AddDeliveryParams struct {
+	ID          workflow.DeliveryID
+	AccountSID  workflow.SID
+	Receiver    string
+	About       workflow.SID
+	DocumentSID workflow.SID
+	Type        string
+	Method      string
+	URL         string
+	Body        string
+	CausedMS    int64
+	DueMS       int64
+}
+
+func (q *Queries) AddDelivery(ctx context.Context, arg AddDeliveryParams) error {
+	_, err := q.exec(ctx, q.addDeliveryStmt, addDelivery,
+		arg.ID,
+		arg.AccountSID,
+		arg.Receiver,
+		arg.About,
+		arg.DocumentSID,
+		arg.Type,
+		arg.Method,
+		arg.URL,
+		arg.Body,
+		arg.CausedMS,
+		arg.DueMS,
+	)
+	return err
+}
+
 const addDocument = `-- name: AddDocument :exec
 INSERT INTO documents (sid, account_sid, status, round, hold, address_sid, email, cc_emails, hosted_number_orders, contact_title,
   contact_phone_number, reason, canceled_by, evidence, letter_digest, letter_stale, created_ms, updated_ms,
@@ -394,6 +434,22 @@ func (q *Queries) AddToInbox(ctx context.Context, arg AddToInboxParams) error {
 	return err
 }
 
+const advanceDeliveries = `-- name: AdvanceDeliveries :exec
+UPDATE deliveries SET state = 'pending' WHERE state = 'waiting' AND place = (SELECT o.place FROM deliveries AS o
+  WHERE o.receiver = ?1 AND o.about = ?2 AND o.state <> 'dead' ORDER BY o.place LIMIT 1)
+`
+
+type AdvanceDeliveriesParams struct {
+	Receiver string
+	About    workflow.SID
+}
+
+// The oldest unfinished delivery to a receiver about one thing may go.
+func (q *Queries) AdvanceDeliveries(ctx context.Context, arg AdvanceDeliveriesParams) error {
+	_, err := q.exec(ctx, q.advanceDeliveriesStmt, advanceDeliveries, arg.Receiver, arg.About)
+	return err
+}
+
 const allBlocked = `-- name: AllBlocked :many
 SELECT sequence, code, order_sid, document_sid, account_sid FROM blocked
 `
@@ -413,6 +469,43 @@ func (q *Queries) AllBlocked(ctx context.Context) ([]Blocked, error) {
 			&i.OrderSID,
 			&i.DocumentSID,
 			&i.AccountSID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const allWebhooks = `-- name: AllWebhooks :many
+SELECT sid, account_sid, url, status, reason, secrets, sequence, created_ms, updated_ms FROM webhooks ORDER BY created_ms, sid
+`
+
+func (q *Queries) AllWebhooks(ctx context.Context) ([]Webhook, error) {
+	rows, err := q.query(ctx, q.allWebhooksStmt, allWebhooks)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Webhook{}
+	for rows.Next() {
+		var i Webhook
+		if err := rows.Scan(
+			&i.SID,
+			&i.AccountSID,
+			&i.URL,
+			&i.Status,
+			&i.Reason,
+			&i.Secrets,
+			&i.Sequence,
+			&i.CreatedMS,
+			&i.UpdatedMS,
 		); err != nil {
 			return nil, err
 		}
@@ -551,6 +644,51 @@ func (q *Queries) Backlog(ctx context.Context, nowMs int64) (BacklogRow, error) 
 	return i, err
 }
 
+const claimedDeliveries = `-- name: ClaimedDeliveries :many
+SELECT place, id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply FROM deliveries WHERE state = 'claimed' AND claim = ?1 ORDER BY place
+`
+
+func (q *Queries) ClaimedDeliveries(ctx context.Context, claim int64) ([]Delivery, error) {
+	rows, err := q.query(ctx, q.claimedDeliveriesStmt, claimedDeliveries, claim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Delivery{}
+	for rows.Next() {
+		var i Delivery
+		if err := rows.Scan(
+			&i.Place,
+			&i.ID,
+			&i.AccountSID,
+			&i.Receiver,
+			&i.About,
+			&i.DocumentSID,
+			&i.Type,
+			&i.Method,
+			&i.URL,
+			&i.Body,
+			&i.State,
+			&i.CausedMS,
+			&i.DueMS,
+			&i.Failures,
+			&i.Claim,
+			&i.Code,
+			&i.Reply,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const claimedMails = `-- name: ClaimedMails :many
 SELECT id, kind, recipient, domain, state, cause_seq, cause_index, caused_ms, due_ms, attempts, claim, doubts, trouble_ms, withdrawn, code, reply, done_ms, about, asked FROM mails WHERE state = 'claimed' AND claim = ?1
 `
@@ -610,6 +748,45 @@ func (q *Queries) CountClosedDead(ctx context.Context) (int64, error) {
 	return count, err
 }
 
+const countDeliveries = `-- name: CountDeliveries :many
+SELECT receiver, state, CAST(COUNT(*) AS INTEGER) AS n, CAST(MIN(caused_ms) AS INTEGER) AS oldest_ms FROM deliveries GROUP BY receiver, state
+`
+
+type CountDeliveriesRow struct {
+	Receiver string
+	State    workflow.DeliveryState
+	N        int64
+	OldestMS int64
+}
+
+func (q *Queries) CountDeliveries(ctx context.Context) ([]CountDeliveriesRow, error) {
+	rows, err := q.query(ctx, q.countDeliveriesStmt, countDeliveries)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountDeliveriesRow{}
+	for rows.Next() {
+		var i CountDeliveriesRow
+		if err := rows.Scan(
+			&i.Receiver,
+			&i.State,
+			&i.N,
+			&i.OldestMS,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteBlocked = `-- name: DeleteBlocked :exec
 DELETE FROM blocked WHERE document_sid = ?1 AND sequence < ?2
 `
@@ -647,12 +824,39 @@ func (q *Queries) DeleteClosed(ctx context.Context, arg DeleteClosedParams) erro
 	return err
 }
 
+const deleteDeliveries = `-- name: DeleteDeliveries :exec
+DELETE FROM deliveries WHERE receiver = ?1
+`
+
+func (q *Queries) DeleteDeliveries(ctx context.Context, receiver string) error {
+	_, err := q.exec(ctx, q.deleteDeliveriesStmt, deleteDeliveries, receiver)
+	return err
+}
+
+const deleteDelivery = `-- name: DeleteDelivery :exec
+DELETE FROM deliveries WHERE id = ?1
+`
+
+func (q *Queries) DeleteDelivery(ctx context.Context, id workflow.DeliveryID) error {
+	_, err := q.exec(ctx, q.deleteDeliveryStmt, deleteDelivery, id)
+	return err
+}
+
 const deleteDocument = `-- name: DeleteDocument :exec
 DELETE FROM documents WHERE sid = ?1
 `
 
 func (q *Queries) DeleteDocument(ctx context.Context, sid workflow.SID) error {
 	_, err := q.exec(ctx, q.deleteDocumentStmt, deleteDocument, sid)
+	return err
+}
+
+const deleteDocumentDeliveries = `-- name: DeleteDocumentDeliveries :exec
+DELETE FROM deliveries WHERE document_sid = ?1 AND document_sid <> ''
+`
+
+func (q *Queries) DeleteDocumentDeliveries(ctx context.Context, documentSid workflow.SID) error {
+	_, err := q.exec(ctx, q.deleteDocumentDeliveriesStmt, deleteDocumentDeliveries, documentSid)
 	return err
 }
 
@@ -773,6 +977,15 @@ DELETE FROM timers WHERE document_sid = ?1
 
 func (q *Queries) DeleteTimers(ctx context.Context, documentSid workflow.SID) error {
 	_, err := q.exec(ctx, q.deleteTimersStmt, deleteTimers, documentSid)
+	return err
+}
+
+const deleteWebhook = `-- name: DeleteWebhook :exec
+DELETE FROM webhooks WHERE sid = ?1
+`
+
+func (q *Queries) DeleteWebhook(ctx context.Context, sid workflow.SID) error {
+	_, err := q.exec(ctx, q.deleteWebhookStmt, deleteWebhook, sid)
 	return err
 }
 
@@ -1012,6 +1225,39 @@ func (q *Queries) DocumentRefusals(ctx context.Context, documentSid workflow.SID
 	return items, nil
 }
 
+const dueDeliveries = `-- name: DueDeliveries :many
+SELECT id FROM deliveries WHERE receiver = ?1 AND state = 'pending' AND due_ms <= ?2 ORDER BY due_ms, place LIMIT ?3
+`
+
+type DueDeliveriesParams struct {
+	Receiver string
+	NowMS    int64
+	Most     int64
+}
+
+func (q *Queries) DueDeliveries(ctx context.Context, arg DueDeliveriesParams) ([]workflow.DeliveryID, error) {
+	rows, err := q.query(ctx, q.dueDeliveriesStmt, dueDeliveries, arg.Receiver, arg.NowMS, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []workflow.DeliveryID{}
+	for rows.Next() {
+		var id workflow.DeliveryID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const dueEvents = `-- name: DueEvents :many
 SELECT place, subject, type, body, cause, at_ms, due_ms, answers, done_seq FROM outbox_events
 WHERE done_seq = 0 AND due_ms <= ?1 AND +place > ?2
@@ -1171,6 +1417,46 @@ func (q *Queries) DueMailsAgain(ctx context.Context, arg DueMailsAgainParams) ([
 	return items, nil
 }
 
+const dueReceivers = `-- name: DueReceivers :many
+WITH RECURSIVE r (receiver) AS (
+  SELECT (SELECT MIN(d.receiver) FROM deliveries AS d WHERE d.state = 'pending')
+  UNION ALL
+  SELECT (SELECT MIN(d.receiver) FROM deliveries AS d WHERE d.state = 'pending' AND d.receiver > r.receiver) FROM r WHERE r.receiver IS NOT NULL
+)
+SELECT CAST(r.receiver AS TEXT) AS receiver,
+  CAST((SELECT MIN(d.due_ms) FROM deliveries AS d WHERE d.state = 'pending' AND d.receiver = r.receiver) AS INTEGER) AS due_ms
+FROM r WHERE r.receiver IS NOT NULL
+`
+
+type DueReceiversRow struct {
+	Receiver string
+	DueMS    int64
+}
+
+// It skips from receiver to receiver in the index and does not read what waits for each.
+func (q *Queries) DueReceivers(ctx context.Context) ([]DueReceiversRow, error) {
+	rows, err := q.query(ctx, q.dueReceiversStmt, dueReceivers)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DueReceiversRow{}
+	for rows.Next() {
+		var i DueReceiversRow
+		if err := rows.Scan(&i.Receiver, &i.DueMS); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const finishOutboxEvent = `-- name: FinishOutboxEvent :exec
 UPDATE outbox_events SET done_seq = ?1 WHERE subject = ?2 AND done_seq = 0
 `
@@ -1199,6 +1485,35 @@ func (q *Queries) GetAddress(ctx context.Context, arg GetAddressParams) (string,
 	var data string
 	err := row.Scan(&data)
 	return data, err
+}
+
+const getDelivery = `-- name: GetDelivery :one
+SELECT place, id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply FROM deliveries WHERE id = ?1
+`
+
+func (q *Queries) GetDelivery(ctx context.Context, id workflow.DeliveryID) (Delivery, error) {
+	row := q.queryRow(ctx, q.getDeliveryStmt, getDelivery, id)
+	var i Delivery
+	err := row.Scan(
+		&i.Place,
+		&i.ID,
+		&i.AccountSID,
+		&i.Receiver,
+		&i.About,
+		&i.DocumentSID,
+		&i.Type,
+		&i.Method,
+		&i.URL,
+		&i.Body,
+		&i.State,
+		&i.CausedMS,
+		&i.DueMS,
+		&i.Failures,
+		&i.Claim,
+		&i.Code,
+		&i.Reply,
+	)
+	return i, err
 }
 
 const getDocument = `-- name: GetDocument :one
@@ -1267,7 +1582,7 @@ func (q *Queries) GetOrder(ctx context.Context, arg GetOrderParams) (string, err
 
 const getPosition = `-- name: GetPosition :one
 
-SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, letter_requires, notify_cc, mail_limits FROM position
+SELECT one, worker, sequence, entry_ns, source, event_id, stream_ns, claim, claim_worker, rules, parking_ms, timers, letter_requires, notify_cc, hook_claim, hook_worker, mail_limits FROM position
 `
 
 // Lists of keys to read come as JSON: one statement a batch. Rows are written one
@@ -1291,6 +1606,8 @@ func (q *Queries) GetPosition(ctx context.Context) (Position, error) {
 		&i.Timers,
 		&i.LetterRequires,
 		&i.NotifyCC,
+		&i.HookClaim,
+		&i.HookWorker,
 		&i.MailLimits,
 	)
 	return i, err
@@ -1428,6 +1745,58 @@ func (q *Queries) LinksOut(ctx context.Context) (int64, error) {
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const listDeliveries = `-- name: ListDeliveries :many
+SELECT place, id, account_sid, receiver, about, document_sid, type, method, url, body, state, caused_ms, due_ms, failures, claim, code, reply FROM deliveries WHERE (CAST(?1 AS TEXT) = '' OR receiver = CAST(?1 AS TEXT)) AND (CAST(?2 AS TEXT) = '' OR state = CAST(?2 AS TEXT))
+ORDER BY place LIMIT ?3
+`
+
+type ListDeliveriesParams struct {
+	Of   string
+	Only string
+	Most int64
+}
+
+func (q *Queries) ListDeliveries(ctx context.Context, arg ListDeliveriesParams) ([]Delivery, error) {
+	rows, err := q.query(ctx, q.listDeliveriesStmt, listDeliveries, arg.Of, arg.Only, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Delivery{}
+	for rows.Next() {
+		var i Delivery
+		if err := rows.Scan(
+			&i.Place,
+			&i.ID,
+			&i.AccountSID,
+			&i.Receiver,
+			&i.About,
+			&i.DocumentSID,
+			&i.Type,
+			&i.Method,
+			&i.URL,
+			&i.Body,
+			&i.State,
+			&i.CausedMS,
+			&i.DueMS,
+			&i.Failures,
+			&i.Claim,
+			&i.Code,
+			&i.Reply,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listDocuments = `-- name: ListDocuments :many
@@ -2483,6 +2852,33 @@ func (q *Queries) OpenClaims(ctx context.Context) ([]int64, error) {
 	return items, nil
 }
 
+const openDeliveryClaims = `-- name: OpenDeliveryClaims :many
+SELECT DISTINCT claim FROM deliveries WHERE state = 'claimed' ORDER BY claim
+`
+
+func (q *Queries) OpenDeliveryClaims(ctx context.Context) ([]int64, error) {
+	rows, err := q.query(ctx, q.openDeliveryClaimsStmt, openDeliveryClaims)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var claim int64
+		if err := rows.Scan(&claim); err != nil {
+			return nil, err
+		}
+		items = append(items, claim)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ordersKnown = `-- name: OrdersKnown :one
 SELECT CAST(EXISTS (SELECT 1 FROM hosted_number_orders) OR EXISTS (SELECT 1 FROM addresses) AS INTEGER) AS known
 `
@@ -2492,6 +2888,38 @@ func (q *Queries) OrdersKnown(ctx context.Context) (int64, error) {
 	var known int64
 	err := row.Scan(&known)
 	return known, err
+}
+
+const ordersToldOf = `-- name: OrdersToldOf :many
+SELECT DISTINCT receiver, about FROM deliveries WHERE document_sid = ?1 AND document_sid <> '' AND about <> document_sid
+`
+
+type OrdersToldOfRow struct {
+	Receiver string
+	About    workflow.SID
+}
+
+func (q *Queries) OrdersToldOf(ctx context.Context, documentSid workflow.SID) ([]OrdersToldOfRow, error) {
+	rows, err := q.query(ctx, q.ordersToldOfStmt, ordersToldOf, documentSid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OrdersToldOfRow{}
+	for rows.Next() {
+		var i OrdersToldOfRow
+		if err := rows.Scan(&i.Receiver, &i.About); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const outboxEventsSince = `-- name: OutboxEventsSince :many
@@ -2739,7 +3167,7 @@ func (q *Queries) PutOrder(ctx context.Context, arg PutOrderParams) error {
 const putPosition = `-- name: PutPosition :exec
 UPDATE position SET sequence = ?1, entry_ns = ?2, source = ?3, event_id = ?4,
   stream_ns = ?5, claim = ?6, claim_worker = ?7, rules = ?8, parking_ms = ?9,
-  timers = ?10, letter_requires = ?11, notify_cc = ?12, mail_limits = ?13
+  timers = ?10, letter_requires = ?11, notify_cc = ?12, mail_limits = ?13, hook_claim = ?14, hook_worker = ?15
 `
 
 type PutPositionParams struct {
@@ -2756,6 +3184,8 @@ type PutPositionParams struct {
 	LetterRequires string
 	NotifyCC       string
 	MailLimits     string
+	HookClaim      int64
+	HookWorker     string
 }
 
 func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error {
@@ -2773,6 +3203,42 @@ func (q *Queries) PutPosition(ctx context.Context, arg PutPositionParams) error 
 		arg.LetterRequires,
 		arg.NotifyCC,
 		arg.MailLimits,
+		arg.HookClaim,
+		arg.HookWorker,
+	)
+	return err
+}
+
+const putWebhook = `-- name: PutWebhook :exec
+INSERT INTO webhooks (sid, account_sid, url, status, reason, secrets, sequence, created_ms, updated_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+ON CONFLICT (sid) DO UPDATE SET url = excluded.url, status = excluded.status, reason = excluded.reason,
+  secrets = excluded.secrets, sequence = excluded.sequence, updated_ms = excluded.updated_ms
+`
+
+type PutWebhookParams struct {
+	SID        workflow.SID
+	AccountSID workflow.SID
+	URL        string
+	Status     workflow.WebhookStatus
+	Reason     string
+	Secrets    string
+	Sequence   int64
+	CreatedMS  int64
+	UpdatedMS  int64
+}
+
+func (q *Queries) PutWebhook(ctx context.Context, arg PutWebhookParams) error {
+	_, err := q.exec(ctx, q.putWebhookStmt, putWebhook,
+		arg.SID,
+		arg.AccountSID,
+		arg.URL,
+		arg.Status,
+		arg.Reason,
+		arg.Secrets,
+		arg.Sequence,
+		arg.CreatedMS,
+		arg.UpdatedMS,
 	)
 	return err
 }
@@ -2914,6 +3380,33 @@ func (q *Queries) SIDsBetween(ctx context.Context, arg SIDsBetweenParams) ([]wor
 	return items, nil
 }
 
+const setDelivery = `-- name: SetDelivery :exec
+UPDATE deliveries SET state = ?1, due_ms = ?2, failures = ?3, claim = ?4, code = ?5, reply = ?6 WHERE id = ?7
+`
+
+type SetDeliveryParams struct {
+	State    workflow.DeliveryState
+	DueMS    int64
+	Failures int64
+	Claim    int64
+	Code     int64
+	Reply    string
+	ID       workflow.DeliveryID
+}
+
+func (q *Queries) SetDelivery(ctx context.Context, arg SetDeliveryParams) error {
+	_, err := q.exec(ctx, q.setDeliveryStmt, setDelivery,
+		arg.State,
+		arg.DueMS,
+		arg.Failures,
+		arg.Claim,
+		arg.Code,
+		arg.Reply,
+		arg.ID,
+	)
+	return err
+}
+
 const setDocumentEmail = `-- name: SetDocumentEmail :exec
 UPDATE documents SET email = ?1 WHERE sid = ?2
 `
@@ -2960,6 +3453,20 @@ func (q *Queries) SetInboxResult(ctx context.Context, arg SetInboxResultParams) 
 		arg.Source,
 		arg.EventID,
 	)
+	return err
+}
+
+const stopDeliveries = `-- name: StopDeliveries :exec
+UPDATE deliveries SET state = 'dead', reply = ?1 WHERE receiver = ?2 AND state <> 'dead'
+`
+
+type StopDeliveriesParams struct {
+	Reply    string
+	Receiver string
+}
+
+func (q *Queries) StopDeliveries(ctx context.Context, arg StopDeliveriesParams) error {
+	_, err := q.exec(ctx, q.stopDeliveriesStmt, stopDeliveries, arg.Reply, arg.Receiver)
 	return err
 }
 
@@ -3159,6 +3666,17 @@ func (q *Queries) WaitingFor(ctx context.Context, addresses string) ([]workflow.
 		return nil, err
 	}
 	return items, nil
+}
+
+const webhookEnabled = `-- name: WebhookEnabled :one
+SELECT CAST(COUNT(*) AS INTEGER) AS n FROM webhooks WHERE sid = ?1 AND status = 'enabled'
+`
+
+func (q *Queries) WebhookEnabled(ctx context.Context, sid workflow.SID) (int64, error) {
+	row := q.queryRow(ctx, q.webhookEnabledStmt, webhookEnabled, sid)
+	var n int64
+	err := row.Scan(&n)
+	return n, err
 }
 
 const whatBecameOf = `-- name: WhatBecameOf :one
