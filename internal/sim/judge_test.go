@@ -27,6 +27,9 @@ func (w *world) judge() {
 	}
 	want := dump(store)
 	for _, k := range w.workers {
+		if w.broken == noMailOrder {
+			break // its disk changes what the store writes: only what is sent counts
+		}
 		if got := dump(k.alive().store); got != want {
 			w.violated("I2", "%s has folded the log to another state:\n%s", k.name, difference(want, got))
 		}
