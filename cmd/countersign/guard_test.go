@@ -140,7 +140,7 @@ func TestServe_FloodOfFormsStaysInMemory(t *testing.T) {
 	const bound = 64 << 20 // bytes
 	x, dir := newTown(t), t.TempDir()
 	k := x.process(x.env(dir, "COUNTERSIGN_TRUSTED_PROXIES=127.0.0.0/8", "GOGC=100")) // else garbage is half of what is measured
-	const links = 12 // each has a limit of its own on how often it is used
+	const links = 12                                                                  // each has a limit of its own on how often it is used
 	x.create(1, links, "signer-%d@example.com")
 	x.statuses(dir, workflow.Signing, links)
 	public := k.address("public")

@@ -38,19 +38,19 @@ func everyOutcome() (lines []string, want []string) {
 		return eventLine(on(n, "created"), event(id, "created", fmt.Sprintf(content, email, order)))
 	}
 	return []string{
-			created("a", 1, 1, "one@example.com"),
-			eventLine(on(1, "updated"), event("b", "updated", `{"email":"one@example.com"}`)),
-			created("c", 2, 2, "nobody"),
-			created("d", 3, 1, "three@example.com"),
-			eventLine(on(4, "status"), event("e", "status_changed", `{"status":"signed"}`)),
-			eventLine(on(5, "created"), `{"specversion":"1.0","id":"f","source":"/orders","type":"authorization_document.burnt","data":{}}`),
-			eventLine("what.is.this", `"no event"`),
-			created("a", 1, 1, "one@example.com"),
-			created("g", 6, 6, "six@example.com"),
-		}, []string{
-			"1 applied", "2 unchanged", "3 dead_letter invalid data.email", "4 refused order_taken data.hosted_number_order_sids", "5 parked",
-			"6 dead_letter unknown_type type", "7 dead_letter unreadable ", "8 duplicate", "9 applied",
-		}
+		created("a", 1, 1, "one@example.com"),
+		eventLine(on(1, "updated"), event("b", "updated", `{"email":"one@example.com"}`)),
+		created("c", 2, 2, "nobody"),
+		created("d", 3, 1, "three@example.com"),
+		eventLine(on(4, "status"), event("e", "status_changed", `{"status":"signed"}`)),
+		eventLine(on(5, "created"), `{"specversion":"1.0","id":"f","source":"/orders","type":"authorization_document.burnt","data":{}}`),
+		eventLine("what.is.this", `"no event"`),
+		created("a", 1, 1, "one@example.com"),
+		created("g", 6, 6, "six@example.com"),
+	}, []string{
+		"1 applied", "2 unchanged", "3 dead_letter invalid data.email", "4 refused order_taken data.hosted_number_order_sids", "5 parked",
+		"6 dead_letter unknown_type type", "7 dead_letter unreadable ", "8 duplicate", "9 applied",
+	}
 }
 
 // outcomesOf reads what publish --json printed.
