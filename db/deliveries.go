@@ -169,7 +169,7 @@ func eraseDeliveries(ctx context.Context, q *sqlc.Queries, document workflow.SID
 		err = q.DeleteDocumentDeliveries(ctx, document)
 	}
 	for _, o := range orders {
-		err = errors.Join(err, q.AdvanceDeliveries(ctx, sqlc.AdvanceDeliveriesParams{Receiver: o.Receiver, About: o.About}))
+		err = errors.Join(err, q.AdvanceDeliveries(ctx, sqlc.AdvanceDeliveriesParams(o)))
 	}
 	return err
 }
