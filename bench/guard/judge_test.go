@@ -15,8 +15,8 @@ func TestJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	for r, passes := range map[ratios]bool{
-		good: true, {User: 0.81, All: 1.21}: true, {User: 3, All: 9}: true,
-		{User: 0.79, All: 2}: false, {User: 1, All: 1.19}: false, {User: 0.5, All: 1}: false,
+		good: true, {User: 0.71, All: 1.21}: true, {User: 3, All: 9}: true,
+		{User: 0.69, All: 2}: false, {User: 1, All: 1.19}: false, {User: 0.5, All: 1}: false,
 	} {
 		if err := judge(file, r, false); (err == nil) != passes {
 			t.Errorf("%v: %v", r, err)
