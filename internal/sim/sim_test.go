@@ -71,7 +71,7 @@ func TestRunSeed(t *testing.T) {
 func TestStreamLoseTail_MailWithLostOutcomeIsInDoubt(t *testing.T) {
 	tables() // made outside of the bubble
 	lost := 0
-	for seed := uint64(1); seed <= 20; seed++ {
+	for seed := uint64(1); seed <= 30; seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(seed, intact, func(p *plan) { p.workers = 1 })
 			w.calm.Store(true)
