@@ -38,11 +38,11 @@ type Incomplete struct {
 // Type implements Body.
 func (Incomplete) Type() string { return TypeIncomplete }
 
-// waiting reports whether the document is to be sent and its letter lacks
+// waiting reports whether the document should be sent and its letter lacks
 // something.
 func (d *Document) waiting() bool { return len(d.WaitsFor) > 0 }
 
-// Waits reports whether the document is to be sent as soon as its letter is
+// Waits reports whether the document will be sent as soon as its letter is
 // complete.
 func (d *Document) Waits() bool { return d.waiting() }
 
@@ -141,7 +141,7 @@ func (d *decider) proceed() {
 		d.note("waiting", doc.lacks())
 		return
 	}
-	d.note("complete", fmt.Sprintf("round %d is to be sent", doc.Round))
+	d.note("complete", fmt.Sprintf("round %d will be sent", doc.Round))
 	d.stop(TimerWaiting)
 	d.askAt(d.nextAsk(true))
 }
