@@ -38,13 +38,9 @@ type Incomplete struct {
 // Type implements Body.
 func (Incomplete) Type() string { return TypeIncomplete }
 
-// waiting reports whether the document should be sent and its letter lacks
-// something.
-func (d *Document) waiting() bool { return len(d.WaitsFor) > 0 }
-
 // Waits reports whether the document will be sent as soon as its letter is
 // complete.
-func (d *Document) Waits() bool { return d.waiting() }
+func (d *Document) Waits() bool { return len(d.WaitsFor) > 0 }
 
 // lacks says what the document waits for.
 func (d *Document) lacks() string {
@@ -127,7 +123,7 @@ func (d *Document) forgetAddress(b Updated) {
 // proceed sends a document that waits, once its letter lacks nothing more.
 func (d *decider) proceed() {
 	doc := &d.state.Document
-	if !doc.waiting() {
+	if !doc.Waits() {
 		return
 	}
 	next := d.filled(*doc)
@@ -137,7 +133,7 @@ func (d *decider) proceed() {
 	}
 	next.DateUpdated = d.now
 	*doc, d.changed = next, true
-	if doc.waiting() {
+	if doc.Waits() {
 		d.note("waiting", doc.lacks())
 		return
 	}

@@ -157,7 +157,7 @@ func (d *decider) send() {
 	doc := &d.state.Document
 	*doc = d.filled(*doc)
 	doc.Hold, doc.DateUpdated = false, d.now
-	if doc.WaitsFor = d.missing(*doc); doc.waiting() {
+	if doc.WaitsFor = d.missing(*doc); doc.Waits() {
 		d.note("waiting", doc.lacks())
 		d.start(Timer{Kind: TimerWaiting, Due: d.now.Add(d.facts.ParkingLimit)})
 		return

@@ -204,7 +204,7 @@ func (Resend) Type() string { return TypeResend }
 // out reports whether the document has been sent to the signer, or is being
 // sent.
 func (d *Document) out() bool {
-	return d.Status == Signing || d.Status == Opened && !d.Hold && !d.waiting()
+	return d.Status == Signing || d.Status == Opened && !d.Hold && !d.Waits()
 }
 
 // resend makes the signature email of the round pending once more, with the
@@ -217,7 +217,7 @@ func (d *decider) resend(e Entry, _ Resend) *Problem {
 		if doc.Hold {
 			stand = "held"
 		}
-		if doc.waiting() {
+		if doc.Waits() {
 			stand = "waiting for what its letter must name"
 		}
 		return problem(CodeStatus, "", "document %s is %s; it has no signature mail that could be sent again", doc.SID, stand)

@@ -166,7 +166,7 @@ func (d *decider) cameDue(t Timer) {
 	case t.Kind == TimerFreshness && doc.Status == Signed && !doc.LetterStale && !doc.through():
 		d.note(TypeTimerDue, "the letter is too old for orders that are not through")
 		d.stale(StaleByAge)
-	case t.Kind == TimerWaiting && doc.waiting():
+	case t.Kind == TimerWaiting && doc.Waits():
 		d.incomplete()
 	default:
 		d.same = true
